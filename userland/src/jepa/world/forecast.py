@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one tick of the world model says."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Quantiles of each channel over the coming windows (t, t+h], in the channels' own units.
+
+    Horizon 1 is the next frame, so there ``mean`` and ``p90`` are the same value.
+    """
+
+    ts_ns: int
+    """Time of the last frame the forecast has seen."""
+    channels: tuple[str, ...]  # C
+    horizons_s: tuple[int, ...]  # H, seconds, ascending
+    quantiles: tuple[float, ...]  # Q, ascending
+    mean: FloatArray  # (C, H, Q): quantiles of the window's mean
+    p90: FloatArray  # (C, H, Q): quantiles of the window's 90th percentile
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """How far the observed latent lies from the predicted one."""
+
+    distance: float
+    """Squared distance between latents, divided by the latent width."""
+    probability: float
+    """Share of calibration frames that were less surprising, 0..1."""
+    channels: tuple[tuple[str, float], ...]
+    """The channels furthest outside their forecast for this frame: (name, distance in band widths), worst first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The result of one frame: a forecast, and how the frame compared with the last one."""
+
+    forecast: Forecast
+    surprise: Surprise | None
+    """None until there is a prediction to compare with."""
+    context_frames: int
+    """How many frames the context holds, up to the pack's window."""
+    elapsed_ms: float
+    """Wall time the tick took."""

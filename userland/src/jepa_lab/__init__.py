@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What trains, exports and evaluates packs; never in the image."""
