@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way of the data has one direction, and what runs in the image knows nothing of the lab."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[2] / "userland" / "src"
+ORDER = ["telemetry", "packs", "world", "service", "shell"]
+"""Each package may import itself and those before it."""
+LAB_ONLY = {"torch", "onnx", "onnxscript", "matplotlib", "jepa_lab"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every absolute module name that a file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} uses a relative import"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_package_imports_only_what_lies_before_it(package: str) -> None:
+    later = set(ORDER[ORDER.index(package) + 1 :])
+    files = list((SRC / "jepa" / package).rglob("*.py"))
+    assert files
+    wrong = [
+        f"{path.relative_to(SRC)} imports {name}"
+        for path in files
+        for name in imports(path)
+        if name.startswith("jepa.") and name.split(".")[1] in later
+    ]
+    assert not wrong, wrong
+
+
+def test_the_image_never_imports_the_lab() -> None:
+    wrong = [
+        f"{path.relative_to(SRC)} imports {name}"
+        for path in (SRC / "jepa").rglob("*.py")
+        for name in imports(path)
+        if name.split(".")[0] in LAB_ONLY
+    ]
+    assert not wrong, wrong
+
+
+def test_every_module_says_its_purpose_and_licence() -> None:
+    for path in SRC.rglob("*.py"):
+        text = path.read_text()
+        assert text.startswith("# SPDX-License-Identifier:"), path
+        assert ast.get_docstring(ast.parse(text)), path
