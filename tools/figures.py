@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Render the measured figures in README and docs from the committed JSON files.
+
+A block begins with ``<!-- figures: PATH... -->`` and ends with ``<!-- /figures -->``; what lies between is
+written by this script. ``--check`` changes nothing and exits 1 when a page differs from its figures.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"(<!-- figures: (?P<paths>[^>]+?) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; an absent value says so."""
+    if value is None:
+        return "not measured"
+    if value == 0 or 0.01 <= abs(value) < 1000:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2g}"
+
+
+def bench_rows(entries: Iterable[dict[str, Any]]) -> list[str]:
+    """One Markdown row a benchmark of DESIGN §7."""
+    rows = ["| what | value | p50 / p99 | beside | n |", "|---|---|---|---|---|"]
+    for entry in entries:
+        spread = "" if entry.get("p50") is None else f"{number(entry['p50'])} / {number(entry.get('p99'))}"
+        base = entry.get("baseline")
+        beside = "" if not base or base.get("value") is None else f"{base['name']}: {number(base['value'])}"
+        rows.append(
+            f"| `{entry['name']}` | {number(entry['value'])} {entry['unit']} | {spread} | {beside} | {entry['n']} |"
+        )
+    return rows
+
+
+def pack_rows(results: dict[str, Any]) -> list[str]:
+    """The pack's headline beside its baselines, from results/heldout.json."""
+    baselines: dict[str, dict[str, Any]] = results.get("baselines", {})
+    names = [
+        "banded_accuracy",
+        "banded_accuracy_lower",
+        "hard_recovery",
+        "mae_skill_5_30s",
+        "crps_skill_5_30s",
+        "coverage_90",
+    ]
+    rows = [
+        "| measure | this pack | " + " | ".join(baselines) + " |",
+        "|---|---|" + "---|" * len(baselines),
+    ]
+    for name in names:
+        beside = [number(base.get(name)) if name in base else "" for base in baselines.values()]
+        rows.append(f"| `{name}` | {number(results.get(name))} | " + " | ".join(beside) + " |")
+    return rows
+
+
+def render(text: str, root: Path = ROOT) -> str:
+    """The page with every figure block written anew.
+
+    Raises FileNotFoundError when a block names a file that is not there.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        lines: list[str] = []
+        for name in match["paths"].split():
+            content = json.loads((root / name).read_text())
+            lines += bench_rows(content) if isinstance(content, list) else pack_rows(content)
+            lines.append("")
+        return match[1] + "\n".join(lines).rstrip() + "\n" + match[3]
+
+    return BLOCK.sub(fill, text)
+
+
+def main() -> int:
+    """Render or check every page that has figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a page is stale")
+    check = parser.parse_args().check
+    stale = []
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("model-packs/*/CARD.md")]:
+        old = page.read_text()
+        new = render(old)
+        if new != old:
+            stale.append(page.relative_to(ROOT))
+            if not check:
+                page.write_text(new)
+    for page in stale:
+        print(f"{page}: figures {'differ from their JSON; run make figures' if check else 'rendered'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
