@@ -24,4 +24,6 @@ class Frame:
 
     def __post_init__(self) -> None:
         if self.values.shape != self.valid.shape or self.values.ndim != 1:
-            raise ValueError(f"frame needs equal (F,) arrays, not {self.values.shape} and {self.valid.shape}")
+            raise ValueError(
+                f"frame needs equal (F,) arrays, not {self.values.shape} and {self.valid.shape}"
+            )
