@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build the QEMU command that boots the JEPA OS image, for `make run`, the VM tests and the boot benchmark.
+
+Everything here is plain data in, argument list out; nothing is started. What differs between a person at the
+console and a test (where the consoles go, a QMP socket, a snapshot file) is passed as `serials` and `extra`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+EMULATED_CPU = "Nehalem"
+"""Oldest CPU that the numpy wheels accept (x86-64-v2); TCG runs its SSE code faster than emulated AVX2."""
+
+ROOT_ARGUMENTS = (
+    "root=PARTLABEL=jepa-root",
+    "mount.usr=PARTLABEL=jepa-usr",
+    "mount.usrflags=ro",
+)
+"""Where the image keeps its file systems. The UKI carries the same words, see mkosi.conf."""
+
+TCG_ARGUMENTS = (
+    "mitigations=off",
+    "systemd.default_device_timeout_sec=300",
+    "systemd.default_timeout_start_sec=300",
+)
+"""Kernel arguments for emulated machines: a start that takes minutes is slow there, not broken."""
+
+FIRMWARE = (
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
+)
+"""Code and variable store of UEFI, in the places where distributions put them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One drive file of the machine.
+
+    `snapshot` makes QEMU throw away every write at its end; the file itself is then opened read-only.
+    """
+
+    path: Path
+    format: str = "raw"
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """UEFI code (shared, read-only) and the machine's own variable store (written)."""
+
+    code: Path
+    variables: Path
+
+
+def find_firmware() -> Firmware | None:
+    """Return the firmware installed on this host, or None; `variables` is then the template to copy from."""
+    for code, variables in FIRMWARE:
+        if Path(code).exists() and Path(variables).exists():
+            return Firmware(Path(code), Path(variables))
+    return None
+
+
+def credential_argument(name: str, value: str) -> str:
+    """Return the SMBIOS type 11 argument that hands the credential `name` to systemd in the machine.
+
+    Base64, since QEMU gives commas in `value` a meaning of their own.
+    """
+    encoded = base64.b64encode(value.encode()).decode()
+    return f"type=11,value=io.systemd.credential.binary:{name}={encoded}"
+
+
+def qemu_command(
+    image: Disk | Path,
+    *,
+    kernel: Path | None = None,
+    initrd: Path | None = None,
+    firmware: Firmware | bool = True,
+    memory_mib: int = 2048,
+    cpus: int = 2,
+    credentials: Mapping[str, str] | None = None,
+    kvm: bool = False,
+    kernel_arguments: Sequence[str] = (),
+    hvc: str | None = None,
+    serials: Sequence[str] = ("null",),
+    network: bool = True,
+    extra: Sequence[str] = (),
+) -> list[str]:
+    """Return the argument list of a q35 machine with virtio disk, network, random source and console.
+
+    `image` is the disk; a bare path is a raw image whose writes are thrown away. With `kernel` (and
+    `initrd`) the kernel is started directly, `kernel_arguments` are appended to ROOT_ARGUMENTS and firmware
+    is not used. Otherwise UEFI firmware boots the disk: `firmware` names it, True finds the host's own (with
+    its variable store unwritten); `kernel_arguments` are then added to those of the UKI. `hvc` and `serials`
+    are QEMU character devices ("stdio", "file:PATH", "unix:PATH,server=on,wait=off", "chardev:ID"): `hvc`
+    becomes /dev/hvc0 and each of `serials` a ttyS, in order. `extra` is appended verbatim. Raises ValueError
+    when firmware is wanted and the host has none.
+    """
+    disk = image if isinstance(image, Disk) else Disk(image, snapshot=True)
+    command = [
+        "qemu-system-x86_64",
+        "-nodefaults",
+        "-no-user-config",
+        "-display", "none",
+        "-machine", "q35,smm=off",
+        "-m", f"{memory_mib}M",
+        "-smp", str(cpus),
+        "-no-reboot",
+    ]  # fmt: skip
+    # One translation thread a vCPU; the default buffer of 1 GiB is memory that tests need for themselves.
+    command += ["-accel", "kvm", "-cpu", "host"] if kvm else [
+        "-accel", "tcg,thread=multi,tb-size=256", "-cpu", EMULATED_CPU,
+    ]  # fmt: skip
+    command += [
+        "-drive", f"if=none,id=disk,file={_escape(disk.path)},format={disk.format},cache=unsafe"
+        + (",snapshot=on" if disk.snapshot else ",discard=unmap"),
+        "-device", "virtio-blk-pci,drive=disk,bootindex=1",
+        "-object", "rng-random,id=rng,filename=/dev/urandom",
+        "-device", "virtio-rng-pci,rng=rng",
+        "-device", "virtio-serial-pci,id=ports",
+    ]  # fmt: skip
+    if network:
+        command += ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
+    if hvc is not None:
+        command += _character_device("hvc", hvc)
+        command += ["-device", f"virtconsole,chardev={_chardev_id('hvc', hvc)}"]
+    for serial in serials:
+        command += ["-serial", serial]
+    for name, value in (credentials or {}).items():
+        command += ["-smbios", credential_argument(name, value)]
+    if kernel is not None:
+        arguments = [*ROOT_ARGUMENTS, *(() if kvm else TCG_ARGUMENTS), *kernel_arguments]
+        command += ["-kernel", str(kernel), "-append", " ".join(arguments)]
+        if initrd is not None:
+            command += ["-initrd", str(initrd)]
+    elif firmware:
+        command += _firmware_arguments(firmware, (*(() if kvm else TCG_ARGUMENTS), *kernel_arguments))
+    return [*command, *extra]
+
+
+def _firmware_arguments(firmware: Firmware | bool, kernel_arguments: Sequence[str]) -> list[str]:
+    found = find_firmware() if isinstance(firmware, bool) else firmware
+    if found is None:
+        raise ValueError("no UEFI firmware (OVMF) on this host; install the package ovmf")
+    # A template shared by all machines is never written: the run keeps its changes in memory only.
+    template = isinstance(firmware, bool)
+    arguments = [
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escape(found.code)}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={_escape(found.variables)}"
+        + (",snapshot=on" if template else ""),
+    ]  # fmt: skip
+    if kernel_arguments:
+        # systemd-stub adds these to the UKI's own command line.
+        words = " ".join(kernel_arguments).replace(",", ",,")
+        arguments += ["-smbios", f"type=11,value=io.systemd.stub.kernel-cmdline-extra={words}"]
+    return arguments
+
+
+def _chardev_id(name: str, device: str) -> str:
+    return device.removeprefix("chardev:") if device.startswith("chardev:") else name
+
+
+def _character_device(name: str, device: str) -> list[str]:
+    """Return the -chardev pair for a `-serial` style description, nothing for one that exists already."""
+    if device.startswith("chardev:"):
+        return []
+    kind, _, rest = device.partition(":")
+    backends = {"unix": f"socket,id={name},path={rest}", "file": f"file,id={name},path={rest}"}
+    return ["-chardev", backends.get(kind, f"{kind},id={name}")]
+
+
+def _escape(path: Path) -> str:
+    return str(path).replace(",", ",,")
