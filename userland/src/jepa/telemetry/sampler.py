@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames from the machine, one a period, on a grid that does not drift."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from jepa.telemetry.frame import FloatArray, Frame
+from jepa.telemetry.schema import Schema, load_schema
+from jepa.telemetry.sources.base import Reading, Source
+from jepa.telemetry.sources.cgroup import CgroupSource
+from jepa.telemetry.sources.cpu import CpuSource
+from jepa.telemetry.sources.disk import DiskSource
+from jepa.telemetry.sources.filesystem import FilesystemSource
+from jepa.telemetry.sources.hardware import HardwareSource
+from jepa.telemetry.sources.memory import MemorySource
+from jepa.telemetry.sources.network import NetworkSource
+from jepa.telemetry.sources.pressure import PressureSource
+from jepa.telemetry.sources.processes import ProcessSource
+from jepa.telemetry.sources.vmstat import VmstatSource
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How one source did at the last reading."""
+
+    name: str
+    ok: bool
+    """False when it gave no channel and knows why."""
+    channels: int
+    """Channels observed in the last frame."""
+    of: int
+    """Channels it can give on some machine."""
+    reason: str
+    """Why channels are missing, or empty."""
+
+
+class FrameSource(Protocol):
+    """Whatever gives frames: this machine, a recording, a workload generator."""
+
+    @property
+    def schema(self) -> Schema:
+        """The channels of every frame it gives."""
+
+    def read(self) -> Frame:
+        """The frame of this instant. Rates are since the last call, so a first frame has none."""
+
+    def sources(self) -> list[SourceState]:
+        """How each source did at the last reading."""
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+
+class Clock(Protocol):
+    """The two clocks of the machine: one that never jumps, and the one people read."""
+
+    def monotonic(self) -> float:
+        """Seconds that only ever pass."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the epoch; jumps when somebody sets the clock."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return once ``seconds`` have passed, or a little later."""
+
+
+class SystemClock:
+    """The clocks of the kernel."""
+
+    def monotonic(self) -> float:
+        """CLOCK_MONOTONIC, in seconds."""
+        return time.monotonic()
+
+    def wall_ns(self) -> int:
+        """CLOCK_REALTIME, in nanoseconds."""
+        return time.time_ns()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep on CLOCK_MONOTONIC."""
+        time.sleep(seconds)
+
+
+class Machine:
+    """The frames of one machine."""
+
+    def __init__(self, sources: list[Source], schema: Schema, clock: Clock) -> None:
+        self._schema = schema
+        self._sources = sources
+        self._clock = clock
+        self._positions = {name: position for position, name in enumerate(schema.names)}
+        self._low = np.array([channel.low for channel in schema.channels], np.float32)
+        self._high = np.array([channel.high for channel in schema.channels], np.float32)
+        self._states: list[SourceState] = [
+            self._state(source.name, Reading({}, "not read yet")) for source in sources
+        ]
+
+    @property
+    def schema(self) -> Schema:
+        """The channels of every frame."""
+        return self._schema
+
+    def read(self) -> Frame:
+        """Read every source once; what cannot be read is absent and its source says why."""
+        ts_ns = self._clock.wall_ns()
+        values = np.full(len(self._schema.channels), np.nan, np.float32)
+        states: list[SourceState] = []
+        for source in self._sources:
+            reading = source.read(self._clock.monotonic())
+            self._place(reading.values, values)
+            states.append(self._state(source.name, reading))
+        self._states = states
+        np.clip(values, self._low, self._high, out=values)
+        return Frame(ts_ns=ts_ns, values=values, valid=~np.isnan(values))
+
+    def sources(self) -> list[SourceState]:
+        """How each source did at the last reading."""
+        return list(self._states)
+
+    def close(self) -> None:
+        """Close the files the sources keep open."""
+        for source in self._sources:
+            source.close()
+
+    def _place(self, observed: Mapping[str, float], values: FloatArray) -> None:
+        for name, value in observed.items():
+            position = self._positions.get(name)
+            if position is not None and math.isfinite(value):
+                values[position] = value
+
+    def _state(self, name: str, reading: Reading) -> SourceState:
+        of = sum(channel.source == name for channel in self._schema.channels)
+        channels = sum(known in self._positions for known in reading.values)
+        return SourceState(name, channels > 0 or not reading.reason, channels, of, reading.reason)
+
+
+def open_machine(
+    root: Path = Path("/"), schema: Schema | None = None, clock: Clock | None = None
+) -> Machine:
+    """Frames of the machine whose /proc and /sys lie below ``root``."""
+    sources: list[Source] = [
+        CpuSource(root),
+        PressureSource(root),
+        MemorySource(root),
+        VmstatSource(root),
+        DiskSource(root),
+        FilesystemSource(root),
+        NetworkSource(root),
+        CgroupSource(root),
+        ProcessSource(root),
+        HardwareSource(root),
+    ]
+    return Machine(sources, schema or load_schema(), clock or SystemClock())
+
+
+class Sampler:
+    """Gives one frame a period, at instants that are whole periods after the first.
+
+    Sleeping until an absolute instant keeps the grid from drifting. A period that passed without a frame, because
+    the machine was too busy, is counted in ``missed`` and never made up for: late frames do not come in a bunch.
+    """
+
+    def __init__(self, source: FrameSource, period_s: float = 1.0, clock: Clock | None = None) -> None:
+        if period_s <= 0:
+            raise ValueError(f"a period of {period_s} s")
+        self.source = source
+        self.period_s = period_s
+        self.missed = 0
+        """Periods that passed without a frame."""
+        self._clock = clock or SystemClock()
+        self._start: float | None = None
+        self._taken = -1
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames without end."""
+        while True:
+            yield self.next()
+
+    def next(self) -> Frame:
+        """Sleep until the next instant of the grid and read a frame there."""
+        now = self._clock.monotonic()
+        if self._start is None:
+            self._start = now
+        period = self._taken + 1
+        due = self._start + period * self.period_s
+        if due > now:
+            self._clock.sleep(due - now)
+        else:
+            latest = math.floor((now - self._start) / self.period_s)
+            self.missed += max(0, latest - period)
+            period = max(period, latest)
+        self._taken = period
+        return self.source.read()

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every source shares: the protocol, kernel files kept open, and changes of counters over time."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one source observed at one instant: values in schema units, and why others are missing."""
+
+    values: Mapping[str, float]
+    reason: str = ""
+
+
+class Source(Protocol):
+    """One group of kernel files that gives some channels. Reading never raises: what fails is missing."""
+
+    name: str
+
+    def read(self, now: float) -> Reading:
+        """Observe at ``now``, in seconds of the monotonic clock. Rates need an earlier call."""
+
+    def close(self) -> None:
+        """Close the files kept open."""
+
+
+class KernelFile:
+    """A /proc or /sys file kept open, since opening costs more than reading.
+
+    After a failure the next read opens it again: a cgroup or a device may come back under the same path.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+        self._size = 4096
+
+    def read(self) -> bytes:
+        """The whole content now. Raises OSError."""
+        try:
+            if self._fd < 0:
+                self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            content = os.pread(self._fd, self._size, 0)
+            while len(content) == self._size:
+                self._size *= 4
+                content = os.pread(self._fd, self._size, 0)
+        except OSError:
+            self.close()
+            raise
+        return content
+
+    def close(self) -> None:
+        """Close it; a later read opens it again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Previous(Generic[S]):
+    """Remembers the last sample and its time, since rates are differences."""
+
+    def __init__(self) -> None:
+        self._last: tuple[S, float] | None = None
+
+    def swap(self, sample: S, now: float) -> tuple[S, float] | None:
+        """Keep ``sample``; answer the one before and the seconds since, or None when there is none."""
+        last, self._last = self._last, (sample, now)
+        if last is None or now <= last[1]:
+            return None
+        return last[0], now - last[1]
+
+
+def count(field: bytes) -> int | None:
+    """The counter in ``field``, or None when it is not a plain decimal number that 64 bits can hold."""
+    if not field.isdigit() or len(field) > 20:
+        return None
+    number = int(field)
+    return number if number < 2**64 else None
+
+
+def at(fields: list[bytes], position: int) -> int | None:
+    """The counter at ``position``, or None when the line is too short or the field is no counter."""
+    return count(fields[position]) if position < len(fields) else None
+
+
+def grown(before: int | None, after: int | None) -> int | None:
+    """How far a counter rose; None when it is unknown or fell, that is, was reset or wrapped."""
+    if before is None or after is None or after < before:
+        return None
+    return after - before
+
+
+def present(values: Mapping[str, float | None]) -> dict[str, float]:
+    """The values that are known."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def why(path: Path, error: OSError) -> str:
+    """One clause that says which file could not be read and for what reason."""
+    return f"{path}: {os.strerror(error.errno) if error.errno else error}"

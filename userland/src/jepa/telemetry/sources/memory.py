@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory and swap in use, from /proc/meminfo."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jepa.telemetry.sources.base import KernelFile, Reading, at, present, why
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySample:
+    """Sizes in KiB."""
+
+    total: int | None = None
+    available: int | None = None
+    cached: int | None = None
+    buffers: int | None = None
+    dirty: int | None = None
+    writeback: int | None = None
+    anonymous: int | None = None
+    swap_total: int | None = None
+    swap_free: int | None = None
+
+
+_KEYS = {
+    b"MemTotal": "total",
+    b"MemAvailable": "available",
+    b"Cached": "cached",
+    b"Buffers": "buffers",
+    b"Dirty": "dirty",
+    b"Writeback": "writeback",
+    b"AnonPages": "anonymous",
+    b"SwapTotal": "swap_total",
+    b"SwapFree": "swap_free",
+}
+
+
+def parse_meminfo(content: bytes) -> MemorySample:
+    """Read /proc/meminfo; what is missing or malformed is None."""
+    found: dict[str, int | None] = {}
+    for line in content.splitlines():
+        key, colon, rest = line.partition(b":")
+        if colon and key in _KEYS:
+            found[_KEYS[key]] = at(rest.split(), 0)
+    return MemorySample(**found)
+
+
+def derive(sample: MemorySample) -> dict[str, float]:
+    """Percent of all memory, or of all swap, that is in each use."""
+
+    def share(part: int | None, whole: int | None) -> float | None:
+        return None if part is None or not whole else min(100.0, max(0.0, 100 * part / whole))
+
+    def both(first: int | None, second: int | None) -> int | None:
+        return None if first is None or second is None else first + second
+
+    def rest(whole: int | None, part: int | None) -> int | None:
+        return None if whole is None or part is None else whole - part
+
+    return present(
+        {
+            "system.memory.utilization": share(rest(sample.total, sample.available), sample.total),
+            "system.memory.cached": share(both(sample.cached, sample.buffers), sample.total),
+            "system.memory.dirty": share(both(sample.dirty, sample.writeback), sample.total),
+            "system.memory.anonymous": share(sample.anonymous, sample.total),
+            "system.paging.utilization": share(rest(sample.swap_total, sample.swap_free), sample.swap_total),
+        }
+    )
+
+
+class MemorySource:
+    """Reads /proc/meminfo below ``root``."""
+
+    name = "memory"
+
+    def __init__(self, root: Path) -> None:
+        self._file = KernelFile(root / "proc/meminfo")
+
+    def read(self, now: float) -> Reading:
+        """Shares of memory and swap now."""
+        try:
+            sample = parse_meminfo(self._file.read())
+        except OSError as error:
+            return Reading({}, why(self._file.path, error))
+        return Reading(derive(sample), "this machine has no swap" if sample.swap_total == 0 else "")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
