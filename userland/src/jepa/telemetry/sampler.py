@@ -161,8 +161,9 @@ def open_machine(
 class Sampler:
     """Gives one frame a period, at instants that are whole periods after the first.
 
-    Sleeping until an absolute instant keeps the grid from drifting. A period that passed without a frame, because
-    the machine was too busy, is counted in ``missed`` and never made up for: late frames do not come in a bunch.
+    Sleeping until an absolute instant keeps the grid from drifting. A period that passed without a frame,
+    because the machine was too busy, is counted in ``missed`` and never made up for: late frames do not come
+    in a bunch.
     """
 
     def __init__(self, source: FrameSource, period_s: float = 1.0, clock: Clock | None = None) -> None:

@@ -22,8 +22,8 @@ PACKAGE_FILE = Path(__file__).with_name("channels.toml")
 class Channel:
     """One named scalar of telemetry.
 
-    ``low``, ``high`` and ``noise_floor`` are in ``unit``; ``transform`` names the scale on which differences are
-    comparable.
+    ``low``, ``high`` and ``noise_floor`` are in ``unit``; ``transform`` names the scale on which differences
+    are comparable.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Schema:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256, in hex, of everything that gives a value its meaning; the prose and the source do not count."""
+        """SHA-256, in hex, of everything that gives a value its meaning: not of prose and source."""
         meaning = [
             self.version,
             [[c.name, c.unit, c.low, c.high, c.transform, c.noise_floor] for c in self.channels],
@@ -70,9 +70,8 @@ class Schema:
 
     def _suggestion(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.5)
-        near += [known for known in self.names if name and name in known and known not in near][
-            : 3 - len(near)
-        ]
+        near += [known for known in self.names if name and name in known and known not in near]
+        near = near[:3]
         return f"Did you mean {' or '.join(near)}?" if near else "`jepa watch` lists the channels."
 
 

@@ -76,7 +76,8 @@ def derive(before: StatSample, after: StatSample, seconds: float) -> dict[str, f
 
 def _shares(before: StatSample, after: StatSample) -> dict[str, float]:
     def ticks(name: str) -> int | None:
-        start, end = getattr(before, name), getattr(after, name)
+        start: int | None = getattr(before, name)
+        end: int | None = getattr(after, name)
         # The kernel documents that idle and iowait may step back; nothing else does unless a CPU went away.
         if name in ("idle", "iowait") and start is not None and end is not None:
             return max(0, end - start)
