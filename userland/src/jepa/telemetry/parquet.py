@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parquet files in and out, by DuckDB, which is a third of pyarrow's size and is loaded only when needed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def write_columns(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays of equal length as one file; NaN becomes null. Raises OSError."""
+    chosen = ", ".join(
+        f"CASE WHEN isnan({_name(name)}) THEN NULL ELSE {_name(name)} END AS {_name(name)}"
+        if column.dtype.kind == "f"
+        else _name(name)
+        for name, column in columns.items()
+    )
+    with _database() as database:
+        # DuckDB reads each array in place, and wants it in one piece.
+        database.register("given", {name: np.ascontiguousarray(column) for name, column in columns.items()})
+        _copy(database, f"SELECT {chosen} FROM given", path)
+
+
+def write_rows(path: Path, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write rows with columns of the given SQL types as one file. Raises OSError."""
+    with _database() as database:
+        declared = ", ".join(f"{_name(name)} {kind}" for name, kind in columns.items())
+        database.execute(f"CREATE TABLE given ({declared})")
+        if rows:
+            places = ", ".join("?" for _ in columns)
+            database.executemany(f"INSERT INTO given VALUES ({places})", rows)
+        _copy(database, "SELECT * FROM given", path)
+
+
+def read(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The columns of one file; those with nulls are masked arrays."""
+    with _database() as database:
+        return dict(database.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchnumpy())
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The rows of one file, with the columns in the order asked for."""
+    with _database() as database:
+        chosen = ", ".join(_name(name) for name in columns)
+        return database.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(path)]).fetchall()
+
+
+def _database() -> "duckdb.DuckDBPyConnection":
+    import duckdb
+
+    # One thread keeps the rows in order and leaves the other cores to the machine's own work.
+    return duckdb.connect(config={"threads": 1})
+
+
+def _copy(database: "duckdb.DuckDBPyConnection", query: str, path: Path) -> None:
+    import duckdb
+
+    temporary = path.with_name(path.name + ".tmp")
+    target = str(temporary).replace("'", "''")
+    try:
+        database.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+    except duckdb.IOException as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(str(error)) from error
+    temporary.replace(path)
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

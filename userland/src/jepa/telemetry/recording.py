@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings: frames, actions and events of one stretch of time, as Parquet in a directory.
+
+While it runs, a recording is a frame log and two files of JSON lines in the directory, so that it survives a kill at
+any time. Closing it, or opening one that was interrupted, turns them into ``frames.parquet`` (``ts`` int64 ns and one
+float column per channel, null where absent), ``actions.parquet`` (ts, action, args), ``events.parquet`` (ts, kind,
+unit, detail) and ``meta.json``.
+"""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from jepa.errors import JepaError
+from jepa.telemetry import parquet
+from jepa.telemetry.frame import FloatArray, Frame
+from jepa.telemetry.framelog import FrameLog
+from jepa.telemetry.sampler import Clock, FrameSource, Sampler
+from jepa.telemetry.schema import Schema
+from jepa.telemetry.sources.memory import parse_meminfo
+
+_UNBOUNDED = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a recording says of itself; the content of meta.json."""
+
+    schema_version: int
+    schema_digest: str
+    cpus: int | None
+    memory_mib: int | None
+    kernel: str
+    machine: str
+    start_ns: int | None = None
+    """Time of the first frame."""
+    seconds: float = 0.0
+    """From the first frame to the last."""
+    frames: int = 0
+    missed: int = 0
+    """Periods that passed without a frame."""
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    """State of each telemetry source at the end: name, ok, channels, of, reason."""
+    labels: dict[str, Any] = field(default_factory=dict)
+    """What the caller wanted to remember, such as the workload and its seed."""
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action taken during a recording."""
+
+    ts_ns: int
+    action: str
+    args: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event during a recording."""
+
+    ts_ns: int
+    kind: str
+    unit: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording in memory."""
+
+    schema: Schema
+    ts_ns: npt.NDArray[np.int64]  # (T,)
+    values: FloatArray  # (T, F), in the channels' units, NaN where absent
+    actions: tuple[Action, ...]
+    events: tuple[Event, ...]
+    meta: Meta
+
+
+def describe_host(schema: Schema, root: Path = Path("/"), labels: Mapping[str, Any] | None = None) -> Meta:
+    """The shape of this machine, as the start of a recording's meta."""
+    try:
+        total = parse_meminfo((root / "proc/meminfo").read_bytes()).total
+    except OSError:
+        total = None
+    return Meta(
+        schema_version=schema.version,
+        schema_digest=schema.digest,
+        cpus=os.cpu_count(),
+        memory_mib=None if total is None else total // 1024,
+        kernel=platform.release(),
+        machine=platform.machine(),
+        labels=dict(labels or {}),
+    )
+
+
+class Recorder:
+    """Writes one recording into ``folder``; raises JepaError when that holds one already."""
+
+    def __init__(self, folder: Path, schema: Schema, meta: Meta) -> None:
+        self.folder = folder
+        self.meta = meta
+        self._schema = schema
+        if (folder / "meta.json").exists():
+            raise JepaError(
+                f"{folder} already holds a recording.",
+                "Name another directory, or remove this one.",
+                status=409,
+            )
+        self._log = FrameLog(folder / "log", schema, _UNBOUNDED)
+        try:
+            _write_meta(folder, meta)
+            self._actions = _open_lines(folder / "actions.jsonl")
+            self._events = _open_lines(folder / "events.jsonl")
+        except OSError as error:
+            self._log.close()
+            raise _failed(folder, error) from error
+
+    def append(self, frame: Frame) -> None:
+        """Keep one frame. Raises JepaError when there is no room."""
+        self._log.append(frame)
+
+    def action(self, action: Action) -> None:
+        """Keep one action."""
+        self._line(self._actions, {"ts": action.ts_ns, "action": action.action, "args": dict(action.args)})
+
+    def event(self, event: Event) -> None:
+        """Keep one event."""
+        self._line(
+            self._events, {"ts": event.ts_ns, "kind": event.kind, "unit": event.unit, "detail": event.detail}
+        )
+
+    def close(self) -> Meta:
+        """Turn what was kept into Parquet. Raises JepaError, with nothing lost, when that cannot be written."""
+        self._actions.close()
+        self._events.close()
+        try:
+            _write_meta(self.folder, self.meta)
+        except OSError as error:
+            raise _failed(self.folder, error) from error
+        finally:
+            self._log.close()
+        return finish(self.folder, self._schema)
+
+    def _line(self, file: TextIO, content: Mapping[str, Any]) -> None:
+        try:
+            file.write(json.dumps(content) + "\n")
+        except OSError as error:
+            raise _failed(self.folder, error) from error
+
+
+def record(
+    source: FrameSource,
+    folder: Path,
+    seconds: float | None,
+    *,
+    period_s: float = 1.0,
+    clock: Clock | None = None,
+    labels: Mapping[str, Any] | None = None,
+    on_frame: Callable[[Frame], object] | None = None,
+) -> Meta:
+    """Record ``source`` into ``folder`` for ``seconds``, or until interrupted; the meta of what was recorded.
+
+    The first reading only starts the rates and is not kept.
+    """
+    recorder = Recorder(folder, source.schema, describe_host(source.schema, labels=labels))
+    sampler = Sampler(source, period_s, clock)
+    try:
+        sampler.next()
+        kept = 0
+        while seconds is None or (kept + sampler.missed) * period_s < seconds:
+            frame = sampler.next()
+            recorder.append(frame)
+            kept += 1
+            if on_frame is not None:
+                on_frame(frame)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        states = [asdict(state) for state in source.sources()]
+        recorder.meta = replace(recorder.meta, missed=sampler.missed, sources=states)
+        meta = recorder.close()
+    return meta
+
+
+def finish(folder: Path, schema: Schema) -> Meta:
+    """Turn an interrupted recording into Parquet; a finished one is left as it is.
+
+    Raises JepaError when it is not a recording, of another schema, still being written, or cannot be written.
+    """
+    meta = read_meta(folder)
+    if meta.finished:
+        _remove_working_files(folder)
+        return meta
+    _check_schema(folder, meta, schema)
+    log = FrameLog(folder / "log", schema, _UNBOUNDED)
+    try:
+        frames = log.arrays(since_ns=-(1 << 62))
+        columns: dict[str, npt.NDArray[Any]] = {"ts": frames.ts_ns}
+        columns |= {name: frames.values[:, position] for position, name in enumerate(schema.names)}
+        parquet.write_columns(folder / "frames.parquet", columns)
+        actions = [
+            (row["ts"], row["action"], json.dumps(row["args"]))
+            for row in _read_lines(folder / "actions.jsonl")
+        ]
+        parquet.write_rows(folder / "actions.parquet", _ACTION_COLUMNS, actions)
+        events = [
+            tuple(row[name] for name in _EVENT_COLUMNS) for row in _read_lines(folder / "events.jsonl")
+        ]
+        parquet.write_rows(folder / "events.parquet", _EVENT_COLUMNS, events)
+        ts = frames.ts_ns
+        meta = replace(
+            meta,
+            start_ns=int(ts[0]) if len(ts) else None,
+            seconds=float(ts[-1] - ts[0]) / 1e9 if len(ts) else 0.0,
+            frames=len(ts),
+            finished=True,
+        )
+        _write_meta(folder, meta)
+    except OSError as error:
+        raise _failed(folder, error) from error
+    finally:
+        log.close()
+    _remove_working_files(folder)
+    return meta
+
+
+_ACTION_COLUMNS = {"ts": "BIGINT", "action": "VARCHAR", "args": "VARCHAR"}
+_EVENT_COLUMNS = {"ts": "BIGINT", "kind": "VARCHAR", "unit": "VARCHAR", "detail": "VARCHAR"}
+
+
+def load_recording(folder: Path, schema: Schema) -> Recording:
+    """The recording in ``folder``, completed first when it was interrupted.
+
+    Raises JepaError when there is none, or when its channels are not those of ``schema``.
+    """
+    _check_schema(folder, read_meta(folder), schema)
+    meta = finish(folder, schema)
+    frames = parquet.read(folder / "frames.parquet")
+    missing = [name for name in ("ts", *schema.names) if name not in frames]
+    if missing:
+        raise JepaError(
+            f"The recording {folder} has no column {', '.join(missing[:3])}{' and others' * (len(missing) > 3)}.",
+            "Record again with this version of jepa.",
+        )
+    ts_ns = np.asarray(frames["ts"], np.int64)
+    values = np.empty((len(ts_ns), len(schema.names)), np.float32)
+    for position, name in enumerate(schema.names):
+        values[:, position] = np.ma.filled(np.ma.asarray(frames[name]).astype(np.float32), np.nan)
+    actions = parquet.read_rows(folder / "actions.parquet", tuple(_ACTION_COLUMNS))
+    events = parquet.read_rows(folder / "events.parquet", tuple(_EVENT_COLUMNS))
+    return Recording(
+        schema=schema,
+        ts_ns=ts_ns,
+        values=values,
+        actions=tuple(Action(ts, action, json.loads(args)) for ts, action, args in actions),
+        events=tuple(Event(*row) for row in events),
+        meta=meta,
+    )
+
+
+def read_meta(folder: Path) -> Meta:
+    """The content of meta.json; JepaError when the directory holds no recording."""
+    file = folder / "meta.json"
+    try:
+        return Meta(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise JepaError(
+            f"{folder} holds no recording.",
+            "Make one with `jepa record DIR`, and name its directory.",
+            status=404,
+        ) from None
+    except (OSError, ValueError, TypeError) as error:
+        raise JepaError(
+            f"{file} cannot be read: {error}.", "Record again with this version of jepa."
+        ) from error
+
+
+def _check_schema(folder: Path, meta: Meta, schema: Schema) -> None:
+    if meta.schema_version != schema.version:
+        raise JepaError(
+            f"The recording {folder} has channel schema version {meta.schema_version}, not {schema.version}.",
+            "Record again with this version of jepa, or read it with the version that made it.",
+        )
+
+
+def _write_meta(folder: Path, meta: Meta) -> None:
+    temporary = folder / "meta.json.tmp"
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(asdict(meta), file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / "meta.json")
+
+
+def _open_lines(path: Path) -> TextIO:
+    return path.open("a", encoding="utf-8", buffering=1)
+
+
+def _read_lines(path: Path) -> Sequence[dict[str, Any]]:
+    """The rows of a file of JSON lines, without the torn last one that a crash may leave."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    rows = []
+    for line in lines:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def _remove_working_files(folder: Path) -> None:
+    shutil.rmtree(folder / "log", ignore_errors=True)
+    (folder / "actions.jsonl").unlink(missing_ok=True)
+    (folder / "events.jsonl").unlink(missing_ok=True)
+
+
+def _failed(folder: Path, error: OSError) -> JepaError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return JepaError(
+        f"The recording {folder} cannot be written: {reason}.",
+        "Free some space there; what was recorded is kept, and `jepa evaluate` completes it.",
+        status=507,
+    )
+
+
+if __name__ == "__main__":
+    import sys
+
+    from jepa.telemetry.sampler import open_machine
+
+    print(record(open_machine(), Path(sys.argv[1]), float(sys.argv[2])))
