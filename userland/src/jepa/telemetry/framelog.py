@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The frame log: frames appended to files that survive a crash at any byte.
 
-A log is a directory of segments ``00000001.frames``, oldest first. A segment is a header (magic, schema digest,
-channel count, CRC-32) and records of fixed size (int64 time in ns, float32 value per channel with NaN for absent,
-CRC-32), all little-endian. Each frame is written at once and unbuffered, so a killed process loses nothing; data is
-synced to the disk every ``sync_s`` seconds, so a power cut loses at most that many plus the time a sync takes.
+A log is a directory of segments ``00000001.frames``, oldest first. A segment is a header (magic, schema
+digest, channel count, CRC-32) and records of fixed size (int64 time in ns, float32 value per channel
+with NaN for absent, CRC-32), all little-endian. Each frame is written at once and unbuffered, so a
+killed process loses nothing; data is synced to the disk every ``sync_s`` seconds, so a power cut loses
+at most that many plus the time a sync takes.
 """
 
 import errno
@@ -30,7 +31,7 @@ _HEADER = struct.Struct("<8s32sI")
 _CRC = struct.Struct("<I")
 _HEADER_SIZE = _HEADER.size + _CRC.size
 _SEGMENT = re.compile(r"\d{8,}\.frames")
-_SEGMENT_BYTES = 4 << 20
+_SEGMENT_BYTES = 1 << 20
 _LEAST_SEGMENTS = 8
 _NO_TIME = -(1 << 63)
 
@@ -49,9 +50,9 @@ class Frames:
 class FrameLog:
     """A bounded log of frames in ``folder``, with one writer and any number of readers in its process.
 
-    Opening takes the writer's lock, cuts off a torn tail and puts segments of another schema aside in a folder of
-    their own (listed in ``set_aside``). When ``limit_bytes`` is reached the oldest segment goes. Raises JepaError
-    when the folder cannot be used or has a writer already.
+    Opening takes the writer's lock, cuts off a torn tail and puts segments of another schema aside in a
+    folder of their own (listed in ``set_aside``). When ``limit_bytes`` is reached the oldest segment
+    goes. Raises JepaError when the folder cannot be used or has a writer already.
     """
 
     def __init__(self, folder: Path, schema: Schema, limit_bytes: int, sync_s: float = 15.0) -> None:
@@ -93,8 +94,8 @@ class FrameLog:
     def append(self, frame: Frame) -> None:
         """Write one frame.
 
-        When there is no room it raises JepaError for the first frame lost and stays silent, counting ``lost``, until
-        a frame fits again.
+        When there is no room it raises JepaError for the first frame lost and stays silent, counting
+        ``lost``, until a frame fits again.
         """
         if frame.values.shape != (self._width,):
             raise ValueError(f"a frame of {frame.values.shape[0]} channels in a log of {self._width}")
@@ -134,12 +135,8 @@ class FrameLog:
                 break
             if self._newest.get(path, since_ns + 1) <= since_ns:
                 continue
-            records = _records(path, self._dtype)
-            if path != self._active and path not in self._newest:
-                self._newest[path] = int(records["ts"].max(initial=_NO_TIME))
-            records = records[records["ts"] > since_ns]
+            records = self._later(path, since_ns, wanted)
             if wanted is not None:
-                records = records[max(0, len(records) - wanted) :]
                 wanted -= len(records)
             parts.append(records)
         whole = np.concatenate(parts[::-1]) if parts else np.zeros(0, self._dtype)
@@ -167,6 +164,23 @@ class FrameLog:
                 self._leave_segment()
                 os.close(self._lock)
                 self._lock = -1
+
+    def _later(self, path: Path, since_ns: int, wanted: int | None) -> "npt.NDArray[np.void]":
+        """The newest ``wanted`` records of one segment later than ``since_ns``, read from its end."""
+        if wanted is None:
+            records = _records(path, self._dtype)
+            if path != self._active:
+                self._newest[path] = int(records["ts"].max(initial=_NO_TIME))
+            return records[records["ts"] > since_ns]
+        parts = [np.zeros(0, self._dtype)]
+        end = (_size(path) - _HEADER_SIZE) // self._dtype.itemsize
+        while wanted > 0 and end > 0:
+            start = max(0, end - wanted)
+            records = _records(path, self._dtype, start, end)
+            parts.append(records[records["ts"] > since_ns])
+            wanted -= len(parts[-1])
+            end = start
+        return np.concatenate(parts[::-1])
 
     def _write(self, record: bytes) -> None:
         if self._lock < 0:
@@ -208,8 +222,8 @@ class FrameLog:
 
     def _sync_when_due(self) -> None:
         now = time.monotonic()
-        busy = self._syncing is not None and self._syncing.is_alive()
-        if busy or now - self._synced_at < self._sync_s:
+        syncing = self._syncing is not None and self._syncing.is_alive()
+        if syncing or now - self._synced_at < self._sync_s:
             return
         self._synced_at = now
         # A disk in trouble can hold a sync for seconds: just then the sampler must not wait for it.
@@ -277,7 +291,7 @@ def _free_name(path: Path) -> Path:
 
 
 def _intact(record: bytes) -> bool:
-    return _CRC.unpack(record[-_CRC.size :])[0] == zlib.crc32(record[: -_CRC.size])
+    return record[-_CRC.size :] == _CRC.pack(zlib.crc32(record[: -_CRC.size]))
 
 
 def _segments(folder: Path) -> list[Path]:
@@ -288,15 +302,19 @@ def _segments(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem))
 
 
-def _records(path: Path, dtype: "np.dtype[np.void]") -> "npt.NDArray[np.void]":
-    """The intact records of one segment; none when it has just been rotated away."""
+def _records(
+    path: Path, dtype: "np.dtype[np.void]", start: int = 0, end: int | None = None
+) -> "npt.NDArray[np.void]":
+    """The intact records ``start`` to ``end`` of one segment; none when it has just been rotated away."""
+    width = dtype.itemsize
     try:
-        content = path.read_bytes()[_HEADER_SIZE:]
+        with path.open("rb") as file:
+            file.seek(_HEADER_SIZE + start * width)
+            content = file.read(-1 if end is None else (end - start) * width)
     except FileNotFoundError:
         content = b""
-    width = dtype.itemsize
     whole = len(content) // width
-    intact = [_intact(content[start : start + width]) for start in range(0, whole * width, width)]
+    intact = [_intact(content[place : place + width]) for place in range(0, whole * width, width)]
     return np.frombuffer(content, dtype, count=whole)[np.array(intact, np.bool_)]
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from jepa.errors import JepaError
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -38,16 +40,27 @@ def write_rows(path: Path, columns: Mapping[str, str], rows: Sequence[Sequence[A
 
 
 def read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The columns of one file; those with nulls are masked arrays."""
+    """The columns of one file; those with nulls are masked arrays. JepaError when it is not Parquet."""
     with _database() as database:
-        return dict(database.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchnumpy())
+        return dict(_query(database, "*", path).fetchnumpy())
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The rows of one file, with the columns in the order asked for."""
+    """The rows of one file, with the columns in the order asked for. JepaError when it has not got them."""
     with _database() as database:
-        chosen = ", ".join(_name(name) for name in columns)
-        return database.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(path)]).fetchall()
+        return _query(database, ", ".join(_name(name) for name in columns), path).fetchall()
+
+
+def _query(database: "duckdb.DuckDBPyConnection", chosen: str, path: Path) -> "duckdb.DuckDBPyConnection":
+    import duckdb
+
+    try:
+        return database.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(path)])
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise JepaError(
+            f"{path} cannot be read: {reason}.", "Copy the recording again, or record anew."
+        ) from error
 
 
 def _database() -> "duckdb.DuckDBPyConnection":

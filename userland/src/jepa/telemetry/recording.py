@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings: frames, actions and events of one stretch of time, as Parquet in a directory.
 
-While it runs, a recording is a frame log and two files of JSON lines in the directory, so that it survives a kill at
-any time. Closing it, or opening one that was interrupted, turns them into ``frames.parquet`` (``ts`` int64 ns and one
-float column per channel, null where absent), ``actions.parquet`` (ts, action, args), ``events.parquet`` (ts, kind,
-unit, detail) and ``meta.json``.
+While it runs, a recording is a frame log and two files of JSON lines in the directory, so that it
+survives a kill at any time. Closing it, or opening one that was interrupted, turns them into
+``frames.parquet`` (``ts`` int64 ns and one float column per channel, null where absent),
+``actions.parquet`` (ts, action, args), ``events.parquet`` (ts, kind, unit, detail) and ``meta.json``.
 """
 
 import json
@@ -45,8 +45,8 @@ class Meta:
     seconds: float = 0.0
     """From the first frame to the last."""
     frames: int = 0
-    missed: int = 0
-    """Periods that passed without a frame."""
+    missed: int | None = None
+    """Periods that passed without a frame; None when the recording was interrupted."""
     sources: list[dict[str, Any]] = field(default_factory=list)
     """State of each telemetry source at the end: name, ok, channels, of, reason."""
     labels: dict[str, Any] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class Recorder:
         )
 
     def close(self) -> Meta:
-        """Turn what was kept into Parquet. Raises JepaError, with nothing lost, when that cannot be written."""
+        """Turn what was kept into Parquet; JepaError, with nothing lost, when that cannot be written."""
         self._actions.close()
         self._events.close()
         try:
@@ -167,7 +167,7 @@ def record(
     labels: Mapping[str, Any] | None = None,
     on_frame: Callable[[Frame], object] | None = None,
 ) -> Meta:
-    """Record ``source`` into ``folder`` for ``seconds``, or until interrupted; the meta of what was recorded.
+    """Record ``source`` into ``folder`` for ``seconds``, or until interrupted; answers its meta.
 
     The first reading only starts the rates and is not kept.
     """
@@ -194,13 +194,18 @@ def record(
 def finish(folder: Path, schema: Schema) -> Meta:
     """Turn an interrupted recording into Parquet; a finished one is left as it is.
 
-    Raises JepaError when it is not a recording, of another schema, still being written, or cannot be written.
+    Raises JepaError when it is no recording, has other channels, is still being written or cannot be.
     """
     meta = read_meta(folder)
     if meta.finished:
         _remove_working_files(folder)
         return meta
     _check_schema(folder, meta, schema)
+    if meta.schema_digest != schema.digest:
+        raise JepaError(
+            f"The recording {folder} was interrupted, and is of other channels than this version of jepa has.",
+            "Complete it with the version that made it.",
+        )
     log = FrameLog(folder / "log", schema, _UNBOUNDED)
     try:
         frames = log.arrays(since_ns=-(1 << 62))
@@ -248,10 +253,12 @@ def load_recording(folder: Path, schema: Schema) -> Recording:
     missing = [name for name in ("ts", *schema.names) if name not in frames]
     if missing:
         raise JepaError(
-            f"The recording {folder} has no column {', '.join(missing[:3])}{' and others' * (len(missing) > 3)}.",
+            f"The recording {folder} lacks {len(missing)} columns, among them {', '.join(missing[:3])}.",
             "Record again with this version of jepa.",
         )
-    ts_ns = np.asarray(frames["ts"], np.int64)
+    if frames["ts"].dtype != np.int64 or np.ma.is_masked(frames["ts"]):
+        raise JepaError(f"The recording {folder} has frames without a time.", "Record again.")
+    ts_ns = np.asarray(frames["ts"])
     values = np.empty((len(ts_ns), len(schema.names)), np.float32)
     for position, name in enumerate(schema.names):
         values[:, position] = np.ma.filled(np.ma.asarray(frames[name]).astype(np.float32), np.nan)
@@ -287,7 +294,7 @@ def read_meta(folder: Path) -> Meta:
 def _check_schema(folder: Path, meta: Meta, schema: Schema) -> None:
     if meta.schema_version != schema.version:
         raise JepaError(
-            f"The recording {folder} has channel schema version {meta.schema_version}, not {schema.version}.",
+            f"The recording {folder} has channels of version {meta.schema_version}, not {schema.version}.",
             "Record again with this version of jepa, or read it with the version that made it.",
         )
 
