@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. `make help` lists every target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := build/venv
+PY := $(VENV)/bin/python
+IMAGE := build/image/jepa-os.raw
+IMAGE_SOURCES = $(shell find mkosi.* requirements userland/src/jepa model-packs/machine tools pyproject.toml \
+	-name __pycache__ -prune -o -type f -print 2>/dev/null)
+SCRIPTS = $(shell git ls-files | xargs -r grep -lE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' --)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: venv
+venv: $(VENV)/.done ## make build/venv with the userland, what trains it and what tests it
+
+$(VENV)/.done: pyproject.toml tools/host.py
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] \
+		if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) tools/host.py venv
+	@echo "making $(VENV) (a few minutes the first time: PyTorch is large)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[lab,dev]'
+	@touch $@
+
+.PHONY: image
+image: $(IMAGE) ## build the image (build/image/jepa-os.raw) if anything in it changed
+
+$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES)
+	@$(PYTHON) tools/host.py build
+	@$(PY) tools/build_image.py
+	@touch $@
+
+.PHONY: run
+run: $(IMAGE) ## boot the image in QEMU and land in its shell (FRESH=1: forget the last run's state)
+	@$(PYTHON) tools/host.py run
+	@$(PY) tools/run_vm.py $(if $(FRESH),--fresh)
+
+.PHONY: try
+try: $(VENV)/.done ## the shell on this machine itself, without a VM
+	@$(VENV)/bin/jepa --local
+
+.PHONY: test
+test: ## everything a change must pass: lint, unit tests, the image booted and asked
+	@echo "== host and Python"; $(MAKE) --no-print-directory venv
+	@echo "== lint"; $(MAKE) --no-print-directory lint
+	@echo "== unit tests"; $(MAKE) --no-print-directory test-unit
+	@echo "== image"; $(MAKE) --no-print-directory image
+	@echo "== tests in the VM"; $(MAKE) --no-print-directory test-vm
+	@echo "all tests passed"
+
+.PHONY: test-unit
+test-unit: $(VENV)/.done ## unit tests alone
+	@$(PY) -m pytest tests/unit -m 'not vm and not slow'
+
+.PHONY: test-vm
+test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
+	@$(PYTHON) tools/host.py run
+	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v
+
+.PHONY: test-all
+test-all: test ## also the tests that take many minutes
+	@$(PY) -m pytest tests -m slow -v
+
+.PHONY: lint
+lint: $(VENV)/.done ## formatting, types, style, shell scripts
+	@$(PYTHON) tools/host.py lint
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@shellcheck $(SCRIPTS)
+
+.PHONY: bench
+bench: $(VENV)/.done ## measure all that build/bench/*.json tells
+	@nice $(PY) -m pytest tests/bench
+
+.PHONY: bench-boot
+bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its size
+	@$(PYTHON) tools/host.py run
+	@$(PY) tools/bench_boot.py
+
+.PHONY: evaluate
+evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
+	@$(VENV)/bin/jepa-lab evaluate
+
+.PHONY: packs
+packs: $(VENV)/.done ## train and export the machine pack
+	@$(VENV)/bin/jepa-lab pack
+
+.PHONY: lock
+lock: $(VENV)/.done ## resolve the image's Python packages again into requirements/image.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@$(PY) tools/lock.py
+
+.PHONY: clean
+clean: ## remove all that was built, downloads and caches too
+	@rm -rf build

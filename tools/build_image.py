@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build the image with mkosi and put it under build/image; the old one stays unless all went well."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import apt_source
+import mkosi_source
+import userland
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+IMAGE = BUILD / "image"
+ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "manifest")
+ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "arm64"}
+
+
+def publish(output: Path) -> None:
+    """Put the new image under its stable name by renaming, so that a running machine keeps its own."""
+    IMAGE.mkdir(exist_ok=True)
+    for suffix in ARTIFACTS:
+        source = output / f"jepa-os.{suffix}"
+        new = IMAGE / f".jepa-os.{suffix}.new"
+        new.unlink(missing_ok=True)
+        new.hardlink_to(source)
+        new.replace(IMAGE / f"jepa-os.{suffix}")
+
+
+def main() -> int:
+    """Build for one architecture and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    native = ARCHITECTURES.get(platform.machine(), "x86-64")
+    parser.add_argument("--architecture", choices=sorted(userland.MACHINES), default=native)
+    architecture: str = parser.parse_args().architecture
+    started = time.monotonic()
+
+    mirrors = apt_source.find()
+    apt_source.write_sandbox(BUILD / "sandbox", mirrors)
+    packages = userland.make_site(architecture)
+    userland.make_userland()
+    for name in ("output", "cache", "pkgcache", "workspace"):
+        (BUILD / f"mkosi.{name}").mkdir(exist_ok=True)
+
+    command, environment = mkosi_source.command(BUILD, mirrors.archive)
+    options = ["--architecture", architecture, "--mirror", mirrors.archive, "--force"]
+    options += ["--prepare-script", str(packages)]
+    log = BUILD / "image.log"
+    print(f"building the image with mkosi; its messages go to {log.relative_to(ROOT)}", flush=True)
+    with log.open("w") as messages:
+        done = subprocess.run(
+            [*command, *options, "build"], cwd=ROOT, env=environment, stdout=messages, stderr=messages
+        )
+    if done.returncode:
+        print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:]), file=sys.stderr)
+        print(f"The image was not built. The whole log is {log.relative_to(ROOT)}.", file=sys.stderr)
+        return 1
+    publish(BUILD / "mkosi.output")
+    shutil.rmtree(BUILD / "mkosi.workspace", ignore_errors=True)
+    size = (IMAGE / "jepa-os.raw").stat().st_size / 2**20
+    print(f"build/image/jepa-os.raw: {size:.0f} MiB, built in {time.monotonic() - started:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

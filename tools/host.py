@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check that this host can build and run the image; as root, install what is missing, saying what.
+
+Called with the purposes: `venv`, `build`, `run`, `lint`. What is there stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+NEED_GIB = 15
+"""Tools tree 2, package cache 1, caches and outputs 4, venv with torch 2; the rest is room for tests."""
+
+PACKAGES = {
+    "venv": {"python3-venv": f"{sysconfig.get_path('stdlib')}/ensurepip/__init__.py"},
+    "build": {"debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg"},
+    "run": {
+        "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
+        "qemu-utils": "/usr/bin/qemu-img",
+        "ovmf": "/usr/share/OVMF",
+    },
+    "lint": {"shellcheck": "/usr/bin/shellcheck"},
+}
+"""Debian package and the file that shows it is there, for each purpose."""
+
+
+def missing(purpose: str) -> list[str]:
+    """Return the Debian packages that `purpose` needs and this host lacks."""
+    return [package for package, path in PACKAGES[purpose].items() if not Path(path).exists()]
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install Debian packages, or end with the command that a person must run."""
+    words = " ".join(packages)
+    if os.geteuid() != 0:
+        raise SystemExit(f"This host lacks {words}. Run: sudo apt-get install {words}")
+    if not shutil.which("apt-get"):
+        raise SystemExit(f"This host lacks {words} and has no apt-get. Install them your own way.")
+    print(f"installing on this host: {words}", flush=True)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    command = [*apt, "install", "--yes", "--no-install-recommends", *packages]
+    quiet = subprocess.DEVNULL
+    if subprocess.run(command, env=environment, stdout=quiet, stderr=quiet).returncode:
+        # Lists may be missing or older than the mirror.
+        subprocess.run([*apt, "update"], check=True)
+        subprocess.run(command, env=environment, check=True, stdout=quiet)
+
+
+def check_building() -> None:
+    """End with one sentence and a remedy when no image can be built here."""
+    namespaces = ["unshare", "--user", "true"]
+    if os.geteuid() != 0 and subprocess.run(namespaces, stderr=subprocess.DEVNULL).returncode:
+        raise SystemExit(
+            "This user may not create user namespaces, which mkosi needs. Build as root, or run: "
+            "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"
+        )
+    BUILD.mkdir(exist_ok=True)
+    free = shutil.disk_usage(BUILD).free / 2**30
+    if free < NEED_GIB and not (BUILD / "mkosi.cache").exists():
+        raise SystemExit(
+            f"{BUILD} has {free:.0f} GiB free and a first build takes up to {NEED_GIB}. "
+            "Free some, or make build/ a link to a larger disk."
+        )
+    lists = Path("/var/lib/apt/lists")
+    if os.geteuid() == 0 and lists.is_dir() and not any(lists.glob("*Release")):
+        subprocess.run(["apt-get", "-qq", "update"], check=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make the host fit for each purpose named and return the exit status."""
+    for purpose in arguments:
+        if lacking := missing(purpose):
+            install(lacking)
+        if purpose == "build":
+            check_building()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
