@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The messages of the HTTP API: what jepad answers and what every client reads."""
+"""The messages of the HTTP API: what jepad answers and what every client reads.
+
+They are plain dataclasses, not pydantic models: `jepa status` reads them too, and importing pydantic costs
+ten times as much as starting Python. The server derives its OpenAPI document from them, docstrings included.
+"""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field
 
 PartState = Literal["ok", "degraded", "failed", "off"]
 
 
-class Message(BaseModel):
-    """Frozen, and strict about unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Part(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
     """One part of the system, its state and, when not ok, why and what to do."""
 
     name: str
@@ -24,20 +22,25 @@ class Part(Message):
     remedy: str = ""
 
 
-class SourceStatus(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
     """One telemetry source: whether it reads, and the channels it gives here."""
 
     name: str
     state: PartState
-    channels: int = Field(ge=0, description="channels observed in the last frame")
-    of: int = Field(ge=0, description="channels this source can give")
+    channels: int
+    """Channels observed in the last frame."""
+    of: int
+    """Channels this source can give on some machine."""
     reason: str = ""
 
 
-class Budget(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
     """What the service itself uses."""
 
-    cpu_percent: float = Field(description="of one core, since start")
+    cpu_percent: float
+    """Of one core, since start."""
     rss_mib: float
     history_mib: float
     history_limit_mib: float
@@ -45,27 +48,42 @@ class Budget(Message):
     tick_ms_p99: float | None
 
 
-class Status(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
     """The answer to GET /v1/status."""
 
     version: str
     host: str
     mode: Literal["daemon", "local"]
     state: PartState
+    """The worst state of any part: degraded when a part is, failed when there are no frames."""
     uptime_s: float
     pack: str | None
-    frames: int = Field(description="frames taken since start")
-    missed: int = Field(description="periods with no frame since start")
+    """Name and version of the model in use; null when none is."""
+    frames: int
+    """Frames taken since start."""
+    missed: int
+    """Periods with no frame since start."""
     context_frames: int
     context_limit: int
     last_frame_ns: int | None
-    surprise: float | None = Field(description="probability, 0..1, of the last frame's surprise")
+    surprise: float | None
+    """Probability, 0 to 1, of the last frame's surprise."""
     parts: list[Part]
     sources: list[SourceStatus]
     budget: Budget
 
 
-class ChannelInfo(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doctor:
+    """The answer to GET /v1/doctor: every check, with a remedy where one is not ok."""
+
+    state: PartState
+    checks: list[Part]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelInfo:
     """One channel of the schema."""
 
     name: str
@@ -77,45 +95,56 @@ class ChannelInfo(Message):
     description: str
 
 
-class FrameOut(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameOut:
     """One frame; a channel that was not observed is null."""
 
     ts_ns: int
+    """Wall-clock time of the reading, nanoseconds since the epoch."""
     values: dict[str, float | None]
 
 
-class Band(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
     """Quantiles of one channel over one coming window (t, t+h]."""
 
     horizon_s: int
-    mean: dict[str, float] = Field(description="quantile, such as '0.5', to the window's mean")
-    p90: dict[str, float] = Field(description="quantile to the window's 90th percentile")
+    mean: dict[str, float]
+    """From quantile, such as '0.5', to the window's mean."""
+    p90: dict[str, float]
+    """From quantile to the window's 90th percentile."""
 
 
-class ForecastOut(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastOut:
     """Forecasts by channel; a channel not observed on this machine has none."""
 
     ts_ns: int
+    """Time of the last frame the forecast has seen."""
     unit: dict[str, str]
     channels: dict[str, list[Band]]
 
 
-class TickOut(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickOut:
     """One event of GET /v1/stream: a frame, and what was forecast from it."""
 
     frame: FrameOut
     forecast: ForecastOut | None
     surprise: float | None
+    """Probability, 0 to 1: the share of calibration frames that surprised less."""
     surprise_channels: list[tuple[str, float]]
+    """Channels furthest outside their forecast, in band widths, worst first."""
     tick_ms: float | None
 
 
-class Problem(Message):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
     """RFC 9457 problem+json."""
 
-    type: str = "about:blank"
     title: str
     status: int
+    type: str = "about:blank"
     detail: str = ""
     remedy: str = ""
 
@@ -128,6 +157,9 @@ class Client(Protocol):
 
     def status(self) -> Status:
         """State of each part, and the budget used."""
+
+    def doctor(self) -> Doctor:
+        """Every check, with a remedy where one is not ok."""
 
     def channels(self) -> list[ChannelInfo]:
         """The channel schema."""

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The arrays of frames and forecasts as messages: null where not observed, five significant digits."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from jepa.errors import JepaError
+from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut, TickOut
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.schema import Schema
+from jepa.world.forecast import Forecast, Tick
+
+
+def rounded(values: npt.NDArray[np.float32], digits: int = 5) -> npt.NDArray[np.float64]:
+    """``values``, of any shape, at ``digits`` significant digits: no noise of the 32-bit format in JSON."""
+    wide = values.astype(np.float64)
+    size = np.abs(wide)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        places = digits - 1 - np.floor(np.log10(size))
+    places = np.where(np.isfinite(places), places, 0.0)
+    # Multiplying or dividing by a whole power of ten is exact enough that the result prints with few digits.
+    up, down = 10.0 ** np.maximum(places, 0.0), 10.0 ** np.maximum(-places, 0.0)
+    result: npt.NDArray[np.float64] = np.rint(wide * up / down) * down / up
+    return result
+
+
+def channel_infos(schema: Schema) -> list[ChannelInfo]:
+    """The channels of ``schema``, in frame order."""
+    return [
+        ChannelInfo(
+            name=channel.name,
+            unit=channel.unit,
+            low=channel.low,
+            high=channel.high,
+            noise_floor=channel.noise_floor,
+            source=channel.source,
+            description=channel.description,
+        )
+        for channel in schema.channels
+    ]
+
+
+def frame_out(schema: Schema, frame: Frame) -> FrameOut:
+    """``frame`` by channel name."""
+    observed = frame.valid & np.isfinite(frame.values)
+    values = [
+        value if seen else None
+        for value, seen in zip(rounded(frame.values).tolist(), observed.tolist(), strict=True)
+    ]
+    return FrameOut(ts_ns=frame.ts_ns, values=dict(zip(schema.names, values, strict=True)))
+
+
+def forecast_out(
+    schema: Schema,
+    frame: Frame,
+    forecast: Forecast,
+    channels: Sequence[str] = (),
+    horizon_s: int | None = None,
+) -> ForecastOut:
+    """``forecast`` of ``channels`` (all when none is named), and of one horizon or all.
+
+    JepaError: 404 for a channel that the schema lacks, that this machine does not have or that the pack
+    does not forecast; 422 for a horizon that the pack does not forecast.
+    """
+    positions = _horizons(forecast, horizon_s)
+    column = {name: position for position, name in enumerate(forecast.channels)}
+    for name in channels:
+        _check_channel(schema, frame, column, name)
+    names = channels or [
+        name for name in forecast.channels if name in schema.names and frame.valid[schema.index(name)]
+    ]
+    quantiles = [f"{quantile:g}" for quantile in forecast.quantiles]
+    mean, p90 = rounded(forecast.mean), rounded(forecast.p90)
+    out: dict[str, list[Band]] = {}
+    for name in names:
+        row = column[name]
+        if not (np.isfinite(mean[row]).all() and np.isfinite(p90[row]).all()):
+            continue
+        out[name] = [
+            Band(
+                horizon_s=forecast.horizons_s[position],
+                mean=dict(zip(quantiles, mean[row, position].tolist(), strict=True)),
+                p90=dict(zip(quantiles, p90[row, position].tolist(), strict=True)),
+            )
+            for position in positions
+        ]
+    units = {name: schema.channels[schema.index(name)].unit for name in out}
+    return ForecastOut(ts_ns=forecast.ts_ns, unit=units, channels=out)
+
+
+def tick_out(schema: Schema, frame: Frame, tick: Tick | None) -> TickOut:
+    """A frame and what was forecast from it."""
+    surprise = tick.surprise if tick else None
+    return TickOut(
+        frame=frame_out(schema, frame),
+        forecast=forecast_out(schema, frame, tick.forecast) if tick else None,
+        surprise=round(surprise.probability, 5) if surprise else None,
+        surprise_channels=[(name, round(distance, 3)) for name, distance in surprise.channels]
+        if surprise
+        else [],
+        tick_ms=round(tick.elapsed_ms, 3) if tick else None,
+    )
+
+
+def _horizons(forecast: Forecast, horizon_s: int | None) -> list[int]:
+    if horizon_s is None:
+        return list(range(len(forecast.horizons_s)))
+    if horizon_s not in forecast.horizons_s:
+        known = ", ".join(map(str, forecast.horizons_s))
+        near = min(forecast.horizons_s, key=lambda known: abs(known - horizon_s))
+        raise JepaError(
+            f"The model has no forecast for {horizon_s} s.",
+            f"It forecasts {known} s; the nearest is {near}.",
+            status=422,
+        )
+    return [forecast.horizons_s.index(horizon_s)]
+
+
+def _check_channel(schema: Schema, frame: Frame, column: dict[str, int], name: str) -> None:
+    position = schema.index(name)
+    if not frame.valid[position]:
+        raise JepaError(
+            f"The channel {name!r} is not observed on this machine.",
+            f"`jepa doctor` says why its source, {schema.channels[position].source}, gives nothing.",
+            status=404,
+        )
+    if name not in column:
+        raise JepaError(
+            f"The model does not forecast {name!r}.",
+            "Name another channel, or use a pack built for this schema.",
+            status=404,
+        )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts an engine together from this machine's telemetry, the history on disk and the pack in use."""
+
+from pathlib import Path
+from typing import Literal
+
+from jepa.service.engine import Engine
+from jepa.service.history import History
+from jepa.service.predictor import Loaded
+from jepa.telemetry.sampler import open_machine
+from jepa.telemetry.schema import Schema, load_schema
+
+
+def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> Engine:
+    """An engine over this machine, not yet started; without ``state`` it keeps frames in memory only.
+
+    JepaError (409) when another process writes the history in ``state``.
+    """
+    schema = load_schema()
+    history = History(None) if state is None else History.open(state / "frames", schema)
+    return Engine(open_machine(schema=schema), history, lambda: load_default(schema), mode=mode)
+
+
+def load_default(schema: Schema) -> Loaded:
+    """The model of the default pack; JepaError when there is none or it does not fit ``schema``."""
+    # Imported in the loading thread: ONNX Runtime takes longer to import than all else together.
+    from jepa.packs.pack import default_pack_dir, load_pack
+    from jepa.world.model import WorldModel
+
+    pack = load_pack(default_pack_dir())
+    return Loaded(f"{pack.manifest.name} {pack.manifest.version}", WorldModel.load(pack, schema))

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judgements behind status and doctor: what is ok, what is degraded, why, and what to do."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from jepa.errors import JepaError
+from jepa.service.api import Budget, Part, PartState, SourceStatus
+from jepa.telemetry.sampler import SourceState
+from jepa.telemetry.schema import Schema
+
+RSS_LIMIT_MIB = 150.0
+"""The memory the world model is allowed, by design."""
+MISSED_LIMIT = 0.05
+"""Share of the last minute's periods that may pass without a frame before it is falling behind."""
+JUMP_S = 2.0
+"""What wall and monotonic clock may differ by between two frames; more is somebody setting the clock."""
+REMEMBER_JUMP_S = 600.0
+
+
+def overall(parts: Sequence[Part]) -> PartState:
+    """Failed when telemetry is, else degraded when any part is not ok; a part that is off does not count."""
+    states = {part.name: part.state for part in parts}
+    if states.get("telemetry") == "failed":
+        return "failed"
+    return "degraded" if {"degraded", "failed"} & set(states.values()) else "ok"
+
+
+def telemetry(frames: int, fault: JepaError | None, schema: Schema, sources: Sequence[SourceState]) -> Part:
+    """Whether frames come."""
+    if fault is not None:
+        return Part(name="telemetry", state="failed", reason=fault.problem, remedy=fault.remedy)
+    if frames == 0:
+        return Part(
+            name="telemetry",
+            state="degraded",
+            reason="No frame has been taken yet.",
+            remedy="Ask again in a second.",
+        )
+    observed = sum(source.channels for source in sources)
+    if observed == 0:
+        return Part(
+            name="telemetry",
+            state="failed",
+            reason="No source gives any channel.",
+            remedy="Check that /proc and /sys are mounted and readable.",
+        )
+    return Part(
+        name="telemetry", state="ok", reason=f"{observed} of {len(schema.channels)} channels observed."
+    )
+
+
+def source_states(sources: Sequence[SourceState]) -> list[SourceStatus]:
+    """A source without a channel is off: most machines lack some hardware, which is no fault."""
+    return [
+        SourceStatus(
+            name=source.name,
+            state="ok" if source.channels == source.of else "degraded" if source.channels else "off",
+            channels=source.channels,
+            of=source.of,
+            reason=source.reason,
+        )
+        for source in sources
+    ]
+
+
+def source_parts(sources: Sequence[SourceStatus]) -> list[Part]:
+    """One check for each source, naming what is absent and why."""
+    return [
+        Part(
+            name=f"source {source.name}",
+            state=source.state,
+            reason=f"{source.channels} of {source.of} channels. {source.reason}".strip(),
+            remedy=""
+            if source.state == "ok"
+            else "Nothing to do if this machine lacks the hardware; else see the reason.",
+        )
+        for source in sources
+    ]
+
+
+def budget(used: Budget, period_s: float) -> Part:
+    """Whether the service keeps to its own limits."""
+    if used.rss_mib > RSS_LIMIT_MIB:
+        return Part(
+            name="budget",
+            state="degraded",
+            reason=f"{used.rss_mib:.0f} MiB of memory in use; {RSS_LIMIT_MIB:.0f} MiB is the limit.",
+            remedy="Restart jepad, and report it with the output of `jepa doctor --json`.",
+        )
+    if used.tick_ms_p99 is not None and used.tick_ms_p99 > 500.0 * period_s:
+        return Part(
+            name="budget",
+            state="degraded",
+            reason=f"One tick in a hundred takes {used.tick_ms_p99:.0f} ms, more than half a period.",
+            remedy="Free CPU time, or use a smaller pack.",
+        )
+    return Part(
+        name="budget",
+        state="ok",
+        reason=f"{used.cpu_percent:.1f} % of a core, {used.rss_mib:.0f} MiB.",
+    )
+
+
+class Timing:
+    """Watches the grid of periods and the wall clock, one entry a frame."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._missed: deque[int] = deque(maxlen=61)
+        self._last: tuple[float, int] | None = None
+        self._jump: tuple[float, float] | None = None
+
+    def add(self, monotonic_s: float, wall_ns: int, missed: int) -> None:
+        """Count one frame: when it came on either clock, and how many periods were missed by then."""
+        self._missed.append(missed)
+        if self._last is not None:
+            by = (wall_ns - self._last[1]) / 1e9 - (monotonic_s - self._last[0])
+            if abs(by) > JUMP_S:
+                self._jump = (monotonic_s, by)
+        self._last = (monotonic_s, wall_ns)
+
+    def schedule(self) -> Part:
+        """Whether frames keep their period."""
+        recent = self._missed.copy()
+        missed = recent[-1] - recent[0] if recent else 0
+        periods = max(0, len(recent) - 1) + missed
+        if missed > MISSED_LIMIT * periods:
+            return Part(
+                name="schedule",
+                state="degraded",
+                reason=f"Falling behind: {missed} of the last {periods} periods had no frame.",
+                remedy="Give jepad more CPU time: raise CPUWeight= of its slice, or end what fills them.",
+            )
+        return Part(name="schedule", state="ok", reason=f"One frame every {self._period_s:g} s.")
+
+    def clock(self, now_s: float) -> Part:
+        """Whether somebody set the clock; told for ten minutes."""
+        if self._jump is not None and now_s - self._jump[0] < REMEMBER_JUMP_S:
+            at, by = self._jump
+            return Part(
+                name="clock",
+                state="degraded",
+                reason=f"The clock jumped by {by:+.0f} s, {now_s - at:.0f} s ago.",
+                remedy="Frames go on; if nobody set the clock, check `timedatectl status`.",
+            )
+        return Part(name="clock", state="ok")

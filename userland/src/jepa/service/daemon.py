@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""jepad: the engine and the API on a socket, under systemd or in the foreground of any Linux."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import stat
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jepa.errors import JepaError
+from jepa.service.notify import Notifier
+from jepa.service.paths import socket_path, state_dir
+
+if TYPE_CHECKING:
+    from jepa.service.engine import Engine
+
+ALIVE_PERIODS = 10
+"""The watchdog is fed while the engine's loop came round within so many periods."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run jepad until SIGTERM or SIGINT; 1 with one sentence when it cannot start."""
+    parser = argparse.ArgumentParser(
+        prog="jepad", description="Watch this machine, forecast it, and answer on a local socket. Read only."
+    )
+    add_options(parser)
+    args = parser.parse_args(argv)
+    try:
+        serve(args.socket, args.state_dir)
+    except JepaError as error:
+        print(f"jepad: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of jepad, for it and for `jepa serve`."""
+    parser.add_argument(
+        "--socket", type=Path, help="where to listen (default: $JEPA_SOCKET or /run/jepa/api.sock)"
+    )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        help="where to keep history (default: $STATE_DIRECTORY or the person's own)",
+    )
+
+
+def serve(path: Path | None = None, state: Path | None = None) -> None:
+    """Run the service until SIGTERM or SIGINT; JepaError when it cannot start."""
+    path = socket_path() if path is None else path
+    state = state_dir() if state is None else state
+    notifier = Notifier()
+    notifier.send(STATUS="Starting.")
+    listener = listen(path)
+    try:
+        # Imported after the socket is there, so that clients wait for it instead of failing.
+        from jepa.service.assembly import machine_engine
+
+        engine = machine_engine(state, mode="daemon")
+    except JepaError:
+        listener.close()
+        path.unlink(missing_ok=True)
+        raise
+    engine.start()
+    try:
+        asyncio.run(_serve(engine, listener, path, notifier))
+    finally:
+        notifier.send(STOPPING=1, STATUS="Stopping.")
+        engine.stop()
+        path.unlink(missing_ok=True)
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket at ``path``, mode 0666, in place of a stale one.
+
+    JepaError when another process listens there, or when ``path`` cannot be used.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
+        listener.bind(str(path))
+        path.chmod(0o666)  # the API only reads
+        listener.listen(128)
+    except JepaError:
+        listener.close()
+        raise
+    except OSError as error:
+        listener.close()
+        raise JepaError(
+            f"jepad cannot listen on {path}: {error.strerror or error}.",
+            "Choose another place with --socket, or start it with systemctl start jepad.",
+        ) from error
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise JepaError(f"{path} exists and is not a socket.", "Choose another place with --socket.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+    raise JepaError(
+        f"Another jepad is listening on {path}.",
+        "Stop it with systemctl stop jepad, or choose another --socket.",
+    )
+
+
+async def _serve(engine: "Engine", listener: socket.socket, path: Path, notifier: Notifier) -> None:
+    import uvicorn
+
+    from jepa.service.http import make_app
+
+    class Server(uvicorn.Server):
+        """Leaves signals to this module, so that the engine stops before the process does."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    config = uvicorn.Config(
+        make_app(engine),
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    server = Server(config)
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    telling = asyncio.create_task(_tell(engine, server, path, notifier))
+    await asyncio.wait({asyncio.create_task(ending.wait()), serving}, return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
+    await asyncio.to_thread(engine.stop)  # ends the streams, which the server waits for
+    server.should_exit = True
+    await serving
+
+
+async def _tell(engine: "Engine", server: object, path: Path, notifier: Notifier) -> None:
+    """Ready at the first frame, the watchdog fed while the loop lives, the state in one line."""
+    while not (engine.first_frame.is_set() and getattr(server, "started", False)):
+        await asyncio.sleep(0.05)
+    print(f"jepad: listening on {path}", file=sys.stderr, flush=True)
+    notifier.send(READY=1, MAINPID=os.getpid(), STATUS="The first frame is taken.")
+    step = min(5.0, (notifier.watchdog_s or 10.0) / 3)
+    said = ""
+    while True:
+        if time.monotonic() - engine.loop_at < ALIVE_PERIODS * engine.period_s:
+            notifier.send(WATCHDOG=1)
+        status = engine.status()
+        wrong = [part for part in status.parts if part.state in ("degraded", "failed")]
+        line = "; ".join(f"{part.name} {part.state}: {part.reason}" for part in wrong) or "All parts are ok."
+        notifier.send(STATUS=f"{status.frames} frames, {status.missed} missed. {line}")
+        if (now := ",".join(f"{part.name} {part.state}" for part in wrong)) != said:
+            print(f"jepad: {line}", file=sys.stderr, flush=True)
+            said = now
+        await asyncio.sleep(step)

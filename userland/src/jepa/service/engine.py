@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop of the service: a frame a period into the log, the model, the ring and whoever listens."""
+
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jepa import __version__
+from jepa.errors import JepaError
+from jepa.service import answers, checks
+from jepa.service.api import Budget, ChannelInfo, Doctor, ForecastOut, FrameOut, Part, Status, TickOut
+from jepa.service.history import History, contiguous_tail
+from jepa.service.predictor import Loaded, Predictor
+from jepa.service.subscription import Subscription
+from jepa.service.usage import Usage
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.sampler import FrameSource, Sampler
+from jepa.world.forecast import Tick
+
+RING_FRAMES = 600
+"""Frames kept in memory: ten minutes at 1 Hz."""
+QUEUE_TICKS = 16
+"""Ticks a slow reader may fall behind before it loses the oldest."""
+READERS = 32
+"""Readers at a time; more are refused, so that nobody can fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One frame of the ring, and the tick it gave."""
+
+    sequence: int
+    frame: Frame
+    tick: Tick | None
+
+
+class _Clock:
+    """The kernel's clocks, with a sleep that ends when the engine stops."""
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self._stopped = stopped
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def wall_ns(self) -> int:
+        return time.time_ns()
+
+    def sleep(self, seconds: float) -> None:
+        self._stopped.wait(seconds)
+
+
+class Engine:
+    """Takes frames in a thread of its own until stopped; its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        source: FrameSource,
+        history: History,
+        load: Callable[[], Loaded] | None,
+        *,
+        mode: Literal["daemon", "local"] = "daemon",
+        period_s: float = 1.0,
+    ) -> None:
+        self.schema = source.schema
+        self.mode: Literal["daemon", "local"] = mode
+        self.period_s = period_s
+        self.usage = Usage()
+        self.history = history
+        self.predictor = Predictor(load)
+        self.frames_taken = 0
+        self.first_frame = threading.Event()
+        self.loop_at = time.monotonic()
+        """When the loop last came round, on the monotonic clock; what the watchdog looks at."""
+        self._source = source
+        self._stopped = threading.Event()
+        self._sampler = Sampler(source, period_s, _Clock(self._stopped))
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._lock = threading.Lock()
+        self._ring: deque[Entry] = deque(maxlen=RING_FRAMES)
+        self._readers: list[Subscription[Entry]] = []
+        self._lost = 0
+        self._read_fault: JepaError | None = None
+        self._timing = checks.Timing(period_s)
+
+    def start(self) -> None:
+        """Take up the frames on disk, then sample."""
+        for sequence, frame in enumerate(self.history.tail(RING_FRAMES)):
+            self._ring.append(Entry(sequence, frame, None))
+        self.predictor.start(self._known)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the loop and every stream, and close the log."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            readers, self._readers = self._readers, []
+        for reader in readers:
+            reader.end()
+        self.history.close()
+        self._source.close()
+
+    def _run(self) -> None:
+        sequence = self._ring[-1].sequence + 1 if self._ring else 0
+        while not self._stopped.is_set():
+            self.loop_at = time.monotonic()
+            try:
+                frame = self._sampler.next()
+            except Exception as error:  # whatever a source raises, the service goes on and says so
+                self._read_fault = _unreadable(error)
+                continue
+            if self._stopped.is_set():
+                return
+            self._read_fault = None
+            self._timing.add(time.monotonic(), frame.ts_ns, self._sampler.missed)
+            self.history.append(frame)
+            entry = Entry(sequence, frame, self.predictor.tick(sequence, frame, self._known))
+            sequence += 1
+            with self._lock:
+                self._ring.append(entry)
+                self.frames_taken += 1
+                readers = list(self._readers)
+            self.first_frame.set()
+            for reader in readers:
+                reader.put(entry)
+
+    def _known(self, count: int) -> Sequence[tuple[int, Frame]]:
+        entries = self.entries(count)
+        kept = len(contiguous_tail([entry.frame for entry in entries]))
+        return [(entry.sequence, entry.frame) for entry in entries[len(entries) - kept :]]
+
+    def entries(self, limit: int = RING_FRAMES) -> list[Entry]:
+        """The newest ``limit`` entries of the ring, oldest first."""
+        with self._lock:
+            ring = list(self._ring)
+        return ring[len(ring) - min(limit, len(ring)) :]
+
+    @property
+    def missed(self) -> int:
+        """Periods with no frame since the start."""
+        return self._sampler.missed
+
+    @property
+    def lost(self) -> int:
+        """Ticks that readers were too slow for, since the start."""
+        with self._lock:
+            return self._lost + sum(reader.lost for reader in self._readers)
+
+    @property
+    def readers(self) -> int:
+        """Open streams."""
+        with self._lock:
+            return len(self._readers)
+
+    def subscribe(self, wake: Callable[[], None] | None = None) -> Subscription[Entry]:
+        """A stream of entries from now on; JepaError (503) when too many are open."""
+        reader: Subscription[Entry] = Subscription(QUEUE_TICKS, wake)
+        with self._lock:
+            if len(self._readers) >= READERS:
+                raise JepaError(
+                    f"{READERS} streams are open, which is the limit.",
+                    "Close one and try again.",
+                    status=503,
+                )
+            self._readers.append(reader)
+        if self._stopped.is_set():
+            reader.end()
+        return reader
+
+    def unsubscribe(self, reader: Subscription[Entry]) -> None:
+        """Forget ``reader``."""
+        with self._lock:
+            if reader in self._readers:
+                self._readers.remove(reader)
+                self._lost += reader.lost
+
+    def channels(self) -> list[ChannelInfo]:
+        """The channel schema."""
+        return answers.channel_infos(self.schema)
+
+    def frames(self, *, since_ns: int = 0, limit: int = 300) -> list[FrameOut]:
+        """The newest ``limit`` frames of the ring after ``since_ns``, oldest first."""
+        after = [entry.frame for entry in self.entries() if entry.frame.ts_ns > since_ns]
+        return [answers.frame_out(self.schema, frame) for frame in after[max(0, len(after) - limit) :]]
+
+    def forecast(self, channels: Sequence[str] = (), horizon_s: int | None = None) -> ForecastOut:
+        """The newest forecast; JepaError: 404 or 422 for a name or horizon it lacks, 503 without one."""
+        for name in channels:
+            self.schema.index(name)
+        newest = self.entries(1)
+        if not newest or newest[0].tick is None:
+            raise self.predictor.why_not()
+        entry = newest[0]
+        assert entry.tick is not None
+        return answers.forecast_out(self.schema, entry.frame, entry.tick.forecast, channels, horizon_s)
+
+    def tick_out(self, entry: Entry) -> TickOut:
+        """``entry`` as a message."""
+        return answers.tick_out(self.schema, entry.frame, entry.tick)
+
+    def stream(self) -> Iterator[TickOut]:
+        """Ticks as they happen, until the engine stops."""
+        reader = self.subscribe()
+        try:
+            for entry in reader:
+                yield self.tick_out(entry)
+        finally:
+            self.unsubscribe(reader)
+
+    def status(self) -> Status:
+        """State of each part, and the budget used."""
+        newest = self.entries(1)
+        tick = newest[0].tick if newest else None
+        context, limit = self.predictor.context
+        budget = self._budget()
+        parts = self._parts(budget)
+        return Status(
+            version=__version__,
+            host=socket.gethostname(),
+            mode=self.mode,
+            state=checks.overall(parts),
+            uptime_s=round(self.usage.uptime_s, 1),
+            pack=self.predictor.pack,
+            frames=self.frames_taken,
+            missed=self.missed,
+            context_frames=context,
+            context_limit=limit,
+            last_frame_ns=newest[0].frame.ts_ns if newest else None,
+            surprise=round(tick.surprise.probability, 5) if tick and tick.surprise else None,
+            parts=parts,
+            sources=checks.source_states(self._source.sources()),
+            budget=budget,
+        )
+
+    def doctor(self) -> Doctor:
+        """Every check, with a remedy where one is not ok."""
+        status = self.status()
+        return Doctor(state=status.state, checks=[*status.parts, *checks.source_parts(status.sources)])
+
+    def _budget(self) -> Budget:
+        times = self.predictor.times
+        return Budget(
+            cpu_percent=round(self.usage.cpu_percent, 2),
+            rss_mib=round(self.usage.rss_mib, 1),
+            history_mib=round(self.history.size_mib, 3),
+            history_limit_mib=self.history.limit_bytes / 2**20,
+            tick_ms_p50=times.quantile(0.5),
+            tick_ms_p99=times.quantile(0.99),
+        )
+
+    def _parts(self, budget: Budget) -> list[Part]:
+        return [
+            checks.telemetry(self.frames_taken, self._read_fault, self.schema, self._source.sources()),
+            self.history.part(),
+            self.predictor.part(),
+            self._timing.schedule(),
+            self._timing.clock(time.monotonic()),
+            checks.budget(budget, self.period_s),
+        ]
+
+
+def _unreadable(error: Exception) -> JepaError:
+    if isinstance(error, JepaError):
+        return error
+    return JepaError(
+        f"No frame could be read: {type(error).__name__}: {error}.", "jepad tries again every second."
+    )
