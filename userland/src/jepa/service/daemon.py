@@ -159,7 +159,7 @@ async def _serve(engine: "Engine", listener: socket.socket, path: Path, notifier
 
 async def _tell(engine: "Engine", server: object, path: Path, notifier: Notifier) -> None:
     """Ready at the first frame, the watchdog fed while the loop lives, the state in one line."""
-    while not (engine.first_frame.is_set() and getattr(server, "started", False)):
+    while not (engine.frames_taken and getattr(server, "started", False)):
         await asyncio.sleep(0.05)
     print(f"jepad: listening on {path}", file=sys.stderr, flush=True)
     notifier.send(READY=1, MAINPID=os.getpid(), STATUS="The first frame is taken.")

@@ -73,7 +73,7 @@ class Engine:
         self.history = history
         self.predictor = Predictor(load)
         self.frames_taken = 0
-        self.first_frame = threading.Event()
+        self._taken = threading.Condition()
         self.loop_at = time.monotonic()
         """When the loop last came round, on the monotonic clock; what the watchdog looks at."""
         self._source = source
@@ -124,9 +124,10 @@ class Engine:
             sequence += 1
             with self._lock:
                 self._ring.append(entry)
-                self.frames_taken += 1
                 readers = list(self._readers)
-            self.first_frame.set()
+            with self._taken:
+                self.frames_taken += 1
+                self._taken.notify_all()
             for reader in readers:
                 reader.put(entry)
 
@@ -140,6 +141,11 @@ class Engine:
         with self._lock:
             ring = list(self._ring)
         return ring[len(ring) - min(limit, len(ring)) :]
+
+    def wait_for_frames(self, count: int, timeout_s: float) -> bool:
+        """Whether ``count`` frames were taken since the start, after waiting up to ``timeout_s`` for them."""
+        with self._taken:
+            return self._taken.wait_for(lambda: self.frames_taken >= count, timeout_s)
 
     @property
     def missed(self) -> int:

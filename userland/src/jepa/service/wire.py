@@ -21,7 +21,7 @@ def decode(kind: type[Message], text: str | bytes) -> Message:
     Fields that ``kind`` does not have are passed over, so that an older client reads a newer daemon.
     ValueError names the field that is missing or of the wrong type.
     """
-    return cast(Message, _value(kind, json.loads(text), kind.__name__))
+    return cast(Message, _value(kind, json.loads(text), getattr(kind, "__name__", str(kind))))
 
 
 def _as_dict(value: object) -> dict[str, Any]:

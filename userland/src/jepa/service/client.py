@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two ways to the service: over jepad's socket, or an engine in this process."""
+
+import http.client
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlencode
+
+from jepa.errors import JepaError
+from jepa.service.api import ChannelInfo, Client, Doctor, ForecastOut, FrameOut, Problem, Status, TickOut
+from jepa.service.paths import socket_path, state_dir
+from jepa.service.wire import decode
+
+if TYPE_CHECKING:
+    from jepa.service.engine import Engine
+
+Message = TypeVar("Message")
+
+ANSWER_S = 60.0
+"""How long to wait for an answer: a daemon that is starting accepts at once and answers once it is ready."""
+FIRST_FRAMES = 2
+"""A local client waits for so many frames, since the first has no rates."""
+MODEL_S = 120.0
+"""How long a local client waits for its model."""
+
+
+def connect(*, local: bool = False, socket: Path | None = None) -> Client:
+    """A client of jepad at ``socket`` ($JEPA_SOCKET, else the system's), or of this process's own engine.
+
+    JepaError when jepad is not running or may not be reached.
+    """
+    if local:
+        return LocalClient()
+    path = socket_path() if socket is None else socket
+    client = HttpClient(path)
+    client.check()
+    return client
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("jepad", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class HttpClient:
+    """Asks jepad over its socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def check(self) -> None:
+        """JepaError when nobody listens on the socket."""
+        self._open().close()
+
+    def status(self) -> Status:
+        """State of each part, and the budget used."""
+        return self._get(Status, "/v1/status")
+
+    def doctor(self) -> Doctor:
+        """Every check, with a remedy where one is not ok."""
+        return self._get(Doctor, "/v1/doctor")
+
+    def channels(self) -> list[ChannelInfo]:
+        """The channel schema."""
+        return self._get(list[ChannelInfo], "/v1/channels")
+
+    def frames(self, *, since_ns: int = 0, limit: int = 300) -> list[FrameOut]:
+        """The newest ``limit`` frames after ``since_ns``, oldest first."""
+        return self._get(list[FrameOut], f"/v1/frames?since_ns={since_ns}&limit={limit}")
+
+    def forecast(self, channels: Sequence[str] = (), horizon_s: int | None = None) -> ForecastOut:
+        """The newest forecast, for all channels and horizons unless named."""
+        query = [("channel", name) for name in channels]
+        if horizon_s is not None:
+            query.append(("horizon", str(horizon_s)))
+        return self._get(ForecastOut, f"/v1/forecast?{urlencode(query)}")
+
+    def stream(self) -> Iterator[TickOut]:
+        """Ticks as they happen, until jepad ends the stream."""
+        connection = self._open()
+        try:
+            with self._ask(connection, "/v1/stream") as response:
+                while line := response.readline():
+                    if line.startswith(b"data: "):
+                        yield _read(TickOut, line[6:])
+        except (OSError, http.client.HTTPException) as error:
+            raise _broken(self._path, error) from error
+        finally:
+            connection.close()
+        raise JepaError("jepad ended the stream.", "It is stopping or restarting; try again.", status=503)
+
+    def close(self) -> None:
+        """Nothing is held between two questions."""
+
+    def _get(self, kind: type[Message], target: str) -> Message:
+        connection = self._open()
+        try:
+            with self._ask(connection, target) as response:
+                return _read(kind, response.read())
+        except (OSError, http.client.HTTPException) as error:
+            raise _broken(self._path, error) from error
+        finally:
+            connection.close()
+
+    def _ask(self, connection: _Connection, target: str) -> http.client.HTTPResponse:
+        connection.request("GET", target)
+        response = connection.getresponse()
+        if response.status != 200:
+            problem = _read(Problem, response.read())
+            said = f"{problem.title} {problem.detail}".strip()
+            raise JepaError(said, problem.remedy, status=problem.status)
+        return response
+
+    def _open(self) -> _Connection:
+        connection = _Connection(self._path, ANSWER_S)
+        try:
+            connection.connect()
+        except FileNotFoundError:
+            raise JepaError(
+                f"jepad is not running (no socket at {self._path}).",
+                "Start it with systemctl start jepad, or use jepa --local.",
+                status=503,
+            ) from None
+        except ConnectionRefusedError:
+            raise JepaError(
+                f"jepad is not running (nobody listens on {self._path}).",
+                "Start it with systemctl start jepad, or use jepa --local.",
+                status=503,
+            ) from None
+        except PermissionError:
+            raise JepaError(
+                f"You may not use the socket {self._path}.",
+                "Ask whoever runs jepad to let you read and write it, or use jepa --local.",
+                status=403,
+            ) from None
+        except OSError as error:
+            raise _broken(self._path, error) from error
+        return connection
+
+
+class LocalClient:
+    """Runs the engine in this process: the same data, with no daemon, while the client lives."""
+
+    def __init__(self, engine: "Engine | None" = None) -> None:
+        self._engine = _local_engine() if engine is None else engine
+        self._engine.start()
+
+    def __enter__(self) -> "LocalClient":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def status(self) -> Status:
+        """State of each part, and the budget used, once there is a whole frame and the model is settled."""
+        self._wait()
+        self._engine.predictor.settled.wait(MODEL_S)
+        return self._engine.status()
+
+    def doctor(self) -> Doctor:
+        """Every check, with a remedy where one is not ok."""
+        self._wait()
+        self._engine.predictor.settled.wait(MODEL_S)
+        return self._engine.doctor()
+
+    def channels(self) -> list[ChannelInfo]:
+        """The channel schema."""
+        return self._engine.channels()
+
+    def frames(self, *, since_ns: int = 0, limit: int = 300) -> list[FrameOut]:
+        """The newest ``limit`` frames after ``since_ns``, oldest first."""
+        self._wait()
+        return self._engine.frames(since_ns=since_ns, limit=limit)
+
+    def forecast(self, channels: Sequence[str] = (), horizon_s: int | None = None) -> ForecastOut:
+        """The newest forecast, once there is one."""
+        self._wait()
+        self._engine.predictor.settled.wait(MODEL_S)
+        return self._engine.forecast(channels, horizon_s)
+
+    def stream(self) -> Iterator[TickOut]:
+        """Ticks as they happen, until the client is closed."""
+        return self._engine.stream()
+
+    def close(self) -> None:
+        """Stop the engine and close its log."""
+        self._engine.stop()
+
+    def _wait(self) -> None:
+        if not self._engine.wait_for_frames(FIRST_FRAMES, timeout_s=30.0):
+            part = self._engine.status().parts[0]
+            raise JepaError(part.reason or "No frame came within 30 s.", part.remedy, status=503)
+
+
+def _local_engine() -> "Engine":
+    from jepa.service.assembly import machine_engine
+
+    try:
+        return machine_engine(state_dir(), mode="local")
+    except JepaError as error:
+        if error.status != 409:
+            raise
+        return machine_engine(None, mode="local")  # another one keeps the history already
+
+
+def _read(kind: type[Message], text: bytes) -> Message:
+    try:
+        return decode(kind, text)
+    except ValueError as error:
+        raise JepaError(
+            f"jepad gave an answer that this jepa cannot read: {error}.",
+            "Restart jepad, so that both are of one version: systemctl restart jepad.",
+            status=502,
+        ) from error
+
+
+def _broken(path: Path, error: Exception) -> JepaError:
+    reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
+    return JepaError(
+        f"The connection to jepad at {path} broke: {reason}.",
+        "Look at systemctl status jepad, then try again.",
+        status=502,
+    )
