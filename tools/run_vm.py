@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boot the image in QEMU with this terminal as its console, which ends in the `jepa` shell.
+
+The image itself is not written: changes go to an overlay in build/run, which the next run continues unless
+--fresh. Nothing in the image opens the shell by itself; the credential handed in here does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import termios
+import threading
+import time
+from pathlib import Path
+
+import kvm
+import qemu
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = ROOT / "build/run"
+IMAGE = ROOT / "build/image/jepa-os.raw"
+DISK_GIB = 4
+STEPS = {
+    "EFI stub": "firmware done, kernel starts",
+    "Linux version": "kernel runs",
+    "Switching root": "initrd done, system starts",
+    "Reached target multi-user": "system runs",
+}
+"""Words of the boot messages, and what they tell a person who waits."""
+
+
+def prepare_disk(image: Path, *, fresh: bool) -> qemu.Disk:
+    """Return the overlay of `image`, made anew when asked or when the image was rebuilt since."""
+    overlay = RUN / "disk.qcow2"
+    RUN.mkdir(parents=True, exist_ok=True)
+    built = RUN / "image-of-disk"
+    identity = f"{image.stat().st_mtime_ns} {image.stat().st_size}"
+    same = overlay.exists() and built.exists() and built.read_text() == identity
+    if not same and overlay.exists() and not fresh:
+        print("the image is newer than the last run: starting from its fresh state")
+    if fresh or not same:
+        # The overlay keeps its own link, since a rebuild replaces the image while a machine runs.
+        base = RUN / "base.raw"
+        base.unlink(missing_ok=True)
+        base.hardlink_to(image)
+        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(overlay)]
+        subprocess.run([*create, f"{DISK_GIB}G"], check=True)
+        built.write_text(identity)
+        (RUN / "variables.fd").unlink(missing_ok=True)
+    return qemu.Disk(overlay, format="qcow2")
+
+
+def prepare_firmware() -> qemu.Firmware:
+    """Return the host's firmware with a variable store of this machine's own."""
+    found = qemu.find_firmware()
+    if found is None:
+        raise SystemExit("There is no UEFI firmware on this host. Install the package ovmf.")
+    own = RUN / "variables.fd"
+    if not own.exists():
+        shutil.copyfile(found.variables, own)
+    return qemu.Firmware(found.code, own)
+
+
+def report_progress(log: Path, stop: threading.Event, started: float) -> None:
+    """Print a line whenever the boot messages in `log` reach the next of STEPS, until `stop`."""
+    waiting = dict(STEPS)
+    while not stop.wait(0.5):
+        text = log.read_text(errors="replace") if log.exists() else ""
+        for words in [words for words in waiting if words in text]:
+            print(f"[{time.monotonic() - started:4.0f} s] {waiting.pop(words)}\r", flush=True)
+        if not waiting:
+            return
+
+
+def main() -> int:
+    """Run one machine until it is switched off and return QEMU's exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fresh", action="store_true", help="forget what the last run left")
+    parser.add_argument("--image", type=Path, default=IMAGE)
+    arguments = parser.parse_args()
+    if not arguments.image.exists():
+        raise SystemExit(f"There is no image at {arguments.image}. Run: make image")
+
+    disk = prepare_disk(arguments.image, fresh=arguments.fresh)
+    accelerated = kvm.works(ROOT / "build")
+    columns, rows = shutil.get_terminal_size()
+    terminal = f"{os.environ.get('TERM', 'vt220')} {columns} {rows}"
+    messages = RUN / "console.log"
+    messages.unlink(missing_ok=True)
+    command = qemu.qemu_command(
+        disk,
+        firmware=prepare_firmware(),
+        kvm=accelerated,
+        credentials={"jepa.console.hvc0": terminal},
+        hvc="chardev:person",
+        serials=(f"file:{messages}",),
+        extra=("-chardev", "stdio,id=person,mux=on,signal=off", "-mon", "chardev=person"),
+    )
+    pace = "with KVM, a few seconds" if accelerated else "emulated, one to two minutes"
+    print(f"starting JEPA OS ({pace}). Ctrl-A X switches it off, Ctrl-A H helps.", flush=True)
+    stop = threading.Event()
+    progress = threading.Thread(target=report_progress, args=(messages, stop, time.monotonic()), daemon=True)
+    progress.start()
+    settings = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
+    try:
+        return subprocess.run(command).returncode
+    finally:
+        stop.set()
+        if settings is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
