@@ -84,7 +84,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a page is stale")
     check = parser.parse_args().check
     stale = []
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("model-packs/*/CARD.md")]:
+    for page in [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").rglob("*.md")),
+        *ROOT.glob("model-packs/*/CARD.md"),
+    ]:
         old = page.read_text()
         new = render(old)
         if new != old:
