@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A virtual machine as tests see it: start it, speak to its root shell, cut its power, look at its screen.
+
+Method names follow the NixOS test driver. Times given to methods are seconds on hardware that virtualises;
+under emulation each is multiplied by ``EMULATION_FACTOR``.
+"""
+
+import base64
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.vm import console, screen
+from tests.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
+from tests.vm.qmp import Qmp
+from tools.qemu import Disk, Firmware, qemu_command
+
+EMULATION_FACTOR = 10
+"""TCG runs this guest 9 to 12 times slower than KVM, and never faster than half of that."""
+
+KERNEL_ARGUMENTS = ("console=ttyS0", "loglevel=5", "systemd.show_status=yes", "oops=panic", "panic=-1")
+"""A console that tells what fails, and an oops that ends the machine instead of the test's patience."""
+
+Say = Callable[[str], None]
+
+
+class MachineError(AssertionError):
+    """The machine did not do what the test asked of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a machine is made of. Without ``kernel`` it boots by ``firmware`` from its disk."""
+
+    disk: Disk
+    kernel: Path | None = None
+    initrd: Path | None = None
+    firmware: Firmware | bool = True
+    kernel_arguments: Sequence[str] = ()
+    credentials: Mapping[str, str] | None = None
+    memory_mib: int = 2048
+    kvm: bool = False
+
+
+class Machine:
+    """One QEMU process and everything a test does with it.
+
+    ``name`` is used in messages and file names; logs and pictures go to ``directory``, progress to ``say``.
+    """
+
+    def __init__(self, name: str, setup: Setup, directory: Path, say: Say = lambda line: None) -> None:
+        self.name = name
+        self.setup = setup
+        self.directory = directory
+        self.console_log = directory / f"{name}.console.log"
+        self._say = say
+        self._factor = 1 if setup.kvm else EMULATION_FACTOR
+        self._sockets: tempfile.TemporaryDirectory[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._qmp: Qmp | None = None
+        self._channel: Channel | None = None
+        self._serial: socket.socket | None = None
+        self._mark = 0
+        self._started = 0.0
+
+    # Power
+
+    def start(self) -> None:
+        """Switch the machine on. Returns at once; ``wait_for_shell`` waits until commands can be given."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        # Paths of UNIX sockets may have 107 bytes only, so they do not go below the build directory.
+        self._sockets = tempfile.TemporaryDirectory(prefix="jepa-vm-")
+        at = Path(self._sockets.name)
+        offset = self.console_log.stat().st_size if self.console_log.exists() else 0
+        self._mark = offset
+        extra = [
+            "-chardev", f"socket,id=serial,path={at}/serial,server=on,wait=off,"
+            f"logfile={self.console_log},logappend=on",
+            "-chardev", f"socket,id=shell,path={at}/shell,server=on,wait=off",
+            "-device", f"virtserialport,bus=ports.0,chardev=shell,name={PORT_NAME}",
+            "-qmp", f"unix:{at}/qmp,server=on,wait=off",
+            "-device", "VGA,edid=on,xres=1024,yres=768,romfile=" if self.setup.kernel else "VGA",
+        ]  # fmt: skip
+        command = qemu_command(
+            self.setup.disk,
+            kernel=self.setup.kernel,
+            initrd=self.setup.initrd,
+            firmware=self.setup.firmware,
+            memory_mib=self.setup.memory_mib,
+            credentials={**shell_credentials(), **(self.setup.credentials or {})},
+            kvm=self.setup.kvm,
+            kernel_arguments=[*KERNEL_ARGUMENTS, *self.setup.kernel_arguments],
+            serials=("chardev:serial",),
+            extra=extra,
+        )
+        (self.directory / f"{self.name}.command").write_text(shlex.join(command) + "\n")
+        errors = self.directory / f"{self.name}.qemu.log"
+        with errors.open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._started = time.monotonic()
+        try:
+            self._qmp = Qmp(at / "qmp")
+        except TimeoutError:
+            self.crash()
+            raise MachineError(f"{self.name}: QEMU did not start:\n{errors.read_text()}") from None
+        self._channel = Channel(at / "shell")
+        self._serial = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._serial.connect(str(at / "serial"))
+        threading.Thread(target=_drain, args=(self._serial,), daemon=True).start()
+        self.say("switched on")
+
+    def wait_for_shell(self, timeout: float = 60) -> None:
+        """Wait until the guest's root shell answers, telling the stages of the boot as they show."""
+        deadline = time.monotonic() + timeout * self._factor
+        threading.Thread(target=self._tell_stages, daemon=True).start()
+        while True:
+            try:
+                self._shell().execute("true", limit=5 * self._factor, grace=deadline - time.monotonic())
+                break
+            except TimeoutError:
+                raise self._error(f"no root shell {timeout * self._factor:.0f} s after power on") from None
+            except ChannelClosed:
+                raise self._error("the machine ended while it booted") from None
+        self.say("shell answers")
+
+    def crash(self) -> None:
+        """Cut the power: QEMU is killed. What the guest has not written to its disk is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._close()
+
+    def shutdown(self, timeout: float = 30) -> None:
+        """Power off in an orderly way and wait until the machine is off."""
+        self.execute("systemctl poweroff --no-block")
+        self.wait_for_shutdown(timeout)
+
+    def wait_for_shutdown(self, timeout: float = 30) -> None:
+        """Wait until the machine has switched itself off (or rebooted: QEMU runs with -no-reboot)."""
+        assert self._process is not None
+        try:
+            self._process.wait(timeout * self._factor)
+        except subprocess.TimeoutExpired:
+            raise self._error(f"still on after {timeout * self._factor:.0f} s") from None
+        self._close()
+        self.say("off")
+
+    @property
+    def running(self) -> bool:
+        """Whether QEMU runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since power on."""
+        return time.monotonic() - self._started
+
+    # Commands
+
+    def execute(self, command: str, timeout: float = 30) -> Answer:
+        """Run ``command`` in the guest's root shell (bash) and return what it gave.
+
+        Raises MachineError when the machine is gone or the command runs into ``timeout``.
+        """
+        limit = timeout * self._factor
+        begin = time.monotonic()
+        try:
+            answer = self._shell().execute(command, limit=limit, grace=10 + 2 * self._factor)
+        except (ChannelClosed, TimeoutError) as error:
+            raise self._error(f"{command!r}: {error}") from None
+        if answer.status in (124, 137) and time.monotonic() - begin >= limit - 1:
+            raise self._error(f"{command!r} ran longer than {limit:.0f} s:\n{answer.out}{answer.err}")
+        return answer
+
+    def succeed(self, command: str, timeout: float = 30) -> str:
+        """Run ``command``, which must exit 0; returns what it wrote to standard output."""
+        answer = self.execute(command, timeout)
+        if answer.status != 0:
+            raise self._error(f"{command!r} exited {answer.status}:\n{answer.out}{answer.err}")
+        return answer.out
+
+    def fail(self, command: str, timeout: float = 30) -> Answer:
+        """Run ``command``, which must not exit 0; returns its answer."""
+        answer = self.execute(command, timeout)
+        if answer.status == 0:
+            raise self._error(f"{command!r} succeeded, which it must not:\n{answer.out}{answer.err}")
+        return answer
+
+    def wait_until_succeeds(self, command: str, timeout: float = 60) -> str:
+        """Run ``command`` again and again until it exits 0; returns the output of that run."""
+        deadline = time.monotonic() + timeout * self._factor
+        while True:
+            answer = self.execute(command, timeout)
+            if answer.status == 0:
+                return answer.out
+            if time.monotonic() > deadline:
+                raise self._error(
+                    f"{command!r} still exits {answer.status} after {timeout * self._factor:.0f} s:\n"
+                    f"{answer.out}{answer.err}"
+                )
+            time.sleep(0.5)
+
+    def wait_for_unit(self, unit: str, timeout: float = 60) -> None:
+        """Wait until the systemd ``unit`` is active; fails at once when it failed or nothing starts it."""
+        deadline = time.monotonic() + timeout * self._factor
+        while True:
+            shown = self.succeed(f"systemctl show --property=ActiveState,Job,Result {shlex.quote(unit)}")
+            state = dict(line.split("=", 1) for line in shown.splitlines())
+            active, result = state["ActiveState"], state.get("Result", "")
+            if active == "active":
+                return
+            settled = active == "inactive" and not state.get("Job", "")
+            starting = settled and self.execute("systemctl is-system-running").out.strip() in (
+                "initializing", "starting",
+            )  # fmt: skip
+            if active == "failed" or (settled and not starting) or time.monotonic() > deadline:
+                journal = self.execute(f"journalctl --no-pager -n 30 -u {shlex.quote(unit)}").out
+                raise self._error(f"{unit} is {active} ({result}):\n{journal}")
+            time.sleep(0.5)
+
+    def wait_for_file(self, path: str, timeout: float = 60) -> None:
+        """Wait until ``path`` exists in the guest."""
+        self.wait_until_succeeds(f"test -e {shlex.quote(path)}", timeout)
+
+    def copy_from(self, path: str, timeout: float = 60) -> bytes:
+        """The content of the guest's file ``path``."""
+        return base64.b64decode(self.succeed(f"base64 {shlex.quote(path)}", timeout))
+
+    # Console, screen and keyboard
+
+    def console_text(self, *, all_boots: bool = False) -> str:
+        """What the serial console has shown since power on, the last restore or ``forget_console``."""
+        with suppress(FileNotFoundError), self.console_log.open("rb") as log:
+            log.seek(0 if all_boots else self._mark)
+            return console.plain(log.read().decode(errors="replace"))
+        return ""
+
+    def forget_console(self) -> None:
+        """Let ``console_text`` begin here."""
+        self._mark = self.console_log.stat().st_size
+
+    def wait_for_console_text(self, pattern: str, timeout: float = 60) -> re.Match[str]:
+        """Wait until the serial console shows text that fits the regular expression ``pattern``."""
+        deadline = time.monotonic() + timeout * self._factor
+        while time.monotonic() < deadline:
+            match = re.search(pattern, self.console_text())
+            if match:
+                return match
+            if not self.running:
+                raise self._error(f"ended before its console showed {pattern!r}")
+            time.sleep(0.2)
+        raise self._error(f"the console has not shown {pattern!r} in {timeout * self._factor:.0f} s")
+
+    def write_console(self, text: str) -> None:
+        """Type ``text`` on the serial console; a line ends with ``\\r``."""
+        assert self._serial is not None
+        for character in text:  # a terminal in a slow guest has a FIFO of 16 bytes
+            self._serial.sendall(character.encode())
+            time.sleep(0.01)
+
+    def send_key(self, key: str) -> None:
+        """Press one key or chord of the keyboard by QEMU's names, as in ``ret``, ``f1`` or ``ctrl-c``."""
+        pressed = [{"type": "qcode", "data": code} for code in key.split("-")]
+        self._monitor().execute("send-key", {"keys": pressed, "hold-time": 20})
+        time.sleep(0.05)
+
+    def type(self, text: str) -> None:
+        """Type ``text`` on the keyboard; ``\\n`` is the return key."""
+        for character in text:
+            self.send_key("-".join(screen.keys(character)))
+
+    def screenshot(self, name: str) -> screen.Screenshot:
+        """Picture of the screen, kept as NAME.png in the machine's directory."""
+        png = self.directory / f"{name}.png"
+        raw = self.directory / f"{name}.ppm"
+        self._monitor().execute("screendump", {"filename": str(png), "format": "png"})
+        self._monitor().execute("screendump", {"filename": str(raw)})
+        try:
+            return screen.measure(raw.read_bytes(), png)
+        finally:
+            raw.unlink()
+
+    # Snapshots
+
+    def snapshot(self, tag: str = "ready") -> float:
+        """Keep memory, devices and disk as they are now under ``tag``; returns the seconds it took."""
+        begin = time.monotonic()
+        self._state_job("snapshot-save", tag)
+        return time.monotonic() - begin
+
+    def restore(self, tag: str = "ready") -> float:
+        """Go back to a snapshot; returns the seconds until the guest's shell answers again.
+
+        The guest's clock is then set to the host's, as an administrator would with ``date``: programs in it
+        see one jump forward.
+        """
+        begin = time.monotonic()
+        self._state_job("snapshot-load", tag)
+        self._shell().discard()
+        self.forget_console()
+        self.succeed(f"date -u -s @{time.time():.0f}")
+        return time.monotonic() - begin
+
+    def set_link(self, up: bool) -> None:
+        """Plug the network cable in or pull it out."""
+        self._monitor().execute("set_link", {"name": "net", "up": up})
+
+    # Inside
+
+    def say(self, line: str) -> None:
+        """Report progress with the machine's name and age."""
+        self._say(f"{self.name} {self.elapsed:6.1f} s  {line}")
+
+    def _state_job(self, command: str, tag: str) -> None:
+        node = self._monitor().disk_node()
+        arguments: dict[str, object] = {"tag": tag, "vmstate": node, "devices": [node]}
+        self._monitor().run_job(command, arguments, timeout=30 * self._factor)
+
+    def _tell_stages(self) -> None:
+        for stage, pattern in console.STAGES:
+            while self.running and not re.search(pattern, self.console_text()):
+                time.sleep(0.5)
+            if self.running:
+                self.say(stage)
+
+    def _shell(self) -> Channel:
+        if self._channel is None:
+            raise self._error("is off")
+        return self._channel
+
+    def _monitor(self) -> Qmp:
+        if self._qmp is None:
+            raise self._error("is off")
+        return self._qmp
+
+    def _error(self, text: str) -> MachineError:
+        if self._process is not None and (code := self._process.poll()) is not None:
+            cause = signal.Signals(-code).name if code < 0 else str(code)
+            text += f" (QEMU has ended: {cause})"
+        return MachineError(f"{self.name}: {text}")
+
+    def _close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        if self._serial is not None:
+            self._serial.close()
+        if self._qmp is not None:
+            self._qmp.close()
+        if self._sockets is not None:
+            self._sockets.cleanup()
+        self._channel = self._serial = self._qmp = self._sockets = None
+
+
+def _drain(serial: socket.socket) -> None:
+    """Keep QEMU's console from blocking; the log file has the text."""
+    with suppress(OSError):
+        while serial.recv(65536):
+            pass
