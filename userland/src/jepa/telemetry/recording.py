@@ -194,7 +194,7 @@ def record(
 def finish(folder: Path, schema: Schema) -> Meta:
     """Turn an interrupted recording into Parquet; a finished one is left as it is.
 
-    Raises JepaError when it is no recording, has other channels, is still being written or cannot be.
+    Raises JepaError when it is no recording, has other channels, is still written or cannot be.
     """
     meta = read_meta(folder)
     if meta.finished:
@@ -203,7 +203,7 @@ def finish(folder: Path, schema: Schema) -> Meta:
     _check_schema(folder, meta, schema)
     if meta.schema_digest != schema.digest:
         raise JepaError(
-            f"The recording {folder} was interrupted, and is of other channels than this version of jepa has.",
+            f"The recording {folder} was interrupted, and has other channels than this version of jepa.",
             "Complete it with the version that made it.",
         )
     log = FrameLog(folder / "log", schema, _UNBOUNDED)
@@ -294,7 +294,7 @@ def read_meta(folder: Path) -> Meta:
 def _check_schema(folder: Path, meta: Meta, schema: Schema) -> None:
     if meta.schema_version != schema.version:
         raise JepaError(
-            f"The recording {folder} has channels of version {meta.schema_version}, not {schema.version}.",
+            f"The recording {folder} has version {meta.schema_version} channels, not {schema.version}.",
             "Record again with this version of jepa, or read it with the version that made it.",
         )
 

@@ -25,10 +25,10 @@ def parse_pressure(content: bytes) -> PressureSample:
     """Read one pressure file; what is missing or malformed is None."""
     found: dict[str, int | None] = {}
     for line in content.splitlines():
-        kind, *fields = line.split()
-        name = {b"some": "some", b"full": "full"}.get(kind) if fields else None
-        if name is not None and fields[-1].startswith(b"total="):
-            found[name] = count(fields[-1].removeprefix(b"total="))
+        kind, _, rest = line.partition(b" ")
+        _, label, total = rest.rpartition(b"total=")
+        if label and kind in (b"some", b"full"):
+            found[kind.decode()] = count(total.strip())
     return PressureSample(**found)
 
 
