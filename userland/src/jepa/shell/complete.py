@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Completes what a person types: verbs first, channel names after the verbs that take them."""
+
+import os
+from collections.abc import Iterable
+
+CHANNEL_VERBS = ("forecast", "watch", "explain")
+"""Verbs whose arguments are channel names."""
+
+
+class Vocabulary:
+    """The words the prompt knows; channels arrive when the service has named them."""
+
+    def __init__(self, verbs: Iterable[str], channels: Iterable[str] = ()) -> None:
+        self.verbs = sorted(set(verbs))
+        self.channels = list(channels)
+
+    def completions(self, line: str) -> list[str]:
+        """Every whole line that ``line`` can become by completing its last word.
+
+        Channels also complete from the middle of their name, so that ``forecast cpu`` finds
+        ``system.cpu.utilization``; names that begin with the word go first.
+        """
+        head, space, word = line.rpartition(" ")
+        words = head.split()
+        if words and words[0] == "jepa":
+            words = words[1:]
+        if not words:
+            found = [verb for verb in self.verbs if verb.startswith(word)]
+        elif words[0] in CHANNEL_VERBS and not word.startswith("-"):
+            rest = [name for name in self.channels if name not in words]
+            found = [name for name in rest if name.startswith(word)]
+            found += [name for name in rest if word and word in name and name not in found]
+        else:
+            found = []
+        return [f"{head}{space}{choice}" for choice in found]
+
+    def extend(self, line: str) -> tuple[str, list[str]]:
+        """The line completed as far as it is certain, and the completions left to choose from.
+
+        A single completion is closed with a space. Where several match in the middle of a name the line
+        stays as typed.
+        """
+        found = self.completions(line)
+        if len(found) == 1:
+            return found[0] + " ", found
+        agreed = os.path.commonprefix(found)  # noqa: RUF071  (character by character is what completion means)
+        return (agreed if agreed.startswith(line) else line), found

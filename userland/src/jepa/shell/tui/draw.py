@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws one strip as rows of character cells, from plain numbers: no widget, no terminal, no clock.
+
+A strip runs from the past on the left over ``now`` to what is forecast on the right. Each column knows the
+value (or two, where the glyphs allow), the band it was forecast to lie in, whether it did, and the median.
+Cells carry a role instead of a colour, so the same picture serves true colour, sixteen colours and none.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, NamedTuple
+
+from jepa.shell.tui.series import Track
+from jepa.shell.words import Interval
+
+Role = Literal["empty", "band", "inside", "outside", "unjudged", "median", "now"]
+
+
+class Glyphs(Enum):
+    """What the terminal's font can show."""
+
+    BRAILLE = "braille"
+    """Any modern terminal emulator."""
+    BLOCK = "block"
+    """The console's own font, which has the half blocks of code page 437 but no braille."""
+    ASCII = "ascii"
+    """Nothing beyond ASCII."""
+
+
+class Cell(NamedTuple):
+    """One character, what it means, and whether it stands on the band."""
+
+    char: str
+    role: Role
+    on_band: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a strip, in the channel's unit."""
+
+    values: tuple[float, ...] = ()
+    """What was observed, oldest first: none, one or two values; NaN where absent."""
+    band: Interval | None = None
+    inside: bool | None = None
+    """Whether what was observed held to the band; None where there is nothing to judge."""
+    ahead: bool = False
+    """Whether the column lies in the future."""
+
+
+EMPTY = Cell(" ", "empty", False)
+
+_LOWER_BLOCKS = " ▁▂▃▄▅▆▇█"
+_BRAILLE_LEFT = (0x40, 0x04, 0x02, 0x01)
+_BRAILLE_RIGHT = (0x80, 0x20, 0x10, 0x08)
+
+
+def level(value: float, low: float, high: float, steps: int) -> int | None:
+    """The step of 0..steps-1 that ``value`` falls on; None for NaN, the edge steps for what lies beyond."""
+    if math.isnan(value):
+        return None
+    share = (value - low) / (high - low) if high > low else 0.0
+    return min(max(math.floor(min(max(share, 0.0), 1.0) * steps), 0), steps - 1)
+
+
+def nice_top(peak: float, previous: float, least: float, most: float) -> float:
+    """The top of a scale that shows ``peak``: a round number, at least ``least`` and at most ``most``.
+
+    Keeps ``previous`` until the peak outgrows it or falls below a third of it, so that scales do not
+    flicker.
+    """
+    if not math.isfinite(peak):
+        return previous if previous > 0 else max(least, 1e-9)
+    if previous > 0 and previous / 3 <= peak <= previous:
+        return previous
+    wanted = max(peak * 1.1, least, 1e-9)
+    power = 10.0 ** math.floor(math.log10(wanted))
+    top = next(
+        step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= wanted * (1 - 1e-9)
+    )
+    return min(top, most) if most > 0 and peak <= most else top
+
+
+def draw(columns: Sequence[Column], rows: int, low: float, high: float, glyphs: Glyphs) -> list[list[Cell]]:
+    """Rows of cells, top first, as long as ``columns``, on a scale from ``low`` to ``high``."""
+    paint = {Glyphs.BRAILLE: _braille, Glyphs.BLOCK: _block, Glyphs.ASCII: _ascii}[glyphs]
+    grid = [[EMPTY] * len(columns) for _ in range(rows)]
+    for x, column in enumerate(columns):
+        for row in range(rows):
+            grid[rows - 1 - row][x] = paint(column, row, rows, low, high)
+    return grid
+
+
+def _role(column: Column) -> Role:
+    return {True: "inside", False: "outside", None: "unjudged"}[column.inside]  # type: ignore[return-value]
+
+
+def _covered(
+    column: Column, row: int, rows: int, low: float, high: float, steps: int
+) -> tuple[int, int] | None:
+    """The band's part of this cell, [first, last) of ``steps``; None where the band is not here."""
+    if column.band is None:
+        return None
+    bottom = level(column.band.low, low, high, rows * steps)
+    top = level(column.band.high, low, high, rows * steps)
+    if bottom is None or top is None:
+        return None
+    first, last = max(bottom - row * steps, 0), min(top + 1 - row * steps, steps)
+    return (first, last) if first < last else None
+
+
+def _braille(column: Column, row: int, rows: int, low: float, high: float) -> Cell:
+    levels = [level(value, low, high, rows * 4) for value in column.values]
+    if column.ahead and column.band is not None:
+        levels = [level(column.band.median, low, high, rows * 4)]
+    here = [found - row * 4 if found is not None and found // 4 == row else None for found in levels]
+    covered = _covered(column, row, rows, low, high, 8)
+    if any(step is not None for step in here):
+        if len(here) == 1:
+            here *= 2
+        dots = sum(
+            side[step]
+            for side, step in zip((_BRAILLE_LEFT, _BRAILLE_RIGHT), here, strict=False)
+            if step is not None
+        )
+        steps = [step for step in here if step is not None]
+        middle = 2 * sum(steps) / len(steps) + 1
+        on_band = covered is not None and covered[0] <= middle <= covered[1]
+        return Cell(chr(0x2800 + dots), "median" if column.ahead else _role(column), on_band)
+    if covered is None:
+        return EMPTY
+    if covered == (0, 8):
+        return Cell(" ", "band", True)
+    first, last = covered
+    if first == 0:
+        return Cell(_LOWER_BLOCKS[last], "band", False)
+    if last == 8:
+        return Cell(" ", "band", True) if first <= 2 else Cell("▀" if first <= 5 else "▔", "band", False)
+    return Cell("▁" if last <= 2 else "▔" if first >= 6 else "━", "band", False)
+
+
+def _block(column: Column, row: int, rows: int, low: float, high: float) -> Cell:
+    value = column.values[-1] if column.values else math.nan
+    if column.ahead and column.band is not None:
+        value = column.band.median
+    found = level(value, low, high, rows * 2)
+    covered = _covered(column, row, rows, low, high, 2)
+    if found is not None and found // 2 == row:
+        return Cell(
+            "▄" if found % 2 == 0 else "▀", "median" if column.ahead else _role(column), covered is not None
+        )
+    if covered is None:
+        return EMPTY
+    return Cell({(0, 2): "░", (0, 1): "▄", (1, 2): "▀"}[covered], "band", False)
+
+
+def _ascii(column: Column, row: int, rows: int, low: float, high: float) -> Cell:
+    value = column.values[-1] if column.values else math.nan
+    if column.ahead and column.band is not None:
+        value = column.band.median
+    covered = _covered(column, row, rows, low, high, 1) is not None
+    if level(value, low, high, rows) == row:
+        if column.ahead:
+            return Cell("-", "median", covered)
+        return Cell("!" if column.inside is False else "*", _role(column), covered)
+    return Cell(":", "band", True) if covered else EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How a strip's columns map to time."""
+
+    cell_s: int
+    """Seconds per column."""
+    past: int
+    """Columns left of now."""
+    ahead: int
+    """Columns right of now."""
+
+
+AHEAD_S = 60
+
+
+def span(width: int) -> Span:
+    """The finest grid that shows the coming minute in about two fifths of ``width`` columns."""
+    for cell_s in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60):
+        ahead = AHEAD_S // cell_s
+        if ahead <= width * 0.42:
+            break
+    return Span(cell_s, max(width - ahead - 1, 0), ahead)
+
+
+def columns(track: Track, second: int, window: int, grid: Span) -> list[Column]:
+    """The columns of one strip at ``second``: past, now, ahead.
+
+    Past columns stand on whole multiples of the column's seconds, so that a strip moves by whole columns and
+    the rest of the picture stays as it is.
+    """
+    cell = second // grid.cell_s
+    result = [
+        _past(track, (cell - back) * grid.cell_s, second, window, grid.cell_s)
+        for back in range(grid.past - 1, -1, -1)
+    ]
+    result.append(Column())
+    fan = track.ahead(second, AHEAD_S)
+    for ahead in range(grid.ahead):
+        offset = (cell + 1 + ahead) * grid.cell_s + (grid.cell_s + 1) // 2 - second
+        result.append(Column(band=fan[min(offset, len(fan)) - 1], ahead=True) if fan else Column(ahead=True))
+    return result
+
+
+def _past(track: Track, start: int, second: int, window: int, cell_s: int) -> Column:
+    half = start + max(cell_s // 2 - 1, 0)
+    last = min(start + cell_s - 1, second)
+    point = track.at(last, window)
+    values = (point.value,) if cell_s == 1 else (track.at(min(half, second), window).value, point.value)
+    judged = point.band is not None and math.isfinite(point.value)
+    inside = track.holds(point.value, point.band) if judged and point.band is not None else None
+    return Column(values=values, band=point.band, inside=inside)
+
+
+def peak(drawn: Sequence[Column]) -> float:
+    """The highest finite number the columns hold; NaN when there is none."""
+    found = [v for c in drawn for v in c.values if math.isfinite(v)]
+    found += [c.band.high for c in drawn if c.band is not None]
+    return max(found, default=math.nan)

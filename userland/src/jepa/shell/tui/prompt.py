@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The prompt: one line with history, and completion of verbs and channel names."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input
+
+from jepa.shell.complete import Vocabulary
+
+
+class _Ghost(Suggester):
+    """Shows, in grey, the only completion there is or the latest line in history that starts the same."""
+
+    def __init__(self, prompt: "Prompt") -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._prompt = prompt
+
+    async def get_suggestion(self, value: str) -> str | None:
+        if not value.strip():
+            return None
+        remembered = [line for line in self._prompt.history if line.startswith(value) and line != value]
+        found = self._prompt.vocabulary.completions(value)
+        return remembered[-1] if remembered else found[0] if len(found) == 1 else None
+
+
+class Prompt(Input):
+    """An input that never gives up the focus: Tab completes, up and down walk the history."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "complete", "Complete", show=False),
+        Binding("up", "history(-1)", "Earlier", show=False),
+        Binding("down", "history(1)", "Later", show=False),
+        Binding("ctrl+c", "drop", "Drop the line", show=False),
+        Binding("ctrl+d", "leave", "Leave", show=False),
+    ]
+
+    class Entered(Message):
+        """A line was entered."""
+
+        def __init__(self, line: str) -> None:
+            super().__init__()
+            self.line = line
+
+    class Candidates(Message):
+        """Tab found more than one way to go on; an empty list takes back what was said before."""
+
+        def __init__(self, words: list[str]) -> None:
+            super().__init__()
+            self.words = words
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.history: list[str] = []
+        self._place = 0
+        super().__init__(
+            placeholder="type a verb, or help",
+            compact=True,
+            suggester=_Ghost(self),
+            select_on_focus=False,
+            id="prompt",
+        )
+        # A blinking cursor alone sends 150 bytes a second.
+        self.cursor_blink = False
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Hand the line on and remember it."""
+        event.stop()
+        line = event.value.strip()
+        self.value = ""
+        self.post_message(self.Candidates([]))
+        if not line:
+            return
+        if not self.history or self.history[-1] != line:
+            self.history.append(line)
+        self._place = len(self.history)
+        self.post_message(self.Entered(line))
+
+    def action_history(self, step: int) -> None:
+        """Show an earlier or later line."""
+        self._place = min(max(self._place + step, 0), len(self.history))
+        self.value = self.history[self._place] if self._place < len(self.history) else ""
+        self.cursor_position = len(self.value)
+
+    def action_complete(self) -> None:
+        """Complete the word under way as far as it is certain, and name the choices that are left."""
+        self.value, found = self.vocabulary.extend(self.value)
+        self.cursor_position = len(self.value)
+        words = [line.rsplit(maxsplit=1)[-1] for line in found]
+        self.post_message(self.Candidates(words if len(words) > 1 else []))
+
+    def action_drop(self) -> None:
+        """Empty the line."""
+        self.value = ""
+        self.post_message(self.Candidates([]))
+
+    async def action_leave(self) -> None:
+        """Leave the shell from an empty line; delete to the right otherwise."""
+        if self.value:
+            self.action_delete_right()
+        else:
+            await self.run_action("app.quit")

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps what was observed and what had been forecast for it, and judges the one by the other.
+
+A forecast speaks of the mean over a coming window (t, t+h]. So everything here compares like with like: the
+value shown at second ``k`` is the mean over the last ``h`` seconds, and the band beneath it is what was
+forecast for those very seconds when they began.
+"""
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jepa.service.api import Band, FrameOut, TickOut
+from jepa.shell.words import Interval, interval
+
+KEEP_S = 600
+"""How long observations and verdicts are kept."""
+KEEP_FORECASTS_S = 240
+"""How long forecasts are kept: the longest window and the longest past a strip shows."""
+TOLERANCE = 0.1
+"""How far outside its band a value may lie and still count as inside, in noise floors."""
+COMPLETE = 0.8
+"""The share of a window's seconds that must have been observed for a verdict."""
+
+
+class Point(NamedTuple):
+    """One second of the past: the mean over the window that ends there, and what was forecast for it."""
+
+    value: float
+    """NaN where the window was not observed."""
+    band: Interval | None
+    """None where nothing had been forecast."""
+
+
+def fan(bands: Mapping[int, Interval], now: float, seconds: int) -> list[Interval]:
+    """One interval for each of the coming ``seconds``, from the latest forecast.
+
+    Entry ``d - 1`` is the band of the mean over the coming ``d`` seconds: exact at the horizons forecast,
+    straight between them, starting from the value ``now``. Empty when nothing is forecast.
+    """
+    if not bands:
+        return []
+    start = now if math.isfinite(now) else bands[min(bands)].median
+    nodes = [(0, Interval(start, start, start)), *sorted(bands.items())]
+    result: list[Interval] = []
+    for (left, a), (right, b) in itertools.pairwise(nodes):
+        for second in range(left + 1, min(right, seconds) + 1):
+            share = (second - left) / (right - left)
+            result.append(Interval(*(x + (y - x) * share for x, y in zip(a, b, strict=True))))
+    return result
+
+
+class Track:
+    """One channel's observations and forecasts, by whole second."""
+
+    def __init__(self, noise_floor: float = 0.0) -> None:
+        self.latest = math.nan
+        """The newest observation; NaN when the last frame did not hold the channel."""
+        self._slack = noise_floor * TOLERANCE
+        self._values: dict[int, float] = {}
+        self._forecasts: dict[int, dict[int, Interval]] = {}
+        self._verdicts: dict[int, deque[tuple[int, bool]]] = {}
+
+    @property
+    def observed(self) -> bool:
+        """Whether any observation is held."""
+        return bool(self._values)
+
+    def observe(self, second: int, value: float | None) -> None:
+        """Take the value at ``second``, judge the forecasts that come due there, forget what is old."""
+        self.latest = math.nan if value is None else value
+        if value is not None and math.isfinite(value):
+            self._values[second] = value
+        self._values.pop(second - KEEP_S, None)
+        for horizon in {h for h in self._horizons if second - h in self._forecasts}:
+            band = self._forecasts[second - horizon].get(horizon)
+            mean = self.mean(second, horizon)
+            if band is not None and math.isfinite(mean):
+                verdicts = self._verdicts.setdefault(horizon, deque(maxlen=KEEP_S))
+                verdicts.append((second, self.holds(mean, band)))
+        self._forecasts.pop(second - KEEP_FORECASTS_S, None)
+
+    def forecast(self, second: int, bands: Sequence[Band]) -> None:
+        """Keep what was forecast at ``second``."""
+        kept = {band.horizon_s: found for band in bands if (found := interval(band.mean)) is not None}
+        if kept:
+            self._forecasts[second] = kept
+
+    def holds(self, value: float, band: Interval) -> bool:
+        """Whether ``value`` lies in ``band``, up to a tenth of the noise floor."""
+        return band.low - self._slack <= value <= band.high + self._slack
+
+    def mean(self, second: int, window: int) -> float:
+        """Mean over (second - window, second]; NaN when less than four fifths of it was observed."""
+        values = self._values
+        seen = [values[k] for k in range(second - window + 1, second + 1) if k in values]
+        return sum(seen) / len(seen) if seen and len(seen) >= window * COMPLETE else math.nan
+
+    def at(self, second: int, window: int) -> Point:
+        """What was observed over the window that ends at ``second``, and what was forecast for it."""
+        issued = self._forecasts.get(second - window)
+        return Point(self.mean(second, window), issued.get(window) if issued else None)
+
+    def ahead(self, second: int, seconds: int) -> list[Interval]:
+        """The fan of the forecast made at ``second``; empty when there was none."""
+        return fan(self._forecasts.get(second, {}), self.latest, seconds)
+
+    def held(self, window: int) -> tuple[int, int]:
+        """(inside, judged): forecasts with this window that have come due in the last ten minutes."""
+        verdicts = self._verdicts.get(window, ())
+        return sum(inside for _, inside in verdicts), len(verdicts)
+
+    @property
+    def _horizons(self) -> set[int]:
+        newest = next(reversed(self._forecasts.values()), {})
+        return set(newest) | set(self._verdicts)
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Maps frame times to whole seconds; the first frame fixes the phase, so that jitter never skips one."""
+
+    origin_ns: int | None = None
+
+    def second(self, ts_ns: int) -> int:
+        if self.origin_ns is None:
+            self.origin_ns = ts_ns
+        return self.origin_ns // 1_000_000_000 + round((ts_ns - self.origin_ns) / 1e9)
+
+
+class Board:
+    """All channels' tracks, fed with ticks."""
+
+    def __init__(self, noise_floors: Mapping[str, float]) -> None:
+        self.tracks = {name: Track(floor) for name, floor in noise_floors.items()}
+        self.second: int | None = None
+        """The newest frame's second; None before the first."""
+        self.horizons: tuple[int, ...] = ()
+        """The horizons the newest forecast had, ascending, in seconds."""
+        self.last_ns = 0
+        """The newest frame's time, nanoseconds since the epoch."""
+        self._clock = _Clock()
+
+    def fill(self, frames: Sequence[FrameOut]) -> None:
+        """Take frames without forecasts, oldest first, such as the history before the shell started."""
+        for frame in frames:
+            self._observe(frame)
+
+    def tick(self, tick: TickOut) -> None:
+        """Take one frame and what was forecast from it; a frame already known is not counted again."""
+        if not self._observe(tick.frame) or tick.forecast is None or self.second is None:
+            return
+        for name, bands in tick.forecast.channels.items():
+            if name in self.tracks:
+                self.tracks[name].forecast(self.second, bands)
+        seen = {band.horizon_s for bands in tick.forecast.channels.values() for band in bands}
+        self.horizons = tuple(sorted(seen)) or self.horizons
+
+    def _observe(self, frame: FrameOut) -> bool:
+        if frame.ts_ns <= self.last_ns:
+            return False
+        self.last_ns = frame.ts_ns
+        self.second = self._clock.second(frame.ts_ns)
+        for name, track in self.tracks.items():
+            track.observe(self.second, frame.values.get(name))
+        return True

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words of live values: numbers with units, short channel labels, intervals, the health line."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from jepa.service.api import ChannelInfo, Status
+
+LABELS = {
+    "system.cpu.utilization": "cpu",
+    "system.memory.utilization": "memory",
+    "system.disk.io.read": "disk read",
+    "system.disk.io.write": "disk write",
+    "system.disk.utilization": "disk busy",
+    "system.network.io.receive": "net in",
+    "system.network.io.transmit": "net out",
+    "system.pressure.cpu.some": "psi cpu",
+    "system.pressure.memory.some": "psi memory",
+    "system.pressure.io.some": "psi io",
+}
+"""Names a person uses for the channels shown first."""
+
+FIRST = (
+    "system.cpu.utilization",
+    "system.memory.utilization",
+    "system.disk.io.write",
+    "system.pressure.cpu.some",
+    "system.pressure.memory.some",
+    "system.pressure.io.some",
+    "system.network.io.receive",
+    "system.disk.io.read",
+)
+"""The channels shown until a person chooses, most wanted first."""
+
+_BINARY = ("KiB", "MiB", "GiB", "TiB")
+
+
+def label(name: str) -> str:
+    """A short name for a channel; the full one without ``system.`` where there is none."""
+    return LABELS.get(name, name.removeprefix("system."))
+
+
+def full_name(short: str) -> str:
+    """The channel a short name without blanks stands for; the name itself when it is no short one."""
+    return next((name for name, alias in LABELS.items() if alias == short), short)
+
+
+def number(value: float) -> str:
+    """At most three digits that matter, with k, M or G above a thousand."""
+    size = abs(value)
+    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size >= limit * 0.9995:
+            return f"{value / limit:.3g}{suffix}"
+    if size < 0.005:
+        return "0"
+    return f"{value:.2f}" if size < 1 else f"{value:.1f}" if size < 10 else f"{value:.0f}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value with its unit, such as ``41 %`` or ``1.2 MiB/s``; ``-`` when it is absent."""
+    if not math.isfinite(value):
+        return "-"
+    if unit.startswith("KiB"):
+        scaled, step = value, 0
+        while abs(scaled) >= 999.5 and step < len(_BINARY) - 1:
+            scaled, step = scaled / 1024, step + 1
+        return f"{number(scaled)} {_BINARY[step]}{unit.removeprefix('KiB')}"
+    if unit.startswith("{"):
+        rate = "/s" if unit.endswith("/s") else ""
+        return f"{number(value)}{rate}"
+    return f"{number(value)} {'°C' if unit == 'Cel' else unit}".rstrip()
+
+
+def choose(channels: Sequence[ChannelInfo], seen: set[str], many: int) -> list[str]:
+    """The channels to show at first: those wanted most that the schema has, observed ones before others."""
+    known = {channel.name for channel in channels}
+    wanted = [name for name in FIRST if name in known]
+    if not wanted:
+        wanted = [channel.name for channel in channels]
+    present = [name for name in wanted if name in seen]
+    return sorted((present + [n for n in wanted if n not in seen])[:many], key=wanted.index)
+
+
+def health(status: Status) -> list[str]:
+    """What the header says, most important first; the caller drops from the end what does not fit."""
+    facts = [status.host, status.pack or "no pack"]
+    if status.state != "ok":
+        facts.append(status.state)
+    facts.append(f"context {status.context_frames}/{status.context_limit}")
+    if status.surprise is not None:
+        facts.append(f"surprise {status.surprise:.2f}")
+    facts.append(f"missed {status.missed}")
+    if status.mode == "local":
+        facts.append("in this process")
+    return facts
+
+
+def fit(facts: Sequence[str], width: int, between: str) -> str:
+    """As many facts as fit in ``width`` cells."""
+    line = ""
+    for fact in facts:
+        longer = line + between + fact if line else fact
+        if len(longer) > width:
+            break
+        line = longer
+    return line
+
+
+class Interval(NamedTuple):
+    """A forecast's 5th, 50th and 95th percentile, or the pack's nearest, in the channel's unit."""
+
+    low: float
+    median: float
+    high: float
+
+
+def interval(quantiles: Mapping[str, float]) -> Interval | None:
+    """The outer band and the median of a message's quantiles; None when absent or not finite."""
+    if not quantiles:
+        return None
+    by_level = {float(level): value for level, value in quantiles.items()}
+
+    def nearest(wanted: float) -> float:
+        return by_level[min(by_level, key=lambda level: abs(level - wanted))]
+
+    found = Interval(nearest(0.05), nearest(0.5), nearest(0.95))
+    return found if all(map(math.isfinite, found)) else None
