@@ -3,6 +3,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ class Machine:
         self._sources = sources
         self._clock = clock
         self._positions = {name: position for position, name in enumerate(schema.names)}
+        self._of = Counter(channel.source for channel in schema.channels)
         self._low = np.array([channel.low for channel in schema.channels], np.float32)
         self._high = np.array([channel.high for channel in schema.channels], np.float32)
         self._states: list[SourceState] = [
@@ -134,9 +136,10 @@ class Machine:
                 values[position] = value
 
     def _state(self, name: str, reading: Reading) -> SourceState:
-        of = sum(channel.source == name for channel in self._schema.channels)
-        channels = sum(known in self._positions for known in reading.values)
-        return SourceState(name, channels > 0 or not reading.reason, channels, of, reading.reason)
+        channels = len(self._positions.keys() & reading.values.keys())
+        return SourceState(
+            name, channels > 0 or not reading.reason, channels, self._of[name], reading.reason
+        )
 
 
 def open_machine(
