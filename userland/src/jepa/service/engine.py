@@ -143,7 +143,7 @@ class Engine:
         return ring[len(ring) - min(limit, len(ring)) :]
 
     def wait_for_frames(self, count: int, timeout_s: float) -> bool:
-        """Whether ``count`` frames were taken since the start, after waiting up to ``timeout_s`` for them."""
+        """Whether ``count`` frames were taken since the start, after at most ``timeout_s`` of waiting."""
         with self._taken:
             return self._taken.wait_for(lambda: self.frames_taken >= count, timeout_s)
 

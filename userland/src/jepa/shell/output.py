@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text for a person or JSON for a program: aligned columns, sparklines, colour only where it is wanted."""
+
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Literal, TextIO
+
+from jepa.errors import JepaError
+from jepa.service.api import PartState
+from jepa.service.wire import encode
+
+Colour = Literal["red", "yellow", "green", "dim"]
+_CODES: dict[Colour, str] = {"red": "31", "yellow": "33", "green": "32", "dim": "2"}
+_STATE_COLOURS: dict[PartState, Colour] = {
+    "ok": "green",
+    "degraded": "yellow",
+    "failed": "red",
+    "off": "dim",
+}
+_BARS = "▁▂▃▄▅▆▇█"
+_ASCII_BARS = "_.:-=+*#"
+
+
+class Output:
+    """Where a verb writes, and what that place can show."""
+
+    def __init__(self, stream: TextIO, *, json: bool, unicode: bool, colour: bool, width: int = 80) -> None:
+        self.stream = stream
+        self.json = json
+        """Whether a program reads: then verbs write JSON and nothing else."""
+        self.unicode = unicode
+        self.width = width
+        self._colour = colour
+
+    @classmethod
+    def to(cls, stream: TextIO, *, json: bool, environ: Mapping[str, str] = os.environ) -> "Output":
+        """An output that suits ``stream``: plain ASCII unless a UTF-8 terminal, no colour with $NO_COLOR."""
+        tty = stream.isatty()
+        encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
+        dumb = environ.get("TERM", "dumb") == "dumb"
+        return cls(
+            stream,
+            json=json,
+            unicode=tty and encoding == "utf8" and environ.get("TERM") not in ("linux", "vt100", "vt220"),
+            colour=tty and not dumb and not environ.get("NO_COLOR"),
+            width=shutil.get_terminal_size().columns if tty else 80,
+        )
+
+    def line(self, text: str = "") -> None:
+        """One line for a person."""
+        # A C locale must not turn a sentence with an accent into an error.
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        shown = text if self.unicode else text.replace("°", "")
+        self.stream.write(shown.encode(encoding, "replace").decode(encoding) + "\n")
+
+    def data(self, message: object) -> None:
+        """One line of JSON for a program."""
+        self.line_raw(encode(message))
+
+    def line_raw(self, text: str) -> None:
+        """One line, untouched, and sent at once."""
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def error(self, error: JepaError) -> None:
+        """What is wrong and the remedy."""
+        if self.json:
+            self.data({"error": {"problem": error.problem, "remedy": error.remedy}})
+        else:
+            self.line(f"{self.coloured(error.problem, 'red')} {error.remedy}".strip())
+
+    def coloured(self, text: str, colour: Colour) -> str:
+        """``text`` in ``colour`` where colours are shown."""
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self._colour else text
+
+    def state(self, state: PartState, width: int = 0) -> str:
+        """The word for ``state``, padded to ``width``, in its colour."""
+        return self.coloured(state.ljust(width), _STATE_COLOURS[state])
+
+    def table(self, rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: int = 2) -> None:
+        """``rows`` in columns; those in ``right`` are aligned on the right. No colours inside cells."""
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = [
+                cell.rjust(width) if position in right else cell.ljust(width)
+                for position, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            self.line(" " * indent + "  ".join(cells).rstrip())
+
+    def spark(self, values: Sequence[float | None], low: float, high: float) -> str:
+        """One character a value, from ``low`` to ``high``; a blank where there was none."""
+        bars = _BARS if self.unicode else _ASCII_BARS
+        span = (high - low) or 1.0
+        return "".join(
+            " "
+            if value is None or not math.isfinite(value)
+            else bars[max(0, min(len(bars) - 1, int((value - low) / span * len(bars))))]
+            for value in values
+        )

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words of the command line: verbs, options, help with examples. Imports nothing that takes time."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from jepa.errors import JepaError
+
+
+class UsageError(JepaError):
+    """What was typed is not understood; the exit status is 2."""
+
+
+class HelpWanted(Exception):
+    """The person asked for help, which is the argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: its help, and the module under jepa.shell.verbs that does it."""
+
+    name: str
+    help: str
+    examples: tuple[str, ...]
+    prompt: bool = True
+    """Whether it makes sense at the shell's prompt."""
+
+
+VERBS = (
+    Verb("status", "state of each part, and the budget used", ("jepa status", "jepa status --json")),
+    Verb(
+        "doctor", "every check, with the remedy where one is not ok", ("jepa doctor", "jepa --local doctor")
+    ),
+    Verb(
+        "watch",
+        "live channels with prediction bands",
+        ("jepa watch", "jepa watch system.cpu.utilization --count 10", "jepa watch --json"),
+    ),
+    Verb(
+        "forecast",
+        "what is expected over the coming window",
+        ("jepa forecast", "jepa forecast system.cpu.utilization", "jepa forecast --horizon 60 --json"),
+    ),
+    Verb("record", "write frames to DIR as Parquet", ("jepa record day1", "jepa record day1 --seconds 600")),
+    Verb(
+        "evaluate", "replay a recording through a pack", ("jepa evaluate day1", "jepa evaluate day1 --json")
+    ),
+    Verb("packs", "list or verify the models here", ("jepa packs list", "jepa packs verify")),
+    Verb(
+        "serve",
+        "run the daemon in the foreground",
+        ("jepa serve", "jepa serve --socket ./api.sock --state-dir ./state"),
+        prompt=False,
+    ),
+    Verb(
+        "completion",
+        "print a completion script for the shell",
+        ('eval "$(jepa completion bash)"',),
+        prompt=False,
+    ),
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises instead of printing and leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """UsageError with argparse's own words."""
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.", status=400)
+
+    def print_help(self, file: object = None) -> None:
+        """HelpWanted with the text."""
+        raise HelpWanted(self.format_help())
+
+
+def build_parser() -> Parser:
+    """The parser of the whole command line."""
+    common = _common()
+    parser = Parser(
+        prog="jepa",
+        description="Watch this machine, see what it will do next. Without a verb: the shell.",
+        epilog="Exit status: 0 done, 1 refused or failed, 2 not understood. Examples: jepa VERB --help.",
+        parents=[common],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument(
+        "--plain", action="store_true", default=None, help="the shell in plain lines, not full screen"
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
+    made = {
+        verb.name: verbs.add_parser(
+            verb.name,
+            help=verb.help,
+            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+            epilog="examples:\n" + "\n".join(f"  {example}" for example in verb.examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[common],
+            allow_abbrev=False,
+        )
+        for verb in VERBS
+    }
+    _watch(made["watch"])
+    _forecast(made["forecast"])
+    _record(made["record"])
+    _evaluate(made["evaluate"])
+    packs = made["packs"]
+    packs.add_argument(
+        "action", choices=("list", "verify"), help="list: what is here; verify: check the hashes"
+    )
+    packs.add_argument("--pack", type=Path, metavar="DIR", help="only this pack")
+    made["serve"].add_argument("--state-dir", type=Path, metavar="DIR", help="where to keep the history")
+    made["completion"].add_argument("shell", choices=("bash", "zsh"))
+    return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed command line; UsageError or HelpWanted instead of an exit."""
+    word = first_word(argv)
+    names = [verb.name for verb in VERBS]
+    if word is not None and word not in names:
+        near = difflib.get_close_matches(word, names, n=2, cutoff=0.5)
+        remedy = f"Did you mean {' or '.join(near)}?" if near else f"The verbs are {', '.join(names)}."
+        raise UsageError(f"There is no verb {word!r}.", remedy, status=400)
+    return build_parser().parse_args(argv)
+
+
+def first_word(argv: Sequence[str]) -> str | None:
+    """The first argument that is neither an option nor the value of one."""
+    rest = iter(argv)
+    for argument in rest:
+        if argument == "--socket":
+            next(rest, None)
+        elif not argument.startswith("-"):
+            return argument
+    return None
+
+
+def _common() -> Parser:
+    common = Parser(add_help=False)
+    common.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="JSON, for programs; errors too"
+    )
+    common.add_argument(
+        "--local",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="watch in this process, without jepad",
+    )
+    common.add_argument(
+        "--socket",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="PATH",
+        help="jepad's socket (default: $JEPA_SOCKET or /run/jepa/api.sock)",
+    )
+    return common
+
+
+def _watch(parser: argparse.ArgumentParser) -> None:
+    _channels(parser)
+    parser.add_argument("--count", type=_positive, metavar="N", help="stop after N seconds' frames")
+
+
+def _forecast(parser: argparse.ArgumentParser) -> None:
+    _channels(parser)
+    parser.add_argument("--horizon", type=_positive, metavar="S", help="only this horizon, in seconds")
+
+
+def _record(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a new directory")
+    parser.add_argument(
+        "--seconds", type=_positive, metavar="N", help="stop after N seconds, else at Ctrl-C"
+    )
+
+
+def _evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a recording made by `jepa record`")
+    parser.add_argument("--pack", type=Path, metavar="DIR", help="another pack than the default")
+
+
+def _channels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "channels", nargs="*", metavar="CHANNEL", help="names of channels; the main ones when none is named"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return value

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa doctor`: every check, with the remedy where one is not ok, even when jepad does not run."""
+
+from jepa.errors import JepaError
+from jepa.service.api import Doctor, Part
+from jepa.shell.request import Request
+
+
+def run(request: Request) -> int:
+    """Show the checks; 1 when one has failed."""
+    found = examine(request)
+    out = request.out
+    if out.json:
+        out.data(found)
+    else:
+        width = max(len(check.name) for check in found.checks)
+        for check in found.checks:
+            out.line(f"  {check.name:<{width}}  {out.state(check.state, 8)}  {check.reason}".rstrip())
+            if check.remedy and check.state in ("degraded", "failed"):
+                out.line(f"  {'':<{width}}            {check.remedy}")
+        out.line()
+        out.line(f"All in all: {out.state(found.state)}.")
+    return 1 if found.state == "failed" else 0
+
+
+def examine(request: Request) -> Doctor:
+    """The service's own checks, preceded by whether it can be reached."""
+    try:
+        found = request.client.doctor()
+    except JepaError as error:
+        socket = Part(name="socket", state="failed", reason=error.problem, remedy=error.remedy)
+        return Doctor(state="failed", checks=[socket])
+    socket = Part(name="socket", state="ok", reason="jepad answers.")
+    if "local" in request.args:
+        socket = Part(name="socket", state="off", reason="Watching in this process, without jepad.")
+    return Doctor(state=found.state, checks=[socket, *found.checks])

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa record`: frames of this machine into a directory, as Parquet; needs no daemon."""
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from jepa.errors import JepaError
+from jepa.shell.request import Request
+from jepa.shell.verbs.status import duration
+
+if TYPE_CHECKING:
+    from jepa.telemetry.frame import Frame
+
+
+def run(request: Request) -> int:
+    """Record until --seconds or Ctrl-C, then write the Parquet files."""
+    seconds: int | None = request.args.seconds
+    if request.prompt and seconds is None:
+        raise JepaError("At this prompt a recording needs an end.", "Add --seconds 60, or use a terminal.")
+    from jepa.telemetry.recording import record
+    from jepa.telemetry.sampler import open_machine
+
+    taken = 0
+    progress = sys.stderr.isatty() and not request.prompt
+
+    def on_frame(frame: "Frame") -> None:
+        nonlocal taken
+        taken += 1
+        if progress:
+            end = f" of {duration(seconds)}" if seconds else ", Ctrl-C ends it"
+            sys.stderr.write(f"\r{duration(taken)}{end}  ")
+            sys.stderr.flush()
+
+    source = open_machine()
+    try:
+        meta = record(source, request.args.folder, seconds, on_frame=on_frame)
+    finally:
+        source.close()
+        if progress:
+            sys.stderr.write("\n")
+    if request.out.json:
+        request.out.data(asdict(meta))
+    else:
+        request.out.line(f"{taken} frames are in {request.args.folder}, {meta.missed} missed.")
+        request.out.line(f"Replay them with jepa evaluate {request.args.folder}.")
+    return 0

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa status`: the state of each part, and the budget used."""
+
+from jepa.shell.request import Request
+
+
+def run(request: Request) -> int:
+    """Show the status."""
+    status = request.client.status()
+    out = request.out
+    if out.json:
+        out.data(status)
+        return 0
+    out.line(
+        f"{status.host}: {out.state(status.state)}, jepa {status.version}, {duration(status.uptime_s)} up"
+    )
+    surprise = "" if status.surprise is None else f", surprise {status.surprise:.2f}"
+    out.line(f"{status.frames} frames, {status.missed} missed{surprise}")
+    pack = status.pack or "no pack"
+    out.line(f"{pack}, context {status.context_frames} of {status.context_limit} frames")
+    out.line()
+    width = max(len(part.name) for part in status.parts)
+    for part in status.parts:
+        why = f"{part.reason} {part.remedy}".strip()
+        out.line(f"  {part.name:<{width}}  {out.state(part.state, 8)}  {why}".rstrip())
+    out.line()
+    observed = sum(source.channels for source in status.sources)
+    total = sum(source.of for source in status.sources)
+    absent = [source.name for source in status.sources if source.state == "off"]
+    missing = f"; nothing from {', '.join(absent)}" if absent else ""
+    out.line(f"  {observed} of {total} channels{missing}")
+    used = status.budget
+    tick = (
+        "" if used.tick_ms_p50 is None else f", tick {used.tick_ms_p50:.1f} ms (p99 {used.tick_ms_p99:.1f})"
+    )
+    out.line(
+        f"  {used.cpu_percent:.1f} % of a core, {used.rss_mib:.0f} MiB, "
+        f"history {used.history_mib:.1f} of {used.history_limit_mib:.0f} MiB{tick}"
+    )
+    return 0
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` in the two units a person would use."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa watch`: each second what was observed, what had been foretold for it, and what is foretold."""
+
+import time
+
+from jepa.service.api import ForecastOut, TickOut
+from jepa.shell.output import Output
+from jepa.shell.request import Request
+from jepa.shell.words import FIRST, interval, quantity
+
+
+def run(request: Request) -> int:
+    """Show ticks until --count or Ctrl-C; at the prompt one, unless told otherwise."""
+    names: list[str] = request.args.channels
+    count: int | None = request.args.count
+    if count is None and request.prompt:
+        count = 1
+    channels = {channel.name: channel.unit for channel in request.client.channels()}
+    if names:
+        _refuse_unknown(names, list(channels))
+    before: ForecastOut | None = None
+    for seen, tick in enumerate(request.client.stream(), start=1):
+        if request.out.json:
+            request.out.data(_only(tick, names) if names else tick)
+        else:
+            block(request.out, tick, before, names or [name for name in FIRST if name in channels], channels)
+        before = tick.forecast
+        if count is not None and seen >= count:
+            break
+    return 0
+
+
+def block(
+    out: Output, tick: TickOut, before: ForecastOut | None, names: list[str], units: dict[str, str]
+) -> None:
+    """One second: each channel now, the band foretold for it a second ago, and the longest window ahead."""
+    at = time.strftime("%H:%M:%S", time.localtime(tick.frame.ts_ns / 1e9))
+    surprise = "" if tick.surprise is None else f"  surprise {tick.surprise:.2f}"
+    took = "" if tick.tick_ms is None else f"  tick {tick.tick_ms:.1f} ms"
+    out.line(f"{at}{surprise}{took}")
+    rows = [["channel", "now", "foretold", "", "ahead"]]
+    for name in names:
+        value = tick.frame.values.get(name)
+        rows.append(
+            [
+                name,
+                "-" if value is None else quantity(value, units[name]),
+                *_foretold(before, name, value, units[name]),
+                _ahead(tick.forecast, name, units[name]),
+            ]
+        )
+    out.table(rows, right=(1, 2))
+    out.line()
+    out.stream.flush()
+
+
+def _foretold(before: ForecastOut | None, name: str, value: float | None, unit: str) -> tuple[str, str]:
+    bands = before.channels.get(name) if before else None
+    found = interval(bands[0].mean) if bands and bands[0].horizon_s == 1 else None
+    if found is None:
+        return "-", ""
+    outside = value is not None and not found.low <= value <= found.high
+    return f"{quantity(found.low, unit)} .. {quantity(found.high, unit)}", "!" if outside else ""
+
+
+def _ahead(forecast: ForecastOut | None, name: str, unit: str) -> str:
+    bands = forecast.channels.get(name) if forecast else None
+    found = interval(bands[-1].mean) if bands else None
+    if not bands or found is None:
+        return "-"
+    return (
+        f"{quantity(found.median, unit)} ({quantity(found.low, unit)} .. {quantity(found.high, unit)})"
+        f" over {bands[-1].horizon_s} s"
+    )
+
+
+def _only(tick: TickOut, names: list[str]) -> TickOut:
+    from dataclasses import replace
+
+    frame = replace(tick.frame, values={name: tick.frame.values[name] for name in names})
+    forecast = tick.forecast
+    if forecast is not None:
+        kept = [name for name in names if name in forecast.channels]
+        forecast = replace(
+            forecast,
+            unit={name: forecast.unit[name] for name in kept},
+            channels={name: forecast.channels[name] for name in kept},
+        )
+    return replace(tick, frame=frame, forecast=forecast)
+
+
+def _refuse_unknown(names: list[str], known: list[str]) -> None:
+    from difflib import get_close_matches
+
+    from jepa.errors import JepaError
+
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=3, cutoff=0.5)
+            remedy = f"Did you mean {' or '.join(near)}?" if near else "`jepa watch` shows the main ones."
+            raise JepaError(f"There is no channel {name!r}.", remedy, status=404)
