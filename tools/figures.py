@@ -34,9 +34,8 @@ def bench_rows(entries: Iterable[dict[str, Any]]) -> list[str]:
         spread = "" if entry.get("p50") is None else f"{number(entry['p50'])} / {number(entry.get('p99'))}"
         base = entry.get("baseline")
         beside = "" if not base or base.get("value") is None else f"{base['name']}: {number(base['value'])}"
-        rows.append(
-            f"| `{entry['name']}` | {number(entry['value'])} {entry['unit']} | {spread} | {beside} | {entry['n']} |"
-        )
+        value = f"{number(entry['value'])} {entry['unit']}"
+        rows.append(f"| `{entry['name']}` | {value} | {spread} | {beside} | {entry['n']} |")
     return rows
 
 
