@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parquet files in and out, by DuckDB, which is a third of pyarrow's size and is loaded only when needed."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,8 @@ def _copy(database: "duckdb.DuckDBPyConnection", query: str, path: Path) -> None
     except duckdb.IOException as error:
         temporary.unlink(missing_ok=True)
         raise OSError(str(error)) from error
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

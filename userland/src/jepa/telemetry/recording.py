@@ -22,7 +22,7 @@ import numpy.typing as npt
 from jepa.errors import JepaError
 from jepa.telemetry import parquet
 from jepa.telemetry.frame import FloatArray, Frame
-from jepa.telemetry.framelog import FrameLog
+from jepa.telemetry.framelog import FrameLog, sync_folder
 from jepa.telemetry.sampler import Clock, FrameSource, Sampler
 from jepa.telemetry.schema import Schema
 from jepa.telemetry.sources.memory import parse_meminfo
@@ -307,6 +307,8 @@ def _write_meta(folder: Path, meta: Meta) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / "meta.json")
+    # The rename, and those of the Parquet files before it, must be on the disk before the frame log may go.
+    sync_folder(folder)
 
 
 def _open_lines(path: Path) -> TextIO:
@@ -341,11 +343,3 @@ def _failed(folder: Path, error: OSError) -> JepaError:
         "Free some space there; what was recorded is kept, and `jepa evaluate` completes it.",
         status=507,
     )
-
-
-if __name__ == "__main__":
-    import sys
-
-    from jepa.telemetry.sampler import open_machine
-
-    print(record(open_machine(), Path(sys.argv[1]), float(sys.argv[2])))

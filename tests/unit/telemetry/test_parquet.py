@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays and rows survive Parquet, and a half-written file never takes a name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jepa.errors import JepaError
+from jepa.telemetry import parquet
+
+
+def test_columns_come_back_in_order_with_nulls_for_nan(tmp_path: Path) -> None:
+    file = tmp_path / "it's.parquet"
+    wide = np.arange(12, dtype=np.float32).reshape(4, 3)
+    wide[2, 1] = np.nan
+    parquet.write_columns(file, {"ts": np.array([4, 3, 2, 1]), 'a "b".c': wide[:, 1]})
+    back = parquet.read(file)
+    assert back["ts"].tolist() == [4, 3, 2, 1]
+    column = back['a "b".c']
+    assert column.dtype == np.float32
+    assert np.ma.filled(column, -1).tolist() == [1, 4, -1, 10]
+
+
+def test_infinity_is_kept_apart_from_null(tmp_path: Path) -> None:
+    parquet.write_columns(tmp_path / "x", {"v": np.array([np.inf, np.nan, -np.inf], np.float32)})
+    column = parquet.read(tmp_path / "x")["v"]
+    assert np.ma.getmaskarray(column).tolist() == [False, True, False]
+
+
+def test_rows_keep_their_types(tmp_path: Path) -> None:
+    rows = [(2**62, "x"), (-1, None)]
+    parquet.write_rows(tmp_path / "rows", {"ts": "BIGINT", "what": "VARCHAR"}, rows)
+    assert parquet.read_rows(tmp_path / "rows", ("ts", "what")) == rows
+
+
+def test_no_rows_make_a_file_with_columns(tmp_path: Path) -> None:
+    parquet.write_rows(tmp_path / "rows", {"ts": "BIGINT"}, [])
+    assert list(parquet.read(tmp_path / "rows")) == ["ts"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "x.parquet"
+    parquet.write_columns(file, {"v": np.array([1.0])})
+    (tmp_path / "x.parquet.tmp").mkdir()
+    with pytest.raises(OSError):
+        parquet.write_columns(file, {"v": np.array([2.0])})
+    assert parquet.read(file)["v"].tolist() == [1.0]
+
+
+def test_a_missing_column_is_said(tmp_path: Path) -> None:
+    parquet.write_columns(tmp_path / "x", {"v": np.array([1.0])})
+    with pytest.raises(JepaError, match="x cannot be read"):
+        parquet.read_rows(tmp_path / "x", ("w",))
