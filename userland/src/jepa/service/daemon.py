@@ -68,9 +68,15 @@ def serve(path: Path | None = None, state: Path | None = None) -> None:
         listener.close()
         path.unlink(missing_ok=True)
         raise
+    run(engine, listener, notifier)
+
+
+def run(engine: "Engine", listener: socket.socket, notifier: Notifier) -> None:
+    """Run ``engine`` and answer on ``listener`` until SIGTERM or SIGINT; removes the socket at the end."""
+    path = Path(listener.getsockname())
     engine.start()
     try:
-        asyncio.run(_serve(engine, listener, path, notifier))
+        asyncio.run(_answer(engine, listener, path, notifier))
     finally:
         notifier.send(STOPPING=1, STATUS="Stopping.")
         engine.stop()
@@ -120,7 +126,7 @@ def _remove_stale(path: Path) -> None:
     )
 
 
-async def _serve(engine: "Engine", listener: socket.socket, path: Path, notifier: Notifier) -> None:
+async def _answer(engine: "Engine", listener: socket.socket, path: Path, notifier: Notifier) -> None:
     import uvicorn
 
     from jepa.service.http import make_app

@@ -4,6 +4,7 @@
 import asyncio
 import difflib
 from collections.abc import AsyncIterator
+from dataclasses import is_dataclass
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -64,12 +65,21 @@ class _Ticks:
         return self._event
 
 
+def _describe_fields() -> None:
+    """Let the docstring below each field of the messages be its description in the OpenAPI document."""
+    config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+    for kind in vars(api).values():
+        if isinstance(kind, type) and is_dataclass(kind):
+            setattr(kind, "__pydantic_config__", config)  # noqa: B010  (unknown to the type)
+
+
 def make_app(engine: Engine) -> FastAPI:
     """The application that answers from ``engine``."""
     problems: dict[int | str, dict[str, Any]] = {
         "4XX": {"description": "What is wrong with the request, and the remedy.", **_PROBLEM},
         "5XX": {"description": "Why there is no answer, and the remedy.", **_PROBLEM},
     }
+    _describe_fields()
     app = FastAPI(
         title="JEPA OS",
         version=__version__,

@@ -4,7 +4,7 @@
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.shell.output import Output
 from jepa.shell.request import Request
-from jepa.shell.words import FIRST, interval, quantity
+from jepa.shell.words import FIRST, full_name, interval, quantity
 
 PAST_S = 40
 """Seconds of the past in a sparkline."""
@@ -14,7 +14,7 @@ OVERVIEW_S = 30
 
 def run(request: Request) -> int:
     """Show the forecast: a line a channel, or a block for each channel named."""
-    names: list[str] = request.args.channels
+    names = [full_name(name) for name in request.args.channels]
     horizon: int | None = request.args.horizon
     forecast = request.client.forecast(names, horizon)
     out = request.out

@@ -6,12 +6,12 @@ import time
 from jepa.service.api import ForecastOut, TickOut
 from jepa.shell.output import Output
 from jepa.shell.request import Request
-from jepa.shell.words import FIRST, interval, quantity
+from jepa.shell.words import FIRST, full_name, interval, quantity
 
 
 def run(request: Request) -> int:
     """Show ticks until --count or Ctrl-C; at the prompt one, unless told otherwise."""
-    names: list[str] = request.args.channels
+    names = [full_name(name) for name in request.args.channels]
     count: int | None = request.args.count
     if count is None and request.prompt:
         count = 1

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Daemons as processes of their own, on sockets and state directories that go away."""
+
+import contextlib
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from jepa.errors import JepaError
+from jepa.service.client import HttpClient
+
+SERVED = Path(__file__).with_name("served.py")
+JEPAD = "import sys; from jepa.service.daemon import main; sys.exit(main(sys.argv[1:]))"
+START_S = 60.0
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A running daemon."""
+
+    process: "subprocess.Popen[str]"
+    socket: Path
+    state: Path
+
+    @property
+    def client(self) -> HttpClient:
+        return HttpClient(self.socket)
+
+    def ask(self, target: str, method: str = "GET") -> tuple[int, str, bytes]:
+        """Status, content type and body of the answer to a raw request."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(START_S)
+            line.connect(str(self.socket))
+            line.sendall(f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            response = http.client.HTTPResponse(line, method=method)
+            response.begin()
+            return response.status, response.headers.get("Content-Type", ""), response.read()
+
+    def wait(self, condition: Callable[[HttpClient], object]) -> None:
+        """Until ``condition`` holds; the daemon must live."""
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            assert self.process.poll() is None, self.process.communicate()
+            with contextlib.suppress(JepaError):
+                if condition(self.client):
+                    return
+            time.sleep(0.1)
+        raise AssertionError("the daemon did not get there in time")
+
+
+def command_of(daemon: str, path: Path, state: Path) -> list[str]:
+    if daemon == "jepad":
+        return [sys.executable, "-c", JEPAD, "--socket", str(path), "--state-dir", str(state)]
+    return [sys.executable, str(SERVED), str(path), str(state)]
+
+
+@contextlib.contextmanager
+def running(daemon: str, path: Path, state: Path, **environ: str) -> Iterator[Daemon]:
+    process = subprocess.Popen(
+        command_of(daemon, path, state),
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        started = Daemon(process, path, state)
+        started.wait(lambda client: client.status().frames > 0)
+        yield started
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(name="running")
+def running_fixture() -> Callable[..., contextlib.AbstractContextManager[Daemon]]:
+    """``running(daemon, socket, state, **environ)`` with daemon "jepad" or "served"."""
+    return running
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory whose name is short enough for a socket's address."""
+    with tempfile.TemporaryDirectory(prefix="jepa") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Daemon]:
+    """One daemon with a model, for tests that only read."""
+    with tempfile.TemporaryDirectory(prefix="jepa") as name:
+        folder = Path(name)
+        with running("served", folder / "s", folder / "state") as daemon:
+            daemon.wait(lambda client: client.forecast().channels)
+            yield daemon

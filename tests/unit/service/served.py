@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A jepad whose model is the simplest that forecasts: every window will be like the newest frame.
+
+It reads this machine and keeps a real history, so everything around the model is what ships.
+Usage: served.py SOCKET STATE_DIR [PERIOD_S]
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jepa.service.daemon import listen, run
+from jepa.service.engine import Engine
+from jepa.service.history import History
+from jepa.service.notify import Notifier
+from jepa.service.predictor import Loaded
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.sampler import open_machine
+from jepa.telemetry.schema import Schema, load_schema
+from jepa.world.forecast import Forecast, Surprise, Tick
+
+HORIZONS_S = (1, 5, 60)
+QUANTILES = (0.05, 0.5, 0.95)
+
+
+class LastValue:
+    """Foretells the newest frame, give or take the noise floor times the root of the horizon."""
+
+    context_limit = 128
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._noise = np.array([channel.noise_floor for channel in schema.channels], np.float32)
+        self.context_frames = 0
+
+    def replay(self, frames: Sequence[Frame]) -> None:
+        self.context_frames = min(self.context_limit, self.context_frames + len(frames))
+
+    def tick(self, frame: Frame) -> Tick:
+        self.replay([frame])
+        spread = self._noise[:, None, None] * np.sqrt(HORIZONS_S)[None, :, None]
+        bands = frame.values[:, None, None] + spread * np.array([-1.0, 0.0, 1.0])
+        bands = bands.astype(np.float32)
+        forecast = Forecast(
+            ts_ns=frame.ts_ns,
+            channels=self._schema.names,
+            horizons_s=HORIZONS_S,
+            quantiles=QUANTILES,
+            mean=bands,
+            p90=bands,
+        )
+        surprise = Surprise(distance=0.1, probability=0.5, channels=((self._schema.names[0], 0.4),))
+        return Tick(forecast, surprise, self.context_frames, elapsed_ms=0.2)
+
+
+def main() -> None:
+    socket, state, *period = sys.argv[1:]
+    schema = load_schema()
+    history = History.open(Path(state) / "frames", schema)
+    engine = Engine(
+        open_machine(schema=schema),
+        history,
+        lambda: Loaded("last-value 1", LastValue(schema)),
+        period_s=float(period[0]) if period else 1.0,
+    )
+    run(engine, listen(Path(socket)), Notifier())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API answers what its OpenAPI document says, and refuses with a problem that names the remedy."""
+
+import itertools
+import json
+import re
+import time
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from jepa.service import api
+
+MESSAGES = {
+    "/v1/status": api.Status,
+    "/v1/doctor": api.Doctor,
+    "/v1/channels": list[api.ChannelInfo],
+    "/v1/frames": list[api.FrameOut],
+    "/v1/forecast": api.ForecastOut,
+}
+PATHS = [*MESSAGES, "/v1/stream", "/metrics", "/openapi.json"]
+
+
+@pytest.fixture(scope="session")
+def document(served: Any) -> dict[str, Any]:
+    status, kind, body = served.ask("/openapi.json")
+    assert (status, kind) == (200, "application/json")
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+def problem(answer: tuple[int, str, bytes]) -> api.Problem:
+    status, kind, body = answer
+    assert kind == "application/problem+json", body
+    said = TypeAdapter(api.Problem).validate_json(body, strict=True)
+    assert said.status == status
+    assert said.title
+    return said
+
+
+@pytest.mark.parametrize("path", MESSAGES)
+def test_answers_have_the_documented_shape(served: Any, path: str) -> None:
+    status, kind, body = served.ask(path)
+    assert (status, kind) == (200, "application/json")
+    assert TypeAdapter(MESSAGES[path]).validate_json(body)
+
+
+def test_every_path_is_documented_with_its_errors(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert sorted(document["paths"]) == sorted(PATHS)
+    for path, methods in document["paths"].items():
+        assert list(methods) == ["get"], path
+        get = methods["get"]
+        assert get["summary"]
+        assert set(get["responses"]) == {"200", "4XX", "5XX"}, path
+        assert get["responses"]["200"]["content"]
+        for parameter in get.get("parameters", []):
+            assert parameter["description"], (path, parameter["name"])
+
+
+def test_every_reference_of_the_document_resolves(document: dict[str, Any]) -> None:
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert {"Status", "TickOut", "Problem", "Band"} <= references
+    assert references <= set(document["components"]["schemas"])
+
+
+def test_the_document_describes_fields_in_words(document: dict[str, Any]) -> None:
+    missed = document["components"]["schemas"]["Status"]["properties"]["missed"]
+    assert missed["description"] == "Periods with no frame since start."
+
+
+def test_absent_channels_are_null_and_have_no_forecast(served: Any) -> None:
+    newest = json.loads(served.ask("/v1/frames?limit=1")[2])[0]["values"]
+    forecast = json.loads(served.ask("/v1/forecast")[2])
+    absent = {name for name, value in newest.items() if value is None}
+    assert absent, "a test machine with every channel?"
+    assert absent.isdisjoint(forecast["channels"])
+    refused = problem(served.ask(f"/v1/forecast?channel={sorted(absent)[0]}"))
+    assert refused.status == 404
+    assert "jepa doctor" in refused.remedy
+
+
+def test_forecast_gives_the_channels_and_horizon_asked_for(served: Any) -> None:
+    query = "channel=system.cpu.utilization&channel=system.memory.utilization&horizon=60"
+    found = json.loads(served.ask(f"/v1/forecast?{query}")[2])
+    assert list(found["channels"]) == ["system.cpu.utilization", "system.memory.utilization"]
+    assert [band["horizon_s"] for band in found["channels"]["system.cpu.utilization"]] == [60]
+    assert found["unit"]["system.cpu.utilization"] == "%"
+
+
+def test_an_unknown_channel_is_answered_with_near_ones(served: Any) -> None:
+    refused = problem(served.ask("/v1/forecast?channel=system.cpu.utilisation"))
+    assert refused.status == 404
+    assert "system.cpu.utilization" in refused.remedy
+
+
+def test_an_unknown_horizon_is_answered_with_the_known_ones(served: Any) -> None:
+    refused = problem(served.ask("/v1/forecast?horizon=50"))
+    assert refused.status == 422
+    assert "1, 5, 60" in refused.remedy
+    assert "nearest is 60" in refused.remedy
+
+
+def test_an_unknown_path_is_answered_with_a_near_one(served: Any) -> None:
+    refused = problem(served.ask("/v1/frame"))
+    assert refused.status == 404
+    assert "/v1/frames" in refused.remedy
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_the_api_only_reads(served: Any, method: str) -> None:
+    assert problem(served.ask("/v1/status", method)).status == 405
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=601", "limit=x", "since_ns=-1", f"since_ns={2**63}", "surprise=1"]
+)
+def test_a_query_out_of_range_is_named(served: Any, query: str) -> None:
+    refused = problem(served.ask(f"/v1/frames?{query}"))
+    assert refused.status == 422
+    assert query.split("=")[0] in refused.detail
+
+
+def test_frames_are_the_newest_in_order(served: Any) -> None:
+    served.wait(lambda client: client.status().frames >= 3)
+    frames = json.loads(served.ask("/v1/frames?limit=3")[2])
+    times = [frame["ts_ns"] for frame in frames]
+    assert times == sorted(times)
+    assert len(times) == 3
+    later = json.loads(served.ask(f"/v1/frames?since_ns={times[1]}")[2])
+    assert later[0]["ts_ns"] == times[2]
+
+
+names = st.sampled_from(["channel", "horizon", "limit", "since_ns", "x", ""])
+values = st.one_of(
+    st.text(max_size=30),
+    st.integers().map(str),
+    st.floats().map(str),
+    st.sampled_from(["system.cpu.utilization", "5", "%00", "nan", "1e9", "٣"]),
+)
+
+
+@given(
+    st.sampled_from([*MESSAGES, "/metrics"]),
+    st.lists(st.tuples(names, values), max_size=4),
+    st.binary(max_size=8),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_query_is_an_error_of_the_daemon(
+    served: Any, path: str, query: list[tuple[str, str]], raw: bytes
+) -> None:
+    encoded = urlencode([(name, value.encode("utf-8", "surrogatepass")) for name, value in query])
+    status, kind, body = served.ask(f"{path}?{encoded}&{quote(raw)}")
+    assert status in (200, 404, 422), body
+    assert status == 200 or kind == "application/problem+json"
+
+
+def test_the_stream_gives_every_tick_as_it_happens(served: Any) -> None:
+    ticks = served.client.stream()
+    try:
+        times = []
+        for _ in range(3):
+            tick = next(ticks)
+            times.append(tick.frame.ts_ns)
+            assert abs(time.time_ns() - tick.frame.ts_ns) < 2e9
+            assert tick.forecast is not None
+            assert tick.forecast.ts_ns == tick.frame.ts_ns
+    finally:
+        ticks.close()
+    steps = [(later - earlier) / 1e9 for earlier, later in itertools.pairwise(times)]
+    assert all(0.3 < step < 4 for step in steps), steps
+
+
+def test_a_closed_stream_is_forgotten(served: Any) -> None:
+    ticks = served.client.stream()
+    next(ticks)
+    assert b"\njepa_streams 1\n" in served.ask("/metrics")[2]
+    ticks.close()
+    served.wait(lambda _: b"\njepa_streams 0\n" in served.ask("/metrics")[2])
+
+
+SAMPLE = re.compile(
+    r'(?P<name>[a-z_]+)(?:\{(?P<labels>(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (?P<value>\S+)'
+)
+
+
+def test_metrics_are_prometheus_text(served: Any) -> None:
+    status, kind, body = served.ask("/metrics")
+    assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    text = body.decode()
+    assert text.endswith("\n")
+    typed: dict[str, str] = {}
+    samples: dict[str, float] = {}
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in typed
+            typed[name] = kind
+        elif not line.startswith("# HELP "):
+            match = SAMPLE.fullmatch(line)
+            assert match, line
+            family = re.sub(r"_(bucket|sum|count)$", "", match["name"])
+            assert family in typed or match["name"] in typed, line
+            samples[line.rpartition(" ")[0]] = float(match["value"])
+    assert 0 <= samples['jepa_channel{channel="system.memory.utilization",unit="%"}'] <= 100
+    assert samples["jepa_frames_total"] >= 1
+    assert samples["jepa_tick_milliseconds_count"] >= 1
+    assert samples['jepa_tick_milliseconds_bucket{le="+Inf"}'] == samples["jepa_tick_milliseconds_count"]
+    assert samples['jepa_part_state{part="model",state="ok"}'] == 1
+    assert samples["jepa_process_resident_memory_bytes"] > 2**20
