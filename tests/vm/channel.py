@@ -19,6 +19,7 @@ _UNIT = """\
 [Unit]
 Description=Root shell of the VM tests
 DefaultDependencies=no
+ConditionPathExists=!/etc/initrd-release
 [Service]
 ExecStart=/bin/sh /run/credentials/@system/jepa-test-shell
 Restart=always

@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from qemu.qmp import QMPError
+
 from tests.vm import console, screen
 from tests.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
 from tests.vm.qmp import Qmp
@@ -63,7 +65,8 @@ class Machine:
         self.directory = directory
         self.console_log = directory / f"{name}.console.log"
         self._say = say
-        self._factor = 1 if setup.kvm else EMULATION_FACTOR
+        self.factor = 1 if setup.kvm else EMULATION_FACTOR
+        """What every time given to this machine is multiplied by."""
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
@@ -74,8 +77,11 @@ class Machine:
 
     # Power
 
-    def start(self) -> None:
-        """Switch the machine on. Returns at once; ``wait_for_shell`` waits until commands can be given."""
+    def start(self, snapshot: str | None = None) -> None:
+        """Switch the machine on. Returns at once; ``wait_for_shell`` waits until commands can be given.
+
+        With ``snapshot`` it wakes as it was when ``snapshot()`` was called; the disk must hold that.
+        """
         self.directory.mkdir(parents=True, exist_ok=True)
         # Paths of UNIX sockets may have 107 bytes only, so they do not go below the build directory.
         self._sockets = tempfile.TemporaryDirectory(prefix="jepa-vm-")
@@ -90,6 +96,8 @@ class Machine:
             "-qmp", f"unix:{at}/qmp,server=on,wait=off",
             "-device", "VGA,edid=on,xres=1024,yres=768,romfile=" if self.setup.kernel else "VGA",
         ]  # fmt: skip
+        if snapshot is not None:
+            extra += ["-loadvm", snapshot]
         command = qemu_command(
             self.setup.disk,
             kernel=self.setup.kernel,
@@ -120,21 +128,30 @@ class Machine:
 
     def wait_for_shell(self, timeout: float = 60) -> None:
         """Wait until the guest's root shell answers, telling the stages of the boot as they show."""
-        deadline = time.monotonic() + timeout * self._factor
+        deadline = time.monotonic() + timeout * self.factor
         threading.Thread(target=self._tell_stages, daemon=True).start()
         while True:
             try:
-                self._shell().execute("true", limit=5 * self._factor, grace=deadline - time.monotonic())
+                self._shell().execute("true", limit=5 * self.factor, grace=deadline - time.monotonic())
                 break
             except TimeoutError:
-                raise self._error(f"no root shell {timeout * self._factor:.0f} s after power on") from None
+                raise self._error(f"no root shell {timeout * self.factor:.0f} s after power on") from None
             except ChannelClosed:
                 raise self._error("the machine ended while it booted") from None
         self.say("shell answers")
 
     def crash(self) -> None:
-        """Cut the power: QEMU is killed. What the guest has not written to its disk is lost."""
+        """Cut the power: QEMU ends at once, the guest is told nothing. What it had not written is lost.
+
+        A qcow2 disk has its tables in QEMU's memory (cache=unsafe), so QEMU is asked to quit, which writes
+        them; a raw disk needs no such care, and QEMU is killed.
+        """
         if self._process is not None:
+            if self._qmp is not None and self.setup.disk.format == "qcow2":
+                with suppress(QMPError, EOFError, ConnectionError, TimeoutError):
+                    self._qmp.execute("quit")
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(30)
             self._process.kill()
             self._process.wait()
         self._close()
@@ -148,9 +165,9 @@ class Machine:
         """Wait until the machine has switched itself off (or rebooted: QEMU runs with -no-reboot)."""
         assert self._process is not None
         try:
-            self._process.wait(timeout * self._factor)
+            self._process.wait(timeout * self.factor)
         except subprocess.TimeoutExpired:
-            raise self._error(f"still on after {timeout * self._factor:.0f} s") from None
+            raise self._error(f"still on after {timeout * self.factor:.0f} s") from None
         self._close()
         self.say("off")
 
@@ -171,10 +188,10 @@ class Machine:
 
         Raises MachineError when the machine is gone or the command runs into ``timeout``.
         """
-        limit = timeout * self._factor
+        limit = timeout * self.factor
         begin = time.monotonic()
         try:
-            answer = self._shell().execute(command, limit=limit, grace=10 + 2 * self._factor)
+            answer = self._shell().execute(command, limit=limit, grace=10 + 2 * self.factor)
         except (ChannelClosed, TimeoutError) as error:
             raise self._error(f"{command!r}: {error}") from None
         if answer.status in (124, 137) and time.monotonic() - begin >= limit - 1:
@@ -197,21 +214,21 @@ class Machine:
 
     def wait_until_succeeds(self, command: str, timeout: float = 60) -> str:
         """Run ``command`` again and again until it exits 0; returns the output of that run."""
-        deadline = time.monotonic() + timeout * self._factor
+        deadline = time.monotonic() + timeout * self.factor
         while True:
             answer = self.execute(command, timeout)
             if answer.status == 0:
                 return answer.out
             if time.monotonic() > deadline:
                 raise self._error(
-                    f"{command!r} still exits {answer.status} after {timeout * self._factor:.0f} s:\n"
+                    f"{command!r} still exits {answer.status} after {timeout * self.factor:.0f} s:\n"
                     f"{answer.out}{answer.err}"
                 )
             time.sleep(0.5)
 
     def wait_for_unit(self, unit: str, timeout: float = 60) -> None:
         """Wait until the systemd ``unit`` is active; fails at once when it failed or nothing starts it."""
-        deadline = time.monotonic() + timeout * self._factor
+        deadline = time.monotonic() + timeout * self.factor
         while True:
             shown = self.succeed(f"systemctl show --property=ActiveState,Job,Result {shlex.quote(unit)}")
             state = dict(line.split("=", 1) for line in shown.splitlines())
@@ -250,7 +267,7 @@ class Machine:
 
     def wait_for_console_text(self, pattern: str, timeout: float = 60) -> re.Match[str]:
         """Wait until the serial console shows text that fits the regular expression ``pattern``."""
-        deadline = time.monotonic() + timeout * self._factor
+        deadline = time.monotonic() + timeout * self.factor
         while time.monotonic() < deadline:
             match = re.search(pattern, self.console_text())
             if match:
@@ -258,7 +275,7 @@ class Machine:
             if not self.running:
                 raise self._error(f"ended before its console showed {pattern!r}")
             time.sleep(0.2)
-        raise self._error(f"the console has not shown {pattern!r} in {timeout * self._factor:.0f} s")
+        raise self._error(f"the console has not shown {pattern!r} in {timeout * self.factor:.0f} s")
 
     def write_console(self, text: str) -> None:
         """Type ``text`` on the serial console; a line ends with ``\\r``."""
@@ -307,8 +324,12 @@ class Machine:
         self._state_job("snapshot-load", tag)
         self._shell().discard()
         self.forget_console()
-        self.succeed(f"date -u -s @{time.time():.0f}")
+        self.set_clock()
         return time.monotonic() - begin
+
+    def set_clock(self) -> None:
+        """Set the guest's clock to the host's."""
+        self.succeed(f"date -u -s @{time.time():.0f}")
 
     def set_link(self, up: bool) -> None:
         """Plug the network cable in or pull it out."""
@@ -323,7 +344,7 @@ class Machine:
     def _state_job(self, command: str, tag: str) -> None:
         node = self._monitor().disk_node()
         arguments: dict[str, object] = {"tag": tag, "vmstate": node, "devices": [node]}
-        self._monitor().run_job(command, arguments, timeout=30 * self._factor)
+        self._monitor().run_job(command, arguments, timeout=30 * self.factor)
 
     def _tell_stages(self) -> None:
         for stage, pattern in console.STAGES:

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the VM tests: one machine booted once and restored before each test, and others.
+
+``machine`` is the shipped image, booted and with jepad ready, as it was at the snapshot. ``new_machine``
+makes another one, off, for tests about booting. After every test each machine used in it is searched for
+trouble: its console, its kernel's log, its init's complaints and its failed units. A test that provokes
+trouble on purpose says so: ``@pytest.mark.allow("pattern", "reason")``. Everything is kept under build/vm.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vm.console import Allow, scan
+from tests.vm.image import BUILD, Image, built_image, kvm_works
+from tests.vm.machine import Machine, MachineError, Say, Setup
+from tools.qemu import Disk
+
+DIRECTORY = BUILD / "vm"
+TAIL_LINES = 60
+ALWAYS_ALLOWED: tuple[Allow, ...] = ()
+
+_USED = pytest.StashKey[list[Machine]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "allow(pattern, reason): trouble on the console that this test provokes"
+    )
+
+
+@pytest.fixture(scope="session")
+def say(pytestconfig: pytest.Config) -> Say:
+    """Prints a progress line although pytest captures output."""
+    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+
+    def line(text: str) -> None:
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(f"    {text}")
+
+    return line
+
+
+@pytest.fixture(scope="session")
+def directory() -> Path:
+    """Where this session's machines leave their logs and pictures."""
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    DIRECTORY.mkdir(parents=True)
+    return DIRECTORY
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    try:
+        return built_image()
+    except FileNotFoundError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session")
+def kvm() -> bool:
+    return kvm_works()
+
+
+class Station:
+    """Keeps the machine that tests share, and boots it again when a test has broken it."""
+
+    def __init__(self, image: Image, directory: Path, kvm: bool, say: Say) -> None:
+        self._image, self._directory, self._kvm, self._say = image, directory, kvm, say
+        self._machine: Machine | None = None
+        self.restores_s: list[float] = []
+
+    def fresh(self) -> Machine:
+        """The machine, as it was when jepad had just become ready."""
+        if self._machine is not None and self._machine.running:
+            self.restores_s.append(self._machine.restore())
+            return self._machine
+        if self._machine is not None:
+            self._machine.start(snapshot="ready")
+            self._machine.wait_for_shell()
+            self._machine.set_clock()
+            return self._machine
+        disk = self._image.overlay(self._directory / "shared.qcow2")
+        setup = Setup(disk, kernel=self._image.kernel, initrd=self._image.initrd, kvm=self._kvm)
+        machine = Machine("shared", setup, self._directory, self._say)
+        machine.start()
+        try:
+            wait_until_ready(machine)
+            trouble = find_trouble(machine, ALWAYS_ALLOWED)
+            if trouble:
+                raise MachineError("\n".join(["trouble while the shared machine booted:", *trouble]))
+            machine.say(f"snapshot taken in {machine.snapshot():.1f} s")
+        except BaseException:
+            machine.crash()
+            raise
+        self._machine = machine
+        return machine
+
+    def close(self) -> None:
+        if self._machine is not None and self._machine.running:
+            self._machine.crash()
+
+
+def wait_until_ready(machine: Machine) -> None:
+    """Wait until the boot is over, jepad runs and has made a forecast."""
+    machine.wait_for_shell()
+    machine.wait_for_unit("jepad.service")
+    machine.say("jepad is ready")
+    machine.wait_until_succeeds("jepa forecast --json")
+    machine.say("jepad forecasts")
+    machine.execute("systemctl is-system-running --wait")
+
+
+def find_trouble(machine: Machine, allow: tuple[Allow, ...]) -> list[str]:
+    """What the console, the kernel's log, systemd's complaints and its failed units tell of ``machine``."""
+    text = machine.console_text()
+    failed = ""
+    if machine.running:
+        text += "\n" + machine.execute("dmesg; journalctl --boot --no-pager -o cat -p warning _PID=1").out
+        failed = machine.execute("systemctl list-units --failed --plain --no-legend --no-pager").out
+    trouble = [str(finding) for finding in scan(text, allow)]
+    return trouble + [f"failed unit: {line.strip()}" for line in failed.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="session")
+def station(image: Image, directory: Path, kvm: bool, say: Say) -> Iterator[Station]:
+    station = Station(image, directory, kvm, say)
+    yield station
+    station.close()
+    if station.restores_s:
+        mean = sum(station.restores_s) / len(station.restores_s)
+        say(f"{len(station.restores_s)} restores, {mean:.1f} s each, worst {max(station.restores_s):.1f} s")
+
+
+@pytest.fixture
+def machine(station: Station, request: pytest.FixtureRequest, say: Say) -> Machine:
+    """The shared machine, restored."""
+    begin = time.monotonic()
+    machine = station.fresh()
+    say(f"{request.node.name}: machine there after {time.monotonic() - begin:.1f} s")
+    _use(request.node, machine)
+    return machine
+
+
+@pytest.fixture
+def new_machine(
+    directory: Path, kvm: bool, say: Say, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Machine]]:
+    """Makes machines of a test's own, off: ``new_machine("name", disk, kernel=..., ...)`` (see Setup)."""
+    made: list[Machine] = []
+
+    def make(name: str, disk: Disk, **options: Any) -> Machine:
+        machine = Machine(name, Setup(disk, kvm=kvm, **options), directory, say)
+        made.append(machine)
+        _use(request.node, machine)
+        return machine
+
+    yield make
+    for machine in made:
+        if machine.running:
+            machine.crash()
+        for disk in directory.glob(f"{machine.name}.raw"):
+            disk.unlink()
+
+
+@pytest.fixture(autouse=True)
+def no_trouble(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that left trouble on any machine it used."""
+    request.node.stash[_USED] = []
+    # Set up after the machines, so that this looks before they are switched off.
+    for name in ("machine", "new_machine"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name)
+    yield
+    allow = tuple(Allow(*mark.args) for mark in request.node.iter_markers("allow")) + ALWAYS_ALLOWED
+    trouble = [
+        f"{machine.name}: {line}"
+        for machine in request.node.stash[_USED]
+        for line in find_trouble(machine, allow)
+    ]
+    if trouble:
+        pytest.fail("\n".join(["trouble on the machines of this test:", *trouble]), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the end of the consoles to the report of a test that failed."""
+    report = yield
+    if report.failed:
+        for machine in item.stash.get(_USED, []):
+            tail = machine.console_text(all_boots=True).splitlines()[-TAIL_LINES:]
+            report.sections.append((f"console of {machine.name} ({machine.console_log})", "\n".join(tail)))
+    return report
+
+
+def _use(item: pytest.Item, machine: Machine) -> None:
+    item.stash[_USED].append(machine)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions about JEPA OS that several tests put to a machine."""
+
+import json
+import time
+from typing import Any
+
+from tests.vm.machine import Machine
+
+STATE = "/var/lib/jepa"
+_TIMES = """\
+import sys
+sys.path.insert(0, "/usr/lib/jepa")
+from jepa.service.client import connect
+print(*(frame.ts_ns for frame in connect().frames(limit=300)))
+"""
+
+
+def status(machine: Machine) -> dict[str, Any]:
+    """What `jepa status --json` prints."""
+    answer: dict[str, Any] = json.loads(machine.succeed("jepa status --json"))
+    return answer
+
+
+def wait_for_status(machine: Machine, key: str, least: int, timeout: float = 30) -> dict[str, Any]:
+    """The first status whose ``key`` is at least ``least``; AssertionError with the last one."""
+    deadline = time.monotonic() + timeout * machine.factor
+    while True:
+        answer = machine.execute("jepa status --json")
+        found: dict[str, Any] = json.loads(answer.out) if answer.status == 0 else {}
+        if found and found[key] >= least:
+            return found
+        assert time.monotonic() < deadline, f"{key} never reached {least}: {found or answer.err}"
+        time.sleep(1)
+
+
+def part(found: dict[str, Any], name: str) -> dict[str, str]:
+    """The part called ``name`` of a status."""
+    return next(part for part in found["parts"] if part["name"] == name)
+
+
+def frame_times(machine: Machine) -> list[int]:
+    """Times in ns of the newest frames that jepad holds, up to 300, oldest first."""
+    return [int(word) for word in machine.succeed(f"python3 -IS -c '{_TIMES}'").split()]
+
+
+def channel_sources() -> set[str]:
+    """Names of the telemetry sources of the schema."""
+    from jepa.telemetry.schema import load_schema
+
+    return {channel.source for channel in load_schema().channels}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image under test, and disks made of it; the image itself is never written."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import kvm
+from tools.qemu import Disk, Firmware, find_firmware
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+DISK_GIB = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What `make image` gives: the disk, and its kernel and initrd for a start without firmware."""
+
+    raw: Path
+    kernel: Path
+    initrd: Path
+
+    def overlay(self, path: Path) -> Disk:
+        """A qcow2 disk at ``path`` that begins as the image; it can hold snapshots.
+
+        It keeps a link to the image of now, since a rebuild replaces that file while machines run.
+        """
+        base = path.with_suffix(".base")
+        base.unlink(missing_ok=True)
+        base.hardlink_to(self.raw)
+        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(path)]
+        subprocess.run([*create, f"{DISK_GIB}G"], check=True)
+        return Disk(path, format="qcow2")
+
+    def copy(self, path: Path) -> Disk:
+        """A raw disk at ``path`` that begins as the image; what the guest writes survives QEMU's death."""
+        subprocess.run(["cp", "--sparse=always", str(self.raw), str(path)], check=True)
+        with path.open("r+b") as file:
+            file.truncate(DISK_GIB << 30)
+        return Disk(path)
+
+
+def built_image() -> Image:
+    """The image under build/; raises FileNotFoundError with the remedy when it is not built."""
+    stem = BUILD / "image/jepa-os"
+    image = Image(stem.with_suffix(".raw"), stem.with_suffix(".vmlinuz"), stem.with_suffix(".initrd"))
+    for path in (image.raw, image.kernel, image.initrd):
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing. Run: make image")
+    return image
+
+
+def own_firmware(directory: Path) -> Firmware:
+    """UEFI with a variable store of the machine's own in ``directory``; FileNotFoundError without OVMF."""
+    found = find_firmware()
+    if found is None:
+        raise FileNotFoundError("This host has no UEFI firmware. Install the package ovmf.")
+    variables = directory / "variables.fd"
+    shutil.copyfile(found.variables, variables)
+    return Firmware(found.code, variables)
+
+
+def kvm_works() -> bool:
+    """Whether KVM on this host boots the image's kernel; tried once and remembered under build/."""
+    return kvm.works(BUILD)

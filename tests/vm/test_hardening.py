@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the shipped image leaves open: nothing."""
+
+import re
+
+import pytest
+
+from tests.vm.machine import Machine
+
+pytestmark = pytest.mark.vm
+
+STUB = re.compile(r"127\.0\.0\.5[34](?:%lo)?:53")
+"""The addresses where systemd-resolved answers this machine's own programs."""
+DHCP_CLIENT = re.compile(r"[\d.]+%\w+:68|\[fe80::[0-9a-f:]+\]%\w+:546")
+
+
+def test_no_unit_has_failed(machine: Machine) -> None:
+    assert machine.succeed("systemctl list-units --failed --no-legend --plain") == ""
+    assert machine.execute("systemctl is-system-running").out.strip() == "running"
+
+
+def test_nothing_listens_on_the_network(machine: Machine) -> None:
+    listening = [line.split()[4] for line in machine.succeed("ss -Hlntu").splitlines()]
+    others = [address for address in listening if not STUB.fullmatch(address)]
+    assert [address for address in others if not DHCP_CLIENT.fullmatch(address)] == []
+
+
+def test_nobody_can_log_in_with_a_password(machine: Machine) -> None:
+    shadow = [line.split(":") for line in machine.succeed("cat /etc/shadow").splitlines()]
+    assert "root" in {entry[0] for entry in shadow}
+    assert [entry[0] for entry in shadow if not entry[1].startswith(("!", "*"))] == []
+
+
+def test_daemon_runs_in_a_tight_sandbox(machine: Machine) -> None:
+    report = machine.succeed("systemd-analyze security --no-pager jepad.service", 60)
+    match = re.search(r"Overall exposure level for jepad\.service: ([\d.]+)", report)
+    assert match, report
+    assert float(match[1]) <= 1.5
+
+
+def test_daemon_holds_no_privilege(machine: Machine) -> None:
+    shown = machine.succeed("cat /proc/$(systemctl show -P MainPID jepad)/status")
+    fields = dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
+    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Uid"].split()[0] != "0"
+
+
+def test_usr_cannot_be_written(machine: Machine) -> None:
+    assert machine.fail("touch /usr/x").err.strip().endswith("Read-only file system")
+
+
+def test_test_shell_is_not_part_of_the_image(machine: Machine) -> None:
+    machine.fail("find /usr /etc -name '*jepa-test*' | grep .")

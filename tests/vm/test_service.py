@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""jepad on the shipped image: it watches, forecasts, keeps up, and survives what befalls it."""
+
+import json
+import time
+
+import pytest
+
+from tests.vm.guest import STATE, channel_sources, frame_times, part, status, wait_for_status
+from tests.vm.machine import Machine
+
+pytestmark = pytest.mark.vm
+
+WATCHED_S = 60
+MISSED_AT_MOST = 1
+"""Of the 60 periods; an emulated machine shares two processors with whatever else its host does."""
+KILLED = (r"jepad\.service: (Main process exited|Failed with result 'signal')", "jepad is killed on purpose")
+
+
+def test_libraries_of_the_image_import(machine: Machine) -> None:
+    program = (
+        'import sys; sys.path.insert(0, "/usr/lib/jepa"); import numpy, onnxruntime;'
+        "print(numpy.zeros(2).sum(), onnxruntime.get_available_providers())"
+    )
+    assert "CPUExecutionProvider" in machine.succeed(f"python3 -IS -c '{program}'")
+
+
+def test_status_names_every_source(machine: Machine) -> None:
+    found = status(machine)
+    assert {source["name"] for source in found["sources"]} == channel_sources()
+    reading = [source["name"] for source in found["sources"] if source["channels"] > 0]
+    assert {"cpu", "memory", "disk", "network"} & set(reading), found["sources"]
+    assert all(source["reason"] for source in found["sources"] if source["state"] != "ok")
+    assert found["mode"] == "daemon"
+    assert found["pack"] is not None, part(found, "model")
+
+
+def test_forecast_has_a_band_for_every_horizon(machine: Machine) -> None:
+    forecast = json.loads(machine.succeed("jepa forecast --json"))
+    assert forecast["channels"]
+    for channel, bands in forecast["channels"].items():
+        assert [band["horizon_s"] for band in bands] == [1, 5, 15, 30, 60], channel
+        for band in bands:
+            assert band["mean"]["0.05"] <= band["mean"]["0.5"] <= band["mean"]["0.95"], (channel, band)
+
+
+def test_forecasts_keep_up_with_time(machine: Machine) -> None:
+    wait_for_status(machine, "context_frames", 5)
+    before, began = status(machine), time.monotonic()
+    first = json.loads(machine.succeed("jepa forecast --json"))["ts_ns"]
+    time.sleep(WATCHED_S - (time.monotonic() - began))
+    after, watched = status(machine), time.monotonic() - began
+    last = json.loads(machine.succeed("jepa forecast --json"))["ts_ns"]
+    frames, missed = after["frames"] - before["frames"], after["missed"] - before["missed"]
+    machine.say(f"{frames} frames in {watched:.1f} s, {missed} missed, {after['budget']}")
+    assert missed <= MISSED_AT_MOST
+    # Each status is taken somewhere within its own call, which lasts seconds here.
+    assert abs(frames - watched) <= 5
+    assert (last - first) / 1e9 >= WATCHED_S - 5
+    assert (time.time_ns() - last) / 1e9 < 10, "the forecast is old"
+
+
+@pytest.mark.allow(*KILLED)
+def test_killed_daemon_comes_back_with_context_and_history(machine: Machine) -> None:
+    before = wait_for_status(machine, "context_frames", 10)
+    times = frame_times(machine)
+    machine.succeed("systemctl kill --signal=KILL --kill-whom=main jepad")
+    machine.wait_until_succeeds('test "$(systemctl show -P NRestarts jepad)" = 1')
+    machine.wait_for_unit("jepad.service")
+    after = wait_for_status(machine, "context_frames", before["context_frames"])
+    assert after["uptime_s"] < before["uptime_s"] + 60
+    assert after["context_frames"] >= before["context_frames"]
+    assert set(times) <= set(frame_times(machine)), "frames from before the kill are lost"
+
+
+def test_second_daemon_is_refused(machine: Machine) -> None:
+    other = machine.fail(f"jepad --socket /run/second.sock --state-dir {STATE}")
+    assert other.status == 1
+    assert "Traceback" not in other.err
+    assert "history" in other.err or "already" in other.err or "another" in other.err, other.err
+    same = machine.fail("jepad --state-dir /run/other")
+    assert "Traceback" not in same.err
+    assert same.err.strip().startswith("jepad: ")
+    assert status(machine)["state"] == "ok"
+
+
+def test_full_disk_is_told_in_one_sentence_and_recovered_from(machine: Machine) -> None:
+    machine.execute("fallocate -l 8G /var/full; dd if=/dev/zero of=/var/full2 bs=1M 2>/dev/null; sync", 60)
+    # The file system must take nothing, not even into the block that the log has begun.
+    machine.execute("for i in $(seq 64); do echo x > /var/small$i || break; done 2>/dev/null")
+    deadline = time.monotonic() + 30 * machine.factor
+    while part(found := status(machine), "history")["state"] == "ok":
+        assert time.monotonic() < deadline, found
+        time.sleep(5)
+    reason = part(found, "history")["reason"]
+    machine.say(f"history: {reason} {part(found, 'history')['remedy']}")
+    assert "space" in reason.lower() or "full" in reason.lower()
+    assert "\n" not in reason
+    assert part(found, "history")["remedy"]
+    frames = found["frames"]
+    wait_for_status(machine, "frames", frames + 3)
+    machine.succeed("rm /var/full* /var/small*")
+    deadline = time.monotonic() + 30 * machine.factor
+    while part(found := status(machine), "history")["state"] != "ok":
+        assert time.monotonic() < deadline, found
+        time.sleep(2)
+
+
+def test_corrupt_pack_leaves_a_degraded_service_that_says_why(machine: Machine) -> None:
+    machine.succeed(
+        "cp -r /usr/lib/jepa/packs/machine /run/pack && "
+        "for graph in $(find /run/pack -name '*.onnx'); do echo spoilt >> $graph; done && "
+        "chmod -R a+rX /run/pack && cd /run/systemd/system && mkdir -p jepad.service.d && "
+        "printf '[Service]\\nEnvironment=JEPA_PACK=/run/pack\\n' > jepad.service.d/test.conf && "
+        "systemctl daemon-reload && systemctl restart jepad",
+        60,
+    )
+    found = wait_for_status(machine, "frames", 3)
+    model = part(found, "model")
+    machine.say(f"model: {model}")
+    assert found["state"] == "degraded"
+    assert model["state"] in ("degraded", "failed")
+    assert (
+        "sha" in model["reason"].lower() or "hash" in model["reason"].lower() or "differ" in model["reason"]
+    )
+    assert model["remedy"]
+    refused = machine.fail("jepa forecast")
+    assert refused.status == 1
+    assert "Traceback" not in refused.err
