@@ -2,16 +2,21 @@
 """The fuller of two file systems counts, as programs see it; one that cannot fill up does not."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jepa.telemetry.sources.filesystem import FilesystemSource, used_percent
+from jepa.telemetry.sources.filesystem import FilesystemSource, is_read_only, used_percent
 
 
-def space(*, blocks: int, free: int, available: int, flag: int = 0) -> os.statvfs_result:
-    fields: Sequence[int] = (4096, 4096, blocks, free, available, 0, 0, 0, flag, 255)
+def space(*, blocks: int, free: int, available: int) -> os.statvfs_result:
+    fields: Sequence[int] = (4096, 4096, blocks, free, available, 0, 0, 0, 0, 255)
     return os.statvfs_result(fields)
 
 
@@ -20,9 +25,60 @@ def test_space_kept_for_root_counts_as_not_there() -> None:
     assert used_percent(space(blocks=100, free=60, available=40)) == 50
 
 
-def test_a_read_only_or_empty_file_system_is_absent() -> None:
-    assert used_percent(space(blocks=100, free=0, available=0, flag=os.ST_RDONLY)) is None
+def test_a_file_system_without_size_is_absent() -> None:
     assert used_percent(space(blocks=0, free=0, available=0)) is None
+
+
+MOUNTS = b"""\
+21 1 254:2 / / ro,relatime shared:1 - erofs /dev/mapper/usr ro,user_xattr
+22 21 254:3 / /var ro,relatime shared:2 master:7 - ext4 /dev/vda3 rw,discard
+23 21 0:5 / /proc rw - proc proc rw
+24 22 0:6 / /var/lib ro - tmpfs tmpfs ro
+25 21 0:7 / /home\\040two rw - tmpfs tmpfs rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "read_only"),
+    [
+        ("/", True),
+        ("/var", False),
+        ("/var/log", False),
+        ("/var/lib/x", True),
+        ("/proc", False),
+        ("/srv", True),
+    ],
+)
+def test_the_file_system_counts_and_not_how_a_sandbox_mounts_it(place: str, read_only: bool) -> None:
+    assert is_read_only(MOUNTS, PurePosixPath(place)) is read_only
+
+
+def test_the_last_mount_covers_the_one_below() -> None:
+    assert is_read_only(MOUNTS + b"26 21 0:8 / / rw - tmpfs none rw\n", PurePosixPath("/srv")) is False
+
+
+@given(st.binary(max_size=300))
+def test_any_mount_table(content: bytes) -> None:
+    assert is_read_only(content, PurePosixPath("/var")) in (True, False, None)
+
+
+def test_a_sandbox_that_mounts_everything_read_only_still_sees_the_space(tmp_path: Path) -> None:
+    """What ProtectSystem=strict does, done here with a mount namespace of our own."""
+    script = """
+import os, sys
+from pathlib import Path
+from jepa.telemetry.sources.filesystem import FilesystemSource
+assert os.statvfs("/").f_flag & os.ST_RDONLY
+print(FilesystemSource(Path("/")).read(1.0).values["system.filesystem.utilization"])
+"""
+    if FilesystemSource(Path("/")).read(1.0).values == {}:
+        pytest.skip("the root of this machine is read-only")
+    command = ["unshare", "--mount", "sh", "-c", 'mount -o remount,bind,ro / && exec "$0" -c "$1"']
+    done = subprocess.run([*command, sys.executable, script], capture_output=True, text=True)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip("a mount namespace needs root")
+    assert done.returncode == 0, done.stderr
+    assert 0 < float(done.stdout) <= 100
 
 
 def test_real_file_system(host: Any) -> None:
