@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 _TROUBLE: dict[str, str] = {
     "kernel panic": r"Kernel panic - not syncing",
+    "lock-up": r"soft lockup|hard LOCKUP|rcu: INFO: .* detected stalls|blocked for more than \d+ seconds",
     "oops": r"\bOops: |BUG: (unable to handle|kernel NULL pointer)|general protection fault",
     "kernel bug": r"kernel BUG at|\bBUG: (?!unable|kernel NULL)",
     "kernel warning": r"WARNING: CPU: \d+ PID: \d+",
-    "lock-up": r"soft lockup|hard LOCKUP|rcu: INFO: .* detected stalls|blocked for more than \d+ seconds",
     "segfault": r"\bsegfault at |traps: .* trap invalid opcode",
     "core dump": r"(?:Process \d+ \(.*\) of user \d+ dumped core|code=dumped)",
     "unit failed": r"Failed to start |\[FAILED\]|Dependency failed for |Failed with result ",
