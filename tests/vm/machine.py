@@ -226,7 +226,7 @@ class Machine:
                 )
             time.sleep(0.5)
 
-    def wait_for_unit(self, unit: str, timeout: float = 60) -> None:
+    def wait_for_unit(self, unit: str, timeout: float = 60, poll: float = 0.5) -> None:
         """Wait until the systemd ``unit`` is active; fails at once when it failed or nothing starts it."""
         deadline = time.monotonic() + timeout * self.factor
         while True:
@@ -242,7 +242,7 @@ class Machine:
             if active == "failed" or (settled and not starting) or time.monotonic() > deadline:
                 journal = self.execute(f"journalctl --no-pager -n 30 -u {shlex.quote(unit)}").out
                 raise self._error(f"{unit} is {active} ({result}):\n{journal}")
-            time.sleep(0.5)
+            time.sleep(poll)
 
     def wait_for_file(self, path: str, timeout: float = 60) -> None:
         """Wait until ``path`` exists in the guest."""
