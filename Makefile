@@ -84,7 +84,7 @@ bench: $(VENV)/.done ## measure all that build/bench/*.json tells
 .PHONY: bench-boot
 bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its size
 	@$(PYTHON) tools/host.py run
-	@$(PY) tools/bench_boot.py
+	@$(PY) -m tests.bench.boot
 
 .PHONY: evaluate
 evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings

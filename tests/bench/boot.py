@@ -2,7 +2,7 @@
 """Measure how long the image takes to be ready, how large it is, and how fast a test gets a fresh machine.
 
 `python -m tests.bench.boot` writes build/bench/boot.json. Ready means that jepad has told systemd so; both
-ways to that are measured, the kernel started directly as tests do, and UEFI firmware with the image's own UKI
+ways to that are measured: the kernel started directly, as tests do, and UEFI firmware with the image's UKI,
 as a person's machine does.
 """
 
