@@ -2,10 +2,13 @@
 """A jepad whose model is the simplest that forecasts: every window will be like the newest frame.
 
 It reads this machine and keeps a real history, so everything around the model is what ships.
-Usage: served.py SOCKET STATE_DIR [PERIOD_S]
+Usage: served.py SOCKET STATE_DIR
+$JEPA_TEST_PERIOD is the period in seconds; with $JEPA_TEST_HANG_AFTER=N the model hangs at its Nth tick.
 """
 
+import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,12 +37,17 @@ class LastValue:
         self._schema = schema
         self._noise = np.array([channel.noise_floor for channel in schema.channels], np.float32)
         self.context_frames = 0
+        self._hang_after = int(os.environ.get("JEPA_TEST_HANG_AFTER", "0"))
+        self._ticks = 0
 
     def replay(self, frames: Sequence[Frame]) -> None:
         self.context_frames = min(self.context_limit, self.context_frames + len(frames))
 
     def tick(self, frame: Frame) -> Tick:
         self.replay([frame])
+        self._ticks += 1
+        if self._ticks == self._hang_after:
+            time.sleep(3600)
         spread = self._noise[:, None, None] * np.sqrt(HORIZONS_S)[None, :, None]
         bands = frame.values[:, None, None] + spread * np.array([-1.0, 0.0, 1.0])
         bands = bands.astype(np.float32)
@@ -56,14 +64,14 @@ class LastValue:
 
 
 def main() -> None:
-    socket, state, *period = sys.argv[1:]
+    socket, state = sys.argv[1:]
     schema = load_schema()
     history = History.open(Path(state) / "frames", schema)
     engine = Engine(
         open_machine(schema=schema),
         history,
         lambda: Loaded("last-value 1", LastValue(schema)),
-        period_s=float(period[0]) if period else 1.0,
+        period_s=float(os.environ.get("JEPA_TEST_PERIOD", "1")),
     )
     run(engine, listen(Path(socket)), Notifier())
 

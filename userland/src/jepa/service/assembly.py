@@ -27,5 +27,5 @@ def load_default(schema: Schema) -> Loaded:
     from jepa.packs.pack import default_pack_dir, load_pack
     from jepa.world.model import WorldModel
 
-    pack = load_pack(default_pack_dir())
-    return Loaded(f"{pack.manifest.name} {pack.manifest.version}", WorldModel.load(pack, schema))
+    pack = load_pack(default_pack_dir(), schema)
+    return Loaded(pack.title, WorldModel.load(pack, schema))

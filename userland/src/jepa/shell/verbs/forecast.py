@@ -4,10 +4,10 @@
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.shell.output import Output
 from jepa.shell.request import Request
-from jepa.shell.words import FIRST, full_name, interval, quantity
+from jepa.shell.words import FIRST, Interval, full_name, interval, quantity
 
 PAST_S = 40
-"""Seconds of the past in a sparkline."""
+"""Seconds of the past in a sparkline, where the terminal has room."""
 OVERVIEW_S = 30
 """The horizon of the overview, or the pack's nearest."""
 
@@ -39,13 +39,12 @@ def overview(
     names += [name for name in forecast.channels if name not in names]
     rows = []
     horizon = 0
+    recent = past[-max(8, min(PAST_S, out.width - 70)) :]
     for name in names:
         band = min(forecast.channels[name], key=lambda band: abs(band.horizon_s - OVERVIEW_S))
         horizon = band.horizon_s
-        low, median, high = _texts(band.mean, forecast.unit[name])
-        rows.append(
-            [name, now(past, name, forecast.unit[name]), _past(out, past, name), median, f"{low} .. {high}"]
-        )
+        unit = forecast.unit[name]
+        rows.append([name, now(past, name, unit), _past(out, recent, name), *_texts(band.mean, unit)])
     if not rows:
         out.line("There is no forecast for any channel of this machine.")
         return
@@ -59,10 +58,12 @@ def block(out: Output, channel: ChannelInfo, bands: list[Band], past: list[Frame
     out.line(f"{channel.name}  {now(past, channel.name, channel.unit)}  {spark}")
     rows = [["window", "mean", "90 % band", "P90", "90 % band"]]
     for band in bands:
-        low, median, high = _texts(band.mean, channel.unit)
-        low90, median90, high90 = _texts(band.p90, channel.unit)
         rows.append(
-            [f"next {band.horizon_s} s", median, f"{low} .. {high}", median90, f"{low90} .. {high90}"]
+            [
+                f"next {band.horizon_s} s",
+                *_texts(band.mean, channel.unit),
+                *_texts(band.p90, channel.unit),
+            ]
         )
     out.table(rows, right=(0, 1, 2, 3, 4))
 
@@ -81,7 +82,7 @@ def _past(out: Output, past: list[FrameOut], name: str, bands: list[Band] | None
     if not seen:
         return ""
     low, high = min(0.0, *seen), max(seen)
-    drawn = out.spark(values, low, high).rjust(PAST_S)
+    drawn = out.spark(values, low, high)
     if not coming:
         return drawn
     median = out.spark([found.median if found else None for found in coming], low, high)
@@ -89,8 +90,15 @@ def _past(out: Output, past: list[FrameOut], name: str, bands: list[Band] | None
     return f"{drawn}|{median}|{upper}|" if not out.unicode else f"{drawn}│{median}│{upper}│"
 
 
-def _texts(quantiles: dict[str, float], unit: str) -> tuple[str, str, str]:
+def _texts(quantiles: dict[str, float], unit: str) -> tuple[str, str]:
     found = interval(quantiles)
     if found is None:
-        return "-", "-", "-"
-    return quantity(found.low, unit), quantity(found.median, unit), quantity(found.high, unit)
+        return "-", "-"
+    return quantity(found.median, unit), span(found, unit)
+
+
+def span(found: Interval, unit: str) -> str:
+    """Both ends of an interval, the unit once where it is the same: ``30 .. 52 %``."""
+    low, high = quantity(found.low, unit), quantity(found.high, unit)
+    number, _, same = low.partition(" ")
+    return f"{number} .. {high}" if same and high.endswith(f" {same}") else f"{low} .. {high}"

@@ -6,6 +6,7 @@ import time
 from jepa.service.api import ForecastOut, TickOut
 from jepa.shell.output import Output
 from jepa.shell.request import Request
+from jepa.shell.verbs.forecast import span
 from jepa.shell.words import FIRST, full_name, interval, quantity
 
 
@@ -60,7 +61,7 @@ def _foretold(before: ForecastOut | None, name: str, value: float | None, unit: 
     if found is None:
         return "-", ""
     outside = value is not None and not found.low <= value <= found.high
-    return f"{quantity(found.low, unit)} .. {quantity(found.high, unit)}", "!" if outside else ""
+    return span(found, unit), "!" if outside else ""
 
 
 def _ahead(forecast: ForecastOut | None, name: str, unit: str) -> str:
@@ -68,10 +69,7 @@ def _ahead(forecast: ForecastOut | None, name: str, unit: str) -> str:
     found = interval(bands[-1].mean) if bands else None
     if not bands or found is None:
         return "-"
-    return (
-        f"{quantity(found.median, unit)} ({quantity(found.low, unit)} .. {quantity(found.high, unit)})"
-        f" over {bands[-1].horizon_s} s"
-    )
+    return f"{quantity(found.median, unit)} ({span(found, unit)}) over {bands[-1].horizon_s} s"
 
 
 def _only(tick: TickOut, names: list[str]) -> TickOut:
