@@ -54,7 +54,7 @@ def number(value: float) -> str:
             return f"{value / limit:.3g}{suffix}"
     if size < 0.005:
         return "0"
-    return f"{value:.2f}" if size < 1 else f"{value:.1f}" if size < 10 else f"{value:.0f}"
+    return f"{value:.2f}" if size < 0.995 else f"{value:.1f}" if size < 9.95 else f"{value:.0f}"
 
 
 def quantity(value: float, unit: str) -> str:

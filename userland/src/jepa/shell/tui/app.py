@@ -24,6 +24,7 @@ from jepa.shell.tui.live import LivePanel
 from jepa.shell.tui.prompt import Prompt
 from jepa.shell.tui.screens import ChannelScreen, HelpScreen
 from jepa.shell.tui.series import Board
+from jepa.shell.tui.strip import StripView
 
 NARROW = 100
 """Screens with fewer columns put the strips above the transcript."""
@@ -118,9 +119,10 @@ class ShellApp(App[int]):
         """Health, strips and transcript, prompt, keys."""
         yield Static("jepa", id="health", markup=False)
         with Container(id="body"):
-            yield VerticalScroll(id="transcript", can_focus=False)
+            with Vertical(id="talk"):
+                yield VerticalScroll(id="transcript", can_focus=False)
+                yield Static(id="hint", markup=False)
             yield LivePanel(self._glyphs)
-        yield Static(id="hint", markup=False)
         with Horizontal(id="ask"):
             yield Label("jepa> ", markup=False)
             yield Prompt(self._vocabulary)
@@ -218,7 +220,10 @@ class ShellApp(App[int]):
         names = self.chosen or words.choose(self.channels, observed, most)
         by_name = {channel.name: channel for channel in self.channels}
         await panel.lay_out([by_name[name] for name in names if name in by_name], rows, across)
-        self.call_after_refresh(lambda: panel.show(self.board))
+
+    @on(StripView.Resized)
+    def _strip_resized(self) -> None:
+        self.query_one(LivePanel).show(self.board)
 
     def _set_window(self, seconds: int) -> None:
         panel = self.query_one(LivePanel)

@@ -16,6 +16,13 @@ from jepa.shell import words
 
 HELP = "\n".join(
     (
+        "KEYS",
+        "F1   this help              F2        choose channels",
+        "F3   next window            F4        hold the picture, and go on",
+        "Tab  complete               Up, Down  earlier lines",
+        "^L   clear the transcript   PgUp/Dn   scroll it",
+        "^P   every command          ^Q        leave (^D on an empty line)",
+        "",
         "THE STRIPS",
         "The bar marks now. Left of it is what happened, right of it the forecast for the coming "
         "minute: the shade runs from the 5th to the 95th percentile, the line in it is the median.",
@@ -24,18 +31,11 @@ HELP = "\n".join(
         "green (*) where the band held, red (!) where it did not, grey where nothing had been forecast.",
         "",
         "A forecast speaks of means over a coming window, and F3 chooses the window. Left of now everything "
-        "is  the mean over that window, against what was forecast when the window began. Right of now, "
+        "is the mean over that window, against what was forecast when the window began. Right of now, "
         "the point 20 s ahead is the mean over the coming 20 s.",
         "",
         '"in band" counts the forecasts of the last ten minutes that have come due; the band promises nine '
         "of ten. A value up to a tenth of the channel's noise floor outside still counts as inside.",
-        "",
-        "KEYS",
-        "F1   this help              F2        choose channels",
-        "F3   next window            F4        hold the picture, and go on",
-        "Tab  complete               Up, Down  earlier lines",
-        "^L   clear the transcript   PgUp/Dn   scroll it",
-        "^P   every command          ^Q        leave (^D on an empty line)",
         "",
         "VERBS",
         "Everything `jepa VERB` does in a terminal works at the prompt too; `help` lists the verbs. "

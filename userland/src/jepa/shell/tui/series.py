@@ -69,6 +69,11 @@ class Track:
         """Whether any observation is held."""
         return bool(self._values)
 
+    @property
+    def foreseen(self) -> bool:
+        """Whether any forecast is held."""
+        return bool(self._forecasts)
+
     def observe(self, second: int, value: float | None) -> None:
         """Take the value at ``second``, judge the forecasts that come due there, forget what is old."""
         self.latest = math.nan if value is None else value

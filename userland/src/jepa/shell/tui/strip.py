@@ -9,6 +9,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -41,7 +42,7 @@ def title(name: str, value: str, note: str, style: str, width: int) -> tuple[Loo
 def held_note(inside: int, judged: int) -> tuple[str, str]:
     """How often the band held, and the style that says whether that is good: it promises nine in ten."""
     if judged < 10:
-        return ("no verdict yet", "quiet")
+        return ("not yet judged", "quiet")
     share = inside / judged
     return (f"in band {share:4.0%}", "good" if share >= 0.8 else "warn" if share >= 0.6 else "bad")
 
@@ -64,9 +65,9 @@ def picture(
     name = words.label(channel.name)
     if not track.observed:
         blank = tuple((" ", "quiet", False) for _ in range(width))
-        absent = title(name, "not observed on this machine", "", "quiet", width)
+        absent = title(name, "not observed here", "", "quiet", width)
         return Picture((absent, *[blank] * (rows - 1))), top
-    note, style = held_note(*track.held(window))
+    note, style = held_note(*track.held(window)) if track.foreseen else ("no forecast", "quiet")
     drawn = draw.columns(track, second, window, draw.span(width))
     top = draw.nice_top(draw.peak(drawn), top, max(channel.noise_floor * 4, 1e-6), channel.high)
     cells = draw.draw(drawn, rows - 1, channel.low, top, glyphs)
@@ -117,11 +118,18 @@ class StripView(Widget):
         )
     }
 
+    class Resized(Message):
+        """The strip has a size to draw in, for the first time or a new one."""
+
     def __init__(self, channel: ChannelInfo) -> None:
         super().__init__()
         self.channel = channel
         self.top = 0.0
         self._picture = Picture(())
+
+    def on_resize(self) -> None:
+        """Ask for a picture that fits."""
+        self.post_message(self.Resized())
 
     def show(self, new: Picture) -> None:
         """Replace the picture."""

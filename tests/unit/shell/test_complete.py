@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from jepa.shell.complete import Vocabulary
+
+WORDS = Vocabulary(
+    ["status", "forecast", "doctor"], ["system.cpu.utilization", "system.cpu.load", "hw.power"]
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "extended", "left"),
+    [
+        ("st", "status ", 1),
+        ("jepa do", "jepa doctor ", 1),
+        ("forecast system.c", "forecast system.cpu.", 2),
+        ("forecast power", "forecast hw.power ", 1),
+        ("forecast cpu", "forecast cpu", 2),
+        ("forecast hw.power s", "forecast hw.power system.cpu.", 2),
+        ("forecast hw.power hw", "forecast hw.power hw", 0),
+        ("forecast --h", "forecast --h", 0),
+        ("status sys", "status sys", 0),
+        ("nothing", "nothing", 0),
+    ],
+)
+def test_a_line_is_completed_as_far_as_it_is_certain(typed: str, extended: str, left: int) -> None:
+    line, found = WORDS.extend(typed)
+    assert (line, len(found)) == (extended, left)
+
+
+def test_an_empty_line_can_become_any_verb() -> None:
+    assert WORDS.completions("") == ["doctor", "forecast", "status"]

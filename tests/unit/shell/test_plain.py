@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plain lines on a real pseudo-terminal: what comes over the line is what a serial console would show."""
+
+import io
+import os
+import pty
+import re
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jepa.shell.cli import run_line, verbs
+from jepa.shell.complete import Vocabulary
+from jepa.shell.plain import READY, PlainShell
+
+
+class Line:
+    """The far end of the terminal, and the shell process on it."""
+
+    def __init__(self, pid: int, fd: int) -> None:
+        self.pid = pid
+        self.fd = fd
+        self.seen = ""
+
+    def expect(self, pattern: str, seconds: float = 15.0) -> str:
+        """Read until ``pattern`` comes; gives what came up to its end."""
+        end = time.monotonic() + seconds
+        while (found := re.search(pattern, self.seen)) is None:
+            left = end - time.monotonic()
+            assert left > 0, f"{pattern!r} did not come; there was {self.seen!r}"
+            if select.select([self.fd], [], [], left)[0]:
+                self.seen += os.read(self.fd, 65536).decode()
+        text, self.seen = self.seen[: found.end()], self.seen[found.end() :]
+        return text
+
+    def type(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def status(self) -> int:
+        """The exit status once it has left."""
+        with suppress(OSError):
+            while os.read(self.fd, 65536):
+                pass
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+SHELL = f"""
+import runpy, sys
+from jepa.shell.cli import run_line, verbs
+from jepa.shell.complete import Vocabulary
+from jepa.shell.plain import PlainShell
+client = runpy.run_path({str(Path(__file__).with_name("conftest.py"))!r})["RecordedClient"](100, 3)
+sys.exit(PlainShell(client, run_line, Vocabulary(verbs())).run())
+"""
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [sys.executable, "-c", SHELL], {**os.environ, "TERM": "vt220"})
+    found = Line(pid, fd)
+    yield found
+    os.close(fd)
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+
+
+def test_the_first_screen_says_what_is_there_and_that_it_is_ready(line: Line) -> None:
+    text = line.expect(READY)
+    assert "on testhost: ok" in text
+    assert "world model machine 0.1.0" in text
+    assert "quit" in text
+    line.expect("jepa> ")
+
+
+def test_only_plain_characters_come_over_the_line(line: Line) -> None:
+    text = line.expect("jepa> ")
+    line.type("\r")
+    text += line.expect(r"Live: .*\n")
+    assert text.isascii() and "\x1b" not in text
+
+
+def test_enter_gives_one_line_of_live_values_with_their_forecast(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("\r")
+    assert re.search(
+        r"Live: cpu [\d.]+ %, next 15 s [\d.]+ % to [\d.]+ %; memory", line.expect(r"Live: .*\n")
+    )
+
+
+def test_verbs_are_answered_and_unknown_ones_refused(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("status\r")
+    line.expect("testhost")
+    line.expect("jepa> ")
+    line.type("statsu\r")
+    line.expect("There is no verb 'statsu'. Did you mean status")
+
+
+def test_watch_prints_a_line_a_tick_until_enter(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("watch system.memory.utilization\r")
+    for _ in range(3):
+        line.expect(r"Live: memory [\d.]+ %.*\n")
+    line.type("\r")
+    line.expect("jepa> ")
+    line.type("quit\r")
+    assert line.status() == 0
+
+
+def test_watch_ends_at_ctrl_c_and_the_shell_goes_on(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("watch\r")
+    line.expect("Live: ")
+    line.type("\x03")
+    line.expect("Stopped.")
+    line.expect("jepa> ")
+
+
+def test_watching_what_is_no_channel_is_refused(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("watch system.nothing\r")
+    line.expect("Refused: There is no channel system.nothing.")
+
+
+def test_ctrl_c_at_the_prompt_drops_the_line_and_the_end_of_input_leaves(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("stat\x03")
+    line.expect("jepa> ")
+    line.type("\x04")
+    assert line.status() == 0
+
+
+def test_tab_completes(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("forec\tsystem.mem\t")
+    line.expect("forecast system.memory.utilization ")
+
+
+def lines(client: Any, typed: str) -> list[str]:
+    out = io.StringIO()
+    assert PlainShell(client, run_line, Vocabulary(verbs()), stdin=io.StringIO(typed), stdout=out).run() == 0
+    return out.getvalue().splitlines()
+
+
+def test_a_pipe_gets_answers_and_no_prompts(recorded_client: Callable[..., Any]) -> None:
+    got = lines(recorded_client(), "live\n")
+    assert len(got) == 1 and got[0].startswith("Live: cpu")
+
+
+def test_a_service_that_is_gone_is_said_and_the_shell_stays(recorded_client: Callable[..., Any]) -> None:
+    client = recorded_client()
+    client.fail("jepad does not answer.", "Start it.")
+    assert lines(client, "live\nhelp\n")[:1] == ["Refused: jepad does not answer. Start it."]

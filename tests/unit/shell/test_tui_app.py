@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The full screen, driven by keys, over recorded frames; the verbs are the real ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import SelectionList, Static
+
+from jepa.shell.cli import run_line, verbs
+from jepa.shell.complete import Vocabulary
+from jepa.shell.tui import feed
+from jepa.shell.tui.app import Block, ShellApp
+from jepa.shell.tui.draw import Glyphs
+from jepa.shell.tui.prompt import Prompt
+from jepa.shell.tui.screens import HelpScreen
+from jepa.shell.tui.strip import StripView
+
+SIZES = {"small": (80, 24), "large": (120, 40)}
+
+
+@pytest.fixture
+def shell(recorded_client: Callable[..., Any]) -> Callable[..., ShellApp]:
+    def make(
+        history: int = 100, play: int = 100, glyphs: Glyphs = Glyphs.BRAILLE, theme: str = "textual-dark"
+    ) -> ShellApp:
+        client = recorded_client(history, play)
+        return ShellApp(client, run_line, Vocabulary(verbs()), glyphs=glyphs, theme=theme)
+
+    return make
+
+
+async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
+    """Wait for what another thread brings about."""
+    for _ in range(200):
+        await pilot.pause(0.02)
+        if true():
+            return
+    raise AssertionError("it did not come about in four seconds")
+
+
+def shown(app: ShellApp) -> str:
+    return "\n".join(
+        "".join(segment.text for segment in view.render_line(y))
+        for view in app.query(StripView)
+        for y in range(view.size.height)
+    )
+
+
+def answers(app: ShellApp) -> list[str]:
+    return [block.answer for block in app.query(Block)]
+
+
+def health(app: ShellApp) -> str:
+    return str(app.query_one("#health", Static).render())
+
+
+async def played(app: ShellApp, pilot: Pilot[Any], frames: int = 200) -> None:
+    client: Any = app._client
+    await until(
+        pilot, lambda: client.position >= frames and app.board.last_ns == client.recording[frames - 1].ts_ns
+    )
+    await pilot.pause(0.05)
+
+
+async def test_a_verb_typed_is_answered_in_the_transcript(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await pilot.press(*"status", "enter")
+        await until(pilot, lambda: any("testhost" in answer for answer in answers(app)))
+        assert app.query_one(Prompt).value == ""
+
+
+async def test_an_unknown_verb_is_answered_with_the_nearest(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await pilot.press(*"statsu", "enter")
+        await until(pilot, lambda: "Did you mean status" in answers(app)[-1])
+
+
+async def test_strips_show_values_and_how_often_the_band_held(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["large"]) as pilot:
+        await played(app, pilot)
+        picture = shown(app)
+        assert "cpu" in picture and "psi io" in picture
+        inside, judged = app.board.tracks["system.cpu.utilization"].held(5)
+        assert judged >= 90
+        assert f"in band {inside / judged:4.0%}" in picture
+
+
+async def test_the_service_goes_and_returns(
+    shell: Callable[..., ShellApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "FIRST_WAIT_S", 0.05)
+    app = shell()
+    client: Any = app._client
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await played(app, pilot)
+        client.fail("jepad does not answer.", "Start it with `systemctl start jepad`.")
+        await until(pilot, lambda: "no answer, next try" in health(app))
+        assert "systemctl start jepad" in answers(app)[-1]
+        assert "cpu" in shown(app)
+        client.down = None
+        client.go(20)
+        await until(pilot, lambda: answers(app)[-1] == "The service answers again.")
+        await played(app, pilot, 220)
+        await until(pilot, lambda: "context" in health(app))
+
+
+async def test_a_channel_the_machine_does_not_have_says_so(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await played(app, pilot)
+        await app.submit("watch hw.battery.charge")
+        await until(pilot, lambda: "not observed here" in shown(app))
+
+
+async def test_watching_an_unknown_channel_changes_nothing(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await played(app, pilot)
+        await app.submit("watch system.nothing")
+        assert "There is no channel system.nothing" in answers(app)[-1]
+        assert "cpu" in shown(app)
+
+
+async def test_a_held_picture_stays_while_frames_go_on(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    client: Any = app._client
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await played(app, pilot)
+        await pilot.press("f4")
+        before = shown(app)
+        client.go(30)
+        await played(app, pilot, 230)
+        assert shown(app) == before
+        assert "held" in health(app)
+        await pilot.press("f4")
+        assert shown(app) != before
+
+
+async def test_channels_are_chosen_by_marking(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await played(app, pilot)
+        await pilot.press("f2")
+        await until(pilot, lambda: bool(app.screen.query(SelectionList)))
+        await pilot.press("space", "enter")
+        await until(pilot, lambda: len(app.query(StripView)) == 5)
+        assert "system.cpu.utilization" not in {view.channel.name for view in app.query(StripView)}
+
+
+async def test_tab_completes_verbs_and_names_the_channels_left(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await played(app, pilot)
+        await pilot.press(*"fore", "tab")
+        assert app.query_one(Prompt).value == "forecast "
+        await pilot.press(*"pressure", "tab")
+        hint = app.query_one("#hint", Static)
+        assert hint.display and "system.pressure.io.some" in str(hint.render())
+
+
+async def test_earlier_lines_come_back(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await pilot.press(*"help", "enter", *"status", "enter", "up", "up")
+        assert app.query_one(Prompt).value == "help"
+        await pilot.press("down", "down")
+        assert app.query_one(Prompt).value == ""
+
+
+async def test_the_window_key_goes_through_the_horizons(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await played(app, pilot)
+        await pilot.press("f3")
+        await pilot.pause()
+        assert "15 s means" in str(app.query_one("#axis", Static).render())
+
+
+async def test_help_opens_and_closes(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, HelpScreen))
+
+
+@pytest.mark.parametrize("leave", [("ctrl+d",), ("ctrl+q",), (*"quit", "enter")])
+async def test_the_shell_is_left(shell: Callable[..., ShellApp], leave: tuple[str, ...]) -> None:
+    app = shell()
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await pilot.press(*leave)
+        await until(pilot, lambda: not app.is_running or app._exit)
+
+
+async def test_a_verb_that_breaks_is_one_wrong_answer(recorded_client: Callable[..., Any]) -> None:
+    def broken(client: object, line: str) -> str:
+        raise RuntimeError("oh")
+
+    app = ShellApp(recorded_client(), broken, Vocabulary(["status"]))
+    async with app.run_test(size=SIZES["small"]) as pilot:
+        await pilot.press(*"status", "enter")
+        await until(pilot, lambda: "This verb failed" in answers(app)[-1])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_screen_looks_as_it_did(snap_compare: Any, shell: Callable[..., ShellApp], size: str) -> None:
+    app = shell()
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await played(app, pilot)
+        await pilot.press(*"status", "enter")
+        await until(pilot, lambda: any("testhost" in answer for answer in answers(app)))
+        await pilot.pause(0.2)
+
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
+
+
+def test_the_console_looks_as_it_did(snap_compare: Any, shell: Callable[..., ShellApp]) -> None:
+    app = shell(glyphs=Glyphs.BLOCK, theme="ansi-dark")
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await played(app, pilot)
+        await pilot.pause(0.2)
+
+    assert snap_compare(app, terminal_size=SIZES["small"], run_before=before)
