@@ -34,7 +34,7 @@ class Surprise:
     probability: float
     """Share of calibration frames that were less surprising, 0..1."""
     channels: tuple[tuple[str, float], ...]
-    """The channels furthest outside their forecast for this frame: (name, distance in band widths), worst first."""
+    """Channels furthest outside their forecast of this frame: (name, band widths), worst first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest of a pack: what pack.toml may say."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$", max_length=200)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Graph(_Strict):
+    """One ONNX file of the pack."""
+
+    file: FileName
+    sha256: Sha256
+    opset: int = Field(ge=13, le=30)
+
+
+class ChannelSchema(_Strict):
+    """The channels the pack was trained on."""
+
+    version: int
+    digest: Sha256
+
+
+class Budget(_Strict):
+    """What the pack promises to stay within, on one core of the build machine."""
+
+    tick_ms_p99: float = Field(gt=0)
+    rss_mib: float = Field(gt=0)
+    mflop_per_tick: float = Field(gt=0)
+
+
+class Shape(_Strict):
+    """The sizes of the graphs' inputs and outputs."""
+
+    width: int = Field(ge=1, le=4096)
+    window: int = Field(ge=128, le=65536)
+    layers: int = Field(ge=1, le=64)
+    heads: int = Field(ge=1, le=64)
+    key_width: int = Field(ge=1, le=4096)
+    horizons_s: tuple[int, ...] = Field(min_length=1)
+    quantiles: tuple[float, ...] = Field(min_length=3)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Shape":
+        if list(self.horizons_s) != sorted(set(self.horizons_s)) or self.horizons_s[0] != 1:
+            raise ValueError("horizons_s must ascend and start with 1")
+        if max(self.horizons_s) >= self.window:
+            raise ValueError("the window must be longer than every horizon")
+        if list(self.quantiles) != sorted(set(self.quantiles)) or not all(0 < q < 1 for q in self.quantiles):
+            raise ValueError("quantiles must ascend within 0..1")
+        if 0.5 not in self.quantiles:
+            raise ValueError("quantiles must hold the median")
+        return self
+
+
+class Calibration(_Strict):
+    """What turns a latent distance into a probability."""
+
+    surprise: tuple[float, ...] = Field(min_length=2)
+    """Evenly spaced quantiles, from 0 to 1, of the distance on frames never trained on."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Calibration":
+        if list(self.surprise) != sorted(self.surprise):
+            raise ValueError("surprise must ascend")
+        return self
+
+
+class Provenance(_Strict):
+    """Where the weights come from."""
+
+    trained: str
+    data: str
+    seed: int
+    parameters: int
+
+
+class Manifest(_Strict):
+    """The content of pack.toml."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    kind: Literal["machine"]
+    licence: str
+    card: FileName
+    results: FileName
+    channels: ChannelSchema
+    shape: Shape
+    budget: Budget
+    calibration: Calibration
+    provenance: Provenance
+    graphs: dict[str, Graph]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds, reads and verifies packs; one that does not fit is refused with the reason."""
+
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from jepa.errors import JepaError
+from jepa.packs.manifest import Manifest
+from jepa.telemetry.schema import Schema, load_schema
+
+INSTALLED = Path("/usr/lib/jepa/packs/machine")
+MACHINE_GRAPHS = ("encode", "advance", "decode")
+_LARGEST_MANIFEST = 1 << 20
+_LARGEST_GRAPH = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A verified pack: its graphs' bytes are those the manifest names, read once."""
+
+    folder: Path
+    manifest: Manifest
+    graphs: dict[str, bytes]
+
+    @property
+    def title(self) -> str:
+        """Name and version, as shown to people."""
+        return f"{self.manifest.name} {self.manifest.version}"
+
+
+def default_pack_dir() -> Path:
+    """Where the machine pack is: $JEPA_PACK, else the installed one, else the one of this source tree."""
+    named = os.environ.get("JEPA_PACK")
+    if named:
+        return Path(named)
+    if INSTALLED.is_dir():
+        return INSTALLED
+    return Path(__file__).resolve().parents[4] / "model-packs" / "machine"
+
+
+def load_pack(folder: Path, schema: Schema | None = None) -> Pack:
+    """The pack in ``folder``, verified against its own hashes and against ``schema`` (jepa's own when None).
+
+    Raises JepaError with the reason when it is missing, damaged or made for other channels.
+    """
+    manifest = _manifest(folder)
+    schema = schema or load_schema()
+    made_for = manifest.channels
+    if (made_for.version, made_for.digest) != (schema.version, schema.digest):
+        raise JepaError(
+            f"The pack {folder} was made for channel schema {made_for.version} ({made_for.digest[:12]}), "
+            f"not for {schema.version} ({schema.digest[:12]}).",
+            "Install the pack that belongs to this version of jepa.",
+        )
+    missing = [name for name in MACHINE_GRAPHS if name not in manifest.graphs]
+    if missing:
+        raise JepaError(f"The pack {folder} lacks the graph {missing[0]!r}.", _REINSTALL)
+    return Pack(folder, manifest, {name: _graph(folder, manifest, name) for name in manifest.graphs})
+
+
+def verify_pack(folder: Path, schema: Schema | None = None) -> Manifest:
+    """The manifest of a pack that is whole and fits; JepaError with the reason otherwise."""
+    return load_pack(folder, schema).manifest
+
+
+_REINSTALL = "Install it again."
+
+
+def _manifest(folder: Path) -> Manifest:
+    file = folder / "pack.toml"
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST_MANIFEST + 1)
+    except FileNotFoundError:
+        raise JepaError(
+            f"There is no pack in {folder}.", "Install one, or name its directory in JEPA_PACK.", status=404
+        ) from None
+    except OSError as error:
+        raise JepaError(f"{file} cannot be read: {error.strerror}.", _REINSTALL) from error
+    if len(content) > _LARGEST_MANIFEST:
+        raise JepaError(f"{file} is too large to be a manifest.", _REINSTALL)
+    try:
+        return Manifest.model_validate(tomllib.loads(content.decode()))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise JepaError(f"{file} is not TOML: {error}.", _REINSTALL) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "pack"
+        raise JepaError(f"{file} is not a valid manifest: {where}: {first['msg']}.", _REINSTALL) from error
+
+
+def _graph(folder: Path, manifest: Manifest, name: str) -> bytes:
+    entry = manifest.graphs[name]
+    file = folder / entry.file
+    try:
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise JepaError(f"The pack {folder} names a graph outside itself: {entry.file}.", _REINSTALL)
+        if file.stat().st_size > _LARGEST_GRAPH:
+            raise JepaError(f"{file} is larger than a machine pack's graph may be.", _REINSTALL)
+        content = file.read_bytes()
+    except OSError as error:
+        raise JepaError(f"The graph {file} cannot be read: {error.strerror}.", _REINSTALL) from error
+    if hashlib.sha256(content).hexdigest() != entry.sha256:
+        raise JepaError(f"The graph {file} is not the one its pack was made with.", _REINSTALL)
+    return content

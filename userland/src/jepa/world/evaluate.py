@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replays recordings through a pack, frame by frame as they came, and says how good its forecasts were."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jepa.errors import JepaError
+from jepa.packs.pack import Pack
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.recording import Recording
+from jepa.telemetry.schema import Schema
+from jepa.world.forecast import FloatArray
+from jepa.world.model import WorldModel
+from jepa.world.scoring import Replayed, Scores, Tally, moving_channels, tallies
+from jepa.world.windows import OBSERVED, all_window_stats, filled
+
+BASELINES = ("window", "last")
+"""Repeating the past window of the same length, and repeating the last value."""
+_TARGETS = ("mean", "p90")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of one set of recordings; None where there is nothing to judge."""
+
+    banded_accuracy: float | None
+    banded_accuracy_lower: float | None
+    banded_accuracy_mean: float | None
+    banded_accuracy_p90: float | None
+    hard_recovery: float | None
+    """Of the windows that window persistence missed, the share the model hit, knowable or not."""
+    hard_recovery_lower: float | None
+    hard_recovery_last: float | None
+    """The same for the windows that the last value missed."""
+    mae_skill_5_30s: float | None
+    """Mean absolute error over that of window persistence; 0.8 or less is wanted."""
+    crps_skill_5_30s: float | None
+    mae_skill_5_30s_last: float | None
+    coverage_90: float | None
+    windows: int
+    """Windows judged."""
+    baselines: dict[str, dict[str, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The result of a replay."""
+
+    pack: str
+    recordings: list[dict[str, Any]]
+    figures: Figures
+    kinds: dict[str, Figures]
+    """The same for day and for busy recordings."""
+    literal: dict[str, float | None]
+    """Banded accuracy with the band in the channels' units instead of on their own scale."""
+    moving: list[str]
+    static: list[str]
+    channels: dict[str, dict[str, dict[str, dict[str, float]]]]
+    """By channel, horizon and target: banded accuracy of the model and each baseline, and coverage."""
+    absent: dict[str, str] = field(
+        default_factory=lambda: dict.fromkeys(
+            ("ceiling", "gap_closed", "gap_closed_lower"),
+            "needs a twin: the same seeded workload recorded twice",
+        )
+    )
+    """Figures that could not be computed, and why."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, with the figures at the top and None for what is absent."""
+        return {
+            "pack": self.pack,
+            **asdict(self.figures),
+            **dict.fromkeys(self.absent),
+            "absent": self.absent,
+            **{kind: asdict(figures) for kind, figures in self.kinds.items()},
+            "literal_band": self.literal,
+            "moving": self.moving,
+            "static": self.static,
+            "recordings": self.recordings,
+            "channels": self.channels,
+        }
+
+    def to_text(self) -> str:
+        """A table to read."""
+        whole = self.figures
+        lines = [f"{self.pack} on {len(self.recordings)} recordings, {whole.windows} windows", ""]
+        lines += [f"{'':24}{'model':>8}{'window':>8}{'last':>8}"]
+        for title, key in (("banded accuracy", ""), ("  of the mean", "_mean"), ("  of the P90", "_p90")):
+            name = f"banded_accuracy{key}"
+            row = [getattr(whole, name), *(whole.baselines[who][name] for who in BASELINES)]
+            lines.append(f"{title:24}" + "".join(f"{_show(value):>8}" for value in row))
+        lines += [
+            f"{'hard windows recovered':24}{_show(whole.hard_recovery):>8}",
+            f"{'MAE, 5-30 s':24}{_show(whole.mae_skill_5_30s):>8}  of window persistence",
+            f"{'CRPS, 5-30 s':24}{_show(whole.crps_skill_5_30s):>8}  of window persistence",
+            f"{'90 % interval covers':24}{_show(whole.coverage_90):>8}",
+            "",
+            f"{'channel':34}{'horizon':>8}"
+            + "".join(f"{f'{who} {t}':>13}" for t in _TARGETS for who in _WHO),
+        ]
+        for name in self.moving:
+            for horizon, targets in self.channels.get(name, {}).items():
+                cells = [
+                    targets[target].get(who) for target in _TARGETS if target in targets for who in _WHO
+                ]
+                lines.append(
+                    f"{name:34}{horizon + ' s':>8}" + "".join(f"{_show(cell):>13}" for cell in cells)
+                )
+        lines += ["", f"static, not counted: {', '.join(self.static) or 'none'}"]
+        return "\n".join(lines)
+
+
+_WHO = ("model", "window")
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def evaluate(recording: Recording, pack: Pack) -> Evaluation:
+    """Judge ``pack`` on one recording."""
+    return evaluate_all([recording], pack)
+
+
+def evaluate_all(recordings: Sequence[Recording], pack: Pack) -> Evaluation:
+    """Judge ``pack`` on several recordings together; each starts with an empty context.
+
+    Raises JepaError when they are too short to judge any window.
+    """
+    schema = recordings[0].schema
+    shape = pack.manifest.shape
+    replays = [replay(recording, pack) for recording in recordings]
+    if not any(each.scored.any() for each in replays):
+        raise JepaError(
+            "The recordings are too short to judge a forecast.",
+            f"Record {2 * max(shape.horizons_s) + 1} s at least.",
+        )
+    moving = moving_channels(replays, schema)
+    parts = [tallies(each, schema, shape.quantiles) for each in replays]
+    literal_moving = moving_channels(replays, schema, literal=True)
+    literal = [part for each in replays for part in tallies(each, schema, shape.quantiles, literal=True)]
+    literal_scores = Scores(literal, literal_moving, shape.horizons_s)
+    everything = [part for each in parts for part in each]
+    judged = np.sum([part.count for part in everything], axis=0)[..., 0].any(axis=1)
+    kinds = {
+        kind: _figures(
+            [t for each, p in zip(replays, parts, strict=True) if each.kind == kind for t in p], moving, pack
+        )
+        for kind in sorted({each.kind for each in replays})
+    }
+    return Evaluation(
+        pack=pack.title,
+        recordings=[_describe(recording) for recording in recordings],
+        figures=_figures(everything, moving, pack),
+        kinds=kinds,
+        literal={
+            "channels": float(literal_moving.sum()),
+            **{who: literal_scores.accuracy(who) for who in ("model", *BASELINES)},
+        },
+        moving=[name for name, yes in zip(schema.names, moving, strict=True) if yes],
+        static=[name for name, yes in zip(schema.names, judged & ~moving, strict=True) if yes],
+        channels=_by_channel(everything, schema, shape.horizons_s),
+    )
+
+
+def replay(recording: Recording, pack: Pack) -> Replayed:
+    """What ``pack`` and the baselines forecast at each frame, seeing only the frames before it."""
+    horizons = pack.manifest.shape.horizons_s
+    model = WorldModel.load(pack, recording.schema)
+    frames = len(recording.ts_ns)
+    quantiles = np.full(
+        (frames, len(recording.schema.channels), len(horizons), 2, len(pack.manifest.shape.quantiles)),
+        np.nan,
+        np.float32,
+    )
+    for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
+        forecast = model.tick(Frame(int(ts_ns), values, ~np.isnan(values))).forecast
+        quantiles[number] = np.stack([forecast.mean, forecast.p90], axis=2)
+    windows = all_window_stats(recording.values, horizons)
+    stats = np.stack([windows.mean, windows.p90], axis=-1)
+    past = np.stack([filled(windows.mean), filled(windows.p90)], axis=-1)
+    truth = np.full_like(stats, np.nan)
+    scored = np.zeros(stats.shape[:-1], np.bool_)
+    for column, horizon in enumerate(horizons):
+        come = frames - horizon
+        truth[:come, :, column] = stats[horizon:, :, column]
+        scored[:come, :, column] = windows.share[horizon:, :, column] >= OBSERVED
+    scored[: max(horizons) - 1] = False
+    middle = pack.manifest.shape.quantiles.index(0.5)
+    last: FloatArray = np.broadcast_to(past[:, :, :1, :1], past.shape)
+    return Replayed(
+        str(recording.meta.labels.get("kind", "busy")),
+        truth,
+        scored,
+        {"model": quantiles[..., middle], "window": past, "last": last},
+        quantiles,
+    )
+
+
+def _figures(parts: Sequence[Tally], moving: np.ndarray, pack: Pack) -> Figures:
+    scores = Scores(parts, moving, pack.manifest.shape.horizons_s)
+
+    def accuracies(who: str) -> dict[str, float | None]:
+        return {
+            "banded_accuracy": scores.accuracy(who),
+            "banded_accuracy_lower": scores.accuracy_lower(who),
+            "banded_accuracy_mean": scores.accuracy(who, 0),
+            "banded_accuracy_p90": scores.accuracy(who, 1),
+        }
+
+    return Figures(
+        **accuracies("model"),
+        hard_recovery=scores.recovery("window"),
+        hard_recovery_lower=scores.recovery_lower("window"),
+        hard_recovery_last=scores.recovery("last"),
+        mae_skill_5_30s=scores.error_ratio("window"),
+        crps_skill_5_30s=scores.crps_ratio("window"),
+        mae_skill_5_30s_last=scores.error_ratio("last"),
+        coverage_90=scores.coverage(),
+        windows=int(sum(part.count.sum() for part in parts)),
+        baselines={who: accuracies(who) for who in BASELINES},
+    )
+
+
+def _describe(recording: Recording) -> dict[str, Any]:
+    labels = recording.meta.labels
+    shown = ("name", "kind", "programs", "idle_share", "seed")
+    kept: dict[str, Any] = {key: labels[key] for key in shown if key in labels}
+    return {
+        **kept,
+        "frames": len(recording.ts_ns),
+        "cpus": recording.meta.cpus,
+        "kernel": recording.meta.kernel,
+    }
+
+
+def _by_channel(
+    parts: Sequence[Tally], schema: Schema, horizons: Sequence[int]
+) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    count = np.sum([part.count for part in parts], axis=0)
+    sums = {who: np.sum([part.right[who] for part in parts], axis=0) for who in ("model", *BASELINES)}
+    sums["coverage_90"] = np.sum([part.covered for part in parts], axis=0)
+    result: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for position, name in enumerate(schema.names):
+        for column, horizon in enumerate(horizons):
+            for target, title in enumerate(_TARGETS):
+                of = float(count[position, column, target])
+                if of:
+                    cell = {
+                        who: round(float(total[position, column, target]) / of, 4)
+                        for who, total in sums.items()
+                    }
+                    result.setdefault(name, {}).setdefault(str(horizon), {})[title] = cell
+    return result
+
+
+def to_file_text(evaluation: Evaluation) -> str:
+    """The JSON of an evaluation as kept beside a pack, figures rounded to four places."""
+    return json.dumps(_rounded(evaluation.to_json()), indent=1) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the context remembers of each moment: the key to find it by, and what followed it."""
+
+import numpy as np
+
+from jepa.world.forecast import FloatArray
+
+
+class Memory:
+    """Rings over the last W frames, newest last, laid out as the decode graph wants them.
+
+    ``keys`` (W, K) finds a moment. ``outcomes`` (H, W, 4, C) holds, for the window of each horizon that
+    ends at each frame: its mean, its P90, 1, and the channel's value when it began; all 0 where the
+    window was not observed.
+    """
+
+    def __init__(self, window: int, key_width: int, horizons: tuple[int, ...], channels: int) -> None:
+        self.keys: FloatArray = np.zeros((window, key_width), np.float32)
+        self.outcomes: FloatArray = np.zeros((len(horizons), window, 4, channels), np.float32)
+        self._horizons = horizons
+        self._values: FloatArray = np.zeros((max(horizons) + 1, channels), np.float32)
+
+    def push(self, key: FloatArray, stats: FloatArray, seen: FloatArray) -> None:
+        """Take a frame: key (K,), stats (C, H, 2) and seen (C, H) of the windows that end with it."""
+        for ring in (self.keys, self._values):
+            ring[:-1] = ring[1:]
+        self.outcomes[:, :-1] = self.outcomes[:, 1:]
+        self.keys[-1] = key
+        self._values[-1] = stats[:, 0, 0]
+        newest = self.outcomes[:, -1]
+        newest[:, 0] = stats[..., 0].T
+        newest[:, 1] = stats[..., 1].T
+        newest[:, 2] = 1
+        newest[:, 3] = self._values[[-1 - horizon for horizon in self._horizons]]
+        newest *= seen.T[:, None]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for ring in (self.keys, self._values, self.outcomes):
+            ring.fill(0)

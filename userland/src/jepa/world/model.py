@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world model at run time: one frame in, forecasts and surprise out, each frame encoded once."""
+
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from jepa.errors import JepaError
+from jepa.packs.pack import Pack
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.schema import Schema
+from jepa.world.forecast import FloatArray, Forecast, Surprise, Tick
+from jepa.world.memory import Memory
+from jepa.world.scale import Scale
+from jepa.world.sessions import open_session
+from jepa.world.surprise import SurpriseScale, furthest
+from jepa.world.windows import Trailing, stats_on_scale
+
+_GAP_S = 2.5
+_LONG_GAP_S = 60.0
+
+
+class WorldModel:
+    """One machine's context. Not for use by two threads at once."""
+
+    def __init__(self, pack: Pack, schema: Schema) -> None:
+        shape = pack.manifest.shape
+        self.pack = pack
+        self.schema = schema
+        self.gaps = 0
+        """Times that frames were further apart than 2.5 s; after 60 s the context starts anew."""
+        self._shape = shape
+        self._scale = Scale(schema)
+        self._surprise = SurpriseScale(pack.manifest.calibration.surprise)
+        self._encode, self._advance, self._decode = (
+            open_session(pack.graphs[name], f"{pack.title}/{name}")
+            for name in ("encode", "advance", "decode")
+        )
+        channels, horizons = len(schema.channels), len(shape.horizons_s)
+        self._memory = Memory(shape.window, shape.key_width, shape.horizons_s, channels)
+        self._stats = np.zeros((channels, horizons, 2), np.float32)
+        self._empty_caches = np.zeros(
+            (shape.layers, 2, shape.heads, shape.window, shape.width // shape.heads), np.float32
+        )
+        self._trailing = Trailing(channels, shape.horizons_s)
+        self._caches = self._empty_caches
+        self._count = 0
+        self._ts_ns: int | None = None
+        self._expected: FloatArray | None = None
+        self._last: Forecast | None = None
+
+    @classmethod
+    def load(cls, pack: Pack, schema: Schema) -> "WorldModel":
+        """The model of ``pack`` with an empty context; JepaError when it does not fit or cannot run."""
+        if pack.manifest.channels.digest != schema.digest:
+            raise JepaError(
+                f"The pack {pack.title} was made for other channels.",
+                "Install the pack that belongs to this version of jepa.",
+            )
+        return cls(pack, schema)
+
+    @property
+    def context_frames(self) -> int:
+        """Frames the context holds."""
+        return self._count
+
+    @property
+    def context_limit(self) -> int:
+        """Frames the context can hold."""
+        return self._shape.window
+
+    def tick(self, frame: Frame) -> Tick:
+        """Take one frame; forecast what comes, and say how surprising this frame was."""
+        start = time.perf_counter()
+        expected, last = self._expected, self._last
+        self._start_anew_after_a_long_gap(frame)
+        latent, context, unseen = self._take(frame)
+        quantiles = self._decode.run(
+            None,
+            {
+                "context": context,
+                "stats": self._stats[None],
+                "keys": self._memory.keys,
+                "outcomes": self._memory.outcomes,
+                "count": np.array([self._count], np.float32),
+            },
+        )[0]
+        forecast = self._forecast(frame.ts_ns, quantiles, unseen)
+        surprise = None
+        if expected is not None and self._count > 1:
+            distance = float(np.square(latent - expected).mean())
+            outside = () if last is None else furthest(frame, last)
+            surprise = Surprise(distance, self._surprise.probability(distance), outside)
+        self._last = forecast
+        return Tick(forecast, surprise, self._count, (time.perf_counter() - start) * 1e3)
+
+    def replay(self, frames: Iterable[Frame]) -> None:
+        """Fill the context from earlier frames, oldest first, without forecasting."""
+        for frame in frames:
+            self._start_anew_after_a_long_gap(frame)
+            self._take(frame)
+            self._last = None
+
+    def _take(self, frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Encode and advance; answers latent, context state and, (C,), which channels were never seen."""
+        if len(frame.values) != len(self.schema.channels):
+            raise JepaError(
+                f"A frame of {len(frame.values)} channels does not fit {self.pack.title}.",
+                "Install the pack that belongs to this version of jepa.",
+            )
+        self._count = min(self._count + 1, self._shape.window)
+        self._ts_ns = frame.ts_ns
+        values = np.where(frame.valid, frame.values, np.float32(np.nan))
+        unit = self._scale.to_unit(values)[None]
+        valid = np.isfinite(unit)
+        inputs = {"frame": np.where(valid, unit, np.float32(0)), "valid": valid.astype(np.float32)}
+        latent = self._encode.run(None, inputs)[0]
+        count = np.array([self._count], np.float32)
+        context, self._expected, key, self._caches = self._advance.run(
+            None, {"latent": latent, "caches": self._caches, "count": count}
+        )
+        windows = self._trailing.push(values)
+        self._stats, seen = stats_on_scale(windows, self._scale)
+        self._memory.push(key[0], self._stats, seen)
+        return latent, context, windows.share[:, -1] == 0
+
+    def _forecast(self, ts_ns: int, quantiles: FloatArray, unseen: FloatArray) -> Forecast:
+        quantiles[unseen] = np.nan
+        units = np.moveaxis(self._scale.from_unit(np.moveaxis(quantiles, 0, -1)), -1, 0)
+        mean, p90 = units[:, :, 0], units[:, :, 1].copy()
+        p90[:, 0] = mean[:, 0]
+        return Forecast(
+            ts_ns, self.schema.names, self._shape.horizons_s, self._shape.quantiles, mean.copy(), p90
+        )
+
+    def _start_anew_after_a_long_gap(self, frame: Frame) -> None:
+        if self._ts_ns is None:
+            return
+        gap_s = abs(frame.ts_ns - self._ts_ns) / 1e9
+        if gap_s <= _GAP_S:
+            return
+        if gap_s > _LONG_GAP_S:
+            self._forget()
+        self.gaps += 1
+
+    def _forget(self) -> None:
+        self._count = 0
+        self._ts_ns = self._expected = self._last = None
+        self._caches = self._empty_caches
+        self._trailing = Trailing(len(self.schema.channels), self._shape.horizons_s)
+        self._memory.clear()

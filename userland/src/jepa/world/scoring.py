@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores forecasts of windows against what came: bands, hard windows, errors, coverage."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jepa.telemetry.schema import Schema
+from jepa.world.forecast import FloatArray
+from jepa.world.scale import Scale
+
+BoolArray = npt.NDArray[np.bool_]
+BAND = 0.05
+"""Half the width of the band a forecast must hit, as a share of the channel's range on its own scale."""
+NOISE_FLOORS = 2.0
+"""The band is never narrower than this many noise floors, in the channel's unit."""
+_BLOCK_S = 60
+_RESAMPLES = 400
+_LOWER = 2.5
+_SKILL_HORIZONS = (5, 15, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One recording with what was forecast at each frame, in the channels' units."""
+
+    kind: str
+    """day or busy."""
+    truth: FloatArray  # (T, C, H, 2) mean and P90 of the window that came
+    scored: (
+        BoolArray  # (T, C, H): the window came, was observed enough, and the past is long enough to judge
+    )
+    points: Mapping[str, FloatArray]  # forecaster -> (T, C, H, 2)
+    quantiles: FloatArray  # (T, C, H, 2, Q) of the model
+
+
+def within_band(forecast: FloatArray, truth: FloatArray, schema: Schema, literal: bool = False) -> BoolArray:
+    """Whether each forecast (..., C, H, 2) hits: within 5 % of the range or two noise floors of the truth.
+
+    The range is taken on the scale of the channel's transform, where differences are comparable; when
+    ``literal``, in the channel's unit, which for a rate with a high bound of millions is never left.
+    """
+    floor = np.array([channel.noise_floor for channel in schema.channels])[:, None, None] * NOISE_FLOORS
+    error = np.abs(forecast - truth)
+    if literal:
+        span = np.array([channel.high - channel.low for channel in schema.channels])[:, None, None]
+        return np.asarray(error <= np.maximum(BAND * span, floor))
+    return np.asarray((error <= floor) | (_unit_error(forecast, truth, schema) <= BAND))
+
+
+def _unit_error(forecast: FloatArray, truth: FloatArray, schema: Schema) -> FloatArray:
+    scale = Scale(schema)
+
+    def to_unit(values: FloatArray) -> FloatArray:
+        return np.moveaxis(scale.to_unit(np.moveaxis(values, -3, -1)), -1, -3)
+
+    error: FloatArray = np.abs(to_unit(forecast) - to_unit(truth))
+    return error
+
+
+def moving_channels(replays: Sequence[Replayed], schema: Schema, literal: bool = False) -> BoolArray:
+    """(C,) the channels whose windows leave the band around their own median, in some recording."""
+    moving = np.zeros(len(schema.channels), np.bool_)
+    for replay in replays:
+        truth = np.where(replay.scored[..., None], replay.truth, np.nan)
+        flat = np.moveaxis(truth, 1, 0).reshape(len(moving), -1)
+        some = np.isfinite(flat).any(axis=1)
+        middle = np.full(len(moving), np.nan, np.float32)
+        middle[some] = np.nanmedian(flat[some], axis=1)
+        near = within_band(np.broadcast_to(middle[:, None, None], truth.shape), truth, schema, literal)
+        moving |= (~near & np.isfinite(truth)).any(axis=(0, 2, 3))
+    return moving
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Sums over the frames of one block, each (C, H, 2)."""
+
+    count: FloatArray
+    right: Mapping[str, FloatArray]
+    error: Mapping[str, FloatArray]  # on the unit scale
+    hard: Mapping[str, FloatArray]  # baseline -> windows it missed
+    recovered: Mapping[str, FloatArray]  # baseline -> of those, windows the model hit
+    pinball: FloatArray  # of the model, unit scale, twice the mean over levels: comparable with an error
+    covered: FloatArray
+
+
+Part = Callable[[Tally], FloatArray]
+
+
+def tallies(replay: Replayed, schema: Schema, levels: Sequence[float], literal: bool = False) -> list[Tally]:
+    """One tally for each minute of a recording, the blocks of the bootstrap."""
+    mask = np.repeat(replay.scored[..., None], 2, axis=-1)
+    mask &= np.isfinite(replay.truth) & np.isfinite(replay.points["model"])
+    right = {name: within_band(p, replay.truth, schema, literal) & mask for name, p in replay.points.items()}
+    error = {
+        name: np.where(mask, _unit_error(point, replay.truth, schema), 0)
+        for name, point in replay.points.items()
+    }
+    baselines = [name for name in replay.points if name != "model"]
+    hard = {name: mask & ~right[name] for name in baselines}
+    pinball = np.zeros_like(error["model"])
+    for number, level in enumerate(levels):
+        quantile = replay.quantiles[..., number]
+        size = _unit_error(quantile, replay.truth, schema)
+        weight = np.where(replay.truth >= quantile, level, 1 - level)
+        pinball += np.where(mask, 2 * weight * size, 0) / len(levels)
+    low, high = replay.quantiles[..., 0], replay.quantiles[..., -1]
+    covered = mask & (replay.truth >= low) & (replay.truth <= high)
+    blocks = [slice(start, start + _BLOCK_S) for start in range(0, len(mask), _BLOCK_S)]
+
+    def total(values: npt.NDArray[np.generic], block: slice) -> FloatArray:
+        return np.asarray(values[block].sum(axis=0, dtype=np.float64), np.float32)
+
+    return [
+        Tally(
+            total(mask, block),
+            {name: total(values, block) for name, values in right.items()},
+            {name: total(values, block) for name, values in error.items()},
+            {name: total(values, block) for name, values in hard.items()},
+            {name: total(values & right["model"], block) for name, values in hard.items()},
+            total(pinball, block),
+            total(covered, block),
+        )
+        for block in blocks
+        if mask[block].any()
+    ]
+
+
+class Scores:
+    """Figures over many tallies, for the channels and horizons that count."""
+
+    def __init__(
+        self, parts: Sequence[Tally], moving: BoolArray, horizons: Sequence[int], seed: int = 0
+    ) -> None:
+        self._parts = parts
+        self._counts = moving[:, None] & (np.array(horizons) > 1)[None, :]
+        self._skill = moving[:, None] & np.isin(np.array(horizons), _SKILL_HORIZONS)[None, :]
+        rng = np.random.default_rng(seed)
+        self._draws = rng.integers(0, max(1, len(parts)), (_RESAMPLES, len(parts)))
+
+    def accuracy(self, who: str, target: int | None = None) -> float | None:
+        """Banded accuracy, moving channels and horizons weighing the same; target 0 mean, 1 P90."""
+        return self._accuracy(self._sum(lambda t: t.right[who]), self._sum(lambda t: t.count), target)
+
+    def accuracy_lower(self, who: str) -> float | None:
+        """The lower end of its 95 % interval, by a bootstrap over minutes."""
+        right, count = self._stack(lambda t: t.right[who]), self._stack(lambda t: t.count)
+        return self._lower(lambda d: self._accuracy(right[d].sum(0), count[d].sum(0), None))
+
+    def recovery(self, baseline: str) -> float | None:
+        """Of the windows ``baseline`` missed, the share that the model hit."""
+        return self._recovery(
+            self._sum(lambda t: t.recovered[baseline]), self._sum(lambda t: t.hard[baseline])
+        )
+
+    def recovery_lower(self, baseline: str) -> float | None:
+        """The lower end of its 95 % interval."""
+        hit, hard = self._stack(lambda t: t.recovered[baseline]), self._stack(lambda t: t.hard[baseline])
+        return self._lower(lambda d: self._recovery(hit[d].sum(0), hard[d].sum(0)))
+
+    def error_ratio(self, baseline: str) -> float | None:
+        """Mean absolute error at 5-30 s over that of ``baseline``, on the unit scale; below 1 is better."""
+        return self._ratio(self._sum(lambda t: t.error["model"]), self._sum(lambda t: t.error[baseline]))
+
+    def crps_ratio(self, baseline: str) -> float | None:
+        """CRPS from the quantiles at 5-30 s over that of ``baseline``, a point, whose CRPS is its error."""
+        return self._ratio(self._sum(lambda t: t.pinball), self._sum(lambda t: t.error[baseline]))
+
+    def coverage(self) -> float | None:
+        """Share of windows within the 90 % interval, macro-averaged as the accuracy is."""
+        return self._accuracy(self._sum(lambda t: t.covered), self._sum(lambda t: t.count), None)
+
+    def _accuracy(self, right: FloatArray, count: FloatArray, target: int | None) -> float | None:
+        use = np.repeat(self._counts[..., None], 2, axis=-1) & (count > 0)
+        if target is not None:
+            use[..., 1 - target] = False
+        return float((right[use] / count[use]).mean()) if use.any() else None
+
+    def _recovery(self, hit: FloatArray, hard: FloatArray) -> float | None:
+        total = float(hard[self._counts].sum())
+        return float(hit[self._counts].sum()) / total if total else None
+
+    def _ratio(self, ours: FloatArray, theirs: FloatArray) -> float | None:
+        total = float(theirs[self._skill].sum())
+        return float(ours[self._skill].sum()) / total if total else None
+
+    def _sum(self, part: Part) -> FloatArray:
+        return (
+            np.asarray(self._stack(part).sum(0))
+            if self._parts
+            else np.zeros((*self._counts.shape, 2), np.float32)
+        )
+
+    def _stack(self, part: Part) -> FloatArray:
+        return (
+            np.stack([part(tally) for tally in self._parts]) if self._parts else np.zeros((0, 0), np.float32)
+        )
+
+    def _lower(self, figure: Callable[[npt.NDArray[np.int64]], float | None]) -> float | None:
+        if not self._parts:
+            return None
+        drawn = [value for draw in self._draws if (value := figure(draw)) is not None]
+        return float(np.percentile(drawn, _LOWER)) if drawn else None

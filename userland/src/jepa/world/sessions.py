@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime sessions that keep to one thread and never spin."""
+
+from typing import TYPE_CHECKING
+
+from jepa.errors import JepaError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+def open_session(graph: bytes, title: str) -> "onnxruntime.InferenceSession":
+    """A session on one core; JepaError when the graph cannot be run."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # Subnormal numbers cost a hundred times as much as others on some cores.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class of their own
+        reason = str(error).splitlines()[0]
+        raise JepaError(f"The graph {title} cannot be run: {reason}.", "Install the pack again.") from error

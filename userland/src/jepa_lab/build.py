@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds a pack folder from a trained model: graphs, calibration and the manifest."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from jepa.packs.manifest import Calibration, Graph, Manifest, Shape
+from jepa.packs.pack import Pack
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.recording import Recording, load_recording
+from jepa.telemetry.schema import Schema
+from jepa.world.model import WorldModel
+from jepa_lab.data import find_recordings
+from jepa_lab.export import OPSET, export, graph_modules
+from jepa_lab.model.world import MachineModel
+
+_CALIBRATION_POINTS = 41
+
+
+def build_pack(
+    model: MachineModel, report: dict[str, object], recordings: Path, schema: Schema, version: str, out: Path
+) -> Manifest:
+    """Write the machine pack into ``out``, its surprise calibrated on the validation recordings."""
+    provenance = {
+        "trained": str(report["trained"]),
+        "data": str(report["data"]),
+        "seed": int(str(report["seed"])),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+    paths = export(model, schema, out, {"jepa.pack": f"machine {version}"})
+    size = model.config
+    shape = Shape(
+        width=size.width,
+        window=size.window,
+        layers=size.layers,
+        heads=size.heads,
+        key_width=size.recall_heads * size.recall_width,
+        horizons_s=size.horizons_s,
+        quantiles=size.quantiles,
+    )
+    content = {
+        "name": "machine",
+        "version": version,
+        "kind": "machine",
+        "licence": "Apache-2.0",
+        "card": "CARD.md",
+        "results": "results/heldout.json",
+        "channels": {"version": schema.version, "digest": schema.digest},
+        "shape": shape,
+        "budget": {
+            "tick_ms_p99": 10.0,
+            "rss_mib": 150.0,
+            "mflop_per_tick": math.ceil(mflop_per_tick(model) * 10) / 10,
+        },
+        "calibration": Calibration(surprise=(0.0, 1.0)),
+        "provenance": provenance,
+        "graphs": {
+            name: Graph(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), opset=OPSET)
+            for name, path in paths.items()
+        },
+    }
+    pack = Pack(
+        out, Manifest.model_validate(content), {name: path.read_bytes() for name, path in paths.items()}
+    )
+    held = [load_recording(folder, schema) for folder in find_recordings(recordings, "validation")]
+    content["calibration"] = calibrate(pack, held, schema)
+    manifest = Manifest.model_validate(content)
+    (out / "pack.toml").write_text(_to_toml(manifest), encoding="utf-8")
+    return manifest
+
+
+def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibration:
+    """Quantiles of the latent distance over recordings that were not trained on."""
+    distances = []
+    for recording in recordings:
+        world = WorldModel.load(pack, schema)
+        for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True):
+            tick = world.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
+            if tick.surprise is not None and tick.context_frames > 5:
+                distances.append(tick.surprise.distance)
+    points = np.quantile(distances, np.linspace(0, 1, _CALIBRATION_POINTS))
+    return Calibration(surprise=tuple(round(float(point), 6) for point in points))
+
+
+def mflop_per_tick(model: MachineModel) -> float:
+    """Millions of floating-point operations in the matrix products of one tick."""
+    total = 0
+    for module, inputs in graph_modules(model):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            module(*inputs)
+        total += counter.get_total_flops()
+    return total / 1e6
+
+
+def _to_toml(manifest: Manifest) -> str:
+    """The manifest as TOML; JSON's scalars and arrays are TOML's too."""
+    content = manifest.model_dump(mode="json")
+    lines = ["# SPDX-License-Identifier: Apache-2.0", "# Written by `jepa-lab train`.", ""]
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    lines += [f"{key} = {json.dumps(value)}" for key, value in content.items() if key not in tables]
+    graphs = tables.pop("graphs")
+    for name, table in {**tables, **{f"graphs.{key}": value for key, value in graphs.items()}}.items():
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"

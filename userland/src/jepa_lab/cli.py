@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `jepa-lab` command: record workloads, train the machine pack, evaluate it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from jepa.errors import JepaError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; 0 done, 1 refused or failed, 2 usage."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except JepaError as error:
+        print(f"jepa-lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("jepa-lab: interrupted; the same command goes on from here", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="jepa-lab", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    recorder = verbs.add_parser("record", help="run seeded workloads here and record the machine meanwhile")
+    recorder.add_argument("--out", type=Path, default=Path("build/recordings"))
+    recorder.add_argument("--plan", default="quick")
+    recorder.set_defaults(run=_record)
+    trainer = verbs.add_parser("train", help="train the machine pack on recordings, and build it")
+    trainer.add_argument("--recordings", type=Path, default=Path("build/recordings"))
+    trainer.add_argument("--out", type=Path, default=Path("model-packs/machine"))
+    trainer.add_argument("--version", default="0.1.0", help="of the pack")
+    trainer.add_argument("--seed", type=int, default=1)
+    trainer.add_argument("--minutes", type=float, default=8.0, help="at most so long")
+    trainer.set_defaults(run=_train)
+    return parser
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    import datetime
+
+    from jepa.telemetry.schema import load_schema
+    from jepa_lab.build import build_pack
+    from jepa_lab.train import TrainConfig, save, train
+
+    schema = load_schema()
+    config = TrainConfig(seed=arguments.seed, minutes=arguments.minutes)
+    trained = train(arguments.recordings, schema, config)
+    trained.report["trained"] = datetime.datetime.now(datetime.UTC).date().isoformat()
+    frames = trained.report["frames"]
+    trained.report["data"] = f"frames by split {frames}, recorded on one machine, see the card"
+    save(trained, Path("build/models/machine.pt"))
+    manifest = build_pack(
+        trained.model, trained.report, arguments.recordings, schema, arguments.version, arguments.out
+    )
+    print(
+        f"{arguments.out}: {manifest.name} {manifest.version}, {manifest.provenance.parameters} parameters"
+    )
+
+
+def _record(arguments: argparse.Namespace) -> None:
+    from jepa_lab.record import record_plan
+
+    record_plan(arguments.plan, arguments.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

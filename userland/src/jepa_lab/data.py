@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings to tensors: everything the model needs of them, computed once."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jepa.errors import JepaError
+from jepa.telemetry.recording import Recording, load_recording, read_meta
+from jepa.telemetry.schema import Schema
+from jepa.world.scale import Scale
+from jepa.world.windows import all_window_stats, stats_on_scale
+from jepa_lab.model.world import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One recording as tensors, without a batch dimension; fields as in Batch."""
+
+    frame: Tensor
+    valid: Tensor
+    stats: Tensor
+    seen: Tensor
+    target: Tensor
+    scored: Tensor
+
+
+def find_recordings(root: Path, split: str) -> list[Path]:
+    """The finished recordings below ``root`` that belong to ``split``, by name."""
+    found = []
+    for folder in sorted(path.parent for path in root.glob("*/meta.json")):
+        meta = read_meta(folder)
+        if meta.finished and meta.labels.get("split") == split:
+            found.append(folder)
+    if not found:
+        raise JepaError(f"There is no {split} recording in {root}.", "Make some with `jepa-lab record`.")
+    return found
+
+
+def load_stretches(folders: Sequence[Path], schema: Schema, horizons: tuple[int, ...]) -> list[Stretch]:
+    """Every recording, ready to train on."""
+    return [to_stretch(load_recording(folder, schema), horizons) for folder in folders]
+
+
+def to_stretch(recording: Recording, horizons: tuple[int, ...]) -> Stretch:
+    """Inputs and targets of one recording; a target beyond its end is not scored."""
+    scale = Scale(recording.schema)
+    values = recording.values
+    windows = all_window_stats(values, horizons)
+    stats, seen = stats_on_scale(windows, scale)
+    target, scored = np.zeros_like(stats), np.zeros_like(seen)
+    frames = len(values)
+    for column, horizon in enumerate(horizons):
+        if frames > horizon:
+            target[: frames - horizon, :, column] = stats[horizon:, :, column]
+            scored[: frames - horizon, :, column] = seen[horizon:, :, column]
+    frame = scale.to_unit(values)
+    valid = ~np.isnan(frame)
+    return Stretch(
+        torch.from_numpy(np.nan_to_num(frame, nan=0.0)),
+        torch.from_numpy(valid.astype(np.float32)),
+        torch.from_numpy(stats),
+        torch.from_numpy(seen),
+        torch.from_numpy(target),
+        torch.from_numpy(scored),
+    )
+
+
+def batch_of(stretches: Sequence[Stretch], rng: random.Random | None = None, drop: float = 0.0) -> Batch:
+    """All stretches as one batch; with ``rng``, each from a random start and with channels dropped.
+
+    A dropped channel is absent from what the encoder sees, as on a machine that has not got it.
+    """
+    parts: list[dict[str, Tensor]] = []
+    for stretch in stretches:
+        frames = len(stretch.frame)
+        start = rng.randrange(frames // 3) if rng and rng.random() < 0.5 else 0
+        part = {name: getattr(stretch, name)[start:] for name in Stretch.__slots__}
+        if rng:
+            keep = torch.tensor([float(rng.random() >= drop) for _ in range(stretch.frame.shape[1])])
+            part["valid"] = part["valid"] * keep
+            part["frame"] = part["frame"] * keep
+        parts.append(part)
+    longest = max(len(part["frame"]) for part in parts)
+    fields = {name: torch.stack([_pad(part[name], longest) for part in parts]) for name in Stretch.__slots__}
+    real = torch.stack([_pad(torch.ones(len(part["frame"])), longest) for part in parts])
+    return Batch(**fields, real=real)
+
+
+def _pad(tensor: Tensor, frames: int) -> Tensor:
+    if len(tensor) == frames:
+        return tensor
+    return torch.cat([tensor, tensor.new_zeros(frames - len(tensor), *tensor.shape[1:])])
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """What the training data say of each channel, on the unit scale."""
+
+    center: Tensor  # (C,)
+    spread: Tensor  # (C,)
+    floor: Tensor  # (C,) the least change worth telling
+    observed: Tensor  # (C,) bool
+    persistence: Tensor  # (C, H, 2) mean absolute error of repeating the past window
+
+
+_UNKNOWN = 0.1
+_LEAST = 0.005
+
+
+def channel_facts(stretches: Sequence[Stretch], scale: Scale) -> ChannelFacts:
+    """Centre, spread and how hard each channel is, from training data alone."""
+    frame = torch.cat([stretch.frame for stretch in stretches])
+    valid = torch.cat([stretch.valid for stretch in stretches])
+    count = valid.sum(0)
+    observed = count > 0
+    floor = torch.from_numpy(scale.noise_floor).clamp(max=_LEAST)
+    center = torch.where(observed, (frame * valid).sum(0) / count.clamp(min=1), _UNKNOWN)
+    variance = ((frame - center).square() * valid).sum(0) / count.clamp(min=1)
+    spread = torch.where(observed, variance.sqrt().clamp(min=2 * _LEAST), _UNKNOWN)
+    error = torch.cat([(stretch.target - stretch.stats).abs() for stretch in stretches])
+    scored = torch.cat([stretch.scored for stretch in stretches])[..., None]
+    persistence = (error * scored).sum(0) / scored.sum(0).clamp(min=1)
+    return ChannelFacts(center, spread, floor, observed, persistence)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The size of a machine world model."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Numbers that fix every shape; they are kept in the pack."""
+
+    channels: int
+    width: int = 96
+    """D, of a latent and of a context state."""
+    hidden: int = 192
+    layers: int = 2
+    heads: int = 4
+    window: int = 128
+    """W: frames the attention sees, and frames recall looks back on."""
+    recall_heads: int = 2
+    recall_width: int = 24
+    embedding: int = 12
+    """Width of what is learned of each channel alone."""
+    decoder_hidden: int = 96
+    dropout: float = 0.1
+    horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)
+    quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
+    steps: tuple[int, ...] = (1, 2, 4, 8)
+    """How many frames ahead latents are predicted in training; the runtime uses the first."""

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Context state and recent windows to quantiles of every channel's coming windows.
+
+One MLP serves all channels; what differs between them is a small learned vector. The median is a mixture
+of simple forecasts (the last value, windows just past, what recall tells) plus a learned offset, so that
+the model starts from persistence instead of having to learn it; quantiles cannot cross because they are
+sums of positive steps from it.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jepa_lab.model.config import ModelConfig
+
+_CONTEXT = 24
+_MIDDLE = 2
+_FLOOR_SHARE = 0.05
+
+
+class Decoder(nn.Module):
+    """See the module."""
+
+    center: Tensor
+    spread: Tensor
+    floor: Tensor
+
+    def __init__(self, config: ModelConfig, center: Tensor, spread: Tensor, floor: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("center", center)
+        self.register_buffer("spread", spread)
+        self.register_buffer("floor", floor)
+        self.config = config
+        horizons, heads = len(config.horizons_s), config.recall_heads
+        self.candidates = horizons + 2 * heads
+        self.outputs = self.candidates + 1 + len(config.quantiles) - 1
+        self.context = nn.Linear(config.width, _CONTEXT)
+        self.embedding = nn.Parameter(torch.randn(config.channels, config.embedding) * 0.1)
+        inputs = 1 + 2 * (horizons - 1) + 2 * horizons * heads + config.embedding + _CONTEXT
+        self.body = nn.Sequential(
+            nn.Linear(inputs, config.decoder_hidden),
+            nn.GELU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.decoder_hidden, config.decoder_hidden),
+            nn.GELU(),
+        )
+        self.out = nn.Linear(config.decoder_hidden, horizons * 2 * self.outputs)
+        nn.init.normal_(self.out.weight, std=0.01)
+        bias = torch.zeros(horizons, 2, self.outputs)
+        for column in range(horizons):
+            bias[column, :, column] = 1.5  # the past window of the same length
+        bias[..., self.candidates + 1 :] = -1.0
+        self.out.bias = nn.Parameter(bias.flatten())
+
+    def forward(
+        self,
+        h: Tensor,
+        stats: Tensor,
+        recalled: Tensor,
+        changed: Tensor,
+        channels: Tensor | None = None,
+        forget: Tensor | None = None,
+    ) -> Tensor:
+        """h (N, D), stats (N, C, H, 2), recalled and changed (N, C, H, 2, heads) -> (N, C, H, 2, Q), unit
+        scale.
+
+        ``channels`` (C,) says which channels these are, all when None. Where ``forget`` (N, C, 1) is 1 the
+        channel's own vector is left out, as for a channel never seen in training.
+        """
+        of = slice(None) if channels is None else channels
+        center, spread, floor = self.center[of, None], self.spread[of, None], self.floor[of]
+        last = stats[..., :1, :1]  # (N, C, 1, 1)
+        relative = torch.asinh((stats[..., 1:, 0] - last[..., 0]) / spread)
+        peaks = torch.asinh((stats[..., 1:, 1] - stats[..., 1:, 0]) / spread)
+        alike = torch.asinh((recalled - last[..., None]).flatten(2) / spread)
+        level = ((last[..., 0] - center) / spread).clamp(-4, 4)
+        own = self.embedding[of] if forget is None else self.embedding[of] * (1 - forget)
+        context = self.context(h)[:, None, :].expand(-1, stats.shape[1], -1)
+        features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1), context], -1)
+        raw = self.out(self.body(features)).unflatten(-1, (len(self.config.horizons_s), 2, self.outputs))
+        # Candidates for each horizon: windows of every length just past (the shortest is the last value).
+        past = stats.transpose(-1, -2)[:, :, None].expand(-1, -1, stats.shape[2], -1, -1)
+        simple = torch.cat([past, recalled, changed], -1)
+        mixture = torch.softmax(raw[..., : self.candidates], -1)
+        unit = _unit(stats, floor + _FLOOR_SHARE * spread[:, 0])
+        median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
+        steps = F.softplus(raw[..., self.candidates + 1 :]) * unit[..., None]
+        down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
+        up = steps[..., _MIDDLE:].cumsum(-1)
+        return (
+            torch.cat([down, torch.zeros_like(median[..., None]), up], -1).add(median[..., None]).clamp(0, 1)
+        )
+
+
+def _unit(stats: Tensor, least: Tensor) -> Tensor:
+    """(N, C, 1, 1): how much the channel moves of late, never less than ``least`` (C,)."""
+    swing = (stats[..., 1:, 1] - stats[..., 1:, 0]).mean(-1)
+    drift = (stats[..., 0, 0] - stats[..., -1, 0]).abs()
+    return (least + swing + 0.5 * drift)[..., None, None]

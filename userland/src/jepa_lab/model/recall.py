@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recall: what followed on the earlier moments of the context that were most like the present one.
+
+It is attention whose values are not learned but observed: the statistics of the windows that followed
+each earlier moment. So a period, or a phase seen once, can be told again without any training on it.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from jepa_lab.model.config import ModelConfig
+
+_NEVER = -1e4
+
+
+class Recall(nn.Module):
+    """Similarity of moments, in ``recall_heads`` learned ways; a null moment stands for "nothing alike"."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.heads, self.width, self.window = config.recall_heads, config.recall_width, config.window
+        self.horizons = config.horizons_s
+        self.query = nn.Linear(config.width, self.heads * self.width)
+        self.key = nn.Linear(config.width, self.heads * self.width)
+        self.null = nn.Parameter(torch.ones(self.heads))
+
+    def forward(self, h: Tensor, stats: Tensor, seen: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the frames ``at`` (N,): h (B, T, D), stats (B, T, C, H, 2), seen (B, T, C, H).
+
+        -> recalled window statistics and recalled changes, each (B, N, C, H, 2, heads).
+        """
+        frames = h.shape[1]
+        query = self._split(self.query(h[:, at])).transpose(1, 2)
+        key = self._split(self.key(h)).transpose(1, 2)
+        logits = query @ key.transpose(2, 3) * self.width**-0.5  # (B, heads, N, T) by anchor
+        age = at[:, None] - torch.arange(frames)[None, :]
+        values, changes = [], []
+        for column, horizon in enumerate(self.horizons):
+            anchors = max(0, frames - horizon)
+            near = age[:, :anchors]
+            allowed = (near >= horizon) & (near < self.window)
+            value, change = self._weigh(
+                logits[..., :anchors].masked_fill(~allowed, _NEVER),
+                stats[:, horizon:, :, column].unsqueeze(1),
+                seen[:, horizon:, :, column].unsqueeze(1),
+                stats[:, :anchors, :, 0, 0].unsqueeze(1),
+                stats[:, at, :, column].unsqueeze(1),
+                stats[:, at, :, 0, 0].unsqueeze(1),
+            )
+            values.append(value.permute(0, 2, 3, 4, 1))
+            changes.append(change.permute(0, 2, 3, 4, 1))
+        return torch.stack(values, 3), torch.stack(changes, 3)
+
+    def step(
+        self, h: Tensor, keys: Tensor, outcomes: Tensor, stats: Tensor, count: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Of the newest frame: h (1, D), stats (1, C, H, 2); keys (W, heads * width), outcomes (H, W, 4, C).
+
+        For the layout of outcomes see jepa.world.memory; count (1,) says how many of the W are frames.
+        -> (1, C, H, 2, heads) each.
+        """
+        query = self._split(self.query(h)).transpose(0, 1)  # (heads, 1, d)
+        key = self._split(keys).permute(1, 2, 0)  # (heads, d, W)
+        age = torch.arange(self.window - 1, -1, -1, dtype=torch.float32)
+        logits = (query @ key * self.width**-0.5)[:, 0] + torch.where(age < count, 0.0, _NEVER)  # (heads, W)
+        null = self.null[:, None]
+        top = torch.maximum(logits.amax(-1, keepdim=True), null)
+        nothing = torch.exp(null - top)[None, :, :, None]  # (1, heads, 1, 1)
+        # The weight of a moment belongs to the windows that ended h frames after it.
+        weight = torch.cat([torch.exp(logits - top), torch.zeros(self.heads, 1)], -1)
+        ended = torch.arange(self.window)[None, :] - torch.tensor(self.horizons)[:, None]
+        ended = torch.where(ended < 0, self.window, ended)
+        sums = weight[:, ended].transpose(0, 1) @ outcomes.flatten(2)  # (H, heads, 4 * C)
+        sums = sums.reshape(*sums.shape[:-1], 4, -1)
+        fallback = stats[0].permute(1, 2, 0)[:, None]  # (H, 1, 2, C)
+        now = stats[0, :, 0, 0]  # (C,)
+        total = sums[:, :, 2:3] + nothing
+        value = (sums[:, :, :2] + nothing * fallback) / total
+        change = value - (sums[:, :, 3:] + nothing * now) / total + now
+        return value.permute(3, 0, 2, 1)[None], change.permute(3, 0, 2, 1)[None]
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:-1], self.heads, self.width)
+
+    def _weigh(
+        self, logits: Tensor, outcome: Tensor, seen: Tensor, before: Tensor, fallback: Tensor, now: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """logits (..., heads, T, A) over anchors; outcome (..., 1, A, C, 2); seen, before (..., 1, A, C).
+
+        fallback (..., 1, T, C, 2) and now (..., 1, T, C) speak for the null moment.
+        """
+        null = self.null[:, None, None].expand(*logits.shape[:-1], 1)
+        top = torch.cat([logits, null], -1).amax(-1, keepdim=True)
+        weight, nothing = torch.exp(logits - top), torch.exp(null - top)
+        total = weight @ seen + nothing  # (..., heads, T, C)
+        value = weight @ (outcome * seen[..., None]).flatten(-2)
+        value = value.reshape(*value.shape[:-1], -1, 2)
+        value = (value + nothing[..., None] * fallback) / total[..., None]
+        earlier = (weight @ (before * seen) + nothing * now) / total
+        return value, value - earlier[..., None] + now[..., None]

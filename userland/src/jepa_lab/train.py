@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains a machine model on recordings, within a time budget, and keeps the best on validation."""
+
+import copy
+import json
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jepa.telemetry.schema import Schema
+from jepa.world.scale import Scale
+from jepa_lab.data import ChannelFacts, Stretch, batch_of, channel_facts, find_recordings, load_stretches
+from jepa_lab.losses import effective_rank, latent_prediction, pinball, sigreg, variance_covariance
+from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.world import Batch, MachineModel, Output, Pick
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How to train; the weights of the losses were set before the first run and not tuned."""
+
+    seed: int = 1
+    minutes: float = 8.0
+    steps: int = 4000
+    patience: int = 30
+    """Validations without improvement before it stops."""
+    validate_every: int = 20
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    sessions: int = 5
+    """Recordings in a batch."""
+    decoded_frames: int = 48
+    decoded_channels: int = 20
+    channel_drop: float = 0.1
+    forget: float = 0.15
+    """Share of channels whose own vector is left out, so that unseen channels are served too."""
+    predict_weight: float = 0.2
+    sigreg_weight: float = 0.005
+    variance_weight: float = 0.2
+    covariance_weight: float = 0.01
+    slices: int = 64
+    average: float = 0.98
+    """Decay of the averaged weights that are validated and kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained model and what is worth remembering of its making."""
+
+    model: MachineModel
+    facts: ChannelFacts
+    report: dict[str, object]
+
+
+def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
+    """Train on the ``train`` recordings below ``recordings``, stopping early on the ``validation`` ones."""
+    torch.set_num_threads(1)
+    torch.manual_seed(config.seed)
+    torch.use_deterministic_algorithms(True)
+    size = ModelConfig(channels=len(schema.channels))
+    folders = {split: find_recordings(recordings, split) for split in ("train", "validation")}
+    stretches = {split: load_stretches(paths, schema, size.horizons_s) for split, paths in folders.items()}
+    facts = channel_facts(stretches["train"], Scale(schema))
+    model = MachineModel(size, facts.center, facts.spread, facts.floor)
+    history = _fit(model, stretches["train"], batch_of(stretches["validation"]), facts, config)
+    with torch.no_grad():
+        model.decoder.embedding.mul_(facts.observed[:, None])
+        rank = effective_rank(_latents(model, stretches["validation"]))
+    report: dict[str, object] = {
+        "config": asdict(config),
+        "seed": config.seed,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "recordings": {split: [path.name for path in paths] for split, paths in folders.items()},
+        "frames": {split: sum(len(part.frame) for part in parts) for split, parts in stretches.items()},
+        "effective_rank": round(rank, 1),
+        "history": history,
+    }
+    return Trained(model, facts, report)
+
+
+def _fit(
+    model: MachineModel, stretches: Sequence[Stretch], held: Batch, facts: ChannelFacts, config: TrainConfig
+) -> list[dict[str, float]]:
+    rng = random.Random(config.seed)
+    generator = torch.Generator().manual_seed(config.seed)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+    )
+    unit = torch.maximum(facts.persistence, facts.floor[:, None, None])
+    averaged = copy.deepcopy(model).eval()
+    best, best_state, stale = float("inf"), copy.deepcopy(averaged.state_dict()), 0
+    history: list[dict[str, float]] = []
+    start = time.monotonic()
+    for step in range(config.steps):
+        spent = (time.monotonic() - start) / (60 * config.minutes)
+        rate = min(1.0, (step + 1) / 50) * (1 - 0.95 * max(step / config.steps, min(1.0, spent)))
+        optimiser.param_groups[0]["lr"] = config.learning_rate * rate
+        model.train()
+        chosen = rng.sample(list(stretches), min(config.sessions, len(stretches)))
+        batch = batch_of(chosen, rng, config.channel_drop)
+        parts = losses(model, batch, _pick(batch, facts, config, generator), unit, config, generator)
+        optimiser.zero_grad()
+        sum(parts.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        _average(averaged, model, config.average if step > 100 else 0.9)
+        if step % config.validate_every and spent < 1:
+            continue
+        with torch.no_grad():
+            everything = _every(held)
+            output = averaged(held, everything)
+            forecast = float(_forecast(averaged, output, held, everything, unit))
+            z = output.z[held.real.bool()]
+        line = {name: round(float(part), 4) for name, part in parts.items()}
+        line |= {"step": step, "validation": round(forecast, 4), "rank": round(effective_rank(z), 1)}
+        line["seconds"] = round(time.monotonic() - start, 1)
+        history.append(line)
+        print("\r" + " ".join(f"{name} {value}" for name, value in line.items()), end="   ", file=sys.stderr)
+        stale += 1
+        if forecast < best:
+            best, best_state, stale = forecast, copy.deepcopy(averaged.state_dict()), 0
+        if stale >= config.patience or spent >= 1:
+            break
+    print(file=sys.stderr)
+    model.load_state_dict(best_state)
+    model.eval()
+    return history
+
+
+def losses(
+    model: MachineModel,
+    batch: Batch,
+    pick: Pick,
+    unit: Tensor,
+    config: TrainConfig,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Every loss with its weight applied, by name."""
+    output: Output = model(batch, pick)
+    ahead = [
+        latent_prediction(
+            model.predictor.next_latent(output.z, output.h, number), output.z, batch.real, step
+        )
+        for number, step in enumerate(model.config.steps)
+    ]
+    z = output.z[batch.real.bool()]
+    variance, covariance = variance_covariance(z)
+    return {
+        "forecast": _forecast(model, output, batch, pick, unit),
+        "latent": config.predict_weight * torch.stack(ahead).mean(),
+        "sigreg": config.sigreg_weight * sigreg(z, config.slices, generator),
+        "variance": config.variance_weight * variance,
+        "covariance": config.covariance_weight * covariance,
+    }
+
+
+def _forecast(model: MachineModel, output: Output, batch: Batch, pick: Pick, unit: Tensor) -> Tensor:
+    levels = torch.tensor(model.config.quantiles)
+    target = batch.target[:, pick.frames][:, :, pick.channels]
+    scored = batch.scored[:, pick.frames][:, :, pick.channels]
+    return pinball(output.quantiles, levels, target, scored, unit[pick.channels])
+
+
+def _pick(batch: Batch, facts: ChannelFacts, config: TrainConfig, generator: torch.Generator) -> Pick:
+    sequences, frames = batch.frame.shape[:2]
+    observed = facts.observed.nonzero()[:, 0]
+    channels = observed[torch.randperm(len(observed), generator=generator)[: config.decoded_channels]]
+    chosen = torch.randperm(frames, generator=generator)[: config.decoded_frames]
+    forget = torch.rand(sequences, len(chosen), len(channels), 1, generator=generator) < config.forget
+    return Pick(chosen, channels, forget.float())
+
+
+def _every(batch: Batch) -> Pick:
+    """Every channel, and every third frame: neighbours have nearly the same windows to come."""
+    return Pick(torch.arange(0, batch.frame.shape[1], 3), torch.arange(batch.frame.shape[2]))
+
+
+def _average(averaged: MachineModel, model: MachineModel, decay: float) -> None:
+    with torch.no_grad():
+        for kept, now in zip(averaged.parameters(), model.parameters(), strict=True):
+            kept.lerp_(now, 1 - decay)
+        for held, fresh in zip(averaged.buffers(), model.buffers(), strict=True):
+            held.copy_(fresh)
+
+
+def _latents(model: MachineModel, stretches: Sequence[Stretch]) -> Tensor:
+    batch = batch_of(stretches)
+    output: Output = model(batch, _every(batch))
+    return output.z[batch.real.bool()]
+
+
+def save(trained: Trained, path: Path) -> None:
+    """Write the model, its configuration and its report to one file, and the report beside it as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"config": asdict(trained.model.config), "state": trained.model.state_dict()}
+    torch.save(content, path)
+    path.with_suffix(".json").write_text(json.dumps(trained.report, indent=1) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> MachineModel:
+    """The model that ``save`` wrote, ready to use."""
+    content = torch.load(path, weights_only=True)
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in content["config"].items()
+    }
+    config = ModelConfig(**fields)
+    blank = torch.ones(config.channels)
+    model = MachineModel(config, blank, blank, blank)
+    model.load_state_dict(content["state"])
+    return model.eval()

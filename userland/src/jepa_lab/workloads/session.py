@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions: seeded schedules of programs, a Markov chain from one to the next."""
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from jepa_lab.workloads import compute, storage
+from jepa_lab.workloads.context import Program
+
+PROGRAMS: dict[str, Program] = {
+    "idle": compute.idle,
+    "burst": compute.burst,
+    "batch": compute.batch,
+    "compile": compute.compile_storm,
+    "memory": compute.memory,
+    "switches": compute.switches,
+    "churn": storage.churn,
+    "scan": storage.scan,
+    "transactions": storage.transactions,
+    "server": storage.server,
+    "log": storage.log,
+    "backup": storage.backup,
+}
+
+Split = Literal["train", "validation", "heldout"]
+Kind = Literal["day", "busy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One recording to make: which programs alternate, for how long, and which split it belongs to."""
+
+    name: str
+    split: Split
+    kind: Kind
+    seed: int
+    programs: tuple[str, ...]
+    idle_share: float
+    """Probability that the next stretch is quiet, 0..1."""
+    seconds: int = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One program at work from ``start_s`` for ``seconds``, counted from the session's start."""
+
+    start_s: float
+    seconds: float
+    program: str
+    seed: int
+    level: float
+
+
+def schedule(session: Session) -> list[Stretch]:
+    """The stretches of a session, at most two at once; the same for the same seed."""
+    rng = random.Random(session.seed)
+    stretches: list[Stretch] = []
+    start, previous = 0.0, "idle"
+    while start < session.seconds:
+        dwell = min(10 + rng.expovariate(1 / 25), 70.0, session.seconds - start)
+        others = [name for name in session.programs if name != previous] or list(session.programs)
+        program = "idle" if rng.random() < session.idle_share else rng.choice(others)
+        stretches.append(Stretch(start, dwell, program, rng.getrandbits(32), rng.random()))
+        if program != "idle" and len(session.programs) > 1 and rng.random() < 0.3:
+            beside = rng.choice([name for name in session.programs if name != program])
+            offset = rng.uniform(0, dwell / 2)
+            stretches.append(
+                Stretch(start + offset, dwell - offset, beside, rng.getrandbits(32), rng.random())
+            )
+        start, previous = start + dwell, program
+    return stretches
