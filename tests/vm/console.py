@@ -30,7 +30,7 @@ STAGES = (
     ("kernel runs", r"Linux version|Run /init|systemd"),
     ("systemd runs in the initrd", r"Running in initrd|Initrd|initrd-"),
     ("switches to the real root", r"[Ss]witch(?:ing)? [Rr]oot|Reached target.*initrd-switch-root"),
-    ("starts services", r"Reached target.*(?:sysinit|basic)\.target"),
+    ("starts jepad", r"Starting .*jepad"),
 )
 """Stages of a boot, in order, and what the console shows when each begins."""
 

@@ -2,12 +2,17 @@
 # Root shell of the VM tests, given to the guest by credential; the image does not contain it.
 # One request a line:  ID SECONDS BASE64-COMMAND      One answer a line:  @ID STATUS :BASE64-OUT :BASE64-ERR
 # Output goes through /run, so that neither a full disk nor a child left behind can block an answer.
-port=/dev/virtio-ports/jepa.test
+find_port() { # by sysfs, since udev makes its links late
+    for at in /sys/class/virtio-ports/*; do
+        read -r name <"$at/name" && [ "$name" = jepa.test ] && echo "/dev/${at##*/}"
+    done
+}
 export HOME=/root LANG=C.UTF-8 SYSTEMD_COLORS=0 SYSTEMD_PAGER= TERM=dumb
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 shell=$(command -v bash || echo sh)
 cd /
 while :; do
+    port=$(find_port 2>/dev/null)
     [ -c "$port" ] || { sleep 0.2; continue; }
     exec 3<>"$port"
     while read -r id limit command <&3; do

@@ -32,6 +32,9 @@ EMULATION_FACTOR = 10
 KERNEL_ARGUMENTS = ("console=ttyS0", "loglevel=5", "systemd.show_status=yes", "oops=panic", "panic=-1")
 """A console that tells what fails, and an oops that ends the machine instead of the test's patience."""
 
+EMULATION_ARGUMENTS = ("tsc=reliable",)
+"""After a restore an emulated time stamp counter jumps; the kernel would then fall back to a slower clock."""
+
 Say = Callable[[str], None]
 
 
@@ -96,6 +99,7 @@ class Machine:
             "-qmp", f"unix:{at}/qmp,server=on,wait=off",
             "-device", "VGA,edid=on,xres=1024,yres=768,romfile=" if self.setup.kernel else "VGA",
         ]  # fmt: skip
+        clock = () if self.setup.kvm else EMULATION_ARGUMENTS
         if snapshot is not None:
             extra += ["-loadvm", snapshot]
         command = qemu_command(
@@ -106,7 +110,7 @@ class Machine:
             memory_mib=self.setup.memory_mib,
             credentials={**shell_credentials(), **(self.setup.credentials or {})},
             kvm=self.setup.kvm,
-            kernel_arguments=[*KERNEL_ARGUMENTS, *self.setup.kernel_arguments],
+            kernel_arguments=[*KERNEL_ARGUMENTS, *clock, *self.setup.kernel_arguments],
             serials=("chardev:serial",),
             extra=extra,
         )
