@@ -112,7 +112,7 @@ def build_parser() -> Parser:
     packs.add_argument(
         "action", choices=("list", "verify"), help="list: what is here; verify: check the hashes"
     )
-    packs.add_argument("--pack", type=Path, metavar="DIR", help="only this pack")
+    packs.add_argument("--pack", metavar="PACK", help="only this one, by name or directory")
     made["serve"].add_argument("--state-dir", type=Path, metavar="DIR", help="where to keep the history")
     made["completion"].add_argument("shell", choices=("bash", "zsh"))
     return parser
@@ -180,7 +180,7 @@ def _record(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a recording made by `jepa record`")
-    parser.add_argument("--pack", type=Path, metavar="DIR", help="another pack than the default")
+    parser.add_argument("--pack", metavar="PACK", help="another than the default, by name or directory")
 
 
 def _channels(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ from jepa.shell.request import Request
 
 def run(request: Request) -> int:
     """List or verify; 1 when verifying finds a pack that is damaged or does not fit."""
-    wanted: Path | None = request.args.pack
-    folders = [wanted] if wanted else here()
+    wanted: str | None = request.args.pack
+    folders = [chosen(wanted)] if wanted else here()
     if not folders:
         raise JepaError(
             f"There is no pack in {default_pack_dir().parent}.", "Install one, or name it in JEPA_PACK."
@@ -29,6 +29,15 @@ def run(request: Request) -> int:
             out.line(f"      {pack['folder']}")
     wrong = any(pack["problem"] for pack in found)
     return 1 if wrong and request.args.action == "verify" else 0
+
+
+def chosen(wanted: str | None) -> Path:
+    """The pack of that directory, or of that name next to the pack in use; that one itself when None."""
+    default = default_pack_dir()
+    if wanted is None:
+        return default
+    beside = default.parent / wanted
+    return beside if not Path(wanted).exists() and beside.is_dir() else Path(wanted)
 
 
 def here() -> list[Path]:

@@ -19,15 +19,20 @@ def run(request: Request) -> int:
     channels = {channel.name: channel.unit for channel in request.client.channels()}
     if names:
         _refuse_unknown(names, list(channels))
+    shown = names or [name for name in FIRST if name in channels]
     before: ForecastOut | None = None
-    for seen, tick in enumerate(request.client.stream(), start=1):
-        if request.out.json:
-            request.out.data(_only(tick, names) if names else tick)
-        else:
-            block(request.out, tick, before, names or [name for name in FIRST if name in channels], channels)
-        before = tick.forecast
-        if count is not None and seen >= count:
-            break
+    try:
+        for seen, tick in enumerate(request.client.stream(), start=1):
+            if request.out.json:
+                request.out.data(_only(tick, names) if names else tick)
+            else:
+                block(request.out, tick, before, shown, channels)
+            before = tick.forecast
+            if count is not None and seen >= count:
+                break
+    except KeyboardInterrupt:
+        if request.prompt:
+            raise
     return 0
 
 

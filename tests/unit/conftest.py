@@ -18,7 +18,7 @@ import pytest
 from jepa.errors import JepaError
 from jepa.service.client import HttpClient
 
-SERVED = Path(__file__).with_name("served.py")
+SERVED = Path(__file__).parent / "service" / "served.py"
 JEPAD = "import sys; from jepa.service.daemon import main; sys.exit(main(sys.argv[1:]))"
 START_S = 60.0
 

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line answers people and programs, with the exit status it promises, and starts fast."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jepa.shell.cli import main, run_line, verbs
+from jepa.shell.parser import VERBS, build_parser
+
+JEPA = [sys.executable, "-c", "import sys; from jepa.shell.cli import main; sys.exit(main())"]
+HEAVY = ["numpy", "onnxruntime", "fastapi", "uvicorn", "pydantic", "duckdb", "textual", "psutil", "asyncio"]
+
+
+@pytest.fixture
+def socket(served: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The socket of a running daemon, which is also the default one."""
+    monkeypatch.setenv("JEPA_SOCKET", str(served.socket))
+    path: Path = served.socket
+    return path
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    status = main(list(words))
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def jepa(*words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*JEPA, *words], capture_output=True, text=True, timeout=120, **more)
+
+
+@pytest.mark.parametrize(
+    ("words", "fields"),
+    [
+        (["status"], {"state", "parts", "sources", "budget"}),
+        (["doctor"], {"state", "checks"}),
+        (["watch", "--count", "1"], {"frame", "forecast", "surprise"}),
+        (["watch", "cpu", "--count", "1"], {"frame", "forecast"}),
+        (["forecast"], {"channels", "unit", "ts_ns"}),
+        (["forecast", "system.cpu.utilization", "--horizon", "60"], {"channels"}),
+        (["--version"], {"version"}),
+        (["completion", "bash"], {"shell", "script"}),
+    ],
+    ids=" ".join,
+)
+def test_a_verb_gives_one_line_of_json(
+    socket: Path, capsys: pytest.CaptureFixture[str], words: list[str], fields: set[str]
+) -> None:
+    status, out, err = answer(capsys, *words, "--json")
+    assert (status, err) == (0, "")
+    assert out.count("\n") == 1
+    assert fields <= set(json.loads(out))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["doctor"], ["watch", "--count", "1"], ["forecast"], ["forecast", "cpu"]],
+    ids=" ".join,
+)
+def test_a_verb_gives_plain_ascii_lines_to_a_pipe(
+    socket: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    status, out, err = answer(capsys, *words)
+    assert (status, err) == (0, "")
+    assert out.isascii()
+    assert "\x1b" not in out
+    assert len(out.splitlines()) > 3
+
+
+def test_a_forecast_shows_every_horizon_with_its_band(
+    socket: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = answer(capsys, "forecast", "system.memory.utilization")
+    assert [f"next {horizon} s" in out for horizon in (1, 5, 60)] == [True] * 3
+    assert ".." in out
+    assert " %" in out
+
+
+def test_watch_compares_with_what_was_foretold(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = answer(capsys, "watch", "memory", "--count", "2")
+    first, second = out.strip().split("\n\n")
+    assert ".." in second.splitlines()[-1].split("%")[1]
+    assert "- " in first.splitlines()[-1]
+
+
+def test_doctor_names_every_source(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = answer(capsys, "doctor")
+    for source in ("cpu", "memory", "disk", "hardware"):
+        assert f"source {source}" in out
+    assert "socket" in out
+
+
+def test_record_writes_what_the_contract_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = answer(capsys, "record", str(tmp_path / "r"), "--seconds", "1", "--json")
+    assert status == 0
+    assert json.loads(out)["frames"] == 1
+    names = {path.name for path in (tmp_path / "r").iterdir()}
+    assert {"frames.parquet", "actions.parquet", "events.parquet", "meta.json"} <= names
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "--socket", "/nowhere/s"],
+        ["forecast", "system.cpu.utilisation"],
+        ["forecast", "--horizon", "59"],
+        ["watch", "system.cpu.utilisation"],
+        ["evaluate", "/nowhere"],
+        ["packs", "verify", "--pack", "/nowhere"],
+        ["record", "/proc/nowhere", "--seconds", "1"],
+    ],
+    ids=" ".join,
+)
+def test_a_refusal_names_problem_and_remedy_and_exits_1(
+    socket: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    status, out, err = answer(capsys, *words)
+    assert status == 1
+    assert "Traceback" not in out + err
+    assert (out + err).strip()
+    status, out, err = answer(capsys, *words, "--json")
+    assert (status, err) == (1, "")
+    said = json.loads(out)
+    error = said[0] if isinstance(said, list) else said["error"]
+    assert error["problem"]
+    assert error["remedy"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["stauts"], ["forecast", "--horizon", "soon"], ["watch", "--count", "0"], ["status", "now"], ["--jsn"]],
+    ids=" ".join,
+)
+def test_what_is_not_understood_exits_2(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    status, out, err = answer(capsys, *words)
+    assert (status, out) == (2, "")
+    assert err.strip()
+    status, out, err = answer(capsys, *words, "--json")
+    assert (status, err) == (2, "")
+    assert set(json.loads(out)["error"]) == {"problem", "remedy"}
+
+
+def test_an_unknown_verb_is_answered_with_a_near_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Did you mean forecast?" in answer(capsys, "forcast")[2]
+
+
+def test_doctor_says_that_jepad_does_not_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, out, _ = answer(capsys, "doctor", "--json", "--socket", str(tmp_path / "none"))
+    assert status == 1
+    found = json.loads(out)
+    assert found["state"] == "failed"
+    assert "systemctl start jepad" in found["checks"][0]["remedy"]
+
+
+def test_global_options_stand_before_or_after_the_verb(
+    socket: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JEPA_SOCKET")
+    before = answer(capsys, "--json", "--socket", str(socket), "status")
+    after = answer(capsys, "status", "--socket", str(socket), "--json")
+    assert json.loads(before[1])["host"] == json.loads(after[1])["host"]
+
+
+@pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
+def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    status, out, err = answer(capsys, verb, "--help")
+    assert (status, err) == (0, "")
+    assert "examples:" in out
+    assert f"jepa {verb}" in out
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["status"], ["forecast"], ["watch", "--count", "1"]], ids=" ".join
+)
+def test_the_commands_used_most_import_nothing_heavy(socket: Path, words: list[str]) -> None:
+    code = (
+        "import sys; from jepa.shell.cli import main; status = main(sys.argv[1:]);"
+        f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr); sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stderr == "[]\n"
+
+
+def test_a_reader_that_leaves_is_no_error(socket: Path) -> None:
+    with subprocess.Popen(
+        [*JEPA, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watch:
+        assert watch.stdout
+        assert watch.stderr
+        watch.stdout.readline()
+        watch.stdout.close()
+        assert watch.wait(timeout=30) == 0
+        assert watch.stderr.read() == ""
+
+
+def test_ctrl_c_ends_watch_quietly(socket: Path) -> None:
+    with subprocess.Popen(
+        [*JEPA, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watch:
+        assert watch.stdout
+        assert watch.stderr
+        watch.stdout.readline()
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(timeout=30) == 0
+        assert watch.stderr.read() == ""
+
+
+def test_ctrl_c_ends_a_recording_with_the_frames_so_far(tmp_path: Path) -> None:
+    command = [*JEPA, "record", str(tmp_path / "r"), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as recorder:
+        while not any(path.stat().st_size > 400 for path in tmp_path.glob("r/log/*.frames")):
+            assert recorder.poll() is None
+        recorder.send_signal(signal.SIGINT)
+        out, err = recorder.communicate(timeout=60)
+    assert (recorder.returncode, err) == (0, "")
+    assert json.loads(out)["frames"] >= 1
+    assert (tmp_path / "r" / "frames.parquet").exists()
+
+
+def test_without_jepad_a_local_client_watches_by_itself(tmp_path: Path) -> None:
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "JEPA_PACK": str(tmp_path / "none")}
+    done = jepa("--local", "status", "--json", env=environ)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["mode"] == "local"
+    assert found["frames"] >= 2
+    assert next(part for part in found["parts"] if part["name"] == "model")["state"] == "degraded"
+
+
+def test_the_prompt_answers_the_same_verbs(served: Any) -> None:
+    assert "telemetry" in run_line(served.client, "status")
+    assert "next 60 s" in run_line(served.client, "forecast system.cpu.utilization")
+    assert "next 60 s" in run_line(served.client, "jepa forecast cpu")
+    assert json.loads(run_line(served.client, "status --json"))["host"]
+    assert len(run_line(served.client, "watch").split("\n\n")) == 1
+
+
+def test_the_prompt_answers_errors_with_their_sentence(served: Any) -> None:
+    assert run_line(served.client, "stauts") == "There is no verb 'stauts'. Did you mean status?"
+    assert "Did you mean system.cpu.utilization" in run_line(
+        served.client, "forecast system.cpu.utilisation"
+    )
+    assert "in a terminal" in run_line(served.client, "serve")
+    assert "--seconds" in run_line(served.client, "record x")
+    assert "quotation" in run_line(served.client, "forecast 'cpu")
+    assert run_line(served.client, "  ") == ""
+
+
+def test_help_at_the_prompt_lists_the_verbs(served: Any) -> None:
+    text = run_line(served.client, "help")
+    for verb in verbs():
+        assert verb == "help" or f"  {verb} " in text
+    assert "--horizon" in run_line(served.client, "help forecast")
+    assert "Did you mean" in run_line(served.client, "help forcast")
+
+
+def test_the_completion_script_is_valid_bash(capsys: pytest.CaptureFixture[str]) -> None:
+    status, script, _ = answer(capsys, "completion", "bash")
+    assert status == 0
+    assert "forecast" in script
+    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_parser_never_prints_or_exits_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exception, match="usage"):
+        build_parser().parse_args(["--help"])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_terminal_without_utf8_gets_ascii() -> None:
+    from jepa.shell.output import Output
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    Output(stream, json=False, unicode=False, colour=False).line("24 °C — fine")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"24 C ? fine\n"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colour_is_for_terminals_and_honours_no_color(no_color: str, coloured: bool) -> None:
+    from jepa.shell.output import Output
+
+    class Tty(io.StringIO):
+        encoding = "utf-8"
+
+        def isatty(self) -> bool:
+            return True
+
+    environ = {"TERM": "xterm", "NO_COLOR": no_color}
+    out = Output.to(Tty(), json=False, environ=environ)
+    assert out.unicode
+    assert ("\x1b" in out.state("ok")) is coloured
+    assert "\x1b" not in Output.to(io.StringIO(), json=False, environ={"TERM": "xterm"}).state("ok")

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa evaluate`: how good a pack's forecasts are on a recording, seeing only what came before."""
+
+import sys
+
+from jepa.shell.request import Request
+from jepa.shell.verbs.packs import chosen
+
+
+def run(request: Request) -> int:
+    """Replay the recording and show the figures."""
+    from jepa.packs.pack import load_pack
+    from jepa.telemetry.recording import load_recording
+    from jepa.telemetry.schema import load_schema
+
+    schema = load_schema()
+    folder = chosen(request.args.pack)
+    recording = load_recording(request.args.folder, schema)
+    pack = load_pack(folder, schema)
+    if sys.stderr.isatty() and not request.prompt:
+        sys.stderr.write(f"Replaying {len(recording.ts_ns)} frames through {pack.title}...\n")
+    # After the cheap refusals: this imports ONNX Runtime.
+    from jepa.world.evaluate import evaluate
+
+    evaluation = evaluate(recording, pack)
+    if request.out.json:
+        request.out.data(evaluation.to_json())
+    else:
+        request.out.line(evaluation.to_text().rstrip("\n"))
+    return 0
