@@ -83,89 +83,80 @@ def nice_top(peak: float, previous: float, least: float, most: float) -> float:
     return min(top, most) if most > 0 and peak <= most else top
 
 
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """How finely glyphs divide a cell upwards."""
+
+    mark: int
+    band: int
+
+
+_STEPS = {Glyphs.BRAILLE: _Steps(4, 8), Glyphs.BLOCK: _Steps(2, 2), Glyphs.ASCII: _Steps(1, 1)}
+
+
 def draw(columns: Sequence[Column], rows: int, low: float, high: float, glyphs: Glyphs) -> list[list[Cell]]:
     """Rows of cells, top first, as long as ``columns``, on a scale from ``low`` to ``high``."""
     paint = {Glyphs.BRAILLE: _braille, Glyphs.BLOCK: _block, Glyphs.ASCII: _ascii}[glyphs]
+    steps = _STEPS[glyphs]
     grid = [[EMPTY] * len(columns) for _ in range(rows)]
     for x, column in enumerate(columns):
+        role, values = _marks(column)
+        marks = [level(value, low, high, rows * steps.mark) for value in values]
+        first, last = 0, -1
+        if column.band is not None:
+            bottom = level(column.band.low, low, high, rows * steps.band)
+            top = level(column.band.high, low, high, rows * steps.band)
+            if bottom is not None and top is not None:
+                first, last = bottom, top
         for row in range(rows):
-            grid[rows - 1 - row][x] = paint(column, row, rows, low, high)
+            here = [
+                m - row * steps.mark if m is not None and m // steps.mark == row else None for m in marks
+            ]
+            base = row * steps.band
+            covered = (max(first - base, 0), min(last + 1 - base, steps.band))
+            on_band = covered[0] < covered[1]
+            if on_band or any(mark is not None for mark in here):
+                grid[rows - 1 - row][x] = paint(here, role, covered if on_band else None)
     return grid
 
 
-def _role(column: Column) -> Role:
-    return {True: "inside", False: "outside", None: "unjudged"}[column.inside]  # type: ignore[return-value]
+def _marks(column: Column) -> tuple[Role, tuple[float, ...]]:
+    if column.ahead:
+        return "median", (column.band.median,) if column.band is not None else ()
+    if column.inside is None:
+        return "unjudged", column.values
+    return "inside" if column.inside else "outside", column.values
 
 
-def _covered(
-    column: Column, row: int, rows: int, low: float, high: float, steps: int
-) -> tuple[int, int] | None:
-    """The band's part of this cell, [first, last) of ``steps``; None where the band is not here."""
-    if column.band is None:
-        return None
-    bottom = level(column.band.low, low, high, rows * steps)
-    top = level(column.band.high, low, high, rows * steps)
-    if bottom is None or top is None:
-        return None
-    first, last = max(bottom - row * steps, 0), min(top + 1 - row * steps, steps)
-    return (first, last) if first < last else None
-
-
-def _braille(column: Column, row: int, rows: int, low: float, high: float) -> Cell:
-    levels = [level(value, low, high, rows * 4) for value in column.values]
-    if column.ahead and column.band is not None:
-        levels = [level(column.band.median, low, high, rows * 4)]
-    here = [found - row * 4 if found is not None and found // 4 == row else None for found in levels]
-    covered = _covered(column, row, rows, low, high, 8)
-    if any(step is not None for step in here):
-        if len(here) == 1:
-            here *= 2
-        dots = sum(
-            side[step]
-            for side, step in zip((_BRAILLE_LEFT, _BRAILLE_RIGHT), here, strict=False)
-            if step is not None
-        )
-        steps = [step for step in here if step is not None]
+def _braille(here: Sequence[int | None], role: Role, covered: tuple[int, int] | None) -> Cell:
+    steps = [step for step in here if step is not None]
+    if steps:
+        left, right = here[0], here[-1]
+        dots = (0 if left is None else _BRAILLE_LEFT[left]) | (0 if right is None else _BRAILLE_RIGHT[right])
         middle = 2 * sum(steps) / len(steps) + 1
-        on_band = covered is not None and covered[0] <= middle <= covered[1]
-        return Cell(chr(0x2800 + dots), "median" if column.ahead else _role(column), on_band)
+        return Cell(chr(0x2800 + dots), role, covered is not None and covered[0] <= middle <= covered[1])
     if covered is None:
         return EMPTY
-    if covered == (0, 8):
-        return Cell(" ", "band", True)
     first, last = covered
     if first == 0:
-        return Cell(_LOWER_BLOCKS[last], "band", False)
+        return Cell(_LOWER_BLOCKS[last], "band", False) if last < 8 else Cell(" ", "band", True)
     if last == 8:
         return Cell(" ", "band", True) if first <= 2 else Cell("▀" if first <= 5 else "▔", "band", False)
     return Cell("▁" if last <= 2 else "▔" if first >= 6 else "━", "band", False)
 
 
-def _block(column: Column, row: int, rows: int, low: float, high: float) -> Cell:
-    value = column.values[-1] if column.values else math.nan
-    if column.ahead and column.band is not None:
-        value = column.band.median
-    found = level(value, low, high, rows * 2)
-    covered = _covered(column, row, rows, low, high, 2)
-    if found is not None and found // 2 == row:
-        return Cell(
-            "▄" if found % 2 == 0 else "▀", "median" if column.ahead else _role(column), covered is not None
-        )
+def _block(here: Sequence[int | None], role: Role, covered: tuple[int, int] | None) -> Cell:
+    if here and here[-1] is not None:
+        return Cell("▄" if here[-1] == 0 else "▀", role, covered is not None)
     if covered is None:
         return EMPTY
     return Cell({(0, 2): "░", (0, 1): "▄", (1, 2): "▀"}[covered], "band", False)
 
 
-def _ascii(column: Column, row: int, rows: int, low: float, high: float) -> Cell:
-    value = column.values[-1] if column.values else math.nan
-    if column.ahead and column.band is not None:
-        value = column.band.median
-    covered = _covered(column, row, rows, low, high, 1) is not None
-    if level(value, low, high, rows) == row:
-        if column.ahead:
-            return Cell("-", "median", covered)
-        return Cell("!" if column.inside is False else "*", _role(column), covered)
-    return Cell(":", "band", True) if covered else EMPTY
+def _ascii(here: Sequence[int | None], role: Role, covered: tuple[int, int] | None) -> Cell:
+    if here and here[-1] is not None:
+        return Cell({"median": "-", "outside": "!"}.get(role, "*"), role, covered is not None)
+    return Cell(":", "band", True) if covered is not None else EMPTY
 
 
 @dataclass(frozen=True, slots=True)

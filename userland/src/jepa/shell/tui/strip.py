@@ -126,6 +126,7 @@ class StripView(Widget):
         self.channel = channel
         self.top = 0.0
         self._picture = Picture(())
+        self._styles: dict[tuple[str, bool], Style] = {}
 
     def on_resize(self) -> None:
         """Ask for a picture that fits."""
@@ -138,9 +139,9 @@ class StripView(Widget):
             self.refresh()
             return
         regions = [
-            Region(first, y, last - first, 1)
+            Region(run[0], y, run[1] - run[0], 1)
             for y, (before, after) in enumerate(zip(old.rows, new.rows, strict=True))
-            for first, last in changes(before, after)
+            if (run := changed(before, after)) is not None
         ]
         if regions:
             self.refresh(*regions)
@@ -156,32 +157,32 @@ class StripView(Widget):
         """One row of the picture."""
         if y >= len(self._picture.rows):
             return Strip.blank(self.size.width, self.rich_style)
-        band = self.get_component_rich_style("strip--band").color
-
-        def style(name: str, on_band: bool) -> Style:
-            front = self.get_component_rich_style(f"strip--{name}")
-            back = band if on_band else self.rich_style.bgcolor
-            return Style(color=front.color, bgcolor=back, bold=front.bold)
-
         return Strip(
-            Segment("".join(char for char, _, _ in run), style(*look))
-            for look, run in (
-                (look, list(run)) for look, run in groupby(self._picture.rows[y], key=lambda c: c[1:])
-            )
+            Segment("".join(char for char, _, _ in run), self._style(*look))
+            for look, run in groupby(self._picture.rows[y], key=lambda cell: cell[1:])
         )
 
+    def notify_style_update(self) -> None:
+        """Forget the styles worked out; the theme may be another."""
+        self._styles.clear()
+        super().notify_style_update()
 
-def changes(before: Sequence[Look], after: Sequence[Look], join: int = 6) -> list[tuple[int, int]]:
-    """Runs [first, last) of cells that differ; runs closer than ``join`` cells are sent as one.
+    def _style(self, name: str, on_band: bool) -> Style:
+        found = self._styles.get((name, on_band))
+        if found is None:
+            front = self.get_component_rich_style(f"strip--{name}")
+            band = self.get_component_rich_style("strip--band").color
+            found = Style(
+                color=front.color, bgcolor=band if on_band else self.rich_style.bgcolor, bold=front.bold
+            )
+            self._styles[name, on_band] = found
+        return found
 
-    Moving the cursor costs about as many bytes as writing six characters.
+
+def changed(before: Sequence[Look], after: Sequence[Look]) -> tuple[int, int] | None:
+    """The run [first, last) that holds every cell that differs; None when all are equal.
+
+    One run and not several, since Textual sends a row from its widget's left edge for each.
     """
-    runs: list[tuple[int, int]] = []
-    for x, (old, new) in enumerate(zip(before, after, strict=True)):
-        if old == new:
-            continue
-        if runs and x - runs[-1][1] < join:
-            runs[-1] = (runs[-1][0], x + 1)
-        else:
-            runs.append((x, x + 1))
-    return runs
+    differ = [x for x, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    return (differ[0], differ[-1] + 1) if differ else None
