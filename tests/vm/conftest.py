@@ -42,6 +42,7 @@ def say(pytestconfig: pytest.Config) -> Say:
         if reporter is not None:
             reporter.ensure_newline()
             reporter.write_line(f"    {text}")
+            reporter.flush()
 
     return line
 
@@ -83,7 +84,6 @@ class Station:
         if self._machine is not None:
             self._machine.start(snapshot="ready")
             self._machine.wait_for_shell()
-            self._machine.set_clock()
             return self._machine
         disk = self._image.overlay(self._directory / "shared.qcow2")
         setup = Setup(disk, kernel=self._image.kernel, initrd=self._image.initrd, kvm=self._kvm)

@@ -39,6 +39,11 @@ def part(found: dict[str, Any], name: str) -> dict[str, str]:
     return next(part for part in found["parts"] if part["name"] == name)
 
 
+def clock_ns(machine: Machine) -> int:
+    """What the guest's clock shows, in ns since the epoch."""
+    return int(machine.succeed("date +%s%N"))
+
+
 def frame_times(machine: Machine) -> list[int]:
     """Times in ns of the newest frames that jepad holds, up to 300, oldest first."""
     return [int(word) for word in machine.succeed(f"python3 -IS -c '{_TIMES}'").split()]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.vm.guest import STATE, channel_sources, frame_times, part, status, wait_for_status
+from tests.vm.guest import STATE, channel_sources, clock_ns, frame_times, part, status, wait_for_status
 from tests.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
@@ -57,7 +57,20 @@ def test_forecasts_keep_up_with_time(machine: Machine) -> None:
     # Each status is taken somewhere within its own call, which lasts seconds here.
     assert abs(frames - watched) <= 5
     assert (last - first) / 1e9 >= WATCHED_S - 5
-    assert (time.time_ns() - last) / 1e9 < 10, "the forecast is old"
+    assert (clock_ns(machine) - last) / 1e9 < 10, "the forecast is old"
+
+
+def test_jump_of_the_clock_is_told_and_stops_nothing(machine: Machine) -> None:
+    before = frame_times(machine)[-1]
+    machine.succeed("date -u -s '+1 hour'")
+    jumped = clock_ns(machine)
+    wait_for_status(machine, "last_frame_ns", jumped)
+    found = status(machine)
+    assert part(found, "clock")["state"] == "degraded"
+    assert "jump" in part(found, "clock")["reason"]
+    assert part(found, "clock")["remedy"]
+    assert jumped - before > 3600 * 10**9
+    assert json.loads(machine.succeed("jepa forecast --json"))["ts_ns"] >= jumped
 
 
 @pytest.mark.allow(*KILLED)
