@@ -104,5 +104,5 @@ def served() -> Iterator[Daemon]:
     with tempfile.TemporaryDirectory(prefix="jepa") as name:
         folder = Path(name)
         with running("served", folder / "s", folder / "state") as daemon:
-            daemon.wait(lambda client: client.forecast().channels)
+            daemon.wait(lambda client: client.forecast(["system.cpu.utilization"]).channels)
             yield daemon

@@ -4,6 +4,7 @@
 import itertools
 import json
 import re
+import socket
 import time
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from jepa.service import api
+from jepa.service.http import CONNECTIONS
 
 MESSAGES = {
     "/v1/status": api.Status,
@@ -122,7 +124,7 @@ def test_the_api_only_reads(served: Any, method: str) -> None:
 def test_a_query_out_of_range_is_named(served: Any, query: str) -> None:
     refused = problem(served.ask(f"/v1/frames?{query}"))
     assert refused.status == 422
-    assert query.split("=")[0] in refused.detail
+    assert query.split("=")[0] in refused.title
 
 
 def test_frames_are_the_newest_in_order(served: Any) -> None:
@@ -212,3 +214,55 @@ def test_metrics_are_prometheus_text(served: Any) -> None:
     assert samples['jepa_tick_milliseconds_bucket{le="+Inf"}'] == samples["jepa_tick_milliseconds_count"]
     assert samples['jepa_part_state{part="model",state="ok"}'] == 1
     assert samples["jepa_process_resident_memory_bytes"] > 2**20
+
+
+def raw(served: Any, request: bytes) -> bytes:
+    """Everything that comes back for the bytes of ``request``."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(30)
+        line.connect(str(served.socket))
+        line.sendall(request)
+        line.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := line.recv(65536):
+            answer += part
+        return answer
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=60, deadline=None)
+def test_bytes_that_are_no_http_do_no_harm(served: Any, noise: bytes) -> None:
+    answer = raw(served, noise + b"\r\n\r\n")
+    assert b" 500 " not in answer.split(b"\r\n")[0]
+    assert served.ask("/v1/channels")[0] == 200
+
+
+def test_an_endless_request_line_is_refused_with_a_problem(served: Any) -> None:
+    answer = raw(served, b"GET /v1/status?x=" + b"y" * 70000 + b" HTTP/1.1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 414 ") or answer.startswith(b"HTTP/1.0 414 ")
+    assert b"application/problem+json" in answer
+
+
+def test_one_connection_may_ask_again(served: Any) -> None:
+    ask = b"GET /v1/channels HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert raw(served, ask * 3).count(b"HTTP/1.1 200 OK") == 3
+
+
+def test_head_gives_no_body(served: Any) -> None:
+    answer = raw(served, b"HEAD /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_too_many_connections_are_refused_and_the_daemon_recovers(served: Any) -> None:
+    lines = []
+    try:
+        for _ in range(CONNECTIONS):
+            line = socket.socket(socket.AF_UNIX)
+            lines.append(line)
+            line.connect(str(served.socket))
+        served.wait(lambda _: problem(served.ask("/v1/status")).status == 503)
+    finally:
+        for line in lines:
+            line.close()
+    served.wait(lambda _: served.ask("/v1/status")[0] == 200)

@@ -2,15 +2,13 @@
 """jepad: the engine and the API on a socket, under systemd or in the foreground of any Linux."""
 
 import argparse
-import asyncio
-import contextlib
-import os
 import signal
 import socket
 import stat
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,14 +71,47 @@ def serve(path: Path | None = None, state: Path | None = None) -> None:
 
 def run(engine: "Engine", listener: socket.socket, notifier: Notifier) -> None:
     """Run ``engine`` and answer on ``listener`` until SIGTERM or SIGINT; removes the socket at the end."""
+    from jepa.service.http import Server
+
     path = Path(listener.getsockname())
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
     engine.start()
+    server = Server(engine, listener)
+    serving = threading.Thread(target=server.serve_forever, name="http", daemon=True)
+    serving.start()
     try:
-        asyncio.run(_answer(engine, listener, path, notifier))
+        while not ending.is_set() and not engine.wait_for_frames(1, timeout_s=0.2):
+            pass
+        if not ending.is_set():
+            print(f"jepad: listening on {path}", file=sys.stderr, flush=True)
+            notifier.send(READY=1, STATUS="The first frame is taken.")
+        _tell(engine, serving, notifier, ending)
     finally:
         notifier.send(STOPPING=1, STATUS="Stopping.")
-        engine.stop()
+        engine.stop()  # ends the streams
+        server.shutdown()
+        server.server_close()
         path.unlink(missing_ok=True)
+
+
+def _tell(engine: "Engine", serving: threading.Thread, notifier: Notifier, ending: threading.Event) -> None:
+    """Feed the watchdog while the engine and the server live, and say the state, until ``ending``."""
+    step = min(5.0, (notifier.watchdog_s or 10.0) / 3)
+    said = ""
+    while not ending.is_set():
+        fresh = time.monotonic() - engine.loop_at < ALIVE_PERIODS * engine.period_s
+        if fresh and serving.is_alive():
+            notifier.send(WATCHDOG=1)
+        status = engine.status()
+        wrong = [part for part in status.parts if part.state in ("degraded", "failed")]
+        line = "; ".join(f"{part.name} {part.state}: {part.reason}" for part in wrong) or "All parts are ok."
+        notifier.send(STATUS=f"{status.frames} frames, {status.missed} missed. {line}")
+        if (now := ",".join(f"{part.name} {part.state}" for part in wrong)) != said:
+            print(f"jepad: {line}", file=sys.stderr, flush=True)
+            said = now
+        ending.wait(step)
 
 
 def listen(path: Path) -> socket.socket:
@@ -124,61 +155,3 @@ def _remove_stale(path: Path) -> None:
         f"Another jepad is listening on {path}.",
         "Stop it with systemctl stop jepad, or choose another --socket.",
     )
-
-
-async def _answer(engine: "Engine", listener: socket.socket, path: Path, notifier: Notifier) -> None:
-    import uvicorn
-
-    from jepa.service.http import make_app
-
-    class Server(uvicorn.Server):
-        """Leaves signals to this module, so that the engine stops before the process does."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    config = uvicorn.Config(
-        make_app(engine),
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
-    server = Server(config)
-    loop = asyncio.get_running_loop()
-    ending = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.set)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    telling = asyncio.create_task(_tell(engine, server, path, notifier))
-    await asyncio.wait({asyncio.create_task(ending.wait()), serving}, return_when=asyncio.FIRST_COMPLETED)
-    telling.cancel()
-    await asyncio.to_thread(engine.stop)  # ends the streams, which the server waits for
-    server.should_exit = True
-    await serving
-
-
-async def _tell(engine: "Engine", server: object, path: Path, notifier: Notifier) -> None:
-    """Ready at the first frame, the watchdog fed while the loop lives, the state in one line."""
-    while not (engine.frames_taken and getattr(server, "started", False)):
-        await asyncio.sleep(0.05)
-    print(f"jepad: listening on {path}", file=sys.stderr, flush=True)
-    notifier.send(READY=1, MAINPID=os.getpid(), STATUS="The first frame is taken.")
-    step = min(5.0, (notifier.watchdog_s or 10.0) / 3)
-    said = ""
-    while True:
-        if time.monotonic() - engine.loop_at < ALIVE_PERIODS * engine.period_s:
-            notifier.send(WATCHDOG=1)
-        status = engine.status()
-        wrong = [part for part in status.parts if part.state in ("degraded", "failed")]
-        line = "; ".join(f"{part.name} {part.state}: {part.reason}" for part in wrong) or "All parts are ok."
-        notifier.send(STATUS=f"{status.frames} frames, {status.missed} missed. {line}")
-        if (now := ",".join(f"{part.name} {part.state}" for part in wrong)) != said:
-            print(f"jepad: {line}", file=sys.stderr, flush=True)
-            said = now
-        await asyncio.sleep(step)

@@ -164,9 +164,9 @@ class Engine:
         with self._lock:
             return len(self._readers)
 
-    def subscribe(self, wake: Callable[[], None] | None = None) -> Subscription[Entry]:
+    def subscribe(self) -> Subscription[Entry]:
         """A stream of entries from now on; JepaError (503) when too many are open."""
-        reader: Subscription[Entry] = Subscription(QUEUE_TICKS, wake)
+        reader: Subscription[Entry] = Subscription(QUEUE_TICKS)
         with self._lock:
             if len(self._readers) >= READERS:
                 raise JepaError(

@@ -1,269 +1,211 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP API: the engine's answers as JSON, problem+json, server-sent events and Prometheus text."""
+"""The HTTP server of the API: a thread a connection, on a UNIX socket, read only.
 
-import asyncio
-import difflib
-from collections.abc import AsyncIterator
-from dataclasses import is_dataclass
-from typing import Annotated, Any
+It is the standard library's: importing FastAPI and uvicorn took 1.2 s of the 1.9 s of CPU time that jepad
+needed to start, which an emulated machine turns into half a minute before the shell appears.
+"""
 
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
-from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
+import contextlib
+import http.server
+import socket
+import socketserver
+import threading
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from jepa import __version__
 from jepa.errors import JepaError
-from jepa.service import api, metrics
-from jepa.service.engine import RING_FRAMES, Engine, Entry
-from jepa.service.subscription import Subscription
+from jepa.service.api import Problem
+from jepa.service.engine import Engine, Entry
+from jepa.service.routes import EVENTS, Query, Route, find, read_query
 from jepa.service.wire import encode
 
 HEARTBEAT_S = 15.0
 """A stream with nothing to say sends a comment this often, so that a dead reader is noticed."""
-_INT64 = 2**63 - 1
+IDLE_S = 30.0
+"""A connection that neither asks nor reads for so long is closed."""
+CONNECTIONS = 64
+"""Connections at a time; more are refused, so that nobody can fill the memory with threads."""
 
 
-class NoQuery(BaseModel):
-    """The query of a path that takes none."""
+class Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
+    """Answers from ``engine`` on a listening socket."""
 
-    model_config = ConfigDict(extra="forbid")
+    daemon_threads = True
+    block_on_close = False
 
+    def __init__(self, engine: Engine, listener: socket.socket) -> None:
+        super().__init__(listener.getsockname(), Handler)
+        self.engine = engine
+        self.ticks = _Ticks(engine)
+        self._listener = listener
+        self._free = threading.BoundedSemaphore(CONNECTIONS)
 
-class FramesQuery(NoQuery):
-    """The query of /v1/frames."""
+    def fileno(self) -> int:
+        """What to wait on."""
+        return self._listener.fileno()
 
-    since_ns: int = Field(0, ge=0, le=_INT64, description="Only frames after this time, ns since the epoch.")
-    limit: int = Field(300, ge=1, le=RING_FRAMES, description="The newest so many of them.")
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection."""
+        return self._listener.accept()
 
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is room for one more connection; says so to whom there is not."""
+        if self._free.acquire(blocking=False):
+            return True
+        body = encode(
+            Problem(
+                title=f"{CONNECTIONS} connections are open, which is the limit.",
+                status=503,
+                remedy="Close one and try again.",
+            )
+        ).encode()
+        head = (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        with contextlib.suppress(OSError):  # it need not wait for the answer
+            request.settimeout(1.0)
+            request.sendall(head.encode() + body)
+        return False
 
-class ForecastQuery(NoQuery):
-    """The query of /v1/forecast."""
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
-    channel: list[str] = Field([], description="Names of channels; may be repeated. All when absent.")
-    horizon: int | None = Field(
-        None, ge=1, le=_INT64, description="One horizon, in seconds. All when absent."
-    )
+    def shutdown_request(self, request: Any) -> None:
+        """Close one connection."""
+        with contextlib.suppress(OSError):  # it may have gone already
+            request.shutdown(socket.SHUT_WR)
+        request.close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away in the middle is its own affair."""
+
+    def server_close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
 
 
 class _Ticks:
-    """The newest ticks as server-sent events, encoded once for all streams."""
+    """The newest tick as a server-sent event, encoded once for all streams."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sequence = -1
-        self._event = b""
+        self._lock = threading.Lock()
+        self._newest = (-1, b"")
 
     def event(self, entry: Entry) -> bytes:
         """``entry`` as one event."""
-        if entry.sequence != self._sequence:
-            body = encode(self._engine.tick_out(entry))
-            self._event = f"id: {entry.sequence}\nevent: tick\ndata: {body}\n\n".encode()
-            self._sequence = entry.sequence
-        return self._event
+        with self._lock:
+            if self._newest[0] != entry.sequence:
+                body = encode(self._engine.tick_out(entry))
+                event = f"id: {entry.sequence}\nevent: tick\ndata: {body}\n\n".encode()
+                self._newest = (entry.sequence, event)
+            return self._newest[1]
 
 
-def _describe_fields() -> None:
-    """Let the docstring below each field of the messages be its description in the OpenAPI document."""
-    config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
-    for kind in vars(api).values():
-        if isinstance(kind, type) and is_dataclass(kind):
-            setattr(kind, "__pydantic_config__", config)  # noqa: B010  (unknown to the type)
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One connection."""
 
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version = f"jepad/{__version__}"
+    sys_version = ""
+    timeout = IDLE_S
 
-def make_app(engine: Engine) -> FastAPI:
-    """The application that answers from ``engine``."""
-    problems: dict[int | str, dict[str, Any]] = {
-        "4XX": {"description": "What is wrong with the request, and the remedy.", **_PROBLEM},
-        "5XX": {"description": "Why there is no answer, and the remedy.", **_PROBLEM},
-    }
-    _describe_fields()
-    app = FastAPI(
-        title="JEPA OS",
-        version=__version__,
-        summary="What the world model of this machine sees and foretells. Read only.",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        responses=problems,
-    )
-    ticks = _Ticks(engine)
+    def do_GET(self) -> None:
+        """Answer, or say what is wrong and the remedy."""
+        try:
+            route, query = _read_target(self.path)
+            if route.media == EVENTS and self.command == "GET":
+                self._stream()
+            else:
+                self._reply(200, route.media, self._text(route, query).encode())
+        except JepaError as error:
+            self._problem(Problem(title=error.problem, status=error.status, remedy=error.remedy))
+        except OSError:
+            self.close_connection = True  # whoever asked has gone, or does not read
 
-    @app.get("/v1/status", response_model=api.Status, summary="State of each part, and the budget used")
-    async def status(query: Annotated[NoQuery, Query()]) -> Response:
-        return _json(engine.status())
+    do_HEAD = do_GET
 
-    @app.get("/v1/doctor", response_model=api.Doctor, summary="Every check, with its remedy")
-    async def doctor(query: Annotated[NoQuery, Query()]) -> Response:
-        return _json(engine.doctor())
-
-    @app.get("/v1/channels", response_model=list[api.ChannelInfo], summary="The channel schema")
-    async def channels(query: Annotated[NoQuery, Query()]) -> Response:
-        return _json(engine.channels())
-
-    @app.get("/v1/frames", response_model=list[api.FrameOut], summary="The newest frames, oldest first")
-    async def frames(query: Annotated[FramesQuery, Query()]) -> Response:
-        return _json(engine.frames(since_ns=query.since_ns, limit=query.limit))
-
-    @app.get("/v1/forecast", response_model=api.ForecastOut, summary="The newest forecast")
-    async def forecast(query: Annotated[ForecastQuery, Query()]) -> Response:
-        return _json(engine.forecast(query.channel, query.horizon))
-
-    @app.get(
-        "/v1/stream",
-        response_model=None,
-        summary="Ticks as they happen",
-        description="Server-sent events named `tick`; the data of each is a TickOut.",
-        responses={200: {"description": "Events without end.", "content": {"text/event-stream": _TICK}}},
-    )
-    async def stream(query: Annotated[NoQuery, Query()]) -> Response:
-        wake = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        reader = engine.subscribe(lambda: _call(loop, wake))
-        return StreamingResponse(
-            _events(engine, reader, wake, ticks),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store"},
+    def _refuse(self) -> None:
+        self.close_connection = True  # what the request carried is not read
+        self._problem(
+            Problem(
+                title=f"{self.command} is not allowed.", status=405, remedy="This API is read only: use GET."
+            )
         )
 
-    @app.get(
-        "/metrics",
-        response_model=None,
-        summary="Prometheus text format 0.0.4",
-        responses={
-            200: {"description": "Samples.", "content": {"text/plain": {"schema": {"type": "string"}}}}
-        },
-    )
-    async def prometheus() -> Response:
-        return Response(metrics.render(engine), media_type=metrics.CONTENT_TYPE)
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
 
-    @app.get(
-        "/openapi.json",
-        response_model=None,
-        summary="This description, OpenAPI 3.1",
-        responses={200: {"description": "OpenAPI.", "content": {"application/json": {"schema": {}}}}},
-    )
-    async def openapi() -> Response:
-        return _json(describe(app))
+    def _text(self, route: Route, query: Query) -> str:
+        if route.media == EVENTS:
+            return ""
+        try:
+            return route.answer(self.server.engine, query)
+        except JepaError:
+            raise
+        except Exception as error:  # a bug in one answer is told, and is not the end of the connection
+            raise JepaError(
+                f"jepad met an error of its own: {type(error).__name__}: {error}.",
+                "Report it with the output of `journalctl -u jepad -n 50`.",
+            ) from error
 
-    _answer_problems(app)
-    return app
+    def _stream(self) -> None:
+        engine = self.server.engine
+        reader = engine.subscribe()
+        try:
+            self.close_connection = True
+            self.send_response(200)
+            self.send_header("Content-Type", EVENTS)
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(b": jepa\n\n")
+            while not reader.ended:
+                events = [self.server.ticks.event(entry) for entry in reader.take(HEARTBEAT_S)]
+                self.wfile.write(b"".join(events) or b": still here\n\n")
+        finally:
+            engine.unsubscribe(reader)
 
-
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of ``app``; every error in it is a problem+json."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            summary=app.summary,
-            routes=app.routes,
-            separate_input_output_schemas=False,
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What http.server itself refuses: no HTTP, a request too long, an unknown method."""
+        self.close_connection = True
+        self._problem(
+            Problem(
+                title=f"{message or 'The request cannot be read'}.",
+                status=code,
+                remedy="Use GET of HTTP/1.1.",
+            )
         )
-        for path in document["paths"].values():
-            path["get"]["responses"].pop("422", None)  # "4XX" says it, and truly
-        schemas = document["components"]["schemas"]
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
-        schemas |= _schemas()
-        app.openapi_schema = document
-    return app.openapi_schema
+
+    def _problem(self, problem: Problem) -> None:
+        self._reply(problem.status, "application/problem+json", encode(problem).encode())
+
+    def _reply(self, status: int, media: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", media)
+        self.send_header("Content-Length", str(len(body)))
+        if status == 405:
+            self.send_header("Allow", "GET, HEAD")
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are no news."""
 
 
-def _schemas() -> dict[str, Any]:
-    from pydantic import TypeAdapter
-
-    found: dict[str, Any] = {}
-    for kind in (api.Problem, api.TickOut):
-        schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
-        found |= schema.pop("$defs", {})
-        found[kind.__name__] = schema
-    return found
-
-
-_PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-_TICK = {"schema": {"$ref": "#/components/schemas/TickOut"}}
-
-
-async def _events(
-    engine: Engine, reader: Subscription[Entry], wake: asyncio.Event, ticks: _Ticks
-) -> AsyncIterator[bytes]:
+def _read_target(target: str) -> tuple[Route, Query]:
     try:
-        yield b": jepa\n\n"
-        while not reader.ended:
-            try:
-                await asyncio.wait_for(wake.wait(), HEARTBEAT_S)
-            except TimeoutError:
-                yield b": still here\n\n"
-                continue
-            wake.clear()
-            for entry in reader.take():
-                yield ticks.event(entry)
-    finally:
-        engine.unsubscribe(reader)
-
-
-def _call(loop: asyncio.AbstractEventLoop, wake: asyncio.Event) -> None:
-    # The loop is closed between the end of the server and the end of the engine.
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(wake.set)
-
-
-def _json(message: object) -> Response:
-    return Response(encode(message), media_type="application/json")
-
-
-def _problem(problem: api.Problem, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        encode(problem), status_code=problem.status, media_type="application/problem+json", headers=headers
-    )
-
-
-def _answer_problems(app: FastAPI) -> None:
-    @app.exception_handler(JepaError)
-    async def refused(request: Request, error: JepaError) -> Response:
-        return _problem(api.Problem(title=error.problem, status=error.status, remedy=error.remedy))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        faults = [
-            f"{'.'.join(str(step) for step in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors()
-        ]
-        return _problem(
-            api.Problem(
-                title="The query is not valid.",
-                status=422,
-                detail="; ".join(faults),
-                remedy=f"/openapi.json says what {request.url.path} takes.",
-            )
-        )
-
-    @app.exception_handler(HTTPException)
-    async def other(request: Request, error: HTTPException) -> Response:
-        paths = [str(getattr(route, "path", "")) for route in app.routes]
-        if error.status_code == 404:
-            near = difflib.get_close_matches(request.url.path, paths, n=2)
-            remedy = f"Did you mean {' or '.join(near)}?" if near else "/openapi.json lists the paths."
-            problem = api.Problem(
-                title=f"There is no {request.url.path[:200]!r}.", status=404, remedy=remedy
-            )
-        else:
-            problem = api.Problem(
-                title=f"{error.detail}.",
-                status=error.status_code,
-                remedy="This API is read only: use GET." if error.status_code == 405 else "",
-            )
-        return _problem(problem, dict(error.headers or {}))
-
-    @app.exception_handler(Exception)
-    async def broken(request: Request, error: Exception) -> Response:
-        return _problem(
-            api.Problem(
-                title="jepad met an error of its own.",
-                status=500,
-                detail=f"{type(error).__name__}: {error}",
-                remedy="Report it with the output of `journalctl -u jepad -n 50`.",
-            )
-        )
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise JepaError(f"The address is not valid: {error}.", "Correct it.", status=400) from error
+    route = find(unquote(parts.path))
+    return route, read_query(route, parts.query)

@@ -3,25 +3,20 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 
 class Subscription(Generic[Item]):
-    """What one reader has yet to read.
+    """What one reader has yet to read."""
 
-    ``wake`` is called, in the engine's thread, after each item and at the end; an event loop puts its own
-    waker there.
-    """
-
-    def __init__(self, limit: int, wake: Callable[[], None] | None = None) -> None:
+    def __init__(self, limit: int) -> None:
         self.lost = 0
         """Items dropped because the reader was too slow."""
         self._items: deque[Item] = deque()
         self._limit = limit
-        self._wake = wake
         self._ended = False
         self._changed = threading.Condition()
 
@@ -33,25 +28,22 @@ class Subscription(Generic[Item]):
                 self.lost += 1
             self._items.append(item)
             self._changed.notify()
-        if self._wake:
-            self._wake()
 
     def end(self) -> None:
         """Tell the reader that nothing more will come."""
         with self._changed:
             self._ended = True
             self._changed.notify()
-        if self._wake:
-            self._wake()
 
     @property
     def ended(self) -> bool:
         """True when nothing more will come."""
         return self._ended
 
-    def take(self) -> list[Item]:
-        """Whatever is there, without waiting."""
+    def take(self, timeout_s: float = 0.0) -> list[Item]:
+        """Whatever is there, after waiting up to ``timeout_s`` for something or the end."""
         with self._changed:
+            self._changed.wait_for(lambda: self._items or self._ended, timeout_s)
             items = list(self._items)
             self._items.clear()
             return items

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenAPI 3.1 document of the routes; the schemas come from the messages and their docstrings."""
+
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+from jepa import __version__
+from jepa.service import api
+
+if TYPE_CHECKING:
+    from jepa.service.routes import Parameter, Route
+
+REF = "#/components/schemas/{model}"
+
+
+def document(routes: Sequence["Route"]) -> dict[str, Any]:
+    """The description of ``routes``; every error in it is a problem+json."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "JEPA OS",
+            "summary": "What the world model of this machine sees and foretells. Read only.",
+            "version": __version__,
+        },
+        "paths": {route.path: {"get": _operation(route)} for route in routes},
+        "components": {"schemas": _schemas()},
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    kinds = [kind for kind in vars(api).values() if isinstance(kind, type) and is_dataclass(kind)]
+    for kind in kinds:
+        config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+        setattr(kind, "__pydantic_config__", config)  # noqa: B010  (unknown to the type)
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        schema = TypeAdapter(kind).json_schema(ref_template=REF)
+        found |= schema.pop("$defs", {})
+        found[kind.__name__] = schema
+    return found
+
+
+def _operation(route: "Route") -> dict[str, Any]:
+    media = route.media.split(";")[0]
+    problem = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
+    return {
+        "summary": route.summary,
+        "operationId": route.path.strip("/").replace("/", "_").replace(".", "_"),
+        "parameters": [_parameter(parameter) for parameter in route.parameters],
+        "responses": {
+            "200": {"description": route.summary, "content": {media: {"schema": _body(route)}}},
+            "4XX": {"description": "What is wrong with the request, and the remedy.", "content": problem},
+            "5XX": {"description": "Why there is no answer, and the remedy.", "content": problem},
+        },
+    }
+
+
+def _body(route: "Route") -> dict[str, Any]:
+    if route.body is None:
+        return {"type": "object"} if route.media == "application/json" else {"type": "string"}
+    if isinstance(route.body, type) and is_dataclass(route.body):
+        return {"$ref": REF.format(model=route.body.__name__)}
+    (item,) = route.body.__args__
+    return {"type": "array", "items": {"$ref": REF.format(model=item.__name__)}}
+
+
+def _parameter(parameter: "Parameter") -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": parameter.kind}
+    if parameter.kind == "integer":
+        schema |= {"minimum": parameter.low, "maximum": parameter.high}
+        if parameter.default is not None:
+            schema["default"] = parameter.default
+    if parameter.repeated:
+        schema = {"type": "array", "items": schema}
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": False,
+        "description": parameter.description,
+        "schema": schema,
+    }
