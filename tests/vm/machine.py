@@ -29,8 +29,11 @@ from tools.qemu import Disk, Firmware, qemu_command
 EMULATION_FACTOR = 10
 """TCG runs this guest 9 to 12 times slower than KVM, and never faster than half of that."""
 
-KERNEL_ARGUMENTS = ("console=ttyS0", "loglevel=5", "systemd.show_status=yes", "oops=panic", "panic=-1")
-"""A console that tells what fails, and an oops that ends the machine instead of the test's patience."""
+KERNEL_ARGUMENTS = (
+    *("rw", "audit=0", "console=tty0", "console=ttyS0"),  # as the UKI has them
+    *("loglevel=5", "systemd.show_status=yes"),  # a console that tells what fails
+    *("oops=panic", "panic=-1"),  # an oops ends the machine, not the test's patience
+)
 
 EMULATION_ARGUMENTS = ("tsc=reliable",)
 """The emulated counter may jump at a restore; the kernel would then fall back to a slower clock."""
