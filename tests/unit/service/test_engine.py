@@ -117,7 +117,7 @@ def test_frames_reach_the_ring_the_model_and_the_reader(run: Callable[..., Engin
     first, second = next(ticks), next(ticks)
     assert second.frame.ts_ns - first.frame.ts_ns == SECOND
     until(lambda: engine.forecast().channels)
-    assert engine.status().state == "ok"
+    assert [part(engine, name).state for name in ("telemetry", "model")] == ["ok", "ok"]
     assert engine.status().pack == "noting 1"
     ticks.close()
     assert engine.readers == 0
