@@ -50,14 +50,14 @@ try: $(VENV)/.done ## the shell on this machine itself, without a VM
 .PHONY: test
 test: ## everything a change must pass: lint, unit tests, the image booted and asked
 	@echo "== host and Python"; $(MAKE) --no-print-directory venv
-	@echo "== lint"; $(MAKE) --no-print-directory lint
-	@echo "== unit tests"; $(MAKE) --no-print-directory test-unit
+	@echo "== lint and unit tests"; $(MAKE) --no-print-directory test-unit
 	@echo "== image"; $(MAKE) --no-print-directory image
 	@echo "== tests in the VM"; $(MAKE) --no-print-directory test-vm
 	@echo "all tests passed"
 
 .PHONY: test-unit
-test-unit: $(VENV)/.done ## unit tests alone
+test-unit: $(VENV)/.done ## unit tests alone; the linters are among them
+	@$(PYTHON) tools/host.py lint
 	@$(PY) -m pytest tests/unit -m 'not vm and not slow'
 
 .PHONY: test-vm

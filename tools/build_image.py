@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import platform
 import shutil
 import subprocess
@@ -39,6 +40,14 @@ def main() -> int:
     native = ARCHITECTURES.get(platform.machine(), "x86-64")
     parser.add_argument("--architecture", choices=sorted(userland.MACHINES), default=native)
     architecture: str = parser.parse_args().architecture
+    BUILD.mkdir(exist_ok=True)
+    # Held until this process ends; two builds would mix their trees.
+    lock = (BUILD / "image.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("waiting for another build of the image to end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
     started = time.monotonic()
 
     mirrors = apt_source.find()
