@@ -36,7 +36,34 @@ def _parser() -> argparse.ArgumentParser:
     trainer.add_argument("--seed", type=int, default=1)
     trainer.add_argument("--minutes", type=float, default=8.0, help="at most so long")
     trainer.set_defaults(run=_train)
+    judge = verbs.add_parser("evaluate", help="replay held-out recordings and keep the figures")
+    judge.add_argument("recordings", nargs="*", type=Path, help="default: those that come with the pack")
+    judge.add_argument("--pack", type=Path, default=Path("model-packs/machine"))
+    judge.add_argument("--out", type=Path, help="default: the results file of the pack; - writes none")
+    judge.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    judge.set_defaults(run=_evaluate)
     return parser
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from jepa.packs.pack import load_pack
+    from jepa.telemetry.recording import load_recording
+    from jepa.telemetry.schema import load_schema
+    from jepa.world.evaluate import evaluate_all, to_file_text
+
+    schema = load_schema()
+    pack = load_pack(arguments.pack, schema)
+    shipped = sorted(path.parent for path in arguments.pack.glob("heldout/*/meta.json"))
+    folders = arguments.recordings or shipped
+    if not folders:
+        raise JepaError(f"{arguments.pack} has no held-out recordings.", "Name the directories of some.")
+    evaluation = evaluate_all([load_recording(folder, schema) for folder in folders], pack)
+    content = to_file_text(evaluation)
+    print(content if arguments.json else evaluation.to_text())
+    out = arguments.out or (None if arguments.recordings else arguments.pack / pack.manifest.results)
+    if out is not None and str(out) != "-":
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(content, encoding="utf-8")
 
 
 def _train(arguments: argparse.Namespace) -> None:

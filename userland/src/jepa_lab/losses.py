@@ -19,6 +19,13 @@ def pinball(quantiles: Tensor, levels: Tensor, target: Tensor, scored: Tensor, u
     return (loss * weight).sum() / weight.sum().clamp(min=1)
 
 
+def missed_band(median: Tensor, target: Tensor, scored: Tensor, band: float, softness: float) -> Tensor:
+    """Share of medians (..., C, H, 2) more than ``band`` from the target, with a soft edge to learn from."""
+    missed = torch.sigmoid(((target - median).abs() - band) / softness)
+    weight = scored[..., None].expand_as(missed)
+    return (missed * weight).sum() / weight.sum().clamp(min=1)
+
+
 def latent_prediction(predicted: Tensor, z: Tensor, real: Tensor, step: int) -> Tensor:
     """Mean squared distance of predicted from later encoded latents, (B, T, D) both, ``step`` frames on."""
     both = real[:, step:, None] * real[:, :-step, None]

@@ -16,10 +16,21 @@ from torch import Tensor
 
 from jepa.telemetry.schema import Schema
 from jepa.world.scale import Scale
+from jepa.world.scoring import BAND
 from jepa_lab.data import ChannelFacts, Stretch, batch_of, channel_facts, find_recordings, load_stretches
-from jepa_lab.losses import effective_rank, latent_prediction, pinball, sigreg, variance_covariance
+from jepa_lab.losses import (
+    effective_rank,
+    latent_prediction,
+    missed_band,
+    pinball,
+    sigreg,
+    variance_covariance,
+)
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.world import Batch, MachineModel, Output, Pick
+
+_SOFTNESS = 0.015
+_COVER = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,7 @@ class TrainConfig:
     channel_drop: float = 0.1
     forget: float = 0.15
     """Share of channels whose own vector is left out, so that unseen channels are served too."""
+    band_weight: float = 0.5
     predict_weight: float = 0.2
     sigreg_weight: float = 0.005
     variance_weight: float = 0.2
@@ -70,6 +82,7 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     facts = channel_facts(stretches["train"], Scale(schema))
     model = MachineModel(size, facts.center, facts.spread, facts.floor)
     history = _fit(model, stretches["train"], batch_of(stretches["validation"]), facts, config)
+    widen_intervals(model, batch_of(stretches["validation"]), facts)
     with torch.no_grad():
         model.decoder.embedding.mul_(facts.observed[:, None])
         rank = effective_rank(_latents(model, stretches["validation"]))
@@ -116,10 +129,20 @@ def _fit(
         with torch.no_grad():
             everything = _every(held)
             output = averaged(held, everything)
-            forecast = float(_forecast(averaged, output, held, everything, unit))
+            target, scored = _targets(held, everything)
+            levels = torch.tensor(averaged.config.quantiles)
+            median = output.quantiles[..., averaged.config.quantiles.index(0.5)]
+            pins = float(pinball(output.quantiles, levels, target, scored, unit))
+            missed = float(missed_band(median, target, scored, BAND, _SOFTNESS))
+            forecast = pins + config.band_weight * missed
             z = output.z[held.real.bool()]
-        line = {name: round(float(part), 4) for name, part in parts.items()}
-        line |= {"step": step, "validation": round(forecast, 4), "rank": round(effective_rank(z), 1)}
+        line = {name: round(part.item(), 4) for name, part in parts.items()}
+        line |= {
+            "step": step,
+            "pinball": round(pins, 4),
+            "missed": round(missed, 4),
+            "rank": round(effective_rank(z), 1),
+        }
         line["seconds"] = round(time.monotonic() - start, 1)
         history.append(line)
         print("\r" + " ".join(f"{name} {value}" for name, value in line.items()), end="   ", file=sys.stderr)
@@ -144,6 +167,9 @@ def losses(
 ) -> dict[str, Tensor]:
     """Every loss with its weight applied, by name."""
     output: Output = model(batch, pick)
+    target, scored = _targets(batch, pick)
+    levels = torch.tensor(model.config.quantiles)
+    median = output.quantiles[..., model.config.quantiles.index(0.5)]
     ahead = [
         latent_prediction(
             model.predictor.next_latent(output.z, output.h, number), output.z, batch.real, step
@@ -153,7 +179,8 @@ def losses(
     z = output.z[batch.real.bool()]
     variance, covariance = variance_covariance(z)
     return {
-        "forecast": _forecast(model, output, batch, pick, unit),
+        "forecast": pinball(output.quantiles, levels, target, scored, unit[pick.channels]),
+        "band": config.band_weight * missed_band(median, target, scored, BAND, _SOFTNESS),
         "latent": config.predict_weight * torch.stack(ahead).mean(),
         "sigreg": config.sigreg_weight * sigreg(z, config.slices, generator),
         "variance": config.variance_weight * variance,
@@ -161,11 +188,34 @@ def losses(
     }
 
 
-def _forecast(model: MachineModel, output: Output, batch: Batch, pick: Pick, unit: Tensor) -> Tensor:
-    levels = torch.tensor(model.config.quantiles)
+def _targets(batch: Batch, pick: Pick) -> tuple[Tensor, Tensor]:
+    """(B, N, C', H, 2) and (B, N, C', H) of what was picked."""
     target = batch.target[:, pick.frames][:, :, pick.channels]
-    scored = batch.scored[:, pick.frames][:, :, pick.channels]
-    return pinball(output.quantiles, levels, target, scored, unit[pick.channels])
+    return target, batch.scored[:, pick.frames][:, :, pick.channels]
+
+
+def widen_intervals(model: MachineModel, held: Batch, facts: ChannelFacts) -> None:
+    """Scale the distances between quantiles so that 90 % intervals cover 90 % of the validation windows.
+
+    One factor for each horizon and target; without it a model judges the unknown by what it was trained on.
+    """
+    moving = (facts.persistence > facts.floor[:, None, None]).any(-1).any(-1)
+    pick = _every(held)
+    with torch.no_grad():
+        quantiles = model(held, pick).quantiles
+    target, scored = _targets(held, pick)
+    middle = quantiles[..., model.config.quantiles.index(0.5)]
+    below, above = middle - quantiles[..., 0], quantiles[..., -1] - middle
+    # How far each interval would have to be stretched to reach its target.
+    needed = torch.where(
+        target < middle, (middle - target) / (below + 1e-6), (target - middle) / (above + 1e-6)
+    )
+    weight = scored.bool() & moving[:, None]
+    for column in range(needed.shape[-2]):
+        for side in range(2):
+            reach = needed[..., column, side][weight[..., column]]
+            factor = torch.quantile(reach, _COVER).clamp(0.5, 4.0)
+            model.decoder.widen[column, side] *= factor
 
 
 def _pick(batch: Batch, facts: ChannelFacts, config: TrainConfig, generator: torch.Generator) -> Pick:

@@ -186,7 +186,7 @@ def replay(recording: Recording, pack: Pack) -> Replayed:
     truth = np.full_like(stats, np.nan)
     scored = np.zeros(stats.shape[:-1], np.bool_)
     for column, horizon in enumerate(horizons):
-        come = frames - horizon
+        come = max(0, frames - horizon)
         truth[:come, :, column] = stats[horizon:, :, column]
         scored[:come, :, column] = windows.share[horizon:, :, column] >= OBSERVED
     scored[: max(horizons) - 1] = False

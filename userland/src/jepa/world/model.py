@@ -76,16 +76,7 @@ class WorldModel:
         expected, last = self._expected, self._last
         self._start_anew_after_a_long_gap(frame)
         latent, context, unseen = self._take(frame)
-        quantiles = self._decode.run(
-            None,
-            {
-                "context": context,
-                "stats": self._stats[None],
-                "keys": self._memory.keys,
-                "outcomes": self._memory.outcomes,
-                "count": np.array([self._count], np.float32),
-            },
-        )[0]
+        quantiles = self._decode.run(None, self._decode_inputs(context))[0]
         forecast = self._forecast(frame.ts_ns, quantiles, unseen)
         surprise = None
         if expected is not None and self._count > 1:
@@ -124,6 +115,15 @@ class WorldModel:
         self._stats, seen = stats_on_scale(windows, self._scale)
         self._memory.push(key[0], self._stats, seen)
         return latent, context, windows.share[:, -1] == 0
+
+    def _decode_inputs(self, context: FloatArray) -> dict[str, FloatArray]:
+        return {
+            "context": context,
+            "stats": self._stats[None],
+            "keys": self._memory.keys,
+            "outcomes": self._memory.outcomes,
+            "count": np.array([self._count], np.float32),
+        }
 
     def _forecast(self, ts_ns: int, quantiles: FloatArray, unseen: FloatArray) -> Forecast:
         quantiles[unseen] = np.nan

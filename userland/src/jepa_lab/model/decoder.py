@@ -24,12 +24,14 @@ class Decoder(nn.Module):
     center: Tensor
     spread: Tensor
     floor: Tensor
+    widen: Tensor
 
     def __init__(self, config: ModelConfig, center: Tensor, spread: Tensor, floor: Tensor) -> None:
         super().__init__()
         self.register_buffer("center", center)
         self.register_buffer("spread", spread)
         self.register_buffer("floor", floor)
+        self.register_buffer("widen", torch.ones(len(config.horizons_s), 2))  # set after training
         self.config = config
         horizons, heads = len(config.horizons_s), config.recall_heads
         self.candidates = horizons + 2 * heads
@@ -84,7 +86,7 @@ class Decoder(nn.Module):
         mixture = torch.softmax(raw[..., : self.candidates], -1)
         unit = _unit(stats, floor + _FLOOR_SHARE * spread[:, 0])
         median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
-        steps = F.softplus(raw[..., self.candidates + 1 :]) * unit[..., None]
+        steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
         up = steps[..., _MIDDLE:].cumsum(-1)
         return (

@@ -49,6 +49,7 @@ class MachineModel(nn.Module):
     def __init__(self, config: ModelConfig, center: Tensor, spread: Tensor, floor: Tensor) -> None:
         super().__init__()
         self.config = config
+        center, spread, floor = center.clone(), spread.clone(), floor.clone()
         self.encoder = Encoder(config, center, spread)
         self.predictor = Predictor(config)
         self.recall = Recall(config)

@@ -23,7 +23,6 @@ QUICK = (
     Session("h03-day", "heldout", "day", 903, (*_TRAINED, "transactions", "backup"), 0.6),
     Session("t08-mixed", "train", "busy", 108, _TRAINED, 0.15),
     Session("v02-day", "validation", "day", 502, _TRAINED, 0.6),
-    Session("t09-mixed", "train", "busy", 109, _TRAINED, 0.2),
 )
 
 PLANS: dict[str, tuple[Session, ...]] = {"quick": QUICK}

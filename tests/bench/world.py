@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures a tick of the world model on held-out frames: wall time and resident memory.
+
+Run as `python tests/bench/world.py [OUT]`; writes build/bench/world.json unless told otherwise.
+"""
+
+import json
+import os
+import sys
+import time
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+
+from jepa.packs.pack import default_pack_dir, load_pack
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.recording import load_recording
+from jepa.telemetry.schema import load_schema
+from jepa.world.model import WorldModel
+
+_WARM = 200
+_TICKS = 2000
+
+
+def main(out: Path) -> None:
+    """Measure and write ``out``."""
+    before = _rss_mib()
+    schema = load_schema()
+    pack = load_pack(default_pack_dir(), schema)
+    model = WorldModel.load(pack, schema)
+    folder = min(pack.folder.glob("heldout/*/meta.json")).parent
+    recording = load_recording(folder, schema)
+    frames = [
+        Frame(1_000_000_000 * number, values, ~np.isnan(values))
+        for number, values in enumerate(islice(cycle(recording.values), _WARM + _TICKS))
+    ]
+    took = np.empty(_TICKS)
+    processor = np.empty(_TICKS)
+    for number, frame in enumerate(frames):
+        start, start_cpu = time.perf_counter(), time.thread_time()
+        model.tick(frame)
+        if number >= _WARM:
+            took[number - _WARM] = (time.perf_counter() - start) * 1e3
+            processor[number - _WARM] = (time.thread_time() - start_cpu) * 1e3
+        time.sleep(0.001)
+    entries = [
+        _entry("tick_ms", "ms", took, pack.manifest.budget.tick_ms_p99),
+        _entry("tick_cpu_ms", "ms", processor, pack.manifest.budget.tick_ms_p99),
+        {"name": "rss_mib", "unit": "MiB", "better": "lower", "value": round(_rss_mib(), 1), "n": 1}
+        | {"p50": None, "p99": None, "ratio": round(_rss_mib() / pack.manifest.budget.rss_mib, 3)}
+        | {"baseline": {"name": "budget", "value": pack.manifest.budget.rss_mib}},
+        {"name": "rss_before_mib", "unit": "MiB", "better": "lower", "value": round(before, 1), "n": 1}
+        | {"p50": None, "p99": None, "ratio": None, "baseline": None},
+    ]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    load = os.getloadavg()[0]
+    print(f"{pack.title} on {os.cpu_count()} CPUs at load {load:.1f}")
+    for entry in entries:
+        print(
+            f"{entry['name']:16}{entry['value']:>10} {entry['unit']}  p50 {entry['p50']}  p99 {entry['p99']}"
+        )
+
+
+def _entry(name: str, unit: str, samples: "np.ndarray", budget: float) -> dict[str, object]:
+    p50, p99 = (round(float(np.percentile(samples, at)), 3) for at in (50, 99))
+    return {
+        "name": name,
+        "value": p50,
+        "unit": unit,
+        "better": "lower",
+        "n": len(samples),
+        "p50": p50,
+        "p99": p99,
+        "baseline": {"name": "budget, p99", "value": budget},
+        "ratio": round(p99 / budget, 3),
+    }
+
+
+def _rss_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("build/bench/world.json"))

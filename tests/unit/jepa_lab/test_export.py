@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the graphs say frame by frame is what PyTorch says of the whole window at once."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from jepa.packs.pack import Pack, load_pack
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.recording import Recorder, Recording, describe_host, load_recording
+from jepa.telemetry.schema import Schema, load_schema
+from jepa.world.model import WorldModel
+from jepa.world.scale import Scale
+from jepa_lab.build import build_pack, mflop_per_tick
+from jepa_lab.data import batch_of, channel_facts, to_stretch
+from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.world import MachineModel, Pick
+
+FRAMES = 300
+SECOND = 1_000_000_000
+
+
+def made_up(schema: Schema) -> np.ndarray:
+    """Periods, steps and absences: (T, C) in the channels' units."""
+    rng = np.random.default_rng(5)
+    time = np.arange(FRAMES)[:, None]
+    period = rng.integers(4, 60, len(schema.channels))
+    share = (
+        0.3
+        + 0.2 * np.sin(2 * np.pi * time / period)
+        + 0.1 * (time // 40 % 2)
+        + rng.normal(0, 0.02, (FRAMES, 1))
+    )
+    scale = Scale(schema)
+    values = scale.from_unit(share.clip(0, 1).astype(np.float32))
+    values[:, -3:] = np.nan
+    values[rng.random(values.shape) < 0.05] = np.nan
+    return values
+
+
+@pytest.fixture(scope="module")
+def schema() -> Schema:
+    return load_schema()
+
+
+@pytest.fixture(scope="module")
+def recording(schema: Schema, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    root = tmp_path_factory.mktemp("recordings")
+    values = made_up(schema)
+    for split in ("validation", "train"):
+        meta = describe_host(schema, labels={"split": split, "kind": "busy"})
+        recorder = Recorder(root / split, schema, meta)
+        for number, frame in enumerate(values):
+            recorder.append(Frame(number * SECOND, frame, ~np.isnan(frame)))
+        recorder.close()
+    return load_recording(root / "validation", schema)
+
+
+@pytest.fixture(scope="module")
+def model(schema: Schema, recording: Recording) -> MachineModel:
+    """Not trained, but with every weight well away from where it started."""
+    torch.manual_seed(0)
+    config = ModelConfig(channels=len(schema.channels))
+    facts = channel_facts([to_stretch(recording, config.horizons_s)], Scale(schema))
+    model = MachineModel(config, facts.center, facts.spread, facts.floor)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+        model.decoder.widen.uniform_(0.5, 2)
+        model.encoder.norm.running_mean.normal_(0, 0.1)
+        model.encoder.norm.running_var.uniform_(0.5, 2)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def folder(
+    model: MachineModel, recording: Recording, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    out = tmp_path_factory.mktemp("pack")
+    recordings = tmp_path_factory.getbasetemp() / "recordings0"
+    build_pack(
+        model, {"trained": "2000-01-01", "data": "made up", "seed": 0}, recordings, schema, "0.0.9", out
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def pack(folder: Path, schema: Schema) -> Pack:
+    return load_pack(folder, schema)
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+
+
+def test_streaming_equals_the_full_window(
+    model: MachineModel, pack: Pack, recording: Recording, schema: Schema
+) -> None:
+    batch = batch_of([to_stretch(recording, model.config.horizons_s)])
+    with torch.no_grad():
+        whole = model(batch, Pick(torch.arange(FRAMES), torch.arange(len(schema.channels))))
+    scale = Scale(schema)
+    world = WorldModel.load(pack, schema)
+    for number, values in enumerate(recording.values):
+        frame = Frame(number * SECOND, values, ~np.isnan(values))
+        latent, context, unseen = world._take(frame)
+        assert cosine(latent[0], whole.z[0, number].numpy()) >= 0.9999
+        assert cosine(context[0], whole.h[0, number].numpy()) >= 0.9999
+        said = world._decode.run(None, world._decode_inputs(context))[0]
+        wanted = whole.quantiles[0, number].numpy()
+        np.testing.assert_allclose(said[~unseen], wanted[~unseen], atol=2e-5)
+    assert world.context_frames < FRAMES, "the ring must have gone round"
+    assert scale.noise_floor.min() > 0
+
+
+def test_graphs_carry_their_facts_and_nothing_of_this_machine(folder: Path, schema: Schema) -> None:
+    for path in folder.glob("*.onnx"):
+        proto = onnx.load(path)
+        facts = {entry.key: entry.value for entry in proto.metadata_props}
+        assert facts["jepa.graph"] == path.stem
+        assert facts["jepa.schema_digest"] == schema.digest
+        for value in (*proto.graph.input, *proto.graph.output):
+            assert all(dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim), "static shapes"
+        assert str(Path(__file__).parents[3]).encode() not in path.read_bytes()
+
+
+def test_a_tick_costs_a_few_mflop(model: MachineModel) -> None:
+    assert 0.5 < mflop_per_tick(model) < 10
+    assert sum(parameter.numel() for parameter in model.parameters()) <= 1_500_000

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped pack and a held-out recording, for every test of the world model."""
+
+from pathlib import Path
+
+import pytest
+
+from jepa.packs.pack import Pack, load_pack
+from jepa.telemetry.recording import Recording, load_recording
+from jepa.telemetry.schema import Schema, load_schema
+
+SOURCE = Path(__file__).parents[3] / "model-packs" / "machine"
+
+
+@pytest.fixture(scope="session")
+def schema() -> Schema:
+    return load_schema()
+
+
+@pytest.fixture(scope="session")
+def pack(schema: Schema) -> Pack:
+    return load_pack(SOURCE, schema)
+
+
+@pytest.fixture(scope="session")
+def recording(schema: Schema) -> Recording:
+    return load_recording(min(SOURCE.glob("heldout/*/meta.json")).parent, schema)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation never peeks, and gives the figures under the names of the contract."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from jepa.errors import JepaError
+from jepa.packs.pack import Pack
+from jepa.telemetry.recording import Recording
+from jepa.world.evaluate import BASELINES, evaluate, evaluate_all, replay, to_file_text
+
+CONTRACT = (
+    *("banded_accuracy", "banded_accuracy_lower", "ceiling", "gap_closed", "gap_closed_lower"),
+    *("hard_recovery", "hard_recovery_lower", "mae_skill_5_30s", "crps_skill_5_30s", "coverage_90"),
+)
+
+
+def test_changing_the_future_changes_no_forecast(pack: Pack, recording: Recording) -> None:
+    now = 100
+    values = recording.values.copy()
+    values[now:] = np.nan_to_num(values[now:]) * 0.5 + 1
+    changed = replay(dataclasses.replace(recording, values=values), pack)
+    original = replay(recording, pack)
+    np.testing.assert_array_equal(changed.quantiles[:now], original.quantiles[:now])
+    for name in BASELINES:
+        np.testing.assert_array_equal(changed.points[name][:now], original.points[name][:now])
+    assert not np.array_equal(changed.quantiles[now:], original.quantiles[now:], equal_nan=True)
+
+
+def test_the_target_is_the_window_that_follows(pack: Pack, recording: Recording) -> None:
+    truth = replay(recording, pack).truth
+    now, horizon = 80, 15
+    column = pack.manifest.shape.horizons_s.index(horizon)
+    window = recording.values[now + 1 : now + horizon + 1, 0].astype(float)
+    np.testing.assert_allclose(truth[now, 0, column, 0], window.mean(), rtol=1e-5)
+    np.testing.assert_allclose(truth[now, 0, column, 1], np.quantile(window, 0.9), rtol=1e-4)
+
+
+def test_the_contracts_names_are_there_and_absences_have_a_reason(pack: Pack, recording: Recording) -> None:
+    evaluation = evaluate(recording, pack)
+    content = json.loads(to_file_text(evaluation))
+    for name in CONTRACT:
+        assert name in content
+        assert content[name] is not None or content["absent"][name]
+    assert set(content["baselines"]) == set(BASELINES)
+    assert 0 < content["banded_accuracy_lower"] <= content["banded_accuracy"] <= 1
+    assert content[content["recordings"][0]["kind"]]["coverage_90"] == content["coverage_90"]
+    cell = content["channels"]["system.cpu.utilization"]["15"]["p90"]
+    assert {"model", *BASELINES, "coverage_90"} == set(cell)
+    text = evaluation.to_text()
+    assert "banded accuracy" in text
+    assert evaluation.moving[0] in text
+
+
+def test_two_recordings_are_judged_apart(pack: Pack, recording: Recording) -> None:
+    once, twice = evaluate(recording, pack), evaluate_all([recording, recording], pack)
+    assert twice.figures.windows == 2 * once.figures.windows
+    assert twice.figures.banded_accuracy == pytest.approx(once.figures.banded_accuracy)
+
+
+def test_a_recording_too_short_to_judge_is_refused(pack: Pack, recording: Recording) -> None:
+    short = dataclasses.replace(recording, ts_ns=recording.ts_ns[:40], values=recording.values[:40])
+    with pytest.raises(JepaError, match="too short"):
+        evaluate(short, pack)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Surprise is a share of calibration frames, and names who strayed."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jepa.telemetry.frame import Frame
+from jepa.world.forecast import Forecast
+from jepa.world.surprise import SurpriseScale, furthest
+
+
+@given(st.floats(0, 10), st.floats(0, 10))
+def test_further_is_never_less_surprising(one: float, other: float) -> None:
+    scale = SurpriseScale([0.0, 0.1, 0.5, 2.0])
+    near, far = sorted((scale.probability(one), scale.probability(other)))
+    assert 0 <= near <= far <= 1
+    assert (one <= other) == (scale.probability(one) <= scale.probability(other)) or near == far
+
+
+def test_the_middle_calibration_frame_is_at_one_half() -> None:
+    assert SurpriseScale([0.0, 0.3, 9.0]).probability(0.3) == 0.5
+
+
+def test_the_channel_furthest_outside_its_band_comes_first() -> None:
+    bands = np.array(
+        [[[0.0, 5.0, 10.0]], [[0.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]]], np.float32
+    )
+    forecast = Forecast(0, ("near", "far", "inside", "absent"), (1,), (0.05, 0.5, 0.95), bands, bands)
+    values = np.array([15.0, -4.0, 1.0, np.nan], np.float32)
+    found = furthest(Frame(1, values, ~np.isnan(values)), forecast)
+    assert [name for name, _ in found] == ["far", "near"]
+    assert found[0][1] == 2.0
+    assert found[1][1] == 0.5

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Window statistics agree with NumPy's and do not depend on how the frames come."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from jepa.telemetry.schema import Schema
+from jepa.world.scale import Scale
+from jepa.world.windows import Trailing, all_window_stats, filled, stats_on_scale, window_stats
+
+LENGTHS = (1, 3, 8)
+VALUES = st.one_of(st.just(float("nan")), st.floats(0, 1e6, width=32))
+FRAMES = arrays.arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=VALUES)
+
+
+@settings(deadline=None)
+@given(FRAMES)
+def test_mean_and_p90_are_those_of_the_observed_frames(values: np.ndarray) -> None:
+    stats = window_stats(values, LENGTHS)
+    for channel in range(values.shape[1]):
+        for column, length in enumerate(LENGTHS):
+            window = values[-length:, channel]
+            window = window[~np.isnan(window)]
+            assert stats.share[channel, column] == np.float32(len(window) / length)
+            if len(window):
+                np.testing.assert_allclose(stats.mean[channel, column], window.mean(dtype=float), rtol=1e-5)
+                wanted = np.quantile(window.astype(float), 0.9)
+                np.testing.assert_allclose(stats.p90[channel, column], wanted, rtol=1e-4)
+            else:
+                assert np.isnan(stats.mean[channel, column])
+                assert np.isnan(stats.p90[channel, column])
+
+
+@settings(deadline=None)
+@given(FRAMES)
+def test_frame_by_frame_equals_all_at_once(values: np.ndarray) -> None:
+    trailing = Trailing(values.shape[1], LENGTHS)
+    together = all_window_stats(values, LENGTHS)
+    for number, frame in enumerate(values):
+        stats = trailing.push(frame)
+        np.testing.assert_array_equal(stats.mean, together.mean[number])
+        np.testing.assert_array_equal(stats.p90, together.p90[number])
+
+
+def test_an_empty_window_takes_the_next_longer_one() -> None:
+    nan = np.nan
+    stats = np.array([[nan, nan, 3.0, 4.0], [1.0, nan, nan, nan]], np.float32)
+    np.testing.assert_array_equal(filled(stats), [[3, 3, 3, 4], [1, nan, nan, nan]])
+
+
+def test_a_channel_never_observed_is_zero_and_not_seen(schema: Schema) -> None:
+    values = np.full((5, len(schema.channels)), np.nan, np.float32)
+    stats, seen = stats_on_scale(window_stats(values, LENGTHS), Scale(schema))
+    assert not stats.any()
+    assert not seen.any()
