@@ -199,7 +199,7 @@ async def test_the_shell_is_left(shell: Callable[..., ShellApp], leave: tuple[st
 
 
 async def test_a_verb_that_breaks_is_one_wrong_answer(recorded_client: Callable[..., Any]) -> None:
-    def broken(client: object, line: str) -> str:
+    def broken(client: object, line: str, width: int) -> str:
         raise RuntimeError("oh")
 
     app = ShellApp(recorded_client(), broken, Vocabulary(["status"]))

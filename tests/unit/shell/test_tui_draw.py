@@ -98,6 +98,10 @@ def test_the_scale_is_round_steady_and_within_bounds(shown: float, previous: flo
     assert nice_top(shown, previous, 4.0, 100.0) == top
 
 
+def test_the_scale_is_round_in_the_unit_shown() -> None:
+    assert nice_top(1200.0, 0.0, 4.0, 1e7, unit=1024.0) == 1536.0
+
+
 @given(width=st.integers(0, 300))
 def test_the_columns_of_a_strip_fill_its_width_and_show_a_minute_ahead(width: int) -> None:
     grid = span(width)

@@ -75,12 +75,23 @@ def tick(ts_ns: int, value: float | None) -> TickOut:
     )
 
 
-def test_jitter_around_the_half_second_loses_no_frame() -> None:
+@pytest.mark.parametrize(
+    "late_s", [[0, 0.7, -0.2, 0.5], [0.7, 0, 0, 0], [0, 0.85, 0.1, 0.85], [0.5, 0.4, 0.6, 0.5]]
+)
+def test_late_frames_keep_their_seconds(late_s: list[float]) -> None:
     board = Board({"a": 0.0})
-    for k, jitter in enumerate([0, -400_000_000, 400_000_000, 0]):
-        board.tick(tick(1_500_000_000 + k * 1_000_000_000 + jitter, 1.0))
+    for k, late in enumerate(late_s):
+        board.tick(tick(1_500_000_000 + int((k + late) * 1e9), 1.0))
     assert board.tracks["a"].held(1) == (3, 3)
     assert board.horizons == (1,)
+
+
+def test_a_sampler_that_started_anew_sets_the_clock_anew() -> None:
+    board = Board({"a": 0.0})
+    board.tick(tick(10_000_000_000, 1.0))
+    for k in range(10):
+        board.tick(tick(15_500_000_000 + k * 1_000_000_000 + (-1) ** k * 1_000_000, 1.0))
+    assert board.tracks["a"].held(1) == (9, 9)
 
 
 def test_a_frame_already_known_is_not_counted_twice() -> None:

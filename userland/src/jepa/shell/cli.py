@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def run_line(client: "Client", line: str) -> str:
-    """What the verb line ``line`` answers, as text; an error is answered with its sentence."""
+def run_line(client: "Client", line: str, width: int = 80) -> str:
+    """What the verb line ``line`` answers, as text for ``width`` columns; an error gives its sentence."""
     text = io.StringIO()
     try:
         words = shlex.split(line)
@@ -53,7 +53,7 @@ def run_line(client: "Client", line: str) -> str:
         words = words[1:]
     if not words:
         return ""
-    out = Output(text, json="--json" in words, unicode=True, colour=False)
+    out = Output(text, json="--json" in words, unicode=True, colour=False, width=width)
     try:
         args = parse(_help_words(words))
         if args.verb is None:

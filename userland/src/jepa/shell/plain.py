@@ -3,6 +3,7 @@
 
 import math
 import select
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -29,8 +30,8 @@ doctor              what is wrong and why    watch [CHANNEL]     a line a second
 Enter               one line of live values  help                every verb
 quit or Ctrl-D      leaves                   Tab                 completes verbs and channels"""
 
-RunLine = Callable[[Client, str], str]
-"""Runs one verb line and gives its text; raises JepaError."""
+RunLine = Callable[[Client, str, int], str]
+"""Runs one verb line and gives its text for so many columns; raises JepaError."""
 
 
 class PlainShell:
@@ -90,7 +91,8 @@ class PlainShell:
         elif verb == "watch" and "--json" not in words:
             self._watch([word for word in words if not word.startswith("-")])
         else:
-            self._print(self._run_line(self._client, line).rstrip())
+            width = shutil.get_terminal_size().columns
+            self._print(self._run_line(self._client, line, width).rstrip())
         return True
 
     def _print(self, line: str) -> None:

@@ -62,14 +62,24 @@ def quantity(value: float, unit: str) -> str:
     if not math.isfinite(value):
         return "-"
     if unit.startswith("KiB"):
-        scaled, step = value, 0
-        while abs(scaled) >= 999.5 and step < len(_BINARY) - 1:
-            scaled, step = scaled / 1024, step + 1
-        return f"{number(scaled)} {_BINARY[step]}{unit.removeprefix('KiB')}"
+        step = _binary_step(value)
+        return f"{number(value / 1024**step)} {_BINARY[step]}{unit.removeprefix('KiB')}"
     if unit.startswith("{"):
         rate = "/s" if unit.endswith("/s") else ""
         return f"{number(value)}{rate}"
     return f"{number(value)} {'°C' if unit == 'Cel' else unit}".rstrip()
+
+
+def shown_unit(value: float, unit: str) -> float:
+    """How many of ``unit`` the unit that ``quantity`` shows for ``value`` holds."""
+    return float(1024 ** _binary_step(value)) if unit.startswith("KiB") and math.isfinite(value) else 1.0
+
+
+def _binary_step(value: float) -> int:
+    step = 0
+    while abs(value) >= 999.5 and step < len(_BINARY) - 1:
+        value, step = value / 1024, step + 1
+    return step
 
 
 def choose(channels: Sequence[ChannelInfo], seen: set[str], many: int) -> list[str]:

@@ -26,14 +26,14 @@ from jepa.shell.tui.screens import ChannelScreen, HelpScreen
 from jepa.shell.tui.series import Board
 from jepa.shell.tui.strip import StripView
 
-NARROW = 100
-"""Screens with fewer columns put the strips above the transcript."""
+NARROW = 116
+"""Screens with fewer columns put the strips above the transcript, which needs 76 of its own for tables."""
 BLOCKS = 200
 """Blocks the transcript keeps."""
 SHOWN = 7
 
-RunLine = Callable[[Client, str], str]
-"""Runs one verb line and gives its text; raises JepaError."""
+RunLine = Callable[[Client, str, int], str]
+"""Runs one verb line and gives its text for so many columns; raises JepaError."""
 
 
 class Block(Vertical):
@@ -254,12 +254,13 @@ class ShellApp(App[int]):
             await self._watch(line, names)
         else:
             block = await self._say(line, "...", kind="waiting")
+            width = self.query_one("#transcript").content_size.width
             # A daemon thread: a service that hangs must not keep the shell from leaving.
-            threading.Thread(target=self._answer, args=(line, block), daemon=True).start()
+            threading.Thread(target=self._answer, args=(line, block, width), daemon=True).start()
 
-    def _answer(self, line: str, block: Block) -> None:
+    def _answer(self, line: str, block: Block, width: int) -> None:
         try:
-            answer, refused = self._run_line(self._client, line), False
+            answer, refused = self._run_line(self._client, line, width), False
         except JepaError as error:
             answer, refused = f"{error.problem} {error.remedy}".strip(), True
         except Exception as error:  # a verb's bug is one wrong answer, not the end of the shell

@@ -65,8 +65,8 @@ def level(value: float, low: float, high: float, steps: int) -> int | None:
     return min(max(math.floor(min(max(share, 0.0), 1.0) * steps), 0), steps - 1)
 
 
-def nice_top(peak: float, previous: float, least: float, most: float) -> float:
-    """The top of a scale that shows ``peak``: a round number, at least ``least`` and at most ``most``.
+def nice_top(peak: float, previous: float, least: float, most: float, unit: float = 1.0) -> float:
+    """The top of a scale that shows ``peak``: a round number of ``unit``s, from ``least`` to ``most``.
 
     Keeps ``previous`` until the peak outgrows it or falls below a third of it, so that scales do not
     flicker.
@@ -75,11 +75,12 @@ def nice_top(peak: float, previous: float, least: float, most: float) -> float:
         return previous if previous > 0 else max(least, 1e-9)
     if previous > 0 and previous / 3 <= peak <= previous:
         return previous
-    wanted = max(peak * 1.1, least, 1e-9)
+    wanted = max(peak * 1.1, least, 1e-9) / unit
     power = 10.0 ** math.floor(math.log10(wanted))
     top = next(
         step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= wanted * (1 - 1e-9)
     )
+    top *= unit
     return min(top, most) if most > 0 and peak <= most else top
 
 

@@ -10,7 +10,6 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from jepa.service.api import Band, FrameOut, TickOut
@@ -124,16 +123,41 @@ class Track:
         return set(newest) | set(self._verdicts)
 
 
-@dataclass(slots=True)
-class _Clock:
-    """Maps frame times to whole seconds; the first frame fixes the phase, so that jitter never skips one."""
+EARLY_S = 0.1
+"""How much earlier in its second a frame may come than the one that set the clock, seconds."""
+GAP_S = 1.9
+"""From this distance on two frames need not share a grid: the sampler may have started anew in between."""
 
-    origin_ns: int | None = None
+
+class _Clock:
+    """Numbers frames by whole seconds, so that a late frame keeps its own second and none is counted twice."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._set_second = 0
+        self._set_ns = 0
+        self._last_ns: int | None = None
 
     def second(self, ts_ns: int) -> int:
-        if self.origin_ns is None:
-            self.origin_ns = ts_ns
-        return self.origin_ns // 1_000_000_000 + round((ts_ns - self.origin_ns) / 1e9)
+        """The second of the frame at ``ts_ns``, which is later than the frame before."""
+        if self._last_ns is None:
+            self._set(ts_ns // 1_000_000_000, ts_ns)
+        elif (ts_ns - self._last_ns) / 1e9 > GAP_S:
+            second = self._set_second + round((ts_ns - self._set_ns) / 1e9)
+            self._set(max(second, self._second + 1), ts_ns)
+        else:
+            second = self._set_second + math.floor((ts_ns - self._set_ns) / 1e9 + EARLY_S)
+            if second > self._second:
+                self._second = second
+            else:
+                # The clock was set by a frame that was itself late.
+                self._set(self._second + 1, ts_ns)
+        self._last_ns = ts_ns
+        return self._second
+
+    def _set(self, second: int, ts_ns: int) -> None:
+        self._second = self._set_second = second
+        self._set_ns = ts_ns
 
 
 class Board:

@@ -69,7 +69,9 @@ def picture(
         return Picture((absent, *[blank] * (rows - 1))), top
     note, style = held_note(*track.held(window)) if track.foreseen else ("no forecast", "quiet")
     drawn = draw.columns(track, second, window, draw.span(width))
-    top = draw.nice_top(draw.peak(drawn), top, max(channel.noise_floor * 4, 1e-6), channel.high)
+    peak = draw.peak(drawn)
+    unit = words.shown_unit(peak * 1.1, channel.unit)
+    top = draw.nice_top(peak, top, max(channel.noise_floor * 4, 1e-6), channel.high, unit)
     cells = draw.draw(drawn, rows - 1, channel.low, top, glyphs)
     _mark_now(cells, drawn, glyphs)
     body: list[list[Look]] = [[(cell.char, cell.role, cell.on_band) for cell in row] for row in cells]

@@ -10,6 +10,8 @@ PAST_S = 40
 """Seconds of the past in a sparkline, where the terminal has room."""
 OVERVIEW_S = 30
 """The horizon of the overview, or the pack's nearest."""
+WITH_PAST = 90
+"""Columns from which the overview has room for the past."""
 
 
 def run(request: Request) -> int:
@@ -49,12 +51,16 @@ def overview(
         out.line("There is no forecast for any channel of this machine.")
         return
     head = ["channel", "now", "past", f"next {horizon} s", "90 % band"]
-    out.table([head, *rows], right=(1, 3, 4))
+    if out.width < WITH_PAST:
+        out.table([row[:2] + row[3:] for row in (head, *rows)], right=(1, 2, 3))
+    else:
+        out.table([head, *rows], right=(1, 3, 4))
 
 
 def block(out: Output, channel: ChannelInfo, bands: list[Band], past: list[FrameOut]) -> None:
     """Everything forecast of one channel."""
-    spark = _past(out, past, channel.name, bands)
+    recent = past[-max(8, min(PAST_S, out.width - 58)) :]
+    spark = _past(out, recent, channel.name, bands)
     out.line(f"{channel.name}  {now(past, channel.name, channel.unit)}  {spark}")
     rows = [["window", "mean", "90 % band", "P90", "90 % band"]]
     for band in bands:
