@@ -38,6 +38,9 @@ KERNEL_ARGUMENTS = (
 EMULATION_ARGUMENTS = ("tsc=reliable",)
 """The emulated counter may jump at a restore; the kernel would then fall back to a slower clock."""
 
+TELL_S = 20.0
+"""How often a long wait says what it waits for."""
+
 Say = Callable[[str], None]
 
 
@@ -222,10 +225,14 @@ class Machine:
     def wait_until_succeeds(self, command: str, timeout: float = 60) -> str:
         """Run ``command`` again and again until it exits 0; returns the output of that run."""
         deadline = time.monotonic() + timeout * self.factor
+        told = time.monotonic()
         while True:
             answer = self.execute(command, timeout)
             if answer.status == 0:
                 return answer.out
+            if time.monotonic() - told > TELL_S:
+                told = time.monotonic()
+                self.say(f"still waiting for {command!r}: {answer.err.strip() or answer.status}")
             if time.monotonic() > deadline:
                 raise self._error(
                     f"{command!r} still exits {answer.status} after {timeout * self.factor:.0f} s:\n"
@@ -337,10 +344,6 @@ class Machine:
     def set_clock(self) -> None:
         """Set the guest's clock to the host's, as an administrator would."""
         self.succeed(f"date -u -s @{time.time():.0f}")
-
-    def set_link(self, up: bool) -> None:
-        """Plug the network cable in or pull it out."""
-        self._monitor().execute("set_link", {"name": "net", "up": up})
 
     # Inside
 
