@@ -75,11 +75,12 @@ class Looks:
 def looks(terminal: Terminal) -> Looks:
     """What the terminal can show: a console has few colours and glyphs, a serial line few bytes a second."""
     theme = terminal.env.get("TEXTUAL_THEME", "")
-    if not _unicode(terminal.encoding) or terminal.serial:
-        return Looks("ascii", theme or "ansi-dark", 3 if terminal.serial else 1, "none")
+    draw_every = 2 if terminal.serial else 1
+    if not _unicode(terminal.encoding) or terminal.term in PLAIN_TERMS:
+        return Looks("ascii", theme or "ansi-dark", draw_every, "none")
     if terminal.term == "linux":
-        return Looks("block", theme or "ansi-dark", 1, "none")
-    return Looks("braille", theme or "textual-dark", 1, "basic")
+        return Looks("block", theme or "ansi-dark", draw_every, "none")
+    return Looks("braille", theme or "textual-dark", draw_every, "none" if terminal.serial else "basic")
 
 
 def _unicode(encoding: str) -> bool:
@@ -102,6 +103,8 @@ def run(client: Client, plain: bool | None = None) -> int:
         return PlainShell(client, run_line, vocabulary).run()
 
     look = looks(terminal)
+    # Loading Textual takes a second, and half a minute on an emulated machine.
+    print("jepa: opening the full screen ...", end="\r", flush=True)
     # Textual reads this when it is imported.
     os.environ.setdefault("TEXTUAL_ANIMATIONS", look.animations)
     from jepa.shell.tui.app import ShellApp

@@ -130,7 +130,7 @@ GAP_S = 1.9
 
 
 class _Clock:
-    """Numbers frames by whole seconds, so that a late frame keeps its own second and none is counted twice."""
+    """Numbers frames by whole seconds: a late frame keeps its own second and none is counted twice."""
 
     def __init__(self) -> None:
         self._second = 0
