@@ -91,7 +91,6 @@ class Engine:
         """Take up the frames on disk, then sample."""
         for sequence, frame in enumerate(self.history.tail(RING_FRAMES)):
             self._ring.append(Entry(sequence, frame, None))
-        self.predictor.start(self._known)
         self._thread.start()
 
     def stop(self) -> None:
@@ -130,6 +129,9 @@ class Engine:
                 self._taken.notify_all()
             for reader in readers:
                 reader.put(entry)
+            if self.frames_taken == 1:
+                # Not earlier: on a slow machine loading would hold up the first frame, which others wait for.
+                self.predictor.start(self._known)
 
     def _known(self, count: int) -> Sequence[tuple[int, Frame]]:
         entries = self.entries(count)
