@@ -20,6 +20,7 @@ from jepa.service.client import HttpClient
 
 SERVED = Path(__file__).parent / "service" / "served.py"
 JEPAD = "import sys; from jepa.service.daemon import main; sys.exit(main(sys.argv[1:]))"
+SERVE = "import sys; from jepa.shell.cli import main; sys.exit(main(sys.argv[1:]))"
 START_S = 60.0
 
 
@@ -60,6 +61,8 @@ class Daemon:
 def command_of(daemon: str, path: Path, state: Path) -> list[str]:
     if daemon == "jepad":
         return [sys.executable, "-c", JEPAD, "--socket", str(path), "--state-dir", str(state)]
+    if daemon == "jepa serve":
+        return [sys.executable, "-c", SERVE, "serve", "--socket", str(path), "--state-dir", str(state)]
     return [sys.executable, str(SERVED), str(path), str(state)]
 
 
@@ -87,7 +90,7 @@ def running(daemon: str, path: Path, state: Path, **environ: str) -> Iterator[Da
 
 @pytest.fixture(name="running")
 def running_fixture() -> Callable[..., contextlib.AbstractContextManager[Daemon]]:
-    """``running(daemon, socket, state, **environ)`` with daemon "jepad" or "served"."""
+    """``running(daemon, socket, state, **environ)`` with daemon "jepad", "jepa serve" or "served"."""
     return running
 
 

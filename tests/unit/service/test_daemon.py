@@ -54,6 +54,15 @@ def test_sigterm_ends_it_cleanly_with_a_stream_open(running: Any, place: Path) -
         assert not (place / "s").exists()
 
 
+def test_ctrl_c_ends_jepa_serve_cleanly(running: Any, place: Path) -> None:
+    with running("jepa serve", place / "s", place / "state") as daemon:
+        daemon.process.send_signal(signal.SIGINT)
+        out, err = daemon.process.communicate(timeout=20)
+    assert (daemon.process.returncode, out) == (0, "")
+    assert "Traceback" not in err
+    assert not (place / "s").exists()
+
+
 def test_a_second_daemon_is_refused_in_one_sentence(running: Any, place: Path) -> None:
     with running("jepad", place / "s", place / "state") as daemon:
         again = subprocess.run(
