@@ -38,14 +38,18 @@ def window_stats(recent: FloatArray, lengths: tuple[int, ...]) -> WindowStats:
     mean = np.full((channels, len(lengths)), np.nan, np.float32)
     p90 = np.full((channels, len(lengths)), np.nan, np.float32)
     share = np.zeros((channels, len(lengths)), np.float32)
+    absent = np.isnan(by_channel)
+    known = np.where(absent, np.float32(0), by_channel)
     for column, length in enumerate(lengths):
         window = by_channel[:, -length:]
-        absent = np.isnan(window)
-        count = window.shape[1] - absent.sum(axis=1)
+        count = window.shape[1] - np.add.reduce(absent[:, -length:], axis=1, dtype=np.intp)
         share[:, column] = count / length
-        some = count > 0
-        total = np.where(absent, np.float32(0), window).sum(axis=1, dtype=np.float64)
+        some = np.flatnonzero(count)
+        total = np.add.reduce(known[:, -length:], axis=1, dtype=np.float64)
         mean[some, column] = total[some] / count[some]
+        if window.shape[1] == 1:
+            p90[:, column] = window[:, 0]
+            continue
         # NaN sorts last.
         p90[some, column] = _sorted_quantile(np.sort(window, axis=1)[some], count[some])
     return WindowStats(mean, p90, share)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan is recorded once: sessions that are there are kept, broken ones are made again."""
+
+from pathlib import Path
+
+import pytest
+
+from jepa.errors import JepaError
+from jepa.telemetry.recording import load_recording, read_meta
+from jepa.telemetry.schema import load_schema
+from jepa_lab.data import find_recordings
+from jepa_lab.record import record_plan
+from jepa_lab.workloads import plans
+from jepa_lab.workloads.session import Session
+
+
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch) -> str:
+    sessions = (
+        Session("one", "train", "busy", 1, ("burst", "log"), 0.0, seconds=3),
+        Session("two", "heldout", "day", 2, ("idle",), 1.0, seconds=2),
+    )
+    monkeypatch.setitem(plans.PLANS, "tiny", sessions)
+    return "tiny"
+
+
+def test_a_plan_is_recorded_and_resumed(
+    plan: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_plan(plan, tmp_path)
+    recording = load_recording(tmp_path / "one", load_schema())
+    assert len(recording.ts_ns) + (recording.meta.missed or 0) == 3
+    assert recording.meta.labels["programs"] == ["burst", "log"]
+    assert recording.meta.labels["schedule"][0]["start_s"] == 0
+    assert find_recordings(tmp_path, "heldout") == [tmp_path / "two"]
+    assert not list(tmp_path.glob("*/scratch"))
+
+    began = read_meta(tmp_path / "one").start_ns
+    (tmp_path / "two" / "meta.json").write_text("{ torn")
+    capsys.readouterr()
+    record_plan(plan, tmp_path)
+    assert "one: recorded already" in capsys.readouterr().err
+    assert read_meta(tmp_path / "one").start_ns == began
+    assert read_meta(tmp_path / "two").finished
+
+
+def test_an_unknown_plan_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(JepaError, match="quick"):
+        record_plan("nope", tmp_path)
