@@ -92,7 +92,7 @@ evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
 
 .PHONY: packs
 packs: $(VENV)/.done ## train and export the machine pack
-	@$(VENV)/bin/jepa-lab pack
+	@$(VENV)/bin/jepa-lab train
 
 .PHONY: lock
 lock: $(VENV)/.done ## resolve the image's Python packages again into requirements/image.lock
