@@ -255,8 +255,20 @@ def test_the_prompt_answers_errors_with_their_sentence(served: Any) -> None:
     assert run_line(served.client, "  ") == ""
 
 
+@pytest.mark.parametrize(
+    ("term", "ascii_only"), [("vt220", True), ("dumb", True), ("xterm-256color", False)]
+)
+def test_the_prompt_answers_in_what_the_terminal_shows(
+    served: Any, monkeypatch: pytest.MonkeyPatch, term: str, ascii_only: bool
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("locale.getencoding", lambda: "UTF-8")
+    assert run_line(served.client, "forecast cpu").isascii() is ascii_only
+
+
 def test_help_at_the_prompt_lists_the_verbs(served: Any) -> None:
     text = run_line(served.client, "help")
+    assert "usage" not in text
     for verb in verbs():
         assert verb == "help" or f"  {verb} " in text
     assert "--horizon" in run_line(served.client, "help forecast")

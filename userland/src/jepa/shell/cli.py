@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from jepa.errors import JepaError
-from jepa.shell.output import Output
+from jepa.shell.output import Output, shows_unicode
 from jepa.shell.parser import VERBS, HelpWanted, UsageError, Verb, parse
 from jepa.shell.request import Request
 
@@ -57,7 +57,7 @@ def run_line(client: "Client", line: str, width: int = 80) -> str:
     try:
         args = parse(_help_words(words))
         if args.verb is None:
-            return help_text()
+            raise UsageError("Without a verb there is nothing to do.", "`help` lists the verbs.", status=400)
         if not _verb(args.verb).prompt:
             raise UsageError(
                 f"{args.verb} is no verb for this prompt.", f"Use `jepa {args.verb}` in a terminal."

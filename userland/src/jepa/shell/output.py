@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text for a person or JSON for a program: aligned columns, sparklines, colour only where it is wanted."""
 
+import locale
 import math
 import os
 import shutil
@@ -23,6 +24,15 @@ _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.:-=+*#"
 
 
+_FEW_GLYPHS = ("", "dumb", "unknown", "linux", "vt100", "vt102", "vt220")
+
+
+def shows_unicode(encoding: str | None = None, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a terminal that takes ``encoding`` (the locale's when None) shows more than ASCII."""
+    named = encoding if encoding is not None else locale.getencoding()
+    return named.lower().replace("-", "") == "utf8" and environ.get("TERM", "") not in _FEW_GLYPHS
+
+
 class Output:
     """Where a verb writes, and what that place can show."""
 
@@ -38,12 +48,12 @@ class Output:
     def to(cls, stream: TextIO, *, json: bool, environ: Mapping[str, str] = os.environ) -> "Output":
         """An output that suits ``stream``: plain ASCII unless a UTF-8 terminal, no colour with $NO_COLOR."""
         tty = stream.isatty()
-        encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
+        encoding = getattr(stream, "encoding", None) or ""
         dumb = environ.get("TERM", "dumb") == "dumb"
         return cls(
             stream,
             json=json,
-            unicode=tty and encoding == "utf8" and environ.get("TERM") not in ("linux", "vt100", "vt220"),
+            unicode=tty and shows_unicode(encoding, environ),
             colour=tty and not dumb and not environ.get("NO_COLOR"),
             width=shutil.get_terminal_size().columns if tty else 80,
         )
