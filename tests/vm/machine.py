@@ -123,7 +123,9 @@ class Machine:
         (self.directory / f"{self.name}.command").write_text(shlex.join(command) + "\n")
         errors = self.directory / f"{self.name}.qemu.log"
         with errors.open("wb") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            # However the tests end, the machine ends with them.
+            bound = ["setpriv", "--pdeathsig", "KILL", *command]
+            self._process = subprocess.Popen(bound, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._started = time.monotonic()
         try:
             self._qmp = Qmp(at / "qmp")
