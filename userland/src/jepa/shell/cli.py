@@ -53,7 +53,9 @@ def run_line(client: "Client", line: str, width: int = 80) -> str:
         words = words[1:]
     if not words:
         return ""
-    out = Output(text, json="--json" in words, unicode=True, colour=False, width=width)
+    if words == ["help"]:
+        return help_text()
+    out = Output(text, json="--json" in words, unicode=shows_unicode(), colour=False, width=width)
     try:
         args = parse(_help_words(words))
         if args.verb is None:
