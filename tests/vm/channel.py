@@ -8,7 +8,7 @@ import base64
 import itertools
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,10 @@ class Channel:
         self._socket.connect(str(path))
         self._buffer = b""
 
-    def execute(self, command: str, *, limit: float, grace: float) -> Answer:
-        """Run ``command`` in the guest's shell for at most ``limit`` seconds.
+    def execute(
+        self, command: str, *, limit: float, grace: float, idle: Callable[[], None] = lambda: None
+    ) -> Answer:
+        """Run ``command`` in the guest's shell for at most ``limit`` seconds, ``idle`` every second of it.
 
         Raises TimeoutError when no answer comes within ``limit + grace`` seconds, ChannelClosed when QEMU is
         gone.
@@ -73,7 +75,7 @@ class Channel:
         try:
             self._socket.settimeout(grace)
             self._socket.sendall(request.encode())
-            while (answer := parse_answer(self._line(deadline), number)) is None:
+            while (answer := parse_answer(self._line(deadline, idle), number)) is None:
                 pass  # what an earlier command, given up on, answers late
             return answer
         except TimeoutError:
@@ -96,13 +98,17 @@ class Channel:
         """Close the host's end; the guest's shell waits for the next one."""
         self._socket.close()
 
-    def _line(self, deadline: float) -> bytes:
+    def _line(self, deadline: float, idle: Callable[[], None]) -> bytes:
         while b"\n" not in self._buffer:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            self._socket.settimeout(left)
-            chunk = self._socket.recv(65536)
+            self._socket.settimeout(min(left, 1.0))
+            try:
+                chunk = self._socket.recv(65536)
+            except TimeoutError:
+                idle()
+                continue
             if not chunk:
                 raise ChannelClosed("QEMU has ended")
             self._buffer += chunk

@@ -37,12 +37,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def say(pytestconfig: pytest.Config) -> Say:
     """Prints a progress line although pytest captures output."""
     reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
 
     def line(text: str) -> None:
-        if reporter is not None:
-            reporter.ensure_newline()
-            reporter.write_line(f"    {text}")
-            reporter.flush()
+        if reporter is not None and capture is not None:
+            with capture.global_and_fixture_disabled():
+                reporter.ensure_newline()
+                reporter.write_line(f"    {text}")
+                reporter.flush()
 
     return line
 

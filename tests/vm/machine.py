@@ -82,6 +82,7 @@ class Machine:
         self._channel: Channel | None = None
         self._serial: socket.socket | None = None
         self._mark = 0
+        self._stages: list[tuple[str, str]] = []
         self._started = 0.0
 
     # Power
@@ -97,6 +98,7 @@ class Machine:
         at = Path(self._sockets.name)
         offset = self.console_log.stat().st_size if self.console_log.exists() else 0
         self._mark = offset
+        self._stages = list(console.STAGES) if snapshot is None else []
         extra = [
             "-chardev", f"socket,id=serial,path={at}/serial,server=on,wait=off,"
             f"logfile={self.console_log},logappend=on",
@@ -140,16 +142,13 @@ class Machine:
 
     def wait_for_shell(self, timeout: float = 60) -> None:
         """Wait until the guest's root shell answers, telling the stages of the boot as they show."""
-        deadline = time.monotonic() + timeout * self.factor
-        threading.Thread(target=self._tell_stages, daemon=True).start()
-        while True:
-            try:
-                self._shell().execute("true", limit=5 * self.factor, grace=deadline - time.monotonic())
-                break
-            except TimeoutError:
-                raise self._error(f"no root shell {timeout * self.factor:.0f} s after power on") from None
-            except ChannelClosed:
-                raise self._error("the machine ended while it booted") from None
+        limit = 5 * self.factor
+        try:
+            self._shell().execute("true", limit=limit, grace=timeout * self.factor, idle=self._tell_stages)
+        except TimeoutError:
+            raise self._error(f"no root shell {timeout * self.factor:.0f} s after power on") from None
+        except ChannelClosed:
+            raise self._error("the machine ended while it booted") from None
         self.say("shell answers")
 
     def crash(self) -> None:
@@ -258,6 +257,7 @@ class Machine:
             if active == "failed" or (settled and not starting) or time.monotonic() > deadline:
                 journal = self.execute(f"journalctl --no-pager -n 30 -u {shlex.quote(unit)}").out
                 raise self._error(f"{unit} is {active} ({result}):\n{journal}")
+            self._tell_stages()
             time.sleep(poll)
 
     def wait_for_file(self, path: str, timeout: float = 60) -> None:
@@ -359,11 +359,8 @@ class Machine:
         self._monitor().run_job(command, arguments, timeout=30 * self.factor)
 
     def _tell_stages(self) -> None:
-        for stage, pattern in console.STAGES:
-            while self.running and not re.search(pattern, self.console_text()):
-                time.sleep(0.5)
-            if self.running:
-                self.say(stage)
+        while self._stages and re.search(self._stages[0][1], self.console_text()):
+            self.say(self._stages.pop(0)[0])
 
     def _shell(self) -> Channel:
         if self._channel is None:
