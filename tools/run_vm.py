@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,12 +26,14 @@ RUN = ROOT / "build/run"
 IMAGE = ROOT / "build/image/jepa-os.raw"
 DISK_GIB = 4
 STEPS = {
-    "EFI stub": "firmware done, kernel starts",
-    "Linux version": "kernel runs",
-    "Switching root": "initrd done, system starts",
-    "Reached target multi-user": "system runs",
+    "BdsDxe: starting": "the firmware starts the boot loader",
+    "Reached target initrd-switch-root": "kernel and initrd done, the system starts",
+    "Started jepad": "the world model watches",
+    "Reached target multi-user": "the system runs",
 }
 """Words of the boot messages, and what they tell a person who waits."""
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def prepare_disk(image: Path, *, fresh: bool) -> qemu.Disk:
@@ -70,6 +73,7 @@ def report_progress(log: Path, stop: threading.Event, started: float) -> None:
     waiting = dict(STEPS)
     while not stop.wait(0.5):
         text = log.read_text(errors="replace") if log.exists() else ""
+        text = COLOUR.sub("", text)
         for words in [words for words in waiting if words in text]:
             print(f"[{time.monotonic() - started:4.0f} s] {waiting.pop(words)}\r", flush=True)
         if not waiting:
@@ -100,7 +104,7 @@ def main() -> int:
         serials=(f"file:{messages}",),
         extra=("-chardev", "stdio,id=person,mux=on,signal=off", "-mon", "chardev=person"),
     )
-    pace = "with KVM, a few seconds" if accelerated else "emulated, one to two minutes"
+    pace = "with KVM, a few seconds" if accelerated else "emulated, about two minutes on an idle host"
     print(f"starting JEPA OS ({pace}). Ctrl-A X switches it off, Ctrl-A H helps.", flush=True)
     stop = threading.Event()
     progress = threading.Thread(target=report_progress, args=(messages, stop, time.monotonic()), daemon=True)
