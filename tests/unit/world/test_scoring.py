@@ -65,6 +65,9 @@ def test_the_truth_itself_scores_full_marks(truth: np.ndarray) -> None:
     figures = scores(replayed(truth, truth))
     assert figures.accuracy("model") == figures.accuracy_lower("model") == 1.0
     assert figures.recovery("window") == 1.0
+    lead, surely = 1.0 - (figures.accuracy("window") or 0), figures.ahead_lower("window")
+    assert surely is not None
+    assert 0 <= surely < lead
     assert figures.error_ratio("window") == 0.0
     assert figures.coverage() == 1.0
 

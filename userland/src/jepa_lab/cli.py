@@ -78,7 +78,9 @@ def _train(arguments: argparse.Namespace) -> None:
     trained = train(arguments.recordings, schema, config)
     trained.report["trained"] = datetime.datetime.now(datetime.UTC).date().isoformat()
     frames = trained.report["frames"]
-    trained.report["data"] = f"frames by split {frames}, recorded on one machine, see the card"
+    assert isinstance(frames, dict)
+    counts = ", ".join(f"{split} {count} frames" for split, count in frames.items())
+    trained.report["data"] = f"{counts}, of one machine; see the card"
     save(trained, Path("build/models/machine.pt"))
     manifest = build_pack(
         trained.model, trained.report, arguments.recordings, schema, arguments.version, arguments.out

@@ -44,6 +44,7 @@ class Figures:
     windows: int
     """Windows judged."""
     baselines: dict[str, dict[str, float | None]]
+    """The same of each baseline, and the lower end of how far the model is ahead of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,9 @@ def _figures(parts: Sequence[Tally], moving: np.ndarray, pack: Pack) -> Figures:
         mae_skill_5_30s_last=scores.error_ratio("last"),
         coverage_90=scores.coverage(),
         windows=int(sum(part.count.sum() for part in parts)),
-        baselines={who: accuracies(who) for who in BASELINES},
+        baselines={
+            who: {**accuracies(who), "model_ahead_lower": scores.ahead_lower(who)} for who in BASELINES
+        },
     )
 
 

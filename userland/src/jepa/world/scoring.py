@@ -150,6 +150,19 @@ class Scores:
         right, count = self._stack(lambda t: t.right[who]), self._stack(lambda t: t.count)
         return self._lower(lambda d: self._accuracy(right[d].sum(0), count[d].sum(0), None))
 
+    def ahead_lower(self, baseline: str) -> float | None:
+        """The lower end of the 95 % interval of the model's accuracy less that of ``baseline``."""
+        ours, theirs = self._stack(lambda t: t.right["model"]), self._stack(lambda t: t.right[baseline])
+        count = self._stack(lambda t: t.count)
+
+        def ahead(draw: npt.NDArray[np.int64]) -> float | None:
+            of = count[draw].sum(0)
+            model = self._accuracy(ours[draw].sum(0), of, None)
+            other = self._accuracy(theirs[draw].sum(0), of, None)
+            return None if model is None or other is None else model - other
+
+        return self._lower(ahead)
+
     def recovery(self, baseline: str) -> float | None:
         """Of the windows ``baseline`` missed, the share that the model hit."""
         return self._recovery(
