@@ -84,16 +84,6 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise ChannelClosed("QEMU has ended") from error
 
-    def discard(self) -> None:
-        """Drop whatever has been received and not read; called after a restore."""
-        self._buffer = b""
-        self._socket.setblocking(False)
-        try:
-            while self._socket.recv(65536):
-                pass
-        except BlockingIOError:
-            pass
-
     def close(self) -> None:
         """Close the host's end; the guest's shell waits for the next one."""
         self._socket.close()
