@@ -12,7 +12,6 @@ PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
 IMAGE_SOURCES = $(shell find mkosi.* requirements userland/src/jepa model-packs/machine tools pyproject.toml \
 	-name __pycache__ -prune -o -type f -print 2>/dev/null)
-SCRIPTS = $(shell git ls-files | xargs -r grep -lE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' --)
 
 .PHONY: help
 help: ## list the targets
@@ -72,14 +71,14 @@ test-all: test ## also the tests that take many minutes
 .PHONY: lint
 lint: $(VENV)/.done ## formatting, types, style, shell scripts
 	@$(PYTHON) tools/host.py lint
-	@$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/mypy
-	@shellcheck $(SCRIPTS)
+	@$(PY) -m pytest tests/unit/test_linters.py -v
 
 .PHONY: bench
-bench: $(VENV)/.done ## measure all that build/bench/*.json tells
-	@nice $(PY) -m pytest tests/bench
+bench: bench-world bench-boot ## measure all that build/bench/*.json tells
+
+.PHONY: bench-world
+bench-world: $(VENV)/.done ## measure what a tick of the world model costs
+	@$(PY) -m tests.bench.world
 
 .PHONY: bench-boot
 bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its size
@@ -89,6 +88,10 @@ bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its si
 .PHONY: evaluate
 evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
 	@$(VENV)/bin/jepa-lab evaluate
+
+.PHONY: figures
+figures: $(VENV)/.done ## render the figures in README and docs from their JSON
+	@$(PY) tools/figures.py
 
 .PHONY: packs
 packs: $(VENV)/.done ## train and export the machine pack

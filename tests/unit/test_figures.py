@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages show the figures that were measured, not others."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The script on a copy of the tree's layout."""
+    script = root / "tools" / "figures.py"
+    return subprocess.run([sys.executable, str(script), *options], capture_output=True, text=True)
+
+
+def test_no_page_differs_from_its_figures() -> None:
+    done = run(ROOT, "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_page_that_differs_is_named_and_then_mended(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "tools" / "figures.py").write_text((ROOT / "tools" / "figures.py").read_text())
+    entry = {"name": "tick_ms", "value": 2.5, "unit": "ms", "n": 9, "p50": 2.5, "p99": 4.0, "baseline": None}
+    (tmp_path / "a.json").write_text(json.dumps([entry]))
+    page = tmp_path / "README.md"
+    page.write_text("Before.\n<!-- figures: a.json -->\nold\n<!-- /figures -->\nAfter.\n")
+    stale = run(tmp_path, "--check")
+    assert stale.returncode == 1
+    assert "README.md" in stale.stdout
+    assert run(tmp_path).returncode == 0
+    assert "| `tick_ms` | 2.5 ms | 2.5 / 4 |" in page.read_text()
+    assert page.read_text().startswith("Before.\n") and page.read_text().endswith("After.\n")
+    assert run(tmp_path, "--check").returncode == 0
