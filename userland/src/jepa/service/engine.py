@@ -130,7 +130,7 @@ class Engine:
             for reader in readers:
                 reader.put(entry)
             if self.frames_taken == 1:
-                # Not earlier: on a slow machine loading would hold up the first frame, which others wait for.
+                # Not earlier: on a slow machine loading would hold up the first frame, which others await.
                 self.predictor.start(self._known)
 
     def _known(self, count: int) -> Sequence[tuple[int, Frame]]:
