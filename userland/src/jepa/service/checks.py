@@ -51,11 +51,14 @@ def telemetry(frames: int, fault: JepaError | None, schema: Schema, sources: Seq
 
 
 def source_states(sources: Sequence[SourceState]) -> list[SourceStatus]:
-    """A source without a channel is off: most machines lack some hardware, which is no fault."""
+    """A source without a channel is off: most machines lack some hardware, which is no fault.
+
+    One that gives no reason lacks nothing: a disk that did nothing this second has no waiting time to show.
+    """
     return [
         SourceStatus(
             name=source.name,
-            state="ok" if source.channels == source.of else "degraded" if source.channels else "off",
+            state="off" if not source.channels else "degraded" if source.reason else "ok",
             channels=source.channels,
             of=source.of,
             reason=source.reason,
