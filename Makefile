@@ -10,7 +10,8 @@ PYTHON ?= python3
 VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
-IMAGE_SOURCES = $(shell find mkosi.* requirements userland/src/jepa model-packs/machine tools pyproject.toml \
+BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py)
+IMAGE_SOURCES = $(BUILDERS) $(shell find mkosi.* requirements userland/src/jepa model-packs/machine pyproject.toml \
 	-name __pycache__ -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help
