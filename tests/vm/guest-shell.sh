@@ -16,6 +16,7 @@ while :; do
     [ -c "$port" ] || { sleep 0.2; continue; }
     exec 3<>"$port"
     while read -r id limit command <&3; do
+        [ -n "$command" ] || continue # the rest of a line whose beginning was lost
         printf '%s' "$command" | base64 -d >/run/jepa-test.command
         timeout -k 5 "$limit" "$shell" /run/jepa-test.command \
             </dev/null >/run/jepa-test.out 2>/run/jepa-test.err 3>&-

@@ -140,13 +140,18 @@ class Machine:
 
     def wait_for_shell(self, timeout: float = 60) -> None:
         """Wait until the guest's root shell answers, telling the stages of the boot as they show."""
-        limit = 5 * self.factor
-        try:
-            self._shell().execute("true", limit=limit, grace=timeout * self.factor, idle=self._tell_stages)
-        except TimeoutError:
-            raise self._error(f"no root shell {timeout * self.factor:.0f} s after power on") from None
-        except ChannelClosed:
-            raise self._error("the machine ended while it booted") from None
+        deadline = time.monotonic() + timeout * self.factor
+        while True:
+            try:
+                # Asked anew again and again: what a guest has read when it finds its port closed is lost.
+                self._shell().execute("true", limit=3, grace=2, idle=self._tell_stages)
+                break
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    late = f"no root shell {timeout * self.factor:.0f} s after power on"
+                    raise self._error(late) from None
+            except ChannelClosed:
+                raise self._error("the machine ended while it booted") from None
         self.say("shell answers")
 
     def crash(self) -> None:
