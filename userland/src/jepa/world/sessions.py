@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ONNX Runtime sessions that keep to one thread and never spin."""
 
+import os
 from typing import TYPE_CHECKING
 
 from jepa.errors import JepaError
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 def open_session(graph: bytes, title: str) -> "onnxruntime.InferenceSession":
     """A session on one core; JepaError when the graph cannot be run."""
+    # Read when the library loads: else it makes a device identifier and reports use to its maker's servers.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
