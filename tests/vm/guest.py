@@ -39,6 +39,11 @@ def part(found: dict[str, Any], name: str) -> dict[str, str]:
     return next(part for part in found["parts"] if part["name"] == name)
 
 
+def essential_faults(found: dict[str, Any]) -> list[dict[str, str]]:
+    """The parts of a status that are not ok, but for what a busy host alone can cause: lateness and cost."""
+    return [p for p in found["parts"] if p["state"] != "ok" and p["name"] not in ("schedule", "budget")]
+
+
 def clock_ns(machine: Machine) -> int:
     """What the guest's clock shows, in ns since the epoch."""
     return int(machine.succeed("date +%s%N"))
