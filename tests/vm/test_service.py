@@ -138,7 +138,11 @@ def test_corrupt_pack_leaves_a_degraded_service_that_says_why(machine: Machine) 
         60,
     )
     found = wait_for_status(machine, "frames", 3)
-    model = part(found, "model")
+    deadline = time.monotonic() + 30 * machine.factor
+    while "being loaded" in (model := part(found, "model"))["reason"]:
+        assert time.monotonic() < deadline, model
+        time.sleep(2)
+        found = status(machine)
     machine.say(f"model: {model}")
     assert found["state"] == "degraded"
     assert model["state"] in ("degraded", "failed")
