@@ -40,8 +40,9 @@ def part(found: dict[str, Any], name: str) -> dict[str, str]:
 
 
 def essential_faults(found: dict[str, Any]) -> list[dict[str, str]]:
-    """The parts of a status that are not ok, but for what a busy host alone can cause: lateness and cost."""
-    return [p for p in found["parts"] if p["state"] != "ok" and p["name"] not in ("schedule", "budget")]
+    """The parts of a status that are not ok, but for what a busy or halting host alone can cause."""
+    host_made = ("schedule", "budget", "clock")
+    return [part for part in found["parts"] if part["state"] != "ok" and part["name"] not in host_made]
 
 
 def clock_ns(machine: Machine) -> int:
