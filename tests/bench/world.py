@@ -16,7 +16,6 @@ import numpy as np
 from jepa.packs.pack import default_pack_dir, load_pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import load_recording
-from jepa.telemetry.schema import load_schema
 from jepa.world.model import WorldModel
 
 _WARM = 200
@@ -26,11 +25,10 @@ _TICKS = 2000
 def main(out: Path) -> None:
     """Measure and write ``out``."""
     before = _rss_mib()
-    schema = load_schema()
-    pack = load_pack(default_pack_dir(), schema)
-    model = WorldModel.load(pack, schema)
+    pack = load_pack(default_pack_dir())
+    model = WorldModel.load(pack, pack.schema)
     folder = min(pack.folder.glob("heldout/*/meta.json")).parent
-    recording = load_recording(folder, schema)
+    recording = load_recording(folder, pack.schema)
     frames = [
         Frame(1_000_000_000 * number, values, ~np.isnan(values))
         for number, values in enumerate(islice(cycle(recording.values), _WARM + _TICKS))

@@ -60,11 +60,26 @@ def test_a_missing_pack_names_the_directory(tmp_path: Path) -> None:
     assert str(tmp_path) in error.problem
 
 
-def test_another_schema_is_refused(pack: Path) -> None:
+def test_a_system_that_lacks_a_channel_refuses_the_pack_and_names_it(pack: Path) -> None:
     schema = load_schema()
-    fewer = dataclasses.replace(schema, channels=schema.channels[:-1])
-    with pytest.raises(JepaError, match="made for channel schema"):
+    lacking = load_pack(pack).schema.names[-1]
+    fewer = schema.select([name for name in schema.names if name != lacking])
+    with pytest.raises(JepaError, match=lacking):
         load_pack(pack, fewer)
+
+
+def test_a_channel_that_means_something_else_is_refused(pack: Path) -> None:
+    schema = load_schema()
+    first = dataclasses.replace(schema.channels[0], unit="KiB/s")
+    with pytest.raises(JepaError, match="made for channel schema"):
+        load_pack(pack, dataclasses.replace(schema, channels=(first, *schema.channels[1:])))
+
+
+def test_channels_that_a_pack_does_not_know_are_no_hindrance(pack: Path) -> None:
+    schema = load_schema()
+    newer = dataclasses.replace(schema.channels[0], name="system.new")
+    wider = dataclasses.replace(schema, channels=(newer, *schema.channels))
+    assert load_pack(pack, wider).schema == load_pack(pack).schema
 
 
 def test_a_missing_graph_is_named(pack: Path) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import duckdb
@@ -201,10 +201,20 @@ def test_fewer_channels_in_another_order_are_found_by_name(tmp_path: Path) -> No
 def test_an_interrupted_recording_of_other_channels_keeps_its_frames(tmp_path: Path) -> None:
     recorder = make(tmp_path, frames(3))
     recorder._log.close()
-    fewer = Schema(1, SCHEMA.channels[:2])
+    meta = read_meta(tmp_path)
+    (tmp_path / "meta.json").write_text(json.dumps(asdict(replace(meta, schema_digest="0" * 64))))
     with pytest.raises(JepaError, match="other channels"):
-        load_recording(tmp_path, fewer)
+        load_recording(tmp_path, SCHEMA)
+    (tmp_path / "meta.json").write_text(json.dumps(asdict(meta)))
     assert len(load_recording(tmp_path, SCHEMA).ts_ns) == 3
+
+
+def test_a_part_of_the_channels_of_an_interrupted_recording_is_found(tmp_path: Path) -> None:
+    given = frames(3)
+    recorder = make(tmp_path, given)
+    recorder._log.close()
+    back = load_recording(tmp_path, SCHEMA.select(SCHEMA.names[3:1:-1]))
+    np.testing.assert_array_equal(back.values, np.stack([one.values for one in given])[:, [3, 2]])
 
 
 @pytest.mark.parametrize("damage", ["no folder", "empty", "not json", "list", "no parquet", "not parquet"])

@@ -7,21 +7,21 @@ import pytest
 
 from jepa.packs.pack import Pack, load_pack
 from jepa.telemetry.recording import Recording, load_recording
-from jepa.telemetry.schema import Schema, load_schema
+from jepa.telemetry.schema import Schema
 
 SOURCE = Path(__file__).parents[3] / "model-packs" / "machine"
 
 
 @pytest.fixture(scope="session")
-def schema() -> Schema:
-    return load_schema()
+def pack() -> Pack:
+    return load_pack(SOURCE)
 
 
 @pytest.fixture(scope="session")
-def pack(schema: Schema) -> Pack:
-    return load_pack(SOURCE, schema)
+def schema(pack: Pack) -> Schema:
+    return pack.schema
 
 
 @pytest.fixture(scope="session")
-def recording(schema: Schema) -> Recording:
-    return load_recording(min(SOURCE.glob("heldout/*/meta.json")).parent, schema)
+def recording(pack: Pack) -> Recording:
+    return load_recording(min(SOURCE.glob("heldout/*/meta.json")).parent, pack.schema)

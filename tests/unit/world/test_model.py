@@ -145,3 +145,15 @@ def test_a_graph_that_cannot_run_is_refused(pack: Pack, schema: Schema) -> None:
     broken = dataclasses.replace(pack, graphs={**pack.graphs, "decode": pack.graphs["decode"][:1000]})
     with pytest.raises(JepaError, match="decode cannot be run"):
         WorldModel.load(broken, schema)
+
+
+def test_channels_the_pack_does_not_know_change_nothing(pack: Pack, recording: Recording) -> None:
+    unknown = dataclasses.replace(pack.schema.channels[0], name="system.new")
+    wider = dataclasses.replace(pack.schema, channels=(unknown, *pack.schema.channels))
+    plain, wide = WorldModel.load(pack, pack.schema), WorldModel.load(pack, wider)
+    for ts_ns, values in zip(recording.ts_ns[:20], recording.values[:20], strict=True):
+        more = np.concatenate([np.array([7.0], np.float32), values])
+        expected = plain.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
+        given = wide.tick(Frame(int(ts_ns), more, ~np.isnan(more)))
+        np.testing.assert_array_equal(given.forecast.mean, expected.forecast.mean)
+        assert given.surprise == expected.surprise

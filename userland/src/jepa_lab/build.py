@@ -51,7 +51,11 @@ def build_pack(
         "licence": "Apache-2.0",
         "card": "CARD.md",
         "results": "results/heldout.json",
-        "channels": {"version": schema.version, "digest": schema.digest},
+        "channels": {
+            "version": schema.version,
+            "digest": schema.digest,
+            "names": schema.names,
+        },
         "shape": shape,
         "budget": {
             "tick_ms_p99": 10.0,
@@ -65,9 +69,8 @@ def build_pack(
             for name, path in paths.items()
         },
     }
-    pack = Pack(
-        out, Manifest.model_validate(content), {name: path.read_bytes() for name, path in paths.items()}
-    )
+    graphs = {name: path.read_bytes() for name, path in paths.items()}
+    pack = Pack(out, Manifest.model_validate(content), graphs, schema)
     held = [load_recording(folder, schema) for folder in find_recordings(recordings, "validation")]
     content["calibration"] = calibrate(pack, held, schema)
     manifest = Manifest.model_validate(content)

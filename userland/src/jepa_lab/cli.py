@@ -48,16 +48,14 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from jepa.packs.pack import load_pack
     from jepa.telemetry.recording import load_recording
-    from jepa.telemetry.schema import load_schema
     from jepa.world.evaluate import evaluate_all, to_file_text
 
-    schema = load_schema()
-    pack = load_pack(arguments.pack, schema)
+    pack = load_pack(arguments.pack)
     shipped = sorted(path.parent for path in arguments.pack.glob("heldout/*/meta.json"))
     folders = arguments.recordings or shipped
     if not folders:
         raise JepaError(f"{arguments.pack} has no held-out recordings.", "Name the directories of some.")
-    evaluation = evaluate_all([load_recording(folder, schema) for folder in folders], pack)
+    evaluation = evaluate_all([load_recording(folder, pack.schema) for folder in folders], pack)
     content = to_file_text(evaluation)
     print(content if arguments.json else evaluation.to_text())
     out = arguments.out or (None if arguments.recordings else arguments.pack / pack.manifest.results)

@@ -22,10 +22,17 @@ class Graph(_Strict):
 
 
 class ChannelSchema(_Strict):
-    """The channels the pack was trained on."""
+    """The channels the pack was trained on, in the order of its graphs' inputs."""
 
     version: int
     digest: Sha256
+    names: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "ChannelSchema":
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("names must not repeat")
+        return self
 
 
 class Budget(_Strict):

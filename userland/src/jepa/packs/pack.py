@@ -26,6 +26,8 @@ class Pack:
     folder: Path
     manifest: Manifest
     graphs: dict[str, bytes]
+    schema: Schema
+    """The channels it takes and forecasts: some or all of this system's, each meaning what it meant then."""
 
     @property
     def title(self) -> str:
@@ -49,18 +51,12 @@ def load_pack(folder: Path, schema: Schema | None = None) -> Pack:
     Raises JepaError with the reason when it is missing, damaged or made for other channels.
     """
     manifest = _manifest(folder)
-    schema = schema or load_schema()
-    made_for = manifest.channels
-    if (made_for.version, made_for.digest) != (schema.version, schema.digest):
-        raise JepaError(
-            f"The pack {folder} was made for channel schema {made_for.version} ({made_for.digest[:12]}), "
-            f"not for {schema.version} ({schema.digest[:12]}).",
-            "Install the pack that belongs to this version of jepa.",
-        )
+    own = _own_schema(folder, manifest, schema or load_schema())
     missing = [name for name in MACHINE_GRAPHS if name not in manifest.graphs]
     if missing:
         raise JepaError(f"The pack {folder} lacks the graph {missing[0]!r}.", _REINSTALL)
-    return Pack(folder, manifest, {name: _graph(folder, manifest, name) for name in manifest.graphs})
+    graphs = {name: _graph(folder, manifest, name) for name in manifest.graphs}
+    return Pack(folder, manifest, graphs, own)
 
 
 def verify_pack(folder: Path, schema: Schema | None = None) -> Manifest:
@@ -69,6 +65,27 @@ def verify_pack(folder: Path, schema: Schema | None = None) -> Manifest:
 
 
 _REINSTALL = "Install it again."
+_OTHER_CHANNELS = "Install the pack that belongs to this version of jepa."
+
+
+def _own_schema(folder: Path, manifest: Manifest, schema: Schema) -> Schema:
+    """The part of ``schema`` that the pack was made for; JepaError when that is not there or has changed."""
+    made_for = manifest.channels
+    lacking = [name for name in made_for.names if name not in schema.names]
+    if lacking:
+        raise JepaError(
+            f"The pack {folder} needs {len(lacking)} channels that this system lacks, "
+            f"among them {lacking[0]}.",
+            _OTHER_CHANNELS,
+        )
+    own = schema.select(made_for.names)
+    if (made_for.version, made_for.digest) != (own.version, own.digest):
+        raise JepaError(
+            f"The pack {folder} was made for channel schema {made_for.version} ({made_for.digest[:12]}), "
+            f"and its channels are {own.version} ({own.digest[:12]}) here.",
+            _OTHER_CHANNELS,
+        )
+    return own
 
 
 def _manifest(folder: Path) -> Manifest:

@@ -24,7 +24,7 @@ from jepa.telemetry import parquet
 from jepa.telemetry.frame import FloatArray, Frame
 from jepa.telemetry.framelog import FrameLog, sync_folder
 from jepa.telemetry.sampler import Clock, FrameSource, Sampler
-from jepa.telemetry.schema import Schema
+from jepa.telemetry.schema import Schema, load_schema
 from jepa.telemetry.sources.memory import parse_meminfo
 
 _UNBOUNDED = 1 << 62
@@ -243,12 +243,14 @@ _EVENT_COLUMNS = {"ts": "BIGINT", "kind": "VARCHAR", "unit": "VARCHAR", "detail"
 
 
 def load_recording(folder: Path, schema: Schema) -> Recording:
-    """The recording in ``folder``, completed first when it was interrupted.
+    """The channels of ``schema`` in the recording in ``folder``, completed first when it was interrupted.
 
-    Raises JepaError when there is none, or when its channels are not those of ``schema``.
+    Raises JepaError when there is none, or when it lacks a channel of ``schema``.
     """
-    _check_schema(folder, read_meta(folder), schema)
-    meta = finish(folder, schema)
+    made = read_meta(folder)
+    _check_schema(folder, made, schema)
+    # An interrupted one can only be completed with all the channels it was made with.
+    meta = finish(folder, schema if made.schema_digest == schema.digest else load_schema())
     frames = parquet.read(folder / "frames.parquet")
     missing = [name for name in ("ts", *schema.names) if name not in frames]
     if missing:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +68,10 @@ class Schema:
             return self._positions[name]
         except KeyError:
             raise JepaError(f"There is no channel {name!r}.", self._suggestion(name), status=404) from None
+
+    def select(self, names: Sequence[str]) -> "Schema":
+        """The schema of ``names`` alone, in their order; JepaError (404) when one is not a channel."""
+        return Schema(self.version, tuple(self.channels[self.index(name)] for name in names))
 
     def _suggestion(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.5)

@@ -27,17 +27,20 @@ class WorldModel:
     def __init__(self, pack: Pack, schema: Schema) -> None:
         shape = pack.manifest.shape
         self.pack = pack
-        self.schema = schema
+        self.schema = pack.schema
+        """The channels it forecasts, which are those of the pack."""
+        self._width = len(schema.channels)
+        self._columns = np.array([schema.index(name) for name in pack.schema.names], np.intp)
         self.gaps = 0
         """Times that frames were further apart than 2.5 s; after 60 s the context starts anew."""
         self._shape = shape
-        self._scale = Scale(schema)
+        self._scale = Scale(self.schema)
         self._surprise = SurpriseScale(pack.manifest.calibration.surprise)
         self._encode, self._advance, self._decode = (
             open_session(pack.graphs[name], f"{pack.title}/{name}")
             for name in ("encode", "advance", "decode")
         )
-        channels, horizons = len(schema.channels), len(shape.horizons_s)
+        channels, horizons = len(self.schema.channels), len(shape.horizons_s)
         self._memory = Memory(shape.window, shape.key_width, shape.horizons_s, channels)
         self._stats = np.zeros((channels, horizons, 2), np.float32)
         self._empty_caches = np.zeros(
@@ -52,8 +55,13 @@ class WorldModel:
 
     @classmethod
     def load(cls, pack: Pack, schema: Schema) -> "WorldModel":
-        """The model of ``pack`` with an empty context; JepaError when it does not fit or cannot run."""
-        if pack.manifest.channels.digest != schema.digest:
+        """The model of ``pack`` for frames of ``schema``, with an empty context.
+
+        Frames may have channels that the pack does not know: it neither sees nor forecasts them. JepaError
+        when the pack does not fit ``schema`` or cannot run.
+        """
+        known = set(pack.schema.names) <= set(schema.names)
+        if not known or schema.select(pack.schema.names).digest != pack.schema.digest:
             raise JepaError(
                 f"The pack {pack.title} was made for other channels.",
                 "Install the pack that belongs to this version of jepa.",
@@ -73,6 +81,7 @@ class WorldModel:
     def tick(self, frame: Frame) -> Tick:
         """Take one frame; forecast what comes, and say how surprising this frame was."""
         start = time.perf_counter()
+        frame = self._own(frame)
         expected, last = self._expected, self._last
         self._start_anew_after_a_long_gap(frame)
         latent, context, unseen = self._take(frame)
@@ -90,16 +99,20 @@ class WorldModel:
         """Fill the context from earlier frames, oldest first, without forecasting."""
         for frame in frames:
             self._start_anew_after_a_long_gap(frame)
-            self._take(frame)
+            self._take(self._own(frame))
             self._last = None
 
-    def _take(self, frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Encode and advance; answers latent, context state and, (C,), which channels were never seen."""
-        if len(frame.values) != len(self.schema.channels):
+    def _own(self, frame: Frame) -> Frame:
+        """The pack's channels of ``frame``."""
+        if len(frame.values) != self._width:
             raise JepaError(
                 f"A frame of {len(frame.values)} channels does not fit {self.pack.title}.",
                 "Install the pack that belongs to this version of jepa.",
             )
+        return Frame(frame.ts_ns, frame.values[self._columns], frame.valid[self._columns])
+
+    def _take(self, frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Encode and advance; answers latent, context state and, (C,), which channels were never seen."""
         self._count = min(self._count + 1, self._shape.window)
         self._ts_ns = frame.ts_ns
         values = np.where(frame.valid, frame.values, np.float32(np.nan))

@@ -11,12 +11,9 @@ def run(request: Request) -> int:
     """Replay the recording and show the figures."""
     from jepa.packs.pack import load_pack
     from jepa.telemetry.recording import load_recording
-    from jepa.telemetry.schema import load_schema
 
-    schema = load_schema()
-    folder = chosen(request.args.pack)
-    recording = load_recording(request.args.folder, schema)
-    pack = load_pack(folder, schema)
+    pack = load_pack(chosen(request.args.pack))
+    recording = load_recording(request.args.folder, pack.schema)
     if sys.stderr.isatty() and not request.prompt:
         sys.stderr.write(f"Replaying {len(recording.ts_ns)} frames through {pack.title}...\n")
     # After the cheap refusals: this imports ONNX Runtime.
