@@ -4,6 +4,7 @@
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,9 @@ SERVED = Path(__file__).parent / "service" / "served.py"
 JEPAD = "import sys; from jepa.service.daemon import main; sys.exit(main(sys.argv[1:]))"
 SERVE = "import sys; from jepa.shell.cli import main; sys.exit(main(sys.argv[1:]))"
 START_S = 60.0
+
+# A shell starts what it puts in the background with Ctrl-C ignored; every program tested here would be, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

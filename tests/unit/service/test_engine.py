@@ -12,7 +12,7 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.service.api import Part
-from jepa.service.engine import QUEUE_TICKS, READERS, RING_FRAMES, Engine
+from jepa.service.engine import QUEUE_TICKS, READERS, RING_FRAMES, Engine, both_clocks
 from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded
 from jepa.telemetry.frame import Frame
@@ -86,10 +86,13 @@ def run() -> Iterator[Callable[..., Engine]]:
     engines: list[Engine] = []
 
     def started(
-        times: Iterator[int | Exception], model: Noting | None = None, history: History | None = None
+        times: Iterator[int | Exception],
+        model: Noting | None = None,
+        history: History | None = None,
+        clocks: Callable[[], tuple[float, int]] = both_clocks,
     ) -> Engine:
         load = (lambda: Loaded("noting 1", model)) if model else None
-        engine = Engine(Recorded(times), history or History(None), load, period_s=0.01)
+        engine = Engine(Recorded(times), history or History(None), load, period_s=0.01, clocks=clocks)
         engines.append(engine)
         engine.start()
         return engine
@@ -210,7 +213,8 @@ def test_a_jump_of_the_clock_is_told_and_sampling_goes_on(
     here = time.time_ns()
     shift = itertools.chain(itertools.repeat(0, 5), itertools.repeat(by_s * SECOND))
     model = Noting()
-    engine = run((here + by for by in shift), model, History.open(tmp_path, SCHEMA))
+    frames, readings = itertools.tee(here + by for by in shift)
+    engine = run(frames, model, History.open(tmp_path, SCHEMA), clocks=lambda: (here / 1e9, next(readings)))
     until(lambda: part(engine, "clock").state == "degraded")
     assert f"{by_s:+d} s" in part(engine, "clock").reason
     taken = engine.frames_taken
@@ -264,3 +268,16 @@ def test_stopping_ends_streams_and_closes_the_source(run: Callable[..., Engine])
     engine.stop()
     list(ticks)
     assert source.closed
+
+
+def test_the_clocks_are_read_at_one_instant_even_when_the_process_is_put_aside() -> None:
+    passes = iter([0.0, 30.0, 30.0, 33.0, 33.0, 33.001])
+    now = 0.0
+
+    def monotonic() -> float:
+        nonlocal now
+        now = next(passes)
+        return now
+
+    at, wall_ns = both_clocks(monotonic, lambda: round(now * 1e9) + 5)
+    assert abs(at - wall_ns / 1e9) < 0.01

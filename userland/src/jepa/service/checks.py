@@ -115,7 +115,7 @@ class Timing:
         self._jump: tuple[float, float] | None = None
 
     def add(self, monotonic_s: float, wall_ns: int, missed: int) -> None:
-        """Count one frame: when it came on either clock, and how many periods were missed by then."""
+        """Count one frame: both clocks at one instant after it, and how many periods were missed by then."""
         self._missed.append(missed)
         if self._last is not None:
             by = (wall_ns - self._last[1]) / 1e9 - (monotonic_s - self._last[0])

@@ -28,6 +28,9 @@ QUEUE_TICKS = 16
 READERS = 32
 """Readers at a time; more are refused, so that nobody can fill the memory."""
 
+_CLOCK_TRIES = 5
+_CLOCK_APART_S = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -54,6 +57,24 @@ class _Clock:
         self._stopped.wait(seconds)
 
 
+def both_clocks(
+    monotonic: Callable[[], float] = time.monotonic, wall_ns: Callable[[], int] = time.time_ns
+) -> tuple[float, int]:
+    """Both clocks at one instant: seconds that only pass, and nanoseconds since the epoch.
+
+    On a busy machine a process may be put aside between two readings, which would look like a jump of one
+    clock; so the wall clock is read between two monotonic readings, and the closest of some tries counts.
+    """
+    tries = []
+    for _ in range(_CLOCK_TRIES):
+        before, wall, after = monotonic(), wall_ns(), monotonic()
+        tries.append((after - before, (before + after) / 2, wall))
+        if after - before < _CLOCK_APART_S:
+            break
+    _, at, wall = min(tries)
+    return at, wall
+
+
 class Engine:
     """Takes frames in a thread of its own until stopped; its methods may be called from any thread."""
 
@@ -65,6 +86,7 @@ class Engine:
         *,
         mode: Literal["daemon", "local"] = "daemon",
         period_s: float = 1.0,
+        clocks: Callable[[], tuple[float, int]] = both_clocks,
     ) -> None:
         self.schema = source.schema
         self.mode: Literal["daemon", "local"] = mode
@@ -86,6 +108,7 @@ class Engine:
         self._lost = 0
         self._read_fault: JepaError | None = None
         self._timing = checks.Timing(period_s)
+        self._clocks = clocks
 
     def start(self) -> None:
         """Take up the frames on disk, then sample."""
@@ -117,7 +140,7 @@ class Engine:
             if self._stopped.is_set():
                 return
             self._read_fault = None
-            self._timing.add(time.monotonic(), frame.ts_ns, self._sampler.missed)
+            self._timing.add(*self._clocks(), self._sampler.missed)
             self.history.append(frame)
             entry = Entry(sequence, frame, self.predictor.tick(sequence, frame, self._known))
             sequence += 1
