@@ -11,7 +11,7 @@ VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
 BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py)
-IMAGE_SOURCES = $(BUILDERS) $(shell find mkosi.* requirements userland/src/jepa model-packs/machine pyproject.toml \
+IMAGE_SOURCES = $(BUILDERS) $(shell find mkosi.* requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	-name __pycache__ -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help
@@ -43,6 +43,14 @@ run: $(IMAGE) ## boot the image in QEMU and land in its shell (FRESH=1: forget t
 	@$(PYTHON) tools/host.py run
 	@$(PY) tools/run_vm.py $(if $(FRESH),--fresh)
 
+.PHONY: bpf
+bpf: build/bpf/.done ## compile the BPF programs for use on this machine itself
+
+build/bpf/.done: $(wildcard userland/bpf/*)
+	@$(PYTHON) tools/host.py bpf
+	@userland/bpf/build.sh build/bpf
+	@touch $@
+
 .PHONY: try
 try: $(VENV)/.done ## the shell on this machine itself, without a VM
 	@$(VENV)/bin/jepa --local
@@ -57,7 +65,7 @@ test: ## everything a change must pass: lint, unit tests, the image booted and a
 
 .PHONY: test-unit
 test-unit: $(VENV)/.done ## unit tests alone; the linters are among them
-	@$(PYTHON) tools/host.py lint
+	@$(PYTHON) tools/host.py lint tests bpf
 	@$(PY) -m pytest tests/unit -m 'not vm and not slow'
 
 .PHONY: test-vm

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check that this host can build and run the image; as root, install what is missing, saying what.
 
-Called with the purposes: `venv`, `build`, `run`, `lint`. What is there stays as it is.
+Called with the purposes: `venv`, `build`, `run`, `lint`, `tests`, `bpf`. What is there stays as it is.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ PACKAGES = {
         "ovmf": "/usr/share/OVMF",
     },
     "lint": {"shellcheck": "/usr/bin/shellcheck"},
+    "tests": {"dbus-daemon": "/usr/bin/dbus-daemon"},
+    "bpf": {
+        "bpftool": "/usr/sbin/bpftool",
+        "clang": "/usr/bin/clang",
+        "libbpf-dev": "/usr/include/bpf/bpf_helpers.h",
+        "llvm": "/usr/bin/llvm-strip",
+    },
 }
 """Debian package and the file that shows it is there, for each purpose."""
 
