@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine's /proc and /sys written to a folder in the kernel's own format."""
+"""A machine's /proc and /sys written to a folder in the kernel's own format, and the compiled programs."""
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+
+BPF = Path(__file__).parents[3] / "userland" / "bpf"
+TYPES = Path("/sys/kernel/btf/vmlinux")
 
 FILES = {
     "proc/stat": """\
@@ -128,3 +134,17 @@ def host(tmp_path: Path) -> Host:
 def kernel_files() -> dict[str, str]:
     """The files of that host, by path below its root."""
     return FILES
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The BPF programs, compiled once, for those who may load them."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may load BPF programs")
+    if not TYPES.exists():
+        pytest.skip("this kernel tells no types")
+    lacking = [tool for tool in ("clang", "llvm-strip", "bpftool") if not shutil.which(tool)]
+    assert not lacking, f"install {', '.join(lacking)}: make test-unit does so"
+    out = tmp_path_factory.mktemp("bpf")
+    subprocess.run([BPF / "build.sh", out, TYPES], check=True)
+    return out

@@ -12,8 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from jepa.telemetry.frame import FloatArray, Frame
+from jepa.telemetry.histogram import Histogram
+from jepa.telemetry.roles import Roles
 from jepa.telemetry.schema import Schema, load_schema
-from jepa.telemetry.sources.base import Reading, Source
+from jepa.telemetry.sources.base import CountingSource, Reading, Source
 from jepa.telemetry.sources.cgroup import CgroupSource
 from jepa.telemetry.sources.cpu import CpuSource
 from jepa.telemetry.sources.disk import DiskSource
@@ -21,8 +23,10 @@ from jepa.telemetry.sources.filesystem import FilesystemSource
 from jepa.telemetry.sources.hardware import HardwareSource
 from jepa.telemetry.sources.memory import MemorySource
 from jepa.telemetry.sources.network import NetworkSource
+from jepa.telemetry.sources.own import OwnSource
 from jepa.telemetry.sources.pressure import PressureSource
 from jepa.telemetry.sources.processes import ProcessSource
+from jepa.telemetry.sources.roles import RoleSource
 from jepa.telemetry.sources.vmstat import VmstatSource
 
 
@@ -53,6 +57,9 @@ class FrameSource(Protocol):
 
     def sources(self) -> list[SourceState]:
         """How each source did at the last reading."""
+
+    def histograms(self) -> list[Histogram]:
+        """What was counted by size between the last two readings; empty where nothing counts so."""
 
     def close(self) -> None:
         """Release what it holds."""
@@ -93,6 +100,7 @@ class Machine:
     def __init__(self, sources: list[Source], schema: Schema, clock: Clock) -> None:
         self._schema = schema
         self._sources = sources
+        self._counting = [source for source in sources if isinstance(source, CountingSource)]
         self._clock = clock
         self._positions = {name: position for position, name in enumerate(schema.names)}
         self._of = Counter(channel.source for channel in schema.channels)
@@ -124,6 +132,10 @@ class Machine:
         """How each source did at the last reading."""
         return list(self._states)
 
+    def histograms(self) -> list[Histogram]:
+        """What was counted by size between the last two readings."""
+        return [each for source in self._counting for each in source.histograms()]
+
     def close(self) -> None:
         """Close the files the sources keep open."""
         for source in self._sources:
@@ -143,9 +155,19 @@ class Machine:
 
 
 def open_machine(
-    root: Path = Path("/"), schema: Schema | None = None, clock: Clock | None = None
+    root: Path = Path("/"),
+    schema: Schema | None = None,
+    clock: Clock | None = None,
+    *,
+    kernel: bool = False,
+    own_cost: bool = False,
 ) -> Machine:
-    """Frames of the machine whose /proc and /sys lie below ``root``."""
+    """Frames of the machine whose /proc and /sys lie below ``root``.
+
+    With ``kernel`` also what programs in the kernel count, as far as this process may load them; with
+    ``own_cost`` also what this process itself uses.
+    """
+    roles = Roles(root)
     sources: list[Source] = [
         CpuSource(root),
         PressureSource(root),
@@ -157,28 +179,60 @@ def open_machine(
         CgroupSource(root),
         ProcessSource(root),
         HardwareSource(root),
+        RoleSource(root, roles),
     ]
+    if kernel:
+        # Imported only here: most processes that read files have no use for libbpf.
+        from jepa.telemetry.sources.kernel import KernelSource
+
+        sources.append(KernelSource(root, roles))
+    if own_cost:
+        sources.append(OwnSource(root))
     return Machine(sources, schema or load_schema(), clock or SystemClock())
 
 
-class Sampler:
-    """Gives one frame a period, at instants that are whole periods after the first.
+class Grid:
+    """Instants that are whole periods after the first.
 
-    Sleeping until an absolute instant keeps the grid from drifting. A period that passed without a frame,
-    because the machine was too busy, is counted in ``missed`` and never made up for: late frames do not come
-    in a bunch.
+    Sleeping until an absolute instant keeps a loop from drifting. A period that passed, because the machine
+    was too busy, is counted in ``missed`` and never made up for: late frames do not come in a bunch.
     """
 
-    def __init__(self, source: FrameSource, period_s: float = 1.0, clock: Clock | None = None) -> None:
+    def __init__(self, period_s: float) -> None:
         if period_s <= 0:
             raise ValueError(f"a period of {period_s} s")
-        self.source = source
         self.period_s = period_s
         self.missed = 0
         """Periods that passed without a frame."""
-        self._clock = clock or SystemClock()
         self._start: float | None = None
         self._taken = -1
+
+    def next(self, now: float) -> float:
+        """Seconds from ``now`` to the next instant that is due, 0 when that has passed already."""
+        if self._start is None:
+            self._start = now
+        period = self._taken + 1
+        due = self._start + period * self.period_s
+        if due <= now:
+            latest = math.floor((now - self._start) / self.period_s)
+            self.missed += max(0, latest - period)
+            period = max(period, latest)
+        self._taken = period
+        return max(0.0, due - now)
+
+
+class Sampler:
+    """Gives one frame a period, on a grid that does not drift."""
+
+    def __init__(self, source: FrameSource, period_s: float = 1.0, clock: Clock | None = None) -> None:
+        self.source = source
+        self._grid = Grid(period_s)
+        self._clock = clock or SystemClock()
+
+    @property
+    def missed(self) -> int:
+        """Periods that passed without a frame."""
+        return self._grid.missed
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames without end."""
@@ -187,16 +241,6 @@ class Sampler:
 
     def next(self) -> Frame:
         """Sleep until the next instant of the grid and read a frame there."""
-        now = self._clock.monotonic()
-        if self._start is None:
-            self._start = now
-        period = self._taken + 1
-        due = self._start + period * self.period_s
-        if due > now:
-            self._clock.sleep(due - now)
-        else:
-            latest = math.floor((now - self._start) / self.period_s)
-            self.missed += max(0, latest - period)
-            period = max(period, latest)
-        self._taken = period
+        if delay := self._grid.next(self._clock.monotonic()):
+            self._clock.sleep(delay)
         return self.source.read()

@@ -5,7 +5,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+
+from jepa.telemetry.histogram import Histogram
 
 S = TypeVar("S")
 
@@ -28,6 +30,14 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Close the files kept open."""
+
+
+@runtime_checkable
+class CountingSource(Protocol):
+    """A source that also counts by size."""
+
+    def histograms(self) -> list[Histogram]:
+        """What was counted between the last two calls of ``read``."""
 
 
 class KernelFile:
