@@ -16,6 +16,7 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.recording import (
     Action,
     Event,
@@ -271,6 +272,9 @@ def test_a_source_that_fails_is_in_the_meta(tmp_path: Path) -> None:
 
         def sources(self) -> list[SourceState]:
             return [SourceState("cpu", False, 0, 11, "gone")]
+
+        def histograms(self) -> list[Histogram]:
+            return []
 
         def close(self) -> None:
             pass

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.telemetry import parquet
+from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import FloatArray, Frame
 from jepa.telemetry.framelog import FrameLog, sync_folder
 from jepa.telemetry.sampler import Clock, FrameSource, Sampler
@@ -61,16 +62,6 @@ class Action:
     ts_ns: int
     action: str
     args: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event during a recording."""
-
-    ts_ns: int
-    kind: str
-    unit: str | None
-    detail: str | None
 
 
 @dataclass(frozen=True, slots=True)

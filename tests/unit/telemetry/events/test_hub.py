@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hub: events of all sources, and a source that breaks is tried again alone."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from jepa.telemetry.events.event import Event
+from jepa.telemetry.events.hub import EventHub, open_events
+
+
+class Spoken:
+    """A source whose events are what is written to a socket; ``broken`` breaks it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._theirs.setblocking(False)
+
+    @property
+    def fd(self) -> int:
+        return self._theirs.fileno()
+
+    def ready(self) -> list[Event]:
+        text = self._theirs.recv(100).decode()
+        if text == "broken":
+            raise OSError(5, "Input/output error")
+        return [Event(1, "io_error", text, None, "error", self.name)]
+
+    def close(self) -> None:
+        self.ours.close()
+        self._theirs.close()
+
+
+class Opened:
+    """Opens a new source each time, except for the first ``failures`` times."""
+
+    def __init__(self, name: str, failures: int = 0) -> None:
+        self.made: list[Spoken] = []
+        self._name = name
+        self._failures = failures
+
+    def __call__(self) -> Spoken:
+        if self._failures:
+            self._failures -= 1
+            raise FileNotFoundError(2, "No such file or directory", "/dev/nothing")
+        self.made.append(Spoken(self._name))
+        return self.made[-1]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def run_with(hub: EventHub, got: list[Event]) -> "asyncio.Task[None]":
+    task = asyncio.create_task(hub.run(got.append))
+    await asyncio.sleep(0.02)
+    return task
+
+
+async def stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_events_of_every_source_are_told() -> None:
+    one, two = Opened("one"), Opened("two")
+    got: list[Event] = []
+    hub = EventHub({"one": one, "two": two})
+    task = await run_with(hub, got)
+    one.made[0].ours.send(b"a")
+    two.made[0].ours.send(b"b")
+    await until(lambda: len(got) == 2)
+    assert {event.source for event in got} == {"one", "two"}
+    await stop(task)
+
+
+async def test_a_source_that_breaks_is_opened_again_and_the_others_go_on() -> None:
+    one, two = Opened("one"), Opened("two")
+    got: list[Event] = []
+    hub = EventHub({"one": one, "two": two}, retry_s=(0.02, 0.1))
+    task = await run_with(hub, got)
+    one.made[0].ours.send(b"broken")
+    await until(lambda: not hub.sources()[0].ok)
+    assert "Input/output error" in hub.sources()[0].reason
+    two.made[0].ours.send(b"b")
+    await until(lambda: len(got) == 1)
+    await until(lambda: len(one.made) == 2 and hub.sources()[0].ok)
+    one.made[1].ours.send(b"a")
+    await until(lambda: len(got) == 2)
+    await stop(task)
+
+
+async def test_a_source_that_cannot_be_opened_says_why_and_is_tried_again() -> None:
+    late = Opened("late", failures=2)
+    hub = EventHub({"late": late}, retry_s=(0.02, 0.1))
+    assert hub.sources()[0].reason == "/dev/nothing: No such file or directory"
+    got: list[Event] = []
+    task = await run_with(hub, got)
+    await until(lambda: hub.sources()[0].ok)
+    late.made[0].ours.send(b"a")
+    await until(lambda: len(got) == 1)
+    await stop(task)
+
+
+async def test_stopping_closes_every_descriptor() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    hub = EventHub({"one": Opened("one"), "two": Opened("two")})
+    await stop(await run_with(hub, []))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_this_machines_sources_open_or_say_why_not() -> None:
+    hub = open_events()
+    try:
+        for state in hub.sources():
+            assert state.ok != bool(state.reason), state
+        if os.geteuid() == 0 and Path("/dev/kmsg").exists():
+            assert hub.sources()[0].ok, hub.sources()[0]
+    finally:
+        hub.close()

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One thing that happened at one time."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Severity = Literal["info", "warning", "error", "critical"]
+Kind = Literal[
+    "oom_kill",
+    "hung_task",
+    "kernel_oops",
+    "io_error",
+    "fs_error",
+    "machine_check",
+    "thermal",
+    "unit_failed",
+    "unit_restarted",
+    "device_added",
+    "device_removed",
+    "device_changed",
+    "health_warning",
+    "events_lost",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, in the words of whoever told it."""
+
+    ts_ns: int
+    """Wall-clock time, nanoseconds since the epoch."""
+    kind: str
+    """One of KINDS; a newer collector may tell others."""
+    unit: str | None
+    """What it happened to: a service unit, a device, a process."""
+    detail: str | None
+    severity: str = "info"
+    source: str = ""
+    """Who told it: kmsg, units, devices, health."""

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All sources of events on one asyncio loop; one that fails is tried again and takes no other with it."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from jepa.errors import JepaError
+from jepa.telemetry.events.event import Event
+from jepa.telemetry.sampler import SourceState
+
+_RETRY_S = (5.0, 300.0)
+"""First wait before a source is tried again, and the longest; each is twice the one before."""
+
+
+class EventSource(Protocol):
+    """Something with a descriptor that is readable when there is news."""
+
+    name: str
+
+    @property
+    def fd(self) -> int:
+        """The descriptor."""
+
+    def ready(self) -> list[Event]:
+        """The events that wait, without blocking; OSError or ValueError when the source is broken."""
+
+    def close(self) -> None:
+        """Give back the descriptor."""
+
+
+Opener = Callable[[], EventSource]
+"""Opens a source; OSError, ValueError, ImportError or JepaError when it cannot be had."""
+_FAULTS = (OSError, ValueError, ImportError, JepaError)
+
+
+class EventHub:
+    """Watches sources, opened when it is made, so that it may be done before capabilities are dropped."""
+
+    def __init__(self, openers: Mapping[str, Opener], retry_s: tuple[float, float] = _RETRY_S) -> None:
+        self._openers = dict(openers)
+        self._retry_s = retry_s
+        self._open: dict[str, EventSource] = {}
+        self._states = {name: SourceState(name, False, 0, 0, "not opened yet") for name in openers}
+        for name in openers:
+            self._try(name)
+
+    def sources(self) -> list[SourceState]:
+        """How each source does."""
+        return list(self._states.values())
+
+    async def run(self, on_event: Callable[[Event], object]) -> None:
+        """Tell events as they happen, until cancelled; then everything is closed."""
+        tasks = [asyncio.create_task(self._watch(name, on_event)) for name in self._openers]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.close()
+
+    def close(self) -> None:
+        """Close every source."""
+        for name in list(self._open):
+            self._close(name, "closed")
+
+    async def _watch(self, name: str, on_event: Callable[[Event], object]) -> None:
+        shortest, longest = self._retry_s
+        wait = shortest
+        while True:
+            if name in self._open or self._try(name):
+                wait = shortest
+                await self._tell(name, on_event)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, longest)
+
+    async def _tell(self, name: str, on_event: Callable[[Event], object]) -> None:
+        """Tell the events of an open source until it breaks."""
+        loop = asyncio.get_running_loop()
+        source = self._open[name]
+        broken = loop.create_future()
+
+        def news() -> None:
+            try:
+                for event in source.ready():
+                    on_event(event)
+            except _FAULTS as error:
+                if not broken.done():
+                    broken.set_result(_reason(error))
+
+        loop.add_reader(source.fd, news)
+        try:
+            self._close(name, await broken, loop)
+        finally:
+            if name in self._open:
+                loop.remove_reader(source.fd)
+
+    def _try(self, name: str) -> bool:
+        try:
+            self._open[name] = self._openers[name]()
+        except _FAULTS as error:
+            self._states[name] = SourceState(name, False, 0, 0, _reason(error))
+            return False
+        self._states[name] = SourceState(name, True, 0, 0, "")
+        return True
+
+    def _close(self, name: str, reason: str, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        source = self._open.pop(name)
+        if loop is not None:
+            loop.remove_reader(source.fd)
+        source.close()
+        self._states[name] = SourceState(name, False, 0, 0, reason)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, JepaError):
+        return error.problem
+    if isinstance(error, OSError) and error.errno:
+        return f"{error.filename}: {error.strerror}" if error.filename else os.strerror(error.errno)
+    return str(error) or type(error).__name__
+
+
+def open_events() -> EventHub:
+    """The events of this machine: the kernel's log, the service manager, udev."""
+    return EventHub({"kmsg": _open_kmsg, "units": _open_units, "devices": _open_devices})
+
+
+def _open_kmsg() -> EventSource:
+    from jepa.telemetry.events.kmsg import KernelLog, load_rules, open_log
+
+    return KernelLog(_passed("kmsg") or open_log(), load_rules(), time.time_ns, time.monotonic_ns)
+
+
+def _open_units() -> EventSource:
+    from jepa.telemetry.events.units import Units
+
+    return Units()
+
+
+def _open_devices() -> EventSource:
+    from jepa.telemetry.events.devices import Devices
+
+    return Devices()
+
+
+_FIRST_PASSED = 3
+
+
+def _passed(name: str, environ: Mapping[str, str] = os.environ) -> int | None:
+    """A copy of the descriptor that the service manager opened as ``name`` (OpenFile=), set not to block."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    names = environ.get("LISTEN_FDNAMES", "").split(":")
+    if name not in names:
+        return None
+    fd = os.dup(_FIRST_PASSED + names.index(name))
+    os.set_blocking(fd, False)
+    os.lseek(fd, 0, os.SEEK_END)
+    return fd
