@@ -11,14 +11,16 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from socket import SOCK_STREAM
 
 import numpy as np
 
-from jepa.service.daemon import listen, run
+from jepa.notify import Notifier
+from jepa.service.daemon import run
 from jepa.service.engine import Engine
 from jepa.service.history import History
-from jepa.service.notify import Notifier
 from jepa.service.predictor import Loaded
+from jepa.sockets import listen
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.sampler import open_machine
 from jepa.telemetry.schema import Schema, load_schema
@@ -73,7 +75,7 @@ def main() -> None:
         lambda: Loaded("last-value 1", LastValue(schema)),
         period_s=float(os.environ.get("JEPA_TEST_PERIOD", "1")),
     )
-    run(engine, listen(Path(socket)), Notifier())
+    run(engine, listen(Path(socket), SOCK_STREAM, "jepad"), Notifier())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.service.client import HttpClient, connect
-from jepa.service.daemon import listen, main
+from jepa.service.daemon import main
 from jepa.service.paths import socket_path, state_dir
 
 
@@ -84,25 +83,6 @@ def test_a_second_daemon_is_refused_in_one_sentence(running: Any, place: Path) -
         assert "Another process is writing the frame log" in same_state.stderr
         assert not (place / "t").exists()
         assert daemon.client.status().frames > 0
-
-
-def test_a_stale_socket_is_replaced(place: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as gone:
-        gone.bind(str(place / "s"))
-    with listen(place / "s") as listener:
-        assert listener.getsockname() == str(place / "s")
-
-
-def test_the_socket_is_for_everybody(place: Path) -> None:
-    with listen(place / "s"):
-        assert stat.S_IMODE((place / "s").stat().st_mode) == 0o666
-
-
-def test_a_file_in_the_place_of_the_socket_is_kept(place: Path) -> None:
-    (place / "s").write_text("mine")
-    with pytest.raises(JepaError, match="is not a socket"):
-        listen(place / "s")
-    assert (place / "s").read_text() == "mine"
 
 
 def test_an_impossible_socket_is_one_sentence(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from jepa.service.engine import QUEUE_TICKS, READERS, RING_FRAMES, Engine, both_
 from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.sampler import SourceState
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.forecast import Forecast, Tick
@@ -46,6 +47,9 @@ class Recorded:
 
     def sources(self) -> list[SourceState]:
         return [SourceState("recorded", True, len(SCHEMA.channels), len(SCHEMA.channels), "")]
+
+    def histograms(self) -> list[Histogram]:
+        return []
 
     def close(self) -> None:
         self.closed = True

@@ -19,7 +19,8 @@ from jepa.service.http import CONNECTIONS
 
 MESSAGES = {
     "/v1/status": api.Status,
-    "/v1/doctor": api.Doctor,
+    "/v1/doctor",
+    "/v1/events": api.Doctor,
     "/v1/channels": list[api.ChannelInfo],
     "/v1/frames": list[api.FrameOut],
     "/v1/forecast": api.ForecastOut,

@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from jepa.errors import JepaError
-from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut, TickOut
+from jepa.service.api import Band, ChannelInfo, EventOut, ForecastOut, FrameOut, HistogramOut, TickOut
+from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import Forecast, Tick
 
@@ -90,8 +92,22 @@ def forecast_out(
     return ForecastOut(ts_ns=forecast.ts_ns, unit=units, channels=out)
 
 
-def tick_out(schema: Schema, frame: Frame, tick: Tick | None) -> TickOut:
-    """A frame and what was forecast from it."""
+def event_out(event: Event) -> EventOut:
+    """``event`` as a message."""
+    return EventOut(
+        ts_ns=event.ts_ns,
+        kind=event.kind,
+        severity=event.severity,
+        source=event.source,
+        unit=event.unit,
+        detail=event.detail,
+    )
+
+
+def tick_out(
+    schema: Schema, frame: Frame, tick: Tick | None, histograms: Sequence[Histogram] = ()
+) -> TickOut:
+    """A frame, what was forecast from it, and what was counted since the frame before."""
     surprise = tick.surprise if tick else None
     return TickOut(
         frame=frame_out(schema, frame),
@@ -101,6 +117,10 @@ def tick_out(schema: Schema, frame: Frame, tick: Tick | None) -> TickOut:
         if surprise
         else [],
         tick_ms=round(tick.elapsed_ms, 3) if tick else None,
+        histograms=[
+            HistogramOut(name=each.name, unit=each.unit, labels=dict(each.labels), counts=list(each.counts))
+            for each in histograms
+        ],
     )
 
 

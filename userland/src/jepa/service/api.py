@@ -6,7 +6,7 @@ ten times as much as starting Python. The server derives its OpenAPI document fr
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 PartState = Literal["ok", "degraded", "failed", "off"]
@@ -126,6 +126,30 @@ class ForecastOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventOut:
+    """One thing that happened, told by the kernel, the service manager, udev or a device."""
+
+    ts_ns: int
+    """Wall-clock time it happened, nanoseconds since the epoch."""
+    kind: str
+    severity: str
+    source: str
+    unit: str | None
+    """What it happened to: a unit, a device, a process."""
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistogramOut:
+    """How often each size occurred between the last two frames; slot 0 holds 0, slot n holds 2^(n-1) up."""
+
+    name: str
+    unit: str
+    labels: dict[str, str]
+    counts: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TickOut:
     """One event of GET /v1/stream: a frame, and what was forecast from it."""
 
@@ -136,6 +160,8 @@ class TickOut:
     surprise_channels: list[tuple[str, float]]
     """Channels furthest outside their forecast, in band widths, worst first."""
     tick_ms: float | None
+    histograms: list[HistogramOut] = field(default_factory=list)
+    """What the kernel's programs counted since the frame before; empty without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +196,14 @@ class Client(Protocol):
     def forecast(self, channels: Sequence[str] = (), horizon_s: int | None = None) -> ForecastOut:
         """The latest forecast, for all channels and horizons unless named."""
 
+    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
+        """The newest ``limit`` events after ``since_ns``, oldest first."""
+
     def stream(self) -> Iterator[TickOut]:
         """Ticks as they happen, without end."""
+
+    def follow(self) -> Iterator[EventOut]:
+        """Events as they happen, without end."""
 
     def close(self) -> None:
         """Release what the client holds."""

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from jepa.service.engine import Engine
+from jepa.service.events import EventStore
 from jepa.service.history import History
 from jepa.service.predictor import Loaded
+from jepa.telemetry.collector.feed import Feed, collector_socket
 from jepa.telemetry.sampler import open_machine
 from jepa.telemetry.schema import Schema, load_schema
 
@@ -18,7 +20,19 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
     """
     schema = load_schema()
     history = History(None) if state is None else History.open(state / "frames", schema)
-    return Engine(open_machine(schema=schema), history, lambda: load_default(schema), mode=mode)
+    events = EventStore(None) if state is None else EventStore.open(state / "events")
+    source = machine_source(schema, local=mode == "local")
+    engine = Engine(source, history, lambda: load_default(schema), mode=mode, events=events)
+    source.on_event = engine.tell
+    return engine
+
+
+def machine_source(schema: Schema, *, local: bool) -> Feed:
+    """This machine's frames and events: the collector's, or read here while there is no collector.
+
+    In a ``local`` process a person who may load BPF programs has them; jepad never may.
+    """
+    return Feed(collector_socket(), schema, lambda: open_machine(schema=schema, kernel=local))
 
 
 def load_default(schema: Schema) -> Loaded:

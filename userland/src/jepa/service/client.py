@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
 
 from jepa.errors import JepaError
-from jepa.service.api import ChannelInfo, Client, Doctor, ForecastOut, FrameOut, Problem, Status, TickOut
+from jepa.service.api import (
+    ChannelInfo,
+    Client,
+    Doctor,
+    EventOut,
+    ForecastOut,
+    FrameOut,
+    Problem,
+    Status,
+    TickOut,
+)
 from jepa.service.paths import socket_path, state_dir
 from jepa.service.wire import decode
 
@@ -84,14 +94,28 @@ class HttpClient:
             query.append(("horizon", str(horizon_s)))
         return self._get(ForecastOut, f"/v1/forecast?{urlencode(query)}")
 
+    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
+        """The newest ``limit`` events after ``since_ns``, oldest first."""
+        return self._get(list[EventOut], f"/v1/events?since_ns={since_ns}&limit={limit}")
+
     def stream(self) -> Iterator[TickOut]:
         """Ticks as they happen, until jepad ends the stream."""
+        return self._listen(TickOut, b"tick")
+
+    def follow(self) -> Iterator[EventOut]:
+        """Events as they happen, until jepad ends the stream."""
+        return self._listen(EventOut, b"event")
+
+    def _listen(self, kind: type[Message], wanted: bytes) -> Iterator[Message]:
         connection = self._open()
+        name = b""
         try:
             with self._ask(connection, "/v1/stream") as response:
                 while line := response.readline():
-                    if line.startswith(b"data: "):
-                        yield _read(TickOut, line[6:])
+                    if line.startswith(b"event: "):
+                        name = line[7:].strip()
+                    elif line.startswith(b"data: ") and name == wanted:
+                        yield _read(kind, line[6:])
         except (OSError, http.client.HTTPException) as error:
             raise _broken(self._path, error) from error
         finally:
@@ -189,9 +213,18 @@ class LocalClient:
         self._engine.predictor.settled.wait(MODEL_S)
         return self._engine.forecast(channels, horizon_s)
 
+    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
+        """The newest ``limit`` events after ``since_ns``, oldest first."""
+        self._wait()
+        return self._engine.events(since_ns=since_ns, limit=limit)
+
     def stream(self) -> Iterator[TickOut]:
         """Ticks as they happen, until the client is closed."""
         return self._engine.stream()
+
+    def follow(self) -> Iterator[EventOut]:
+        """Events as they happen, until the client is closed."""
+        return self._engine.follow()
 
     def close(self) -> None:
         """Stop the engine and close its log."""

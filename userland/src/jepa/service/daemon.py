@@ -4,7 +4,6 @@
 import argparse
 import signal
 import socket
-import stat
 import sys
 import threading
 import time
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jepa.errors import JepaError
-from jepa.service.notify import Notifier
+from jepa.notify import Notifier
 from jepa.service.paths import socket_path, state_dir
+from jepa.sockets import listen
 
 if TYPE_CHECKING:
     from jepa.service.engine import Engine
@@ -56,7 +56,7 @@ def serve(path: Path | None = None, state: Path | None = None) -> None:
     state = state_dir() if state is None else state
     notifier = Notifier()
     notifier.send(STATUS="Starting.")
-    listener = listen(path)
+    listener = listen(path, socket.SOCK_STREAM, "jepad")
     try:
         # Imported after the socket is there, so that clients wait for it instead of failing.
         from jepa.service.assembly import machine_engine
@@ -112,46 +112,3 @@ def _tell(engine: "Engine", serving: threading.Thread, notifier: Notifier, endin
             print(f"jepad: {line}", file=sys.stderr, flush=True)
             said = now
         ending.wait(step)
-
-
-def listen(path: Path) -> socket.socket:
-    """A listening socket at ``path``, mode 0666, in place of a stale one.
-
-    JepaError when another process listens there, or when ``path`` cannot be used.
-    """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(path)
-        listener.bind(str(path))
-        path.chmod(0o666)  # the API only reads
-        listener.listen(128)
-    except JepaError:
-        listener.close()
-        raise
-    except OSError as error:
-        listener.close()
-        raise JepaError(
-            f"jepad cannot listen on {path}: {error.strerror or error}.",
-            "Choose another place with --socket, or start it with systemctl start jepad.",
-        ) from error
-    return listener
-
-
-def _remove_stale(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise JepaError(f"{path} exists and is not a socket.", "Choose another place with --socket.")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
-    raise JepaError(
-        f"Another jepad is listening on {path}.",
-        "Stop it with systemctl stop jepad, or choose another --socket.",
-    )

@@ -12,12 +12,25 @@ from typing import Literal
 from jepa import __version__
 from jepa.errors import JepaError
 from jepa.service import answers, checks
-from jepa.service.api import Budget, ChannelInfo, Doctor, ForecastOut, FrameOut, Part, Status, TickOut
+from jepa.service.api import (
+    Budget,
+    ChannelInfo,
+    Doctor,
+    EventOut,
+    ForecastOut,
+    FrameOut,
+    Part,
+    Status,
+    TickOut,
+)
+from jepa.service.events import EventStore
 from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.subscription import Subscription
 from jepa.service.usage import Usage
+from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.sampler import FrameSource, Sampler
 from jepa.world.forecast import Tick
 
@@ -34,11 +47,12 @@ _CLOCK_APART_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One frame of the ring, and the tick it gave."""
+    """One frame of the ring, the tick it gave, and what was counted since the frame before."""
 
     sequence: int
     frame: Frame
     tick: Tick | None
+    histograms: tuple[Histogram, ...] = ()
 
 
 class _Clock:
@@ -86,6 +100,7 @@ class Engine:
         *,
         mode: Literal["daemon", "local"] = "daemon",
         period_s: float = 1.0,
+        events: EventStore | None = None,
         clocks: Callable[[], tuple[float, int]] = both_clocks,
     ) -> None:
         self.schema = source.schema
@@ -93,6 +108,7 @@ class Engine:
         self.period_s = period_s
         self.usage = Usage()
         self.history = history
+        self.event_store = events or EventStore(None)
         self.predictor = Predictor(load)
         self.frames_taken = 0
         self._taken = threading.Condition()
@@ -104,7 +120,7 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._lock = threading.Lock()
         self._ring: deque[Entry] = deque(maxlen=RING_FRAMES)
-        self._readers: list[Subscription[Entry]] = []
+        self._readers: list[Subscription[Entry | EventOut]] = []
         self._lost = 0
         self._read_fault: JepaError | None = None
         self._timing = checks.Timing(period_s)
@@ -126,6 +142,7 @@ class Engine:
         for reader in readers:
             reader.end()
         self.history.close()
+        self.event_store.close()
         self._source.close()
 
     def _run(self) -> None:
@@ -142,7 +159,8 @@ class Engine:
             self._read_fault = None
             self._timing.add(*self._clocks(), self._sampler.missed)
             self.history.append(frame)
-            entry = Entry(sequence, frame, self.predictor.tick(sequence, frame, self._known))
+            tick = self.predictor.tick(sequence, frame, self._known)
+            entry = Entry(sequence, frame, tick, tuple(self._source.histograms()))
             sequence += 1
             with self._lock:
                 self._ring.append(entry)
@@ -155,6 +173,16 @@ class Engine:
             if self.frames_taken == 1:
                 # Not earlier: on a slow machine loading would hold up the first frame, which others await.
                 self.predictor.start(self._known)
+
+    def tell(self, event: Event) -> None:
+        """Keep one event and give it to whoever listens."""
+        if not self.event_store.append(event):
+            return
+        told = answers.event_out(event)
+        with self._lock:
+            readers = list(self._readers)
+        for reader in readers:
+            reader.put(told)
 
     def _known(self, count: int) -> Sequence[tuple[int, Frame]]:
         entries = self.entries(count)
@@ -189,9 +217,9 @@ class Engine:
         with self._lock:
             return len(self._readers)
 
-    def subscribe(self) -> Subscription[Entry]:
-        """A stream of entries from now on; JepaError (503) when too many are open."""
-        reader: Subscription[Entry] = Subscription(QUEUE_TICKS)
+    def subscribe(self) -> Subscription[Entry | EventOut]:
+        """Entries and events from now on; JepaError (503) when too many streams are open."""
+        reader: Subscription[Entry | EventOut] = Subscription(QUEUE_TICKS)
         with self._lock:
             if len(self._readers) >= READERS:
                 raise JepaError(
@@ -204,7 +232,7 @@ class Engine:
             reader.end()
         return reader
 
-    def unsubscribe(self, reader: Subscription[Entry]) -> None:
+    def unsubscribe(self, reader: Subscription[Entry | EventOut]) -> None:
         """Forget ``reader``."""
         with self._lock:
             if reader in self._readers:
@@ -231,16 +259,30 @@ class Engine:
         assert entry.tick is not None
         return answers.forecast_out(self.schema, entry.frame, entry.tick.forecast, channels, horizon_s)
 
+    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
+        """The newest ``limit`` events after ``since_ns``, oldest first."""
+        return [answers.event_out(event) for event in self.event_store.newest(since_ns, limit)]
+
     def tick_out(self, entry: Entry) -> TickOut:
         """``entry`` as a message."""
-        return answers.tick_out(self.schema, entry.frame, entry.tick)
+        return answers.tick_out(self.schema, entry.frame, entry.tick, entry.histograms)
 
     def stream(self) -> Iterator[TickOut]:
         """Ticks as they happen, until the engine stops."""
+        for entry in self._listen():
+            if isinstance(entry, Entry):
+                yield self.tick_out(entry)
+
+    def follow(self) -> Iterator[EventOut]:
+        """Events as they happen, until the engine stops."""
+        for entry in self._listen():
+            if isinstance(entry, EventOut):
+                yield entry
+
+    def _listen(self) -> Iterator[Entry | EventOut]:
         reader = self.subscribe()
         try:
-            for entry in reader:
-                yield self.tick_out(entry)
+            yield from reader
         finally:
             self.unsubscribe(reader)
 
@@ -289,6 +331,7 @@ class Engine:
         return [
             checks.telemetry(self.frames_taken, self._read_fault, self.schema, self._source.sources()),
             self.history.part(),
+            self.event_store.part(),
             self.predictor.part(),
             self._timing.schedule(),
             self._timing.clock(time.monotonic()),

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from jepa import __version__
 from jepa.errors import JepaError
-from jepa.service.api import Problem
+from jepa.service.api import EventOut, Problem
 from jepa.service.engine import Engine, Entry
 from jepa.service.routes import EVENTS, Query, Route, find, read_query
 from jepa.service.wire import encode
@@ -37,7 +37,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
     def __init__(self, engine: Engine, listener: socket.socket) -> None:
         super().__init__(listener.getsockname(), Handler)
         self.engine = engine
-        self.ticks = _Ticks(engine)
+        self.encoded = _Encoded(engine)
         self._listener = listener
         self._free = threading.BoundedSemaphore(CONNECTIONS)
 
@@ -90,16 +90,18 @@ class Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
         self._listener.close()
 
 
-class _Ticks:
-    """The newest tick as a server-sent event, encoded once for all streams."""
+class _Encoded:
+    """What happens as server-sent events; a tick, which is long, is encoded once for all streams."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
         self._newest = (-1, b"")
 
-    def event(self, entry: Entry) -> bytes:
+    def event(self, entry: Entry | EventOut) -> bytes:
         """``entry`` as one event."""
+        if isinstance(entry, EventOut):
+            return f"event: event\ndata: {encode(entry)}\n\n".encode()
         with self._lock:
             if self._newest[0] != entry.sequence:
                 body = encode(self._engine.tick_out(entry))
@@ -167,7 +169,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b": jepa\n\n")
             while not reader.ended:
-                events = [self.server.ticks.event(entry) for entry in reader.take(HEARTBEAT_S)]
+                events = [self.server.encoded.event(entry) for entry in reader.take(HEARTBEAT_S)]
                 self.wfile.write(b"".join(events) or b": still here\n\n")
         finally:
             engine.unsubscribe(reader)

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import is_dataclass
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, TypeAdapter
@@ -63,6 +64,8 @@ def _body(route: "Route") -> dict[str, Any]:
         return {"type": "object"} if route.media == "application/json" else {"type": "string"}
     if isinstance(route.body, type) and is_dataclass(route.body):
         return {"$ref": REF.format(model=route.body.__name__)}
+    if isinstance(route.body, UnionType):
+        return {"oneOf": [{"$ref": REF.format(model=kind.__name__)} for kind in route.body.__args__]}
     (item,) = route.body.__args__
     return {"type": "array", "items": {"$ref": REF.format(model=item.__name__)}}
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from jepa.errors import JepaError
 from jepa.service import api, metrics
 from jepa.service.engine import RING_FRAMES, Engine
+from jepa.service.events import KEPT
 from jepa.service.wire import encode
 
 INT64 = 2**63 - 1
@@ -119,9 +120,23 @@ ROUTES: tuple[Route, ...] = (
         answer=lambda engine, query: encode(engine.forecast(query["channel"], query["horizon"])),
     ),
     Route(
+        path="/v1/events",
+        summary="The newest discrete events, oldest first",
+        body=list[api.EventOut],
+        parameters=(
+            Parameter(
+                name="since_ns", description="Only events after this time, ns since the epoch.", default=0
+            ),
+            Parameter(
+                name="limit", description="The newest so many of them.", low=1, high=KEPT, default=100
+            ),
+        ),
+        answer=lambda engine, query: encode(engine.events(since_ns=query["since_ns"], limit=query["limit"])),
+    ),
+    Route(
         path="/v1/stream",
-        summary="Ticks as they happen: server-sent events named tick, the data of each a TickOut",
-        body=api.TickOut,
+        summary="What happens: server-sent events named tick (a TickOut) and event (an EventOut)",
+        body=api.TickOut | api.EventOut,
         media=EVENTS,
         answer=_no_text,
     ),

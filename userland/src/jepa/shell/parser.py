@@ -45,6 +45,11 @@ VERBS = (
         "what is expected over the coming window",
         ("jepa forecast", "jepa forecast system.cpu.utilization", "jepa forecast --horizon 60 --json"),
     ),
+    Verb(
+        "events",
+        "what happened: failed units, devices, the kernel's complaints",
+        ("jepa events", "jepa events --since 60 --follow", "jepa events --kind oom_kill --json"),
+    ),
     Verb("record", "write frames to DIR as Parquet", ("jepa record day1", "jepa record day1 --seconds 600")),
     Verb(
         "evaluate", "replay a recording through a pack", ("jepa evaluate day1", "jepa evaluate day1 --json")
@@ -106,6 +111,7 @@ def build_parser() -> Parser:
     }
     _watch(made["watch"])
     _forecast(made["forecast"])
+    _events(made["events"])
     _record(made["record"])
     _evaluate(made["evaluate"])
     packs = made["packs"]
@@ -169,6 +175,14 @@ def _watch(parser: argparse.ArgumentParser) -> None:
 def _forecast(parser: argparse.ArgumentParser) -> None:
     _channels(parser)
     parser.add_argument("--horizon", type=_positive, metavar="S", help="only this horizon, in seconds")
+
+
+def _events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--since", type=_positive, default=3600, metavar="S", help="of the last S seconds (default: 3600)"
+    )
+    parser.add_argument("--follow", action="store_true", help="and those to come, until Ctrl-C")
+    parser.add_argument("--kind", action="append", metavar="KIND", help="only this kind; may be repeated")
 
 
 def _record(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa events`: what happened lately, and what happens: failed units, devices, the kernel's complaints."""
+
+import time
+from itertools import chain
+
+from jepa.service.api import EventOut
+from jepa.shell.request import Request
+
+
+def run(request: Request) -> int:
+    """Show the events of the last while; with --follow also those to come, until Ctrl-C."""
+    since_s: int = request.args.since
+    since_ns = max(0, time.time_ns() - since_s * 1_000_000_000)
+    # The stream first: what happens between the two questions may be shown twice, but is never missed.
+    follow = request.args.follow and not request.prompt
+    coming = request.client.follow() if follow else iter(())
+    known = request.client.events(since_ns=since_ns, limit=1000)
+    shown = 0
+    try:
+        for event in chain(known, (event for event in coming if event not in known)):
+            if request.args.kind and event.kind not in request.args.kind:
+                continue
+            if request.out.json:
+                request.out.data(event)
+            else:
+                request.out.line(line(event))
+            request.out.stream.flush()
+            shown += 1
+    except KeyboardInterrupt:
+        pass
+    if not shown and not request.out.json and not follow:
+        request.out.line("No events. `jepa doctor` says whether they are watched for.")
+    return 0
+
+
+def line(event: EventOut) -> str:
+    """One event for people: when, how bad, what, to whom, and how it was told."""
+    at = time.strftime("%H:%M:%S", time.localtime(event.ts_ns / 1e9))
+    what = event.kind.replace("_", " ")
+    words = [at, f"{event.severity:8}", what, event.unit or "", f"({event.detail})" if event.detail else ""]
+    return "  ".join(word for word in words if word)
