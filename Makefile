@@ -83,7 +83,11 @@ lint: $(VENV)/.done ## formatting, types, style, shell scripts
 	@$(PY) -m pytest tests/unit/test_linters.py -v
 
 .PHONY: bench
-bench: bench-world bench-boot ## measure all that build/bench/*.json tells
+bench: bench-telemetry bench-world bench-boot ## measure all that build/bench/*.json tells
+
+.PHONY: bench-telemetry
+bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector costs under load (as root)
+	@$(PY) -m tests.bench.telemetry
 
 .PHONY: bench-world
 bench-world: $(VENV)/.done ## measure what a tick of the world model costs

@@ -111,6 +111,9 @@ def wait_until_ready(machine: Machine) -> None:
     machine.say("jepad is ready")
     machine.wait_until_succeeds("jepa forecast --json")
     machine.say("jepad forecasts")
+    machine.wait_for_unit("jepa-telemetry.service")
+    machine.wait_until_succeeds('jepa status --json | grep -q \'"collector","state":"ok"\'')
+    machine.say("jepa-telemetry collects")
     machine.execute("systemctl is-system-running --wait")
 
 

@@ -45,6 +45,31 @@ def essential_faults(found: dict[str, Any]) -> list[dict[str, str]]:
     return [part for part in found["parts"] if part["state"] != "ok" and part["name"] not in host_made]
 
 
+def events(machine: Machine, since_s: int = 3600) -> list[dict[str, Any]]:
+    """What `jepa events --json` prints."""
+    printed = machine.succeed(f"jepa events --json --since {since_s}")
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def wait_for_event(machine: Machine, kind: str, unit: str, timeout: float = 20) -> dict[str, Any]:
+    """The newest event of ``kind`` whose unit contains ``unit``; AssertionError with what came instead."""
+    deadline = time.monotonic() + timeout * machine.factor
+    while True:
+        known = events(machine)
+        found = [each for each in known if each["kind"] == kind and unit in (each["unit"] or "")]
+        if found:
+            return found[-1]
+        assert time.monotonic() < deadline, f"no {kind} of {unit!r} among {known}"
+        time.sleep(0.5)
+
+
+def newest_frame(machine: Machine) -> dict[str, float | None]:
+    """The channels of the newest tick."""
+    ticks = machine.succeed("jepa watch --json --count 1").splitlines()
+    values: dict[str, float | None] = json.loads(ticks[-1])["frame"]["values"]
+    return values
+
+
 def clock_ns(machine: Machine) -> int:
     """What the guest's clock shows, in ns since the epoch."""
     return int(machine.succeed("date +%s%N"))

@@ -57,6 +57,8 @@ class Setup:
     kernel_arguments: Sequence[str] = ()
     credentials: Mapping[str, str] | None = None
     memory_mib: int = 2048
+    devices: Sequence[str] = ()
+    """Further arguments of QEMU, such as empty slots for what a test plugs in."""
     kvm: bool = False
 
 
@@ -105,6 +107,7 @@ class Machine:
             "-qmp", f"unix:{at}/qmp,server=on,wait=off",
             "-device", "VGA,edid=on,xres=1024,yres=768,romfile=" if self.setup.kernel else "VGA",
         ]  # fmt: skip
+        extra += self.setup.devices
         clock = () if self.setup.kvm else EMULATION_ARGUMENTS
         if snapshot is not None:
             extra += ["-loadvm", snapshot]
@@ -304,6 +307,19 @@ class Machine:
         """Type ``text`` on the keyboard; ``\\n`` is the return key."""
         for character in text:
             self.send_key("-".join(screen.keys(character)))
+
+    def plug(self, device: str, name: str, **properties: object) -> None:
+        """Plug in a ``device`` of QEMU's, called ``name``; see ``Setup.devices`` for where it may go."""
+        self._monitor().execute("device_add", {"driver": device, "id": name, **properties})
+
+    def unplug(self, name: str) -> None:
+        """Ask the guest to let go of ``name``; returns at once."""
+        self._monitor().execute("device_del", {"id": name})
+
+    def back(self, name: str, size: int) -> None:
+        """Make a disk of ``size`` zero bytes, called ``name``, for a device to be plugged in with."""
+        arguments = {"driver": "null-co", "node-name": name, "size": size, "read-zeroes": True}
+        self._monitor().execute("blockdev-add", arguments)
 
     def screenshot(self, name: str) -> screen.Screenshot:
         """Picture of the screen, kept as NAME.png in the machine's directory."""

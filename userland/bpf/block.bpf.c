@@ -32,7 +32,7 @@ struct block_totals {
 TOTALS(struct block_totals);
 
 /* Too large for the stack, and never changed. */
-static const struct requests none;
+static const struct requests untouched;
 
 static __always_inline struct requests *requests_of(struct request *request)
 {
@@ -47,14 +47,27 @@ static __always_inline struct requests *requests_of(struct request *request)
     found = bpf_map_lookup_elem(&devices, &key);
     if (found)
         return found;
-    bpf_map_update_elem(&devices, &key, &none, BPF_NOEXIST);
+    bpf_map_update_elem(&devices, &key, &untouched, BPF_NOEXIST);
     return bpf_map_lookup_elem(&devices, &key);
+}
+
+/* Flags have moved between kernels. */
+enum rqf_flags___here {
+    __RQF_FLUSH_SEQ___here,
+};
+
+/* Whether this is the flush that the kernel puts before or after a request, and counts with that. */
+static __always_inline bool is_flush_of_another(struct request *request)
+{
+    if (!bpf_core_enum_value_exists(enum rqf_flags___here, __RQF_FLUSH_SEQ___here))
+        return false;
+    return request->rq_flags >> bpf_core_enum_value(enum rqf_flags___here, __RQF_FLUSH_SEQ___here) & 1;
 }
 
 SEC("tp_btf/block_io_start")
 int BPF_PROG(on_start, struct request *request)
 {
-    struct requests *seen = requests_of(request);
+    struct requests *seen = is_flush_of_another(request) ? 0 : requests_of(request);
 
     if (seen)
         add(seen->size[slot_of(request->__data_len >> 10)], 1);
@@ -65,11 +78,12 @@ SEC("tp_btf/block_io_done")
 int BPF_PROG(on_done, struct request *request)
 {
     struct block_totals *own = own_totals(&totals);
-    struct requests *seen = requests_of(request);
+    struct requests *seen;
     u64 now = bpf_ktime_get_ns();
 
-    if (!own)
+    if (!own || is_flush_of_another(request))
         return 0;
+    seen = requests_of(request);
     add(own->done, 1);
     if (!seen) {
         add(own->lost, 1);

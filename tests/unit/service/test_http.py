@@ -19,8 +19,8 @@ from jepa.service.http import CONNECTIONS
 
 MESSAGES = {
     "/v1/status": api.Status,
-    "/v1/doctor",
-    "/v1/events": api.Doctor,
+    "/v1/doctor": api.Doctor,
+    "/v1/events": list[api.EventOut],
     "/v1/channels": list[api.ChannelInfo],
     "/v1/frames": list[api.FrameOut],
     "/v1/forecast": api.ForecastOut,
@@ -49,7 +49,8 @@ def problem(answer: tuple[int, str, bytes]) -> api.Problem:
 def test_answers_have_the_documented_shape(served: Any, path: str) -> None:
     status, kind, body = served.ask(path)
     assert (status, kind) == (200, "application/json")
-    assert TypeAdapter(MESSAGES[path]).validate_json(body)
+    told = TypeAdapter(MESSAGES[path]).validate_json(body)
+    assert told or path == "/v1/events"  # nothing may have happened
 
 
 def test_every_path_is_documented_with_its_errors(document: dict[str, Any]) -> None:

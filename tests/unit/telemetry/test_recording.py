@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import numpy as np
 import pytest
 
 from jepa.errors import JepaError
+from jepa.telemetry import parquet
+from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.recording import (
     Action,
-    Event,
     Recorder,
     describe_host,
     finish,
@@ -89,7 +91,7 @@ def test_the_files_are_those_of_the_contract(tmp_path: Path) -> None:
     actions = duckdb.sql(f"DESCRIBE SELECT * FROM '{tmp_path}/actions.parquet'").fetchall()
     assert [row[0] for row in actions] == ["ts", "action", "args"]
     events = duckdb.sql(f"DESCRIBE SELECT * FROM '{tmp_path}/events.parquet'").fetchall()
-    assert [row[0] for row in events] == ["ts", "kind", "unit", "detail"]
+    assert [row[0] for row in events] == ["ts", "kind", "unit", "detail", "severity", "source"]
     meta = json.loads((tmp_path / "meta.json").read_text())
     assert meta["schema_version"] == SCHEMA.version
     assert meta["schema_digest"] == SCHEMA.digest
@@ -143,8 +145,9 @@ def test_a_recording_killed_at_any_moment_is_completed_when_opened(tmp_path: Pat
     )
     assert process.stdout is not None
     process.stdout.readline()
-    with pytest.raises(JepaError, match="Another process"):
-        load_recording(folder, SCHEMA)
+    running = load_recording(folder, SCHEMA)
+    assert len(running.ts_ns) >= 1
+    assert not running.meta.finished
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     acknowledged = [int(line) for line in process.stdout.read().split("\n")[:-1]]
@@ -283,3 +286,37 @@ def test_a_source_that_fails_is_in_the_meta(tmp_path: Path) -> None:
     back = load_recording(tmp_path / "rec", SCHEMA)
     assert back.meta.sources[0]["reason"] == "gone"
     assert np.isnan(back.values).all()
+
+
+def test_events_during_a_recording_are_kept_and_earlier_ones_are_not(tmp_path: Path) -> None:
+    given: list[Callable[[Event], object]] = []
+    told = Event(2**62, "unit_failed", "a.service", "result exit-code", "error", "units")
+
+    def tell(frame: Frame) -> None:
+        given[0](Event(1, "unit_failed", "long.ago", None))
+        given[0](told)
+
+    record(open_machine(), tmp_path, 0.1, period_s=0.05, on_frame=tell, listen=given.append)
+    events = load_recording(tmp_path, SCHEMA).events
+    assert events
+    assert set(events) == {told}
+
+
+def test_events_of_the_first_recordings_are_read(tmp_path: Path) -> None:
+    make(tmp_path, frames(1)).close()
+    columns = {"ts": "BIGINT", "kind": "VARCHAR", "unit": "VARCHAR", "detail": "VARCHAR"}
+    parquet.write_rows(tmp_path / "events.parquet", columns, [(7, "oom", "a", "b")])
+    assert load_recording(tmp_path, SCHEMA).events == (Event(7, "oom", "a", "b"),)
+
+
+def test_a_bounded_recording_keeps_the_newest_frames(tmp_path: Path) -> None:
+    limit = 100_000
+    recorder = Recorder(tmp_path, SCHEMA, describe_host(SCHEMA), limit)
+    given = frames(1000)
+    for frame in given:
+        recorder.append(frame)
+        assert sum(path.stat().st_size for path in (tmp_path / "log").iterdir()) <= limit
+    recorder.close()
+    kept = load_recording(tmp_path, SCHEMA).ts_ns.tolist()
+    assert kept == [frame.ts_ns for frame in given[-len(kept) :]]
+    assert len(kept) > 100

@@ -24,7 +24,7 @@ description = "One."
 
 def test_shipped_channels_have_ranges_wider_than_their_noise() -> None:
     schema = load_schema()
-    assert 36 <= len(schema.channels) <= 48
+    assert len(schema.channels) > 100
     for channel in schema.channels:
         assert channel.noise_floor < channel.high - channel.low, channel
         assert channel.description.endswith("."), channel

@@ -126,7 +126,8 @@ def make(place: Path) -> Iterator[Callable[..., Feed]]:
     feeds: list[Feed] = []
 
     def made(on_event: Callable[[Event], object] = lambda event: None) -> Feed:
-        feeds.append(Feed(place / "t", SCHEMA, lambda: Counting(1000), on_event, retry_s=0.05))
+        feeds.append(Feed(place / "t", SCHEMA, lambda: Counting(1000), retry_s=0.05))
+        feeds[-1].listen(on_event)
         return feeds[-1]
 
     yield made

@@ -23,7 +23,7 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
     events = EventStore(None) if state is None else EventStore.open(state / "events")
     source = machine_source(schema, local=mode == "local")
     engine = Engine(source, history, lambda: load_default(schema), mode=mode, events=events)
-    source.on_event = engine.tell
+    source.listen(engine.tell)
     return engine
 
 

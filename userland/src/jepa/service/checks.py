@@ -54,11 +54,12 @@ def source_states(sources: Sequence[SourceState]) -> list[SourceStatus]:
     """A source without a channel is off: most machines lack some hardware, which is no fault.
 
     One that gives no reason lacks nothing: a disk that did nothing this second has no waiting time to show.
+    A source that has no channels at all, but events, is judged by itself.
     """
     return [
         SourceStatus(
             name=source.name,
-            state="off" if not source.channels else "degraded" if source.reason else "ok",
+            state=_source_state(source),
             channels=source.channels,
             of=source.of,
             reason=source.reason,
@@ -67,19 +68,31 @@ def source_states(sources: Sequence[SourceState]) -> list[SourceStatus]:
     ]
 
 
+def _source_state(source: SourceState) -> PartState:
+    if source.of == 0:
+        return "ok" if source.ok else "degraded"
+    if not source.channels:
+        return "off"
+    return "degraded" if source.reason else "ok"
+
+
 def source_parts(sources: Sequence[SourceStatus]) -> list[Part]:
     """One check for each source, naming what is absent and why."""
     return [
         Part(
             name=f"source {source.name}",
             state=source.state,
-            reason=f"{source.channels} of {source.of} channels. {source.reason}".strip(),
+            reason=f"{_counted(source)}{source.reason}".strip(),
             remedy=""
             if source.state == "ok"
             else "Nothing to do if this machine lacks the hardware; else see the reason.",
         )
         for source in sources
     ]
+
+
+def _counted(source: SourceStatus) -> str:
+    return f"{source.channels} of {source.of} channels. " if source.of else ""
 
 
 def budget(used: Budget, period_s: float) -> Part:

@@ -190,6 +190,9 @@ def _record(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=_positive, metavar="N", help="stop after N seconds, else at Ctrl-C"
     )
+    parser.add_argument(
+        "--limit", type=_positive, metavar="MIB", help="at so many MiB let the oldest frames go"
+    )
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:

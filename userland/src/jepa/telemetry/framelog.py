@@ -264,6 +264,22 @@ class FrameLog:
         self._newest[self._active] = int(_records(self._active, self._dtype)["ts"].max(initial=_NO_TIME))
 
 
+def snapshot(folder: Path, schema: Schema) -> Frames:
+    """The frames in the log of ``folder`` as they are now, while another process may be writing it."""
+    dtype, header = _record_type(len(schema.channels)), _header(schema)
+    parts = [np.zeros(0, dtype)]
+    for path in _segments(folder):
+        try:
+            with path.open("rb") as file:
+                ours = file.read(_HEADER_SIZE) == header
+        except FileNotFoundError:
+            continue  # it has just been rotated away
+        if ours:
+            parts.append(_records(path, dtype))
+    whole = np.concatenate(parts)
+    return Frames(ts_ns=whole["ts"].astype(np.int64), values=whole["values"].astype(np.float32))
+
+
 def _record_type(width: int) -> "np.dtype[np.void]":
     return np.dtype([("ts", "<i8"), ("values", "<f4", (width,)), ("crc", "<u4")])
 

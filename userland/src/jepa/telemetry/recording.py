@@ -23,8 +23,8 @@ from jepa.errors import JepaError
 from jepa.telemetry import parquet
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import FloatArray, Frame
-from jepa.telemetry.framelog import FrameLog, sync_folder
-from jepa.telemetry.sampler import Clock, FrameSource, Sampler
+from jepa.telemetry.framelog import FrameLog, Frames, snapshot, sync_folder
+from jepa.telemetry.sampler import Clock, FrameSource, Sampler, SystemClock
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.telemetry.sources.memory import parse_meminfo
 
@@ -94,9 +94,12 @@ def describe_host(schema: Schema, root: Path = Path("/"), labels: Mapping[str, A
 
 
 class Recorder:
-    """Writes one recording into ``folder``; raises JepaError when that holds one already."""
+    """Writes one recording into ``folder``; raises JepaError when that holds one already.
 
-    def __init__(self, folder: Path, schema: Schema, meta: Meta) -> None:
+    With ``limit_bytes`` the oldest frames go once the log is that large.
+    """
+
+    def __init__(self, folder: Path, schema: Schema, meta: Meta, limit_bytes: int | None = None) -> None:
         self.folder = folder
         self.meta = meta
         self._schema = schema
@@ -106,7 +109,7 @@ class Recorder:
                 "Name another directory, or remove this one.",
                 status=409,
             )
-        self._log = FrameLog(folder / "log", schema, _UNBOUNDED)
+        self._log = FrameLog(folder / "log", schema, limit_bytes or _UNBOUNDED, sync_s=1.0)
         try:
             _write_meta(folder, meta)
             self._actions = _open_lines(folder / "actions.jsonl")
@@ -125,9 +128,8 @@ class Recorder:
 
     def event(self, event: Event) -> None:
         """Keep one event."""
-        self._line(
-            self._events, {"ts": event.ts_ns, "kind": event.kind, "unit": event.unit, "detail": event.detail}
-        )
+        row = asdict(event)
+        self._line(self._events, {"ts": row.pop("ts_ns"), **row})
 
     def close(self) -> Meta:
         """Turn what was kept into Parquet; JepaError, with nothing lost, when that cannot be written."""
@@ -157,12 +159,17 @@ def record(
     clock: Clock | None = None,
     labels: Mapping[str, Any] | None = None,
     on_frame: Callable[[Frame], object] | None = None,
+    listen: Callable[[Callable[[Event], object]], object] = lambda told: None,
+    limit_bytes: int | None = None,
 ) -> Meta:
     """Record ``source`` into ``folder`` for ``seconds``, or until interrupted; answers its meta.
 
-    The first reading only starts the rates and is not kept.
+    The first reading only starts the rates and is not kept. ``listen`` is given what is to be called with
+    each event; those from before the recording are not kept. At ``limit_bytes`` the oldest frames go.
     """
-    recorder = Recorder(folder, source.schema, describe_host(source.schema, labels=labels))
+    recorder = Recorder(folder, source.schema, describe_host(source.schema, labels=labels), limit_bytes)
+    began_ns = (clock or SystemClock()).wall_ns()
+    listen(lambda event: recorder.event(event) if event.ts_ns >= began_ns else None)
     sampler = Sampler(source, period_s, clock)
     try:
         sampler.next()
@@ -209,7 +216,7 @@ def finish(folder: Path, schema: Schema) -> Meta:
         ]
         parquet.write_rows(folder / "actions.parquet", _ACTION_COLUMNS, actions)
         events = [
-            tuple(row[name] for name in _EVENT_COLUMNS) for row in _read_lines(folder / "events.jsonl")
+            tuple(row.get(name) for name in _EVENT_COLUMNS) for row in _read_lines(folder / "events.jsonl")
         ]
         parquet.write_rows(folder / "events.parquet", _EVENT_COLUMNS, events)
         ts = frames.ts_ns
@@ -230,18 +237,29 @@ def finish(folder: Path, schema: Schema) -> Meta:
 
 
 _ACTION_COLUMNS = {"ts": "BIGINT", "action": "VARCHAR", "args": "VARCHAR"}
-_EVENT_COLUMNS = {"ts": "BIGINT", "kind": "VARCHAR", "unit": "VARCHAR", "detail": "VARCHAR"}
+_FIRST_EVENT_COLUMNS = ("ts", "kind", "unit", "detail")
+"""Those of the first recordings."""
+_EVENT_COLUMNS = dict.fromkeys((*_FIRST_EVENT_COLUMNS, "severity", "source"), "VARCHAR") | {
+    "ts": "BIGINT"
+}
 
 
 def load_recording(folder: Path, schema: Schema) -> Recording:
     """The channels of ``schema`` in the recording in ``folder``, completed first when it was interrupted.
 
-    Raises JepaError when there is none, or when it lacks a channel of ``schema``.
+    One that is being written is given as it is now. Raises JepaError when there is none, or when it lacks a
+    channel of ``schema``.
     """
     made = read_meta(folder)
     _check_schema(folder, made, schema)
     # An interrupted one can only be completed with all the channels it was made with.
-    meta = finish(folder, schema if made.schema_digest == schema.digest else load_schema())
+    whole = schema if made.schema_digest == schema.digest else load_schema()
+    try:
+        meta = finish(folder, whole)
+    except JepaError as error:
+        if error.status != 409 or made.schema_digest != whole.digest:
+            raise
+        return _running(folder, made, schema, whole)
     frames = parquet.read(folder / "frames.parquet")
     missing = [name for name in ("ts", *schema.names) if name not in frames]
     if missing:
@@ -256,7 +274,7 @@ def load_recording(folder: Path, schema: Schema) -> Recording:
     for position, name in enumerate(schema.names):
         values[:, position] = np.ma.filled(np.ma.asarray(frames[name]).astype(np.float32), np.nan)
     actions = parquet.read_rows(folder / "actions.parquet", tuple(_ACTION_COLUMNS))
-    events = parquet.read_rows(folder / "events.parquet", tuple(_EVENT_COLUMNS))
+    events = _read_events(folder / "events.parquet")
     return Recording(
         schema=schema,
         ts_ns=ts_ns,
@@ -264,6 +282,34 @@ def load_recording(folder: Path, schema: Schema) -> Recording:
         actions=tuple(Action(ts, action, json.loads(args)) for ts, action, args in actions),
         events=tuple(Event(*row) for row in events),
         meta=meta,
+    )
+
+
+def _read_events(file: Path) -> list[tuple[Any, ...]]:
+    try:
+        return parquet.read_rows(file, tuple(_EVENT_COLUMNS))
+    except JepaError:
+        return parquet.read_rows(file, _FIRST_EVENT_COLUMNS)
+
+
+def _running(folder: Path, meta: Meta, schema: Schema, whole: Schema) -> Recording:
+    """A recording that another process is writing, as far as it has come."""
+    frames: Frames = snapshot(folder / "log", whole)
+    ts = frames.ts_ns
+    return Recording(
+        schema=schema,
+        ts_ns=ts,
+        values=frames.values[:, [whole.index(name) for name in schema.names]],
+        actions=tuple(
+            Action(row["ts"], row["action"], row["args"]) for row in _read_lines(folder / "actions.jsonl")
+        ),
+        events=tuple(Event(row.pop("ts"), **row) for row in _read_lines(folder / "events.jsonl")),
+        meta=replace(
+            meta,
+            start_ns=int(ts[0]) if len(ts) else None,
+            seconds=float(ts[-1] - ts[0]) / 1e9 if len(ts) else 0.0,
+            frames=len(ts),
+        ),
     )
 
 

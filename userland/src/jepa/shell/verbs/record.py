@@ -18,8 +18,9 @@ def run(request: Request) -> int:
     seconds: int | None = request.args.seconds
     if request.prompt and seconds is None:
         raise JepaError("At this prompt a recording needs an end.", "Add --seconds 60, or use a terminal.")
+    from jepa.service.assembly import machine_source
     from jepa.telemetry.recording import record
-    from jepa.telemetry.sampler import open_machine
+    from jepa.telemetry.schema import load_schema
 
     taken = 0
     progress = sys.stderr.isatty() and not request.prompt
@@ -32,9 +33,17 @@ def run(request: Request) -> int:
             sys.stderr.write(f"\r{duration(taken)}{end}  ")
             sys.stderr.flush()
 
-    source = open_machine()
+    limit: int | None = request.args.limit
+    source = machine_source(load_schema(), local=True)
     try:
-        meta = record(source, request.args.folder, seconds, on_frame=on_frame)
+        meta = record(
+            source,
+            request.args.folder,
+            seconds,
+            on_frame=on_frame,
+            listen=source.listen,
+            limit_bytes=limit * 2**20 if limit else None,
+        )
     finally:
         source.close()
         if progress:

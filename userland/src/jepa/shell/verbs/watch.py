@@ -3,11 +3,14 @@
 
 import time
 
-from jepa.service.api import ForecastOut, TickOut
+from jepa.service.api import ForecastOut, HistogramOut, TickOut
 from jepa.shell.output import Output
 from jepa.shell.request import Request
 from jepa.shell.verbs.forecast import span
 from jepa.shell.words import FIRST, full_name, interval, quantity
+
+HEAT = ("system.cpu.run_queue.latency", "system.disk.latency")
+"""Histograms shown as strips: the darker a place, the more of that size, each place twice the one before."""
 
 
 def run(request: Request) -> int:
@@ -56,8 +59,21 @@ def block(
             ]
         )
     out.table(rows, right=(1, 2))
+    for histogram in tick.histograms:
+        if histogram.name in HEAT:
+            out.line(f"  {_title(histogram):<44}{out.heat(histogram.counts)}  {_extent(histogram)}")
     out.line()
     out.stream.flush()
+
+
+def _title(histogram: HistogramOut) -> str:
+    return " ".join([histogram.name.removeprefix("system."), *histogram.labels.values()])
+
+
+def _extent(histogram: HistogramOut) -> str:
+    """What the last slot in use reaches up to, and how many were counted."""
+    last = max(slot for slot, count in enumerate(histogram.counts) if count)
+    return f"{sum(histogram.counts)}, up to {2**last} {histogram.unit}"
 
 
 def _foretold(before: ForecastOut | None, name: str, value: float | None, unit: str) -> tuple[str, str]:

@@ -123,22 +123,22 @@ def collect(path: Path, period_s: float = 1.0) -> None:
     from jepa.telemetry.sampler import open_machine
 
     notifier = Notifier()
-    listener = listen(path, socket.SOCK_SEQPACKET, "jepa-telemetry")
+    notifier.send(STATUS="Loading programs into the kernel.")
+    machine = open_machine(kernel=True, own_cost=True)
+    hub = open_events()
     try:
-        machine = open_machine(kernel=True, own_cost=True)
-        hub = open_events()
-        try:
-            drop_capabilities()
-        except OSError as error:
-            raise JepaError(
-                f"The collector's capabilities cannot be dropped: {error.strerror}.",
-                "Start it with systemctl start jepa-telemetry.",
-            ) from error
-        collector = Collector(machine, hub, listener, period_s)
-        asyncio.run(_until_told(collector, notifier))
-        machine.close()
+        drop_capabilities()
+        # Only now: whoever connects may expect frames from then on.
+        listener = listen(path, socket.SOCK_SEQPACKET, "jepa-telemetry")
+    except OSError as error:
+        raise JepaError(
+            f"The collector's capabilities cannot be dropped: {error.strerror}.",
+            "Start it with systemctl start jepa-telemetry.",
+        ) from error
+    try:
+        asyncio.run(_until_told(Collector(machine, hub, listener, period_s), notifier))
     finally:
-        listener.close()
+        machine.close()
         path.unlink(missing_ok=True)
 
 

@@ -34,7 +34,6 @@ class _Away(Exception):
 class Feed:
     """Frames of the collector at ``path``; those of ``own()`` while there is none.
 
-    ``on_event`` gets each event once, also those from before a connection that the collector still knows.
     A collector that is away is tried again every ``retry_s``.
     Not for use by two threads, but for ``sources``.
     """
@@ -44,16 +43,16 @@ class Feed:
         path: Path,
         schema: Schema,
         own: Callable[[], FrameSource],
-        on_event: Callable[[Event], object] = lambda event: None,
         retry_s: float = 5.0,
     ) -> None:
         self._path = path
         self._schema = schema
         self._make_own = own
         self._own: FrameSource | None = None
-        self.on_event = on_event
+        self._on_event: Callable[[Event], object] = lambda event: None
         self._retry_s = retry_s
         self._socket: socket.socket | None = None
+        self._heard = False
         self._period_s = 1.0
         self._retry_at = float("-inf")
         self._reason = "not asked yet"
@@ -67,16 +66,22 @@ class Feed:
         """The channels of every frame."""
         return self._schema
 
+    def listen(self, on_event: Callable[[Event], object]) -> None:
+        """Give ``on_event`` each event once, also those from before that the collector still knows."""
+        self._on_event = on_event
+
     @property
     def connected(self) -> bool:
         """Whether the last frame was the collector's."""
-        return self._socket is not None
+        return self._heard
 
     def read(self) -> Frame:
         """The collector's next frame, after at most a few periods of waiting; else one read here."""
         try:
             self._connect_when_due()
-            return self._newest_frame()
+            frame = self._newest_frame()
+            self._heard = True
+            return frame
         except _Away as away:
             self._disconnect(str(away))
         if self._own is None:
@@ -142,7 +147,7 @@ class Feed:
                     self._states = message.states
                 case Happened() if message.number > self._newest_event:
                     self._newest_event = message.number
-                    self.on_event(message.event)
+                    self._on_event(message.event)
         return frame
 
     def _waiting(self) -> bool:
@@ -166,6 +171,7 @@ class Feed:
 
     def _disconnect(self, reason: str) -> None:
         self._reason = reason
+        self._heard = False
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""jepa-telemetry on the shipped image: every program loads, no privilege stays, jepad goes on without it."""
+
+import re
+import time
+
+import pytest
+
+from tests.vm.guest import newest_frame, status, wait_for_status
+from tests.vm.machine import Machine
+
+pytestmark = pytest.mark.vm
+
+KILLED = (
+    r"jepa-telemetry\.service: (Main process exited|Failed with result 'signal')",
+    "jepa-telemetry is killed on purpose",
+)
+RSS_LIMIT_MIB = 64
+DESCRIPTORS = "ls /proc/$(systemctl show -P MainPID jepa-telemetry)/fd | wc -l"
+
+
+def source(machine: Machine, name: str) -> dict[str, object]:
+    found: dict[str, object] = next(each for each in status(machine)["sources"] if each["name"] == name)
+    return found
+
+
+def test_every_program_runs_on_the_images_kernel(machine: Machine) -> None:
+    kernel = source(machine, "kernel")
+    assert kernel["reason"] == ""
+    assert kernel["state"] == "ok"
+
+
+def test_what_only_programs_see_is_observed(machine: Machine) -> None:
+    stir = "while :; do /bin/true; dd if=/dev/vda of=/dev/null bs=64k count=5 iflag=direct; sleep 0.3; done"
+    machine.succeed(f"systemd-run --quiet --unit=stir sh -c '{stir}'")
+    wanted = {
+        "system.process.exited.short",
+        "system.disk.latency.read.p99",
+        "system.cpu.run_queue.latency.p99",
+        "system.file.opened",
+    }
+    deadline = time.monotonic() + 20 * machine.factor
+    while missing := {name for name in wanted if not newest_frame(machine)[name]}:
+        assert time.monotonic() < deadline, missing
+    machine.succeed("systemctl stop stir")
+
+
+def test_events_are_watched_for_by_every_source(machine: Machine) -> None:
+    wait = time.monotonic() + 30 * machine.factor
+    while not all(source(machine, name)["state"] == "ok" for name in ("kmsg", "units", "devices")):
+        assert time.monotonic() < wait, status(machine)["sources"]
+        time.sleep(1)
+
+
+def test_no_capability_stays_and_nothing_can_be_gained(machine: Machine) -> None:
+    shown = machine.succeed("cat /proc/$(systemctl show -P MainPID jepa-telemetry)/status")
+    fields = dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
+    assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == int(fields["CapAmb"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Uid"].split()[0] != "0"
+    assert int(fields["VmRSS"].split()[0]) / 1024 <= RSS_LIMIT_MIB
+
+
+def test_it_runs_in_a_tight_sandbox(machine: Machine) -> None:
+    report = machine.succeed("systemd-analyze security --no-pager jepa-telemetry.service", 60)
+    match = re.search(r"Overall exposure level for jepa-telemetry\.service: ([\d.]+)", report)
+    assert match, report
+    assert float(match[1]) <= 1.5, report
+
+
+@pytest.mark.allow(*KILLED)
+def test_jepad_goes_on_without_it_and_takes_it_up_again(machine: Machine) -> None:
+    before = wait_for_status(machine, "frames", 3)
+    machine.succeed("systemctl kill -s KILL jepa-telemetry; systemctl stop jepa-telemetry")
+    after = wait_for_status(machine, "frames", before["frames"] + 3)
+    away = next(each for each in after["sources"] if each["name"] == "collector")
+    assert away["state"] == "degraded"
+    assert "reads the files itself" in away["reason"]
+    machine.succeed("systemctl start jepa-telemetry")
+    machine.wait_until_succeeds('jepa status --json | grep -q \'"collector","state":"ok"\'')
+
+
+def test_programs_and_descriptors_are_gone_with_it(machine: Machine) -> None:
+    machine.succeed("systemctl stop jepa-telemetry")
+    # systemd has programs of its own
+    others = "grep -l prog_type /proc/[0-9]*/fdinfo/* 2>/dev/null | grep -v ^/proc/1/ || true"
+    assert machine.succeed(others) == ""
+
+
+def test_costs_are_measured_for_a_moment_and_told(machine: Machine) -> None:
+    machine.succeed("systemctl start jepa-bpf-cost", 30)
+    assert machine.succeed("cat /proc/sys/kernel/bpf_stats_enabled").strip() == "0"
+    cost = newest_frame(machine)["jepa.telemetry.bpf"]
+    assert cost is not None
+    assert 0 < cost < 20
