@@ -14,8 +14,10 @@ from jepa.service.api import (
     Band,
     Budget,
     ChannelInfo,
+    EventOut,
     ForecastOut,
     FrameOut,
+    HistogramOut,
     Part,
     Status,
     TickOut,
@@ -91,6 +93,8 @@ class RecordedClient:
         self.script: queue.Queue[int | JepaError] = queue.Queue()
         self.script.put(play)
         self.down: JepaError | None = None
+        self.happened: list[EventOut] = []
+        self.histograms: list[HistogramOut] = []
 
     def go(self, ticks: int) -> None:
         self.script.put(ticks)
@@ -142,6 +146,12 @@ class RecordedClient:
         self._answer()
         return forecast(self.recording, self.position)
 
+    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
+        return [event for event in self.happened if event.ts_ns > since_ns][-limit:]
+
+    def follow(self) -> Iterator[EventOut]:
+        yield from self.happened
+
     def stream(self) -> Iterator[TickOut]:
         self._answer()
         while True:
@@ -159,6 +169,7 @@ class RecordedClient:
             surprise=0.31,
             surprise_channels=[],
             tick_ms=0.7,
+            histograms=self.histograms,
         )
 
     def close(self) -> None:

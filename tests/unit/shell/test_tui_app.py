@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The full screen, driven by keys, over recorded frames; the verbs are the real ones."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import SelectionList, Static
 
+from jepa.service.api import EventOut, HistogramOut
 from jepa.shell.cli import run_line, verbs
 from jepa.shell.complete import Vocabulary
 from jepa.shell.tui import feed
@@ -139,6 +141,50 @@ async def test_a_held_picture_stays_while_frames_go_on(shell: Callable[..., Shel
         assert "held" in health(app)
         await pilot.press("f4")
         assert shown(app) != before
+
+
+async def test_events_appear_in_the_transcript_as_they_happen(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await played(app, pilot)
+        client: Any = app._client
+        client.happened.append(
+            EventOut(
+                ts_ns=time.time_ns(),
+                kind="unit_failed",
+                severity="error",
+                source="units",
+                unit="web.service",
+                detail="result exit-code",
+            )
+        )
+        client.go(2)
+        await until(pilot, lambda: any("web.service" in answer for answer in answers(app)))
+        assert [a for a in answers(app) if "unit failed  web.service  (result exit-code)" in a]
+        client.go(2)
+        await pilot.pause(0.2)
+        assert len([a for a in answers(app) if "web.service" in a]) == 1
+
+
+async def test_heat_strips_appear_once_something_is_counted(shell: Callable[..., ShellApp]) -> None:
+    app = shell()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await played(app, pilot)
+        strip = app.query_one("#heat", Static)
+        assert not strip.display
+        client: Any = app._client
+        labels = {"role": "foreground"}
+        client.histograms = [
+            HistogramOut(
+                name="system.cpu.run_queue.latency",
+                unit="us",
+                labels=labels,
+                counts=[0, 1, 50, 100, 0, 2, 0],
+            )
+        ]
+        client.go(2)
+        await until(pilot, lambda: strip.display)
+        assert str(strip.render()) == "run queue foreground    | ░▒█ ░ |  153 below 32 us"
 
 
 async def test_channels_are_chosen_by_marking(shell: Callable[..., ShellApp]) -> None:

@@ -22,8 +22,6 @@ _STATE_COLOURS: dict[PartState, Colour] = {
 }
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.:-=+*#"
-_SHADES = " ░▒▓█"
-_ASCII_SHADES = " .:*#"
 
 
 _FEW_GLYPHS = ("", "dumb", "unknown", "linux", "vt100", "vt102", "vt220")
@@ -86,13 +84,6 @@ class Output:
     def coloured(self, text: str, colour: Colour) -> str:
         """``text`` in ``colour`` where colours are shown."""
         return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self._colour else text
-
-    def heat(self, counts: Sequence[int]) -> str:
-        """One character a count: the darker the more, against the greatest."""
-        shades = _SHADES if self.unicode else _ASCII_SHADES
-        most = max(counts, default=0)
-        scale = (len(shades) - 1) / most if most else 0.0
-        return "".join(shades[math.ceil(count * scale)] for count in counts)
 
     def state(self, state: PartState, width: int = 0) -> str:
         """The word for ``state``, padded to ``width``, in its colour."""

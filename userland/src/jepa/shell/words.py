@@ -2,10 +2,11 @@
 """The words of live values: numbers with units, short channel labels, intervals, the health line."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from jepa.service.api import ChannelInfo, Status
+from jepa.service.api import ChannelInfo, EventOut, HistogramOut, Status
 
 LABELS = {
     "system.cpu.utilization": "cpu",
@@ -136,3 +137,42 @@ def interval(quantiles: Mapping[str, float]) -> Interval | None:
 
     found = Interval(nearest(0.05), nearest(0.5), nearest(0.95))
     return found if all(map(math.isfinite, found)) else None
+
+
+HEAT = ("system.cpu.run_queue.latency", "system.disk.latency")
+"""Histograms worth a strip of their own."""
+_SHADES, _ASCII_SHADES = " ░▒▓█", " .:*#"
+
+
+def heat(histogram: HistogramOut, *, unicode: bool) -> str:
+    """One character a size, each twice the one before: the darker, the more often it occurred."""
+    shades = _SHADES if unicode else _ASCII_SHADES
+    most = max(histogram.counts, default=0)
+    scale = (len(shades) - 1) / most if most else 0.0
+    return "".join(shades[math.ceil(count * scale)] for count in histogram.counts)
+
+
+def heat_title(histogram: HistogramOut) -> str:
+    """What a strip shows, such as ``run queue foreground`` or ``disk read 254:0``."""
+    name = "run queue" if histogram.name == HEAT[0] else "disk"
+    return " ".join([name, *reversed(histogram.labels.values())])
+
+
+def heat_extent(histogram: HistogramOut) -> str:
+    """How many were counted, and what the largest was below."""
+    largest = max((slot for slot, count in enumerate(histogram.counts) if count), default=0)
+    below = float(2**largest)
+    size = f"{below:.0f} {histogram.unit}"
+    for unit in ("ms", "s") if histogram.unit == "us" else ():
+        if below >= 1000:
+            below /= 1000
+            size = f"{below:.3g} {unit}"
+    return f"{sum(histogram.counts)} below {size}"
+
+
+def event_line(event: EventOut) -> str:
+    """One event for people: when, how bad, what, to whom, and how it was told."""
+    at = time.strftime("%H:%M:%S", time.localtime(event.ts_ns / 1e9))
+    what = event.kind.replace("_", " ")
+    said = [at, f"{event.severity:8}", what, event.unit or "", f"({event.detail})" if event.detail else ""]
+    return "  ".join(word for word in said if word)

@@ -239,9 +239,7 @@ def finish(folder: Path, schema: Schema) -> Meta:
 _ACTION_COLUMNS = {"ts": "BIGINT", "action": "VARCHAR", "args": "VARCHAR"}
 _FIRST_EVENT_COLUMNS = ("ts", "kind", "unit", "detail")
 """Those of the first recordings."""
-_EVENT_COLUMNS = dict.fromkeys((*_FIRST_EVENT_COLUMNS, "severity", "source"), "VARCHAR") | {
-    "ts": "BIGINT"
-}
+_EVENT_COLUMNS = dict.fromkeys((*_FIRST_EVENT_COLUMNS, "severity", "source"), "VARCHAR") | {"ts": "BIGINT"}
 
 
 def load_recording(folder: Path, schema: Schema) -> Recording:

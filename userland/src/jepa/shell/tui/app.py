@@ -15,11 +15,11 @@ from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
 from jepa.errors import JepaError
-from jepa.service.api import ChannelInfo, Client, Status
+from jepa.service.api import ChannelInfo, Client, HistogramOut, Status
 from jepa.shell import words
 from jepa.shell.complete import Vocabulary
 from jepa.shell.tui.draw import Glyphs
-from jepa.shell.tui.feed import Connected, Feed, Lost, StatusRead, Ticked
+from jepa.shell.tui.feed import Connected, Feed, Happened, Lost, StatusRead, Ticked
 from jepa.shell.tui.live import LivePanel
 from jepa.shell.tui.prompt import Prompt
 from jepa.shell.tui.screens import ChannelScreen, HelpScreen
@@ -31,6 +31,8 @@ NARROW = 116
 BLOCKS = 200
 """Blocks the transcript keeps."""
 SHOWN = 7
+HEAT_STRIPS = 4
+"""Histograms shown above the prompt."""
 
 RunLine = Callable[[Client, str, int], str]
 """Runs one verb line and gives its text for so many columns; raises JepaError."""
@@ -123,6 +125,7 @@ class ShellApp(App[int]):
                 yield VerticalScroll(id="transcript", can_focus=False)
                 yield Static(id="hint", markup=False)
             yield LivePanel(self._glyphs)
+        yield Static(id="heat", markup=False)
         with Horizontal(id="ask"):
             yield Label("jepa> ", markup=False)
             yield Prompt(self._vocabulary)
@@ -172,7 +175,22 @@ class ShellApp(App[int]):
             self._status = replace(self._status, surprise=message.tick.surprise)
         if not self._held and self._ticks % self._draw_every == 0:
             panel.show(self.board)
+            self._show_heat(message.tick.histograms)
             self._show_health()
+
+    @on(Happened)
+    async def _happened(self, message: Happened) -> None:
+        text = "\n".join(words.event_line(event) for event in message.events)
+        bad = any(event.severity in ("error", "critical") for event in message.events)
+        await self._say("", text, kind="refused" if bad else "note")
+
+    def _show_heat(self, histograms: list[HistogramOut]) -> None:
+        shown = [each for each in histograms if each.name in words.HEAT][:HEAT_STRIPS]
+        unicode = self._glyphs is not Glyphs.ASCII
+        strip = self.query_one("#heat", Static)
+        strip.display = bool(shown)
+        lines = [(words.heat_title(e), words.heat(e, unicode=unicode), words.heat_extent(e)) for e in shown]
+        strip.update("\n".join(f"{title:<24}|{heat}|  {extent}" for title, heat, extent in lines))
 
     @on(StatusRead)
     def _status_read(self, message: StatusRead) -> None:

@@ -2,17 +2,20 @@
 """Reads the service in a thread of its own and tells the app, in typed messages, what it reads."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from textual.message import Message
 
 from jepa.errors import JepaError
-from jepa.service.api import ChannelInfo, Client, FrameOut, Status, TickOut
+from jepa.service.api import ChannelInfo, Client, EventOut, FrameOut, Status, TickOut
 
 HISTORY = 150
 """Frames asked for at the start, so that strips show a past at once."""
 STATUS_EVERY = 5
 """Ticks between two readings of the status."""
+AT_ONCE = 8
+"""Events shown of one second; `events` lists them all."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 15.0
 
@@ -43,6 +46,14 @@ class StatusRead(Message):
         self.status = status
 
 
+class Happened(Message):
+    """Events that a person should see, oldest first."""
+
+    def __init__(self, events: list[EventOut]) -> None:
+        super().__init__()
+        self.events = events
+
+
 class Lost(Message):
     """The service does not answer; the next try is in ``retry_s`` seconds."""
 
@@ -61,6 +72,7 @@ class Feed:
         self._stopped = threading.Event()
         self._retry_now = threading.Event()
         self._last_ns = 0
+        self._last_event_ns = time.time_ns()
         self._wait_s = FIRST_WAIT_S
         # A daemon thread: it may sit in a read that only ends when the service speaks.
         self._thread = threading.Thread(target=self._run, name="jepa-feed", daemon=True)
@@ -103,5 +115,12 @@ class Feed:
             self._wait_s = FIRST_WAIT_S
             self._last_ns = tick.frame.ts_ns
             self._post(Ticked(tick))
+            self._tell_events()
             if count % STATUS_EVERY == 0:
                 self._post(StatusRead(self._client.status()))
+
+    def _tell_events(self) -> None:
+        events = self._client.events(since_ns=self._last_event_ns, limit=AT_ONCE)
+        if events:
+            self._last_event_ns = max(event.ts_ns for event in events)
+            self._post(Happened(events))

@@ -4,8 +4,8 @@
 import time
 from itertools import chain
 
-from jepa.service.api import EventOut
 from jepa.shell.request import Request
+from jepa.shell.words import event_line
 
 
 def run(request: Request) -> int:
@@ -24,7 +24,7 @@ def run(request: Request) -> int:
             if request.out.json:
                 request.out.data(event)
             else:
-                request.out.line(line(event))
+                request.out.line(event_line(event))
             request.out.stream.flush()
             shown += 1
     except KeyboardInterrupt:
@@ -32,11 +32,3 @@ def run(request: Request) -> int:
     if not shown and not request.out.json and not follow:
         request.out.line("No events. `jepa doctor` says whether they are watched for.")
     return 0
-
-
-def line(event: EventOut) -> str:
-    """One event for people: when, how bad, what, to whom, and how it was told."""
-    at = time.strftime("%H:%M:%S", time.localtime(event.ts_ns / 1e9))
-    what = event.kind.replace("_", " ")
-    words = [at, f"{event.severity:8}", what, event.unit or "", f"({event.detail})" if event.detail else ""]
-    return "  ".join(word for word in words if word)

@@ -3,14 +3,20 @@
 
 import time
 
-from jepa.service.api import ForecastOut, HistogramOut, TickOut
+from jepa.service.api import ForecastOut, TickOut
 from jepa.shell.output import Output
 from jepa.shell.request import Request
 from jepa.shell.verbs.forecast import span
-from jepa.shell.words import FIRST, full_name, interval, quantity
-
-HEAT = ("system.cpu.run_queue.latency", "system.disk.latency")
-"""Histograms shown as strips: the darker a place, the more of that size, each place twice the one before."""
+from jepa.shell.words import (
+    FIRST,
+    HEAT,
+    full_name,
+    heat,
+    heat_extent,
+    heat_title,
+    interval,
+    quantity,
+)
 
 
 def run(request: Request) -> int:
@@ -61,19 +67,10 @@ def block(
     out.table(rows, right=(1, 2))
     for histogram in tick.histograms:
         if histogram.name in HEAT:
-            out.line(f"  {_title(histogram):<44}{out.heat(histogram.counts)}  {_extent(histogram)}")
+            strip = heat(histogram, unicode=out.unicode)
+            out.line(f"{heat_title(histogram):<24}|{strip}|  {heat_extent(histogram)}")
     out.line()
     out.stream.flush()
-
-
-def _title(histogram: HistogramOut) -> str:
-    return " ".join([histogram.name.removeprefix("system."), *histogram.labels.values()])
-
-
-def _extent(histogram: HistogramOut) -> str:
-    """What the last slot in use reaches up to, and how many were counted."""
-    last = max(slot for slot, count in enumerate(histogram.counts) if count)
-    return f"{sum(histogram.counts)}, up to {2**last} {histogram.unit}"
 
 
 def _foretold(before: ForecastOut | None, name: str, value: float | None, unit: str) -> tuple[str, str]:
