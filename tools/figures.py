@@ -3,7 +3,8 @@
 """Render the measured figures in README and docs from the committed JSON files.
 
 A block begins with ``<!-- figures: PATH... -->`` and ends with ``<!-- /figures -->``; what lies between is
-written by this script. ``--check`` changes nothing and exits 1 when a page differs from its figures.
+written by this script. ``PATH#BEGINNING`` shows the benchmarks whose names begin so, ``PATH#!BEGINNING`` the
+others. ``--check`` changes nothing and exits 1 when a page differs from its figures.
 """
 
 import argparse
@@ -69,7 +70,12 @@ def render(text: str, root: Path = ROOT) -> str:
     def fill(match: re.Match[str]) -> str:
         lines: list[str] = []
         for name in match["paths"].split():
-            content = json.loads((root / name).read_text())
+            path, _, chosen = name.partition("#")
+            content = json.loads((root / path).read_text())
+            if chosen:
+                beginning = chosen.removeprefix("!")
+                wanted = beginning == chosen
+                content = [each for each in content if each["name"].startswith(beginning) == wanted]
             lines += bench_rows(content) if isinstance(content, list) else pack_rows(content)
             lines.append("")
         return match[1] + "\n".join(lines).rstrip() + "\n" + match[3]

@@ -120,6 +120,7 @@ def main(out: Path, seconds: float) -> None:
             maps = source.maps_mib()
         finally:
             source.close()
+    setup = f"{os.cpu_count()} busy CPUs, kernel {os.uname().release}"
     entries = [
         entry("collector_cpu_percent_of_core", "%", [each.whole for each in turns["collector"]], CPU_BUDGET),
         entry("collector_process_cpu_percent", "%", [each.process for each in turns["collector"]], None),
@@ -136,7 +137,8 @@ def main(out: Path, seconds: float) -> None:
     for state in hooks:
         if state.ns_per_run is not None:
             each = entry(f"hook_{state.object}_{state.name}_ns", "ns", [state.ns_per_run], None)
-            entries.append(each | {"n": state.runs, "setup": state.hook})
+            entries.append(each | {"n": state.runs, "setup": f"{state.hook}, {setup}"})
+    entries = [{"setup": setup, **each} for each in entries]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     for each in entries:

@@ -35,3 +35,20 @@ def test_a_page_that_differs_is_named_and_then_mended(tmp_path: Path) -> None:
     assert "| `tick_ms` | 2.5 ms | 2.5 / 4 |" in page.read_text()
     assert page.read_text().startswith("Before.\n") and page.read_text().endswith("After.\n")
     assert run(tmp_path, "--check").returncode == 0
+
+
+def test_a_block_may_show_a_part(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "figures.py").write_text((ROOT / "tools" / "figures.py").read_text())
+    entries = [
+        {"name": name, "value": 1, "unit": "ns", "n": 1, "p50": None, "p99": None, "baseline": None}
+        for name in ("hook_a", "cpu")
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(entries))
+    page = tmp_path / "README.md"
+    blocks = [f"<!-- figures: a.json#{chosen} -->\n<!-- /figures -->\n" for chosen in ("hook", "!hook")]
+    page.write_text("".join(blocks))
+    assert run(tmp_path).returncode == 0
+    first, second = page.read_text().split("<!-- /figures -->")[:2]
+    assert "hook_a" in first and "cpu" not in first
+    assert "cpu" in second and "hook_a" not in second
