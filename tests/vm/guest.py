@@ -80,8 +80,8 @@ def frame_times(machine: Machine) -> list[int]:
     return [int(word) for word in machine.succeed(f"python3 -IS -c '{_TIMES}'").split()]
 
 
-def channel_sources() -> set[str]:
-    """Names of the telemetry sources of the schema."""
+def all_sources() -> set[str]:
+    """Names of the sources of channels, of events, and of both."""
     from jepa.telemetry.schema import load_schema
 
-    return {channel.source for channel in load_schema().channels}
+    return {channel.source for channel in load_schema().channels} | {"collector", "kmsg", "units", "devices"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.vm.guest import (
     STATE,
-    channel_sources,
+    all_sources,
     clock_ns,
     essential_faults,
     frame_times,
@@ -37,7 +37,7 @@ def test_libraries_of_the_image_import(machine: Machine) -> None:
 
 def test_status_names_every_source(machine: Machine) -> None:
     found = status(machine)
-    assert {source["name"] for source in found["sources"]} == channel_sources()
+    assert {source["name"] for source in found["sources"]} == all_sources()
     reading = [source["name"] for source in found["sources"] if source["channels"] > 0]
     assert {"cpu", "memory", "disk", "network"} & set(reading), found["sources"]
     assert [source for source in found["sources"] if source["state"] != "ok" and not source["reason"]] == []
