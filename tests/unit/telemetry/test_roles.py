@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.telemetry.roles import RESCAN_S, ROLES, Roles, parse_rules
+from jepa.telemetry.roles import LARGEST, RESCAN_S, ROLES, Roles, parse_rules
 
 RUN = "run/jepa-roles/roles.toml"
 
@@ -80,7 +80,7 @@ def test_too_many_groups_are_told(tmp_path: Path) -> None:
     tree(tmp_path, *(f"a.slice/{number}" for number in range(300)))
     assign(tmp_path, "background", "a.slice/*")
     after = Roles(tmp_path).at(0)
-    assert len(after.groups) == 256
+    assert len(after.groups) == LARGEST
     assert "300 groups" in after.reason
 
 
@@ -105,6 +105,8 @@ def test_ten_thousand_groups_cost_little_while_nothing_changes(tmp_path: Path) -
         "[[role]]\nrole = 'system'\ncgroups = ['../x']",
         "[[role]]\nrole = 'system'\ncgroups = [1]",
         "[[role]]\nrole = 'system'\ncgroups = ['/']",
+        "[[role]]\nrole = 'system'\ncgroups = ['user.slice/user-*.slice']",
+        "a = " + "[" * 100_000,
     ],
 )
 def test_a_bad_rule_is_refused_in_a_sentence(text: str) -> None:
@@ -119,3 +121,15 @@ def test_any_text_is_rules_or_refused(text: str) -> None:
     except JepaError:
         return
     assert all(rule.role in ROLES for rule in rules)
+
+
+def test_a_file_that_is_no_text_is_told_once_and_what_was_before_goes_on(tmp_path: Path) -> None:
+    top = tree(tmp_path, "a.slice")
+    assign(tmp_path, "background", "a.slice")
+    roles = Roles(tmp_path)
+    roles.at(0)
+    (tmp_path / RUN).write_bytes(b"\xff\xfe")
+    after = roles.at(1)
+    assert after.groups[top / "a.slice"] == "background"
+    assert RUN in after.reason
+    assert roles.at(1.1) is after, "nothing changed, so nothing is looked at again"

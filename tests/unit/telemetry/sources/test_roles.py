@@ -111,3 +111,17 @@ def test_many_groups_cost_little(root: Path) -> None:
     for second in range(20):
         source.read(1.1 + second / 10)
     assert (time.process_time() - start) / 20 < 0.05
+
+
+def test_a_group_that_does_not_say_is_absent_whatever_lies_below_it(root: Path) -> None:
+    group(root, "user.slice")
+    group(root, BACKGROUND)
+    source = RoleSource(root, Roles(root))
+    source.read(1.0)
+    for name in ("cpu.stat", "memory.current"):
+        (root / "sys/fs/cgroup/user.slice" / name).unlink()
+    source._groups[root / "sys/fs/cgroup/user.slice"][1].close()
+    values = source.read(2.0).values
+    assert "system.role.foreground.cpu" not in values
+    assert "system.role.foreground.memory" not in values
+    assert values["system.role.background.cpu"] == 0.0

@@ -18,8 +18,8 @@ PLACES = ("etc/jepa/roles.toml", "run/jepa-roles/roles.toml")
 """Files, below the root, whose rules come after the packaged ones. Only root can write there."""
 RESCAN_S = 5.0
 """A new group that a rule with * fits has its parent's role for so long at most."""
-LARGEST = 256
-"""Groups that can be assigned; as many as the BPF programs hold."""
+LARGEST = 64
+"""Groups that can be assigned: each is read every second. The BPF programs hold more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,14 @@ def parse_rules(text: str, file: Path) -> tuple[Rule, ...]:
     try:
         entries = tomllib.loads(text).get("role", [])
         return tuple(rule for entry in entries for rule in _rules(cast("dict[str, Any]", entry)))
-    except (tomllib.TOMLDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        tomllib.TOMLDecodeError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         raise JepaError(
             f"The roles in {file} cannot be used: {reason}.", "Correct the file, or remove it."
@@ -52,6 +59,8 @@ def _rules(entry: Mapping[str, Any]) -> Iterator[Rule]:
         parts = tuple(part for part in str(path).split("/") if part)
         if not isinstance(path, str) or not parts or ".." in parts:
             raise ValueError(f"{path!r} is not a path below the cgroup root")
+        if any("*" in part and part != "*" for part in parts):
+            raise ValueError(f"{path!r} has a * within a part; it stands for a whole part only")
         yield Rule(parts, role)
 
 
@@ -88,6 +97,7 @@ class Roles:
     def _refresh(self, place: Path) -> bool:
         """Read ``place`` again when it is another than before; what is there no more has no rules."""
         known = self._read.get(place)
+        stamp = (0, 0)
         try:
             state = place.stat()
             stamp = (state.st_mtime_ns, state.st_ino)
@@ -96,12 +106,11 @@ class Roles:
             rules, reason = parse_rules(place.read_text(encoding="utf-8"), place), ""
         except FileNotFoundError:
             return self._read.pop(place, None) is not None
-        except (OSError, UnicodeDecodeError) as error:
-            stamp, rules, reason = (0, 0), (), f"{place}: {error}"
-        except JepaError as error:
-            rules, reason = (known[1] if known else ()), error.problem
+        except (OSError, UnicodeDecodeError, JepaError) as error:
+            rules = known[1] if known else ()
+            reason = error.problem if isinstance(error, JepaError) else f"{place}: {error}"
         self._read[place] = (stamp, rules, reason)
-        return True
+        return known is None or known != self._read[place]
 
     def _scan(self) -> Assigned:
         groups: dict[Path, Role] = {}

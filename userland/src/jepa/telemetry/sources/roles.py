@@ -97,12 +97,20 @@ class _Sum:
     read: float | None = None
     written: float | None = None
 
-    def add(self, other: "_Sum", sign: int) -> None:
+    def add(self, other: "_Sum") -> None:
         for each in fields(self):
             more = getattr(other, each.name)
             if more is not None:
-                mine = getattr(self, each.name)
-                setattr(self, each.name, (mine or 0.0) + sign * more)
+                setattr(self, each.name, (getattr(self, each.name) or 0.0) + more)
+
+    def less(self, other: "_Sum") -> "_Sum":
+        """This without ``other``; what this does not know stays unknown."""
+        rest = _Sum()
+        for each in fields(self):
+            mine = getattr(self, each.name)
+            if mine is not None:
+                setattr(rest, each.name, max(0.0, mine - (getattr(other, each.name) or 0.0)))
+        return rest
 
 
 class RoleSource:
@@ -162,13 +170,14 @@ class RoleSource:
     def _sums(self, groups: Mapping[Path, Role], now: float) -> tuple[dict[Role, _Sum], float]:
         used = {folder: _since(group, now) for folder, (_, group) in self._groups.items()}
         seconds = max((interval for _, interval in used.values()), default=0.0)
+        below: dict[Path, _Sum] = {folder: _Sum() for folder in used}
+        for folder, (mine, _) in used.items():
+            above = next((parent for parent in _parents(folder, self._tree) if parent in used), None)
+            if above is not None:
+                below[above].add(mine)
         sums = {role: _Sum() for role in ROLES}
         for folder, (mine, _) in used.items():
-            role = groups[folder]
-            above = next((parent for parent in _parents(folder, self._tree) if parent in used), None)
-            sums[role].add(mine, 1)
-            if above is not None:
-                sums[groups[above]].add(mine, -1)
+            sums[groups[folder]].add(mine.less(below[folder]))
         return sums, seconds
 
     def _stalled(self, groups: Mapping[Path, Role], now: float) -> dict[Role, dict[str, float]]:
