@@ -15,6 +15,7 @@ from jepa.shell.complete import Vocabulary
 from jepa.shell.tui import feed
 from jepa.shell.tui.app import Block, ShellApp
 from jepa.shell.tui.draw import Glyphs
+from jepa.shell.tui.live import LivePanel
 from jepa.shell.tui.prompt import Prompt
 from jepa.shell.tui.screens import HelpScreen
 from jepa.shell.tui.strip import StripView
@@ -64,6 +65,13 @@ async def played(app: ShellApp, pilot: Pilot[Any], frames: int = 200) -> None:
         pilot, lambda: client.position >= frames and app.board.last_ns == client.recording[frames - 1].ts_ns
     )
     await pilot.pause(0.05)
+
+
+def draw_anew(app: ShellApp) -> None:
+    """Draw without the scales of earlier pictures, which depend on how many there were time for."""
+    for view in app.query(StripView):
+        view.top = 0.0
+    app.query_one(LivePanel).show(app.board)
 
 
 async def test_a_verb_typed_is_answered_in_the_transcript(shell: Callable[..., ShellApp]) -> None:
@@ -262,6 +270,7 @@ def test_the_screen_looks_as_it_did(snap_compare: Any, shell: Callable[..., Shel
         await played(app, pilot)
         await pilot.press(*"status", "enter")
         await until(pilot, lambda: any("testhost" in answer for answer in answers(app)))
+        draw_anew(app)
         await pilot.pause(0.2)
 
     assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
@@ -272,6 +281,7 @@ def test_the_console_looks_as_it_did(snap_compare: Any, shell: Callable[..., She
 
     async def before(pilot: Pilot[Any]) -> None:
         await played(app, pilot)
+        draw_anew(app)
         await pilot.pause(0.2)
 
     assert snap_compare(app, terminal_size=SIZES["small"], run_before=before)
