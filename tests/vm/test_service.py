@@ -81,6 +81,7 @@ def test_jump_of_the_clock_is_told_and_stops_nothing(machine: Machine) -> None:
     assert part(found, "clock")["remedy"]
     assert jumped - before > 3600 * 10**9
     assert json.loads(machine.succeed("jepa forecast --json"))["ts_ns"] >= jumped
+    machine.wait_until_succeeds("jepa events --kind clock_jumped | grep 'set forward by 36'")
 
 
 @pytest.mark.allow(*KILLED)

@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from jepa.sockets import listen
+from jepa.telemetry.clocks import both_clocks
 from jepa.telemetry.collector.daemon import Collector
 from jepa.telemetry.collector.feed import Feed
 from jepa.telemetry.events.event import Event
@@ -66,11 +68,12 @@ def event(detail: str) -> Event:
 class Running:
     """A collector in a thread of its own."""
 
-    def __init__(self, path: Path, machine: Counting) -> None:
+    def __init__(
+        self, path: Path, machine: Counting, clocks: Callable[[], tuple[float, int]] = both_clocks
+    ) -> None:
         self.frames = 0
-        self.collector = Collector(
-            machine, Quiet(), listen(path, socket.SOCK_SEQPACKET, "jepa-telemetry"), PERIOD_S
-        )
+        listener = listen(path, socket.SOCK_SEQPACKET, "jepa-telemetry")
+        self.collector = Collector(machine, Quiet(), listener, PERIOD_S, clocks)
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
         self._path = path
@@ -112,8 +115,8 @@ def until(condition: Callable[[], bool]) -> None:
 def start(place: Path) -> Iterator[Callable[..., Running]]:
     running: list[Running] = []
 
-    def started(machine: Counting | None = None) -> Running:
-        running.append(Running(place / "t", machine or Counting()))
+    def started(machine: Counting | None = None, **options: Any) -> Running:
+        running.append(Running(place / "t", machine or Counting(), **options))
         return running[-1]
 
     yield started
@@ -248,3 +251,21 @@ def test_a_collector_with_other_channels_is_not_believed(
     feed = make()
     assert feed.read().values[0] == 1001
     assert "other channels" in feed.sources()[0].reason
+
+
+def test_a_clock_that_is_set_is_one_event(start: Callable[..., Running], make: Callable[..., Feed]) -> None:
+    ahead_s = 0
+
+    def clocks() -> tuple[float, int]:
+        monotonic_s, wall_ns = both_clocks()
+        return monotonic_s, wall_ns + ahead_s * 1_000_000_000
+
+    running = start(clocks=clocks)
+    told: list[Event] = []
+    feed = make(told.append)
+    feed.read()
+    ahead_s = -3600
+    until(lambda: bool(feed.read() and told))
+    until(lambda: running.frames > 20)
+    feed.read()
+    assert [(each.kind, each.detail) for each in told] == [("clock_jumped", "set back by 3600 s")]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jepa.errors import JepaError
 from jepa.service.api import Budget, Part, PartState, SourceStatus
+from jepa.telemetry.clocks import ClockWatch
 from jepa.telemetry.sampler import SourceState
 from jepa.telemetry.schema import Schema
 
@@ -13,8 +14,6 @@ RSS_LIMIT_MIB = 150.0
 """The memory the world model is allowed, by design."""
 MISSED_LIMIT = 0.05
 """Share of the last minute's periods that may pass without a frame before it is falling behind."""
-JUMP_S = 2.0
-"""What wall and monotonic clock may differ by between two frames; more is somebody setting the clock."""
 REMEMBER_JUMP_S = 600.0
 
 
@@ -124,17 +123,15 @@ class Timing:
     def __init__(self, period_s: float) -> None:
         self._period_s = period_s
         self._missed: deque[int] = deque(maxlen=61)
-        self._last: tuple[float, int] | None = None
+        self._watch = ClockWatch()
         self._jump: tuple[float, float] | None = None
 
     def add(self, monotonic_s: float, wall_ns: int, missed: int) -> None:
         """Count one frame: both clocks at one instant after it, and how many periods were missed by then."""
         self._missed.append(missed)
-        if self._last is not None:
-            by = (wall_ns - self._last[1]) / 1e9 - (monotonic_s - self._last[0])
-            if abs(by) > JUMP_S:
-                self._jump = (monotonic_s, by)
-        self._last = (monotonic_s, wall_ns)
+        by = self._watch.jump(monotonic_s, wall_ns)
+        if by is not None:
+            self._jump = (monotonic_s, by)
 
     def schedule(self) -> Part:
         """Whether frames keep their period."""

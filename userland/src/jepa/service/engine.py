@@ -28,6 +28,7 @@ from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.subscription import Subscription
 from jepa.service.usage import Usage
+from jepa.telemetry.clocks import both_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
@@ -40,9 +41,6 @@ QUEUE_TICKS = 16
 """Ticks a slow reader may fall behind before it loses the oldest."""
 READERS = 32
 """Readers at a time; more are refused, so that nobody can fill the memory."""
-
-_CLOCK_TRIES = 5
-_CLOCK_APART_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +67,6 @@ class _Clock:
 
     def sleep(self, seconds: float) -> None:
         self._stopped.wait(seconds)
-
-
-def both_clocks(
-    monotonic: Callable[[], float] = time.monotonic, wall_ns: Callable[[], int] = time.time_ns
-) -> tuple[float, int]:
-    """Both clocks at one instant: seconds that only pass, and nanoseconds since the epoch.
-
-    On a busy machine a process may be put aside between two readings, which would look like a jump of one
-    clock; so the wall clock is read between two monotonic readings, and the closest of some tries counts.
-    """
-    tries = []
-    for _ in range(_CLOCK_TRIES):
-        before, wall, after = monotonic(), wall_ns(), monotonic()
-        tries.append((after - before, (before + after) / 2, wall))
-        if after - before < _CLOCK_APART_S:
-            break
-    _, at, wall = min(tries)
-    return at, wall
 
 
 class Engine:

@@ -17,6 +17,7 @@ from typing import Protocol
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.sockets import listen
+from jepa.telemetry.clocks import ClockWatch, both_clocks
 from jepa.telemetry.collector.feed import SOCKET
 from jepa.telemetry.collector.messages import Happened, Hello, Observed, Sources, encode
 from jepa.telemetry.collector.privileges import drop_capabilities
@@ -41,9 +42,18 @@ class Hub(Protocol):
 class Collector:
     """One machine's frames and events, published at one socket."""
 
-    def __init__(self, machine: FrameSource, hub: Hub, listener: socket.socket, period_s: float) -> None:
+    def __init__(
+        self,
+        machine: FrameSource,
+        hub: Hub,
+        listener: socket.socket,
+        period_s: float,
+        clocks: Callable[[], tuple[float, int]] = both_clocks,
+    ) -> None:
         self._machine = machine
         self._hub = hub
+        self._clocks = clocks
+        self._watch = ClockWatch()
         self._grid = Grid(period_s)
         self._hello = Hello(
             machine.schema.version, machine.schema.digest, period_s, instance=uuid.uuid4().hex
@@ -84,6 +94,7 @@ class Collector:
         self.publisher.send(packet)
 
     def _collect(self) -> None:
+        self._look_at_the_clocks()
         frame = self._machine.read()
         self.frames += 1
         sources = Sources((*self._machine.sources(), *self._hub.sources()), self.missed)
@@ -92,6 +103,13 @@ class Collector:
             self.publisher.send(encode(sources))
         if self.publisher.readers:
             self.publisher.send(encode(Observed(frame, tuple(self._machine.histograms()))))
+
+    def _look_at_the_clocks(self) -> None:
+        monotonic_s, wall_ns = self._clocks()
+        by = self._watch.jump(monotonic_s, wall_ns)
+        if by is not None:
+            detail = f"set {'forward' if by > 0 else 'back'} by {abs(by):.0f} s"
+            self.tell(Event(wall_ns, "clock_jumped", None, detail, "warning", "collector"))
 
     def _greeting(self) -> list[bytes]:
         told = [encode(self._told)] if self._told is not None else []

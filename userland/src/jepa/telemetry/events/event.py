@@ -19,6 +19,7 @@ Kind = Literal[
     "device_removed",
     "device_changed",
     "health_warning",
+    "clock_jumped",
     "events_lost",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -37,4 +38,4 @@ class Event:
     detail: str | None
     severity: str = "info"
     source: str = ""
-    """Who told it: kmsg, units, devices, health."""
+    """Who told it: kmsg, units, devices, health, collector."""
