@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Roles: rules fit groups, the last rule wins, and changes are seen while running."""
 
+import itertools
 import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.telemetry.roles import LARGEST, RESCAN_S, ROLES, Roles, parse_rules
+from jepa.telemetry.roles import LARGEST, RESCAN_S, ROLES, SCAN_SHARE, Roles, parse_rules
 
 RUN = "run/jepa-roles/roles.toml"
 
@@ -94,6 +95,19 @@ def test_ten_thousand_groups_cost_little_while_nothing_changes(tmp_path: Path) -
     for second in range(100):
         roles.at(second * RESCAN_S / 200)
     assert (time.process_time() - start) / 100 < max(0.001, first / 10)
+
+
+def test_where_a_look_through_is_dear_it_is_rare_but_a_changed_rule_counts_at_once(tmp_path: Path) -> None:
+    top = tree(tmp_path, "a.slice")
+    spent = itertools.count(0.0, 0.05)
+    roles = Roles(tmp_path, cpu_s=lambda: next(spent))
+    roles.at(0)
+    tree(tmp_path, "user.slice")
+    rest = 0.05 / SCAN_SHARE
+    assert roles.at(rest - 1).groups == {}
+    assert top / "user.slice" in roles.at(rest + 1).groups
+    assign(tmp_path, "background", "a.slice")
+    assert roles.at(rest + 2).groups[top / "a.slice"] == "background"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 """Roles: which control groups are foreground, background or system, by rules that may change at any time."""
 
 import os
+import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -17,7 +18,9 @@ PACKAGE_FILE = Path(__file__).with_name("roles.toml")
 PLACES = ("etc/jepa/roles.toml", "run/jepa-roles/roles.toml")
 """Files, below the root, whose rules come after the packaged ones. Only root can write there."""
 RESCAN_S = 5.0
-"""A new group that a rule with * fits has its parent's role for so long at most."""
+"""A new group that a rule with * fits has its parent's role for so long, while looking is cheap."""
+SCAN_SHARE = 0.002
+"""Part of a core that looking through groups may take; among thousands it is done less often."""
 LARGEST = 64
 """Groups that can be assigned: each is read every second. The BPF programs hold more."""
 
@@ -79,19 +82,21 @@ class Assigned:
 class Roles:
     """The assignments on the machine below ``root``, looked at anew when asked."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cpu_s: Callable[[], float] = time.thread_time) -> None:
+        self._cpu_s = cpu_s
         self._tree = root / "sys/fs/cgroup"
         self._places = (PACKAGE_FILE, *(root / place for place in PLACES))
         self._read: dict[Path, tuple[tuple[int, int], tuple[Rule, ...], str]] = {}
-        self._scanned_at = float("-inf")
+        self._scan_at = float("-inf")
         self._assigned = Assigned()
 
     def at(self, now: float) -> Assigned:
         """The assignments at ``now``, in seconds of the monotonic clock. Never raises."""
         changed = sum(self._refresh(place) for place in self._places) > 0
-        if changed or now - self._scanned_at >= RESCAN_S:
-            self._scanned_at = now
+        if changed or now >= self._scan_at:
+            begin = self._cpu_s()
             self._assigned = self._scan()
+            self._scan_at = now + max(RESCAN_S, (self._cpu_s() - begin) / SCAN_SHARE)
         return self._assigned
 
     def _refresh(self, place: Path) -> bool:
