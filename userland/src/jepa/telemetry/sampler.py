@@ -21,6 +21,7 @@ from jepa.telemetry.sources.cpu import CpuSource
 from jepa.telemetry.sources.disk import DiskSource
 from jepa.telemetry.sources.filesystem import FilesystemSource
 from jepa.telemetry.sources.hardware import HardwareSource
+from jepa.telemetry.sources.listeners import ListenerSource
 from jepa.telemetry.sources.memory import MemorySource
 from jepa.telemetry.sources.network import NetworkSource
 from jepa.telemetry.sources.own import OwnSource
@@ -181,6 +182,9 @@ def open_machine(
         HardwareSource(root),
         RoleSource(root, roles),
     ]
+    if root == Path("/"):
+        # It has no file, so that another root has none.
+        sources.append(ListenerSource())
     if kernel:
         # Imported only here: most processes that read files have no use for libbpf.
         from jepa.telemetry.sources.kernel import KernelSource

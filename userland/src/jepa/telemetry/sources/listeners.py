@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How full the queues are in which TCP connections wait for a server to accept them."""
+
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+from jepa.telemetry.sources.base import Reading
+
+CHANNEL = "system.network.tcp.accept.queue"
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_REQUEST_DUMP = 0x301
+_ERROR, _DONE = 2, 3
+_LISTEN = 1 << 10
+"""States to be told of, as bits by number: TCP_LISTEN alone, so that connections cost nothing."""
+_HEADER = struct.Struct("=IHHII")
+_ASKED = struct.Struct("=BBBBI48x")
+"""struct inet_diag_req_v2."""
+_TOLD = struct.Struct("=BBBB48xIIIII")
+"""struct inet_diag_msg: of a listener rqueue is what waits and wqueue what may."""
+_ANSWER_BYTES = 1 << 16
+_ANSWERS = 64
+"""Packets read for one question: some ten thousand listeners."""
+
+
+def _open() -> socket.socket:
+    diag = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
+    diag.setblocking(False)  # the kernel answers within the call that asks
+    return diag
+
+
+class ListenerSource:
+    """Asks the kernel for its listening TCP sockets, through sock_diag(7).
+
+    Those of this network namespace; a container's are seen from within it.
+    """
+
+    name = "listeners"
+
+    def __init__(self, connect: Callable[[], socket.socket] = _open) -> None:
+        self._connect = connect
+        self._diag: socket.socket | None = None
+
+    def read(self, now: float) -> Reading:
+        """The fullest queue in percent of what it may hold; absent when nobody listens."""
+        try:
+            if self._diag is None:
+                self._diag = self._connect()
+            fills = [
+                100.0 * waiting / limit
+                for family in (socket.AF_INET, socket.AF_INET6)
+                for waiting, limit in _ask(self._diag, family)
+                if limit
+            ]
+        except (OSError, ValueError) as error:
+            self.close()
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            return Reading({}, f"the kernel does not tell of listening sockets: {reason}")
+        return Reading({CHANNEL: max(fills)}) if fills else Reading({})
+
+    def close(self) -> None:
+        """Close the socket; a later reading opens it again, which also forgets answers not read."""
+        if self._diag is not None:
+            self._diag.close()
+            self._diag = None
+
+
+def _ask(diag: socket.socket, family: int) -> list[tuple[int, int]]:
+    asked = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 0, _LISTEN)
+    size = _HEADER.size + len(asked)
+    diag.sendto(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0) + asked, (0, 0))
+    found: list[tuple[int, int]] = []
+    for _ in range(_ANSWERS):
+        queues, done = parse_answer(diag.recv(_ANSWER_BYTES))
+        found += queues
+        if done:
+            return found
+    raise ValueError("there are too many")
+
+
+def parse_answer(packet: bytes) -> tuple[list[tuple[int, int]], bool]:
+    """Connections waiting and allowed to, of each listener in ``packet``, and whether it is the last.
+
+    Raises OSError with the kernel's reason when it refused, ValueError when the packet makes no sense.
+    """
+    found: list[tuple[int, int]] = []
+    for kind, content in _messages(packet):
+        if kind == _DONE:
+            return found, True
+        if kind == _ERROR:
+            number = -struct.unpack_from("=i", content)[0] if len(content) >= 4 else 0
+            raise OSError(number, os.strerror(number))
+        if kind == _SOCK_DIAG_BY_FAMILY and len(content) >= _TOLD.size:
+            _, _, _, _, _, waiting, limit, _, _ = _TOLD.unpack_from(content)
+            found.append((waiting, limit))
+    return found, False
+
+
+def _messages(packet: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and content of each netlink message."""
+    place = 0
+    while place + _HEADER.size <= len(packet):
+        length, kind, _, _, _ = _HEADER.unpack_from(packet, place)
+        if not _HEADER.size <= length <= len(packet) - place:
+            raise ValueError("an answer that is cut short")
+        yield kind, packet[place + _HEADER.size : place + length]
+        place += -(-length // 4) * 4
