@@ -47,7 +47,7 @@ def test_what_only_programs_see_is_observed(machine: Machine) -> None:
 
 def test_events_are_watched_for_by_every_source(machine: Machine) -> None:
     wait = time.monotonic() + 30 * machine.factor
-    while not all(source(machine, name)["state"] == "ok" for name in ("kmsg", "units", "devices")):
+    while not all(source(machine, name)["state"] == "ok" for name in ("kmsg", "units", "devices", "health")):
         assert time.monotonic() < wait, status(machine)["sources"]
         time.sleep(1)
 
@@ -93,3 +93,45 @@ def test_costs_are_measured_for_a_moment_and_told(machine: Machine) -> None:
     cost = newest_frame(machine)["jepa.telemetry.bpf"]
     assert cost is not None
     assert 0 < cost < 20
+
+
+def test_ten_thousand_groups_hold_it_up_for_a_moment_at_most(machine: Machine) -> None:
+    before = wait_for_status(machine, "frames", 3)
+    machine.succeed("mkdir /sys/fs/cgroup/user.slice/many")
+    machine.succeed("cd /sys/fs/cgroup/user.slice/many && seq 10000 | xargs mkdir", 60)
+    begin = time.monotonic()
+    time.sleep(20)
+    after, watched = status(machine), time.monotonic() - begin
+    machine.say(f"{after['missed'] - before['missed']} periods missed in {watched:.0f} s")
+    assert after["missed"] - before["missed"] <= 5
+    assert source(machine, "roles")["state"] == "ok"
+    assert source(machine, "collector")["state"] == "ok"
+
+
+LOCKED = (r"Lockdown:", "the kernel is locked down on purpose")
+DROP_IN = "/run/systemd/system/jepa-telemetry.service.d"
+WITHOUT = {
+    "types": ("mount -t tmpfs none /sys/kernel/btf", "this kernel tells no types"),
+    "capabilities": (
+        f"mkdir {DROP_IN}; "
+        f"printf '[Service]\\nCapabilityBoundingSet=\\nAmbientCapabilities=\\n' > {DROP_IN}/none.conf; "
+        "systemctl daemon-reload",
+        "BPF programs: ",
+    ),
+    "leave": ("echo confidentiality > /sys/kernel/security/lockdown", "the kernel is locked down"),
+}
+"""By what the collector has to do without: how that is taken away, and the reason it tells."""
+
+
+@pytest.mark.allow(*LOCKED)
+@pytest.mark.parametrize("what", WITHOUT)
+def test_it_collects_what_files_tell_without(what: str, machine: Machine) -> None:
+    take_away, reason = WITHOUT[what]
+    machine.succeed(f"{take_away}; systemctl restart jepa-telemetry", 60)
+    # jepad reads the files itself until the collector is back.
+    machine.wait_until_succeeds('jepa status --json | grep -q \'"collector","state":"ok"\'')
+    assert reason in str(source(machine, "kernel")["reason"])
+    frame = newest_frame(machine)
+    assert frame["system.cpu.run_queue.latency.p99"] is None
+    assert frame["system.memory.utilization"] is not None
+    assert frame["system.network.tcp.opened"] is not None

@@ -122,6 +122,7 @@ class KernelSource:
     def __init__(self, root: Path, roles: Roles, folder: Path | None = None) -> None:
         self._roles = roles
         self._snmp = SnmpReader(root)
+        self._lockdown = root / "sys/kernel/security/lockdown"
         self._cpus = os.cpu_count() or 1
         self._objects: dict[str, BpfObject] = {}
         self._missing: list[str] = []
@@ -160,9 +161,18 @@ class KernelSource:
                 self._objects[loaded.name] = loaded
         finally:
             types.close()
+        if self._missing and self._locked_down():
+            self._missing.append("the kernel is locked down, so that programs may not read its memory")
         self._missing += [f"{s.object} {s.name}: {s.reason}" for s in self.programs() if not s.attached]
         if "block" in self._objects:
             self._devices = self._objects["block"].map("devices")
+
+    def _locked_down(self) -> bool:
+        """Whether kernel_lockdown(7) is at confidentiality; the verifier then refuses without saying so."""
+        try:
+            return "[confidentiality]" in self._lockdown.read_text()
+        except OSError:
+            return False
 
     def read(self, now: float) -> Reading:
         """What was counted since the last call. Never raises."""
