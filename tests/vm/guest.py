@@ -84,4 +84,10 @@ def all_sources() -> set[str]:
     """Names of the sources of channels, of events, and of both."""
     from jepa.telemetry.schema import load_schema
 
-    return {channel.source for channel in load_schema().channels} | {"collector", "kmsg", "units", "devices"}
+    return {channel.source for channel in load_schema().channels} | {
+        "collector",
+        "devices",
+        "health",
+        "kmsg",
+        "units",
+    }

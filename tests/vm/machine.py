@@ -316,6 +316,12 @@ class Machine:
         """Ask the guest to let go of ``name``; returns at once."""
         self._monitor().execute("device_del", {"id": name})
 
+    def set(self, name: str, **properties: object) -> None:
+        """Change ``properties`` of the device that was plugged in as ``name``."""
+        for each, value in properties.items():
+            arguments = {"path": f"/machine/peripheral/{name}", "property": each, "value": value}
+            self._monitor().execute("qom-set", arguments)
+
     def back(self, name: str, size: int) -> None:
         """Make a disk of ``size`` zero bytes, called ``name``, for a device to be plugged in with."""
         arguments = {"driver": "null-co", "node-name": name, "size": size, "read-zeroes": True}

@@ -124,8 +124,9 @@ def _reason(error: Exception) -> str:
 
 
 def open_events() -> EventHub:
-    """The events of this machine: the kernel's log, the service manager, udev."""
-    return EventHub({"kmsg": _open_kmsg, "units": _open_units, "devices": _open_devices})
+    """The events of this machine: the kernel's log, the service manager, udev, the disks' health."""
+    openers = {"kmsg": _open_kmsg, "units": _open_units, "devices": _open_devices, "health": _open_health}
+    return EventHub(openers)
 
 
 def _open_kmsg() -> EventSource:
@@ -144,6 +145,12 @@ def _open_devices() -> EventSource:
     from jepa.telemetry.events.devices import Devices
 
     return Devices()
+
+
+def _open_health() -> EventSource:
+    from jepa.telemetry.events.health import Health
+
+    return Health()
 
 
 _FIRST_PASSED = 3

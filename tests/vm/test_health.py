@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A disk that says it is failing: asked by jepa-health, told by jepa-telemetry, kept by jepad."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.vm.conftest import DIRECTORY, wait_until_ready
+from tests.vm.guest import events, wait_for_event
+from tests.vm.image import Image
+from tests.vm.machine import Machine
+
+pytestmark = pytest.mark.vm
+
+UNRELIABLE = 0x04
+"""Bit of an NVMe controller's critical warning."""
+PORT = ["-device", "pcie-root-port,id=bay,chassis=1,hotplug=on"]
+
+
+def test_an_nvme_disk_that_becomes_unreliable_is_told(
+    new_machine: Callable[..., Machine], image: Image
+) -> None:
+    disk = image.overlay(DIRECTORY / "health.qcow2")
+    machine = new_machine("health", disk, kernel=image.kernel, initrd=image.initrd, devices=PORT)
+    machine.start()
+    wait_until_ready(machine)
+    machine.back("medium", 64 * 2**20)
+    machine.plug("nvme", "tired", bus="bay", drive="medium", serial="1")
+    machine.wait_for_file("/dev/nvme0n1")
+    machine.succeed("systemctl start jepa-health", 60)
+    assert [each for each in events(machine) if each["kind"] == "health_warning"] == []
+    assert '"passed":true' in machine.succeed("cat /run/jepa-health/nvme0n1.json")
+
+    machine.set("tired", smart_critical_warning=UNRELIABLE)
+    machine.succeed("systemctl start jepa-health", 60)
+    event = wait_for_event(machine, "health_warning", "/dev/nvme0n1")
+    assert event["source"] == "health"
+    assert machine.succeed("ls /run/jepa-health").split() == ["nvme0n1.json", "vda.json"]

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of disks that say they are failing or wearing out: news in the reports of smartctl.
+
+Asking a disk takes root, so jepa-health.service does that and leaves one JSON report a disk in a directory.
+"""
+
+import ctypes
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jepa.telemetry.events.event import Event
+
+REPORTS = Path("/run/jepa-health")
+_IN_MOVED_TO, _IN_DELETE = 0x80, 0x200
+_NEWS_BYTES = 1 << 14
+_LARGEST_REPORT = 1 << 20
+_MOST_REPORTS = 256
+_NVME_WARNINGS = {
+    0x01: "its spare blocks run out",
+    0x02: "it is too hot or too cold",
+    0x04: "it has become unreliable",
+    0x08: "it takes no more writes",
+    0x10: "its memory is no longer kept over a power cut",
+    0x20: "its persistent memory has become unreliable",
+}
+"""Bits of critical_warning in the SMART / Health Information log (NVM Express base specification)."""
+_ATA_SECTORS = {5: "reallocated", 197: "pending", 198: "uncorrectable"}
+"""Attributes of which any count foretells failure (Pinheiro et al., FAST 2007)."""
+_WORN_PERCENT = 100
+
+Warning_ = tuple[str, str]
+"""Severity, and what is wrong."""
+
+
+def warnings(report: Mapping[str, Any]) -> list[Warning_]:
+    """What a report of `smartctl --json --info --health --attributes` complains of; nothing when it is well.
+
+    What a report lacks, or tells in another type than smartctl does, is passed over.
+    """
+    found = [*_verdict(report), *_nvme(report), *_ata(report)]
+    defects = _number(report.get("scsi_grown_defect_list"))
+    return [*found, ("warning", f"{defects} defects have grown")] if defects else found
+
+
+def _verdict(report: Mapping[str, Any]) -> Iterator[Warning_]:
+    if _mapping(report.get("smart_status")).get("passed") is False:
+        yield "critical", "its own check fails: copy what is on it"
+
+
+def _nvme(report: Mapping[str, Any]) -> Iterator[Warning_]:
+    log = _mapping(report.get("nvme_smart_health_information_log"))
+    bits = _number(log.get("critical_warning"))
+    for bit, text in _NVME_WARNINGS.items():
+        if bits & bit:
+            yield "error", text
+    used = _number(log.get("percentage_used"))
+    if used >= _WORN_PERCENT:
+        yield "warning", f"{used} % of the life it was made for is used"
+    errors = _number(log.get("media_errors"))
+    if errors:
+        yield "warning", f"{errors} errors of its medium"
+
+
+def _ata(report: Mapping[str, Any]) -> Iterator[Warning_]:
+    table = _mapping(report.get("ata_smart_attributes")).get("table")
+    for row in table if isinstance(table, list) else []:
+        attribute = _mapping(row)
+        kind = _ATA_SECTORS.get(_number(attribute.get("id")))
+        # Some makers keep other figures in the upper half of the raw value.
+        sectors = _number(_mapping(attribute.get("raw")).get("value")) & 0xFFFFFFFF
+        if kind is not None and sectors:
+            yield "warning", f"{sectors} {kind} sectors"
+        if attribute.get("when_failed") == "now":
+            yield "error", f"{attribute.get('name')} is below what its maker allows"
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> int:
+    """``value`` if it is a whole number that is not negative, else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+class Health:
+    """The reports in ``folder``. Making one raises OSError where there is no such directory."""
+
+    name = "health"
+
+    def __init__(self, folder: Path = REPORTS, wall_ns: Callable[[], int] = time.time_ns) -> None:
+        self._folder = folder
+        self._wall_ns = wall_ns
+        self._told: dict[str, set[Warning_]] = {}
+        self.fd = _watch(folder)
+
+    def ready(self) -> list[Event]:
+        """What is wrong with a disk now and was not before. A repeated warning is told once."""
+        try:
+            while os.read(self.fd, _NEWS_BYTES):
+                pass
+        except BlockingIOError:
+            pass
+        events: list[Event] = []
+        reports = sorted(self._folder.glob("*.json"))[:_MOST_REPORTS]
+        for path in reports:
+            events += self._judge(path)
+        for gone in self._told.keys() - {path.stem for path in reports}:
+            del self._told[gone]
+        return events
+
+    def _judge(self, path: Path) -> list[Event]:
+        report = _read(path)
+        found = warnings(report)
+        new = [warning for warning in found if warning not in self._told.get(path.stem, ())]
+        self._told[path.stem] = set(found)
+        model = report.get("model_name") or report.get("scsi_model_name") or "disk"
+        # The report's own time, so that one that is read again gives no other event.
+        at_s = _number(_mapping(report.get("local_time")).get("time_t"))
+        ts_ns = at_s * 1_000_000_000 or self._wall_ns()
+        return [
+            Event(ts_ns, "health_warning", f"/dev/{path.stem}", f"{model}: {text}", severity, self.name)
+            for severity, text in new
+        ]
+
+    def close(self) -> None:
+        """Stop watching."""
+        os.close(self.fd)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """The report in ``path``; an empty one when it has gone or is none."""
+    try:
+        with path.open("rb") as file:
+            return _mapping(json.loads(file.read(_LARGEST_REPORT)))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _watch(folder: Path) -> int:
+    """A descriptor that is readable at once, and then whenever a file is put into ``folder`` or removed."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = int(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    # The end of a watch is news as well: with it the reports that are there already are looked at.
+    libc.inotify_rm_watch(fd, libc.inotify_add_watch(fd, b"/", _IN_DELETE))
+    if libc.inotify_add_watch(fd, os.fsencode(folder), _IN_MOVED_TO | _IN_DELETE) < 0:
+        number = ctypes.get_errno()
+        os.close(fd)
+        raise OSError(number, os.strerror(number), str(folder))
+    return fd
