@@ -17,7 +17,7 @@ from jepa_lab.workloads.session import Session
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch) -> str:
     sessions = (
-        Session("one", "train", "busy", 1, ("burst", "log"), 0.0, seconds=3),
+        Session("one", "train", "busy", 1, ("burst", "log"), 0.0, seconds=3, twin=True),
         Session("two", "heldout", "day", 2, ("idle",), 1.0, seconds=2),
     )
     monkeypatch.setitem(plans.PLANS, "tiny", sessions)
@@ -27,23 +27,26 @@ def plan(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_plan_is_recorded_and_resumed(
     plan: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record_plan(plan, tmp_path)
+    record_plan(plan, tmp_path, settle_s=0)
     recording = load_recording(tmp_path / "one", load_schema())
     assert len(recording.ts_ns) + (recording.meta.missed or 0) == 3
     assert recording.meta.labels["programs"] == ["burst", "log"]
     assert recording.meta.labels["schedule"][0]["start_s"] == 0
     assert find_recordings(tmp_path, "heldout") == [tmp_path / "two"]
     assert not list(tmp_path.glob("*/scratch"))
+    assert find_recordings(tmp_path, "train") == [tmp_path / "one"], "a twin is not trained on"
+    twin = read_meta(tmp_path / "one.twin")
+    assert twin.labels["schedule"] == recording.meta.labels["schedule"]
 
     began = read_meta(tmp_path / "one").start_ns
     (tmp_path / "two" / "meta.json").write_text("{ torn")
     capsys.readouterr()
-    record_plan(plan, tmp_path)
+    record_plan(plan, tmp_path, settle_s=0)
     assert "one: recorded already" in capsys.readouterr().err
     assert read_meta(tmp_path / "one").start_ns == began
     assert read_meta(tmp_path / "two").finished
 
 
 def test_an_unknown_plan_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(JepaError, match="quick"):
+    with pytest.raises(JepaError, match="wide"):
         record_plan("nope", tmp_path)

@@ -1,32 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records the sessions of a plan, one after the other; what is recorded already is skipped."""
 
+import os
 import shutil
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.recording import read_meta, record
+from jepa.telemetry.recording import TWIN, read_meta, record
 from jepa.telemetry.sampler import open_machine
 from jepa_lab.workloads.plans import PLANS
 from jepa_lab.workloads.runner import Runner
 from jepa_lab.workloads.session import Session, schedule
 
+SETTLE_S = 5.0
+"""Rest before a session, so that what the one before left to be written does not count as its work."""
 
-def record_plan(plan: str, out: Path) -> None:
+
+def record_plan(plan: str, out: Path, settle_s: float = SETTLE_S) -> None:
     """Record every session of ``plan`` that ``out`` lacks, with progress on stderr."""
     if plan not in PLANS:
         raise JepaError(f"There is no plan {plan!r}.", f"Choose one of {', '.join(PLANS)}.")
-    sessions = PLANS[plan]
-    for number, session in enumerate(sessions, 1):
-        folder = out / session.name
-        title = f"[{number}/{len(sessions)}] {session.name}"
+    runs = [(session, again) for session in PLANS[plan] for again in (False, True)[: 1 + session.twin]]
+    for number, (session, again) in enumerate(runs, 1):
+        folder = out / (session.name + (TWIN if again else ""))
+        title = f"[{number}/{len(runs)}] {folder.name}"
         if _finished(folder):
             print(f"{title}: recorded already", file=sys.stderr)
             continue
         shutil.rmtree(folder, ignore_errors=True)
+        os.sync()
+        time.sleep(settle_s)
         record_session(session, folder, title)
 
 
@@ -34,6 +41,8 @@ def record_session(session: Session, folder: Path, title: str = "") -> None:
     """Run the programs of ``session`` on this machine and record its frames into ``folder``."""
     stretches = schedule(session)
     labels = {**asdict(session), "schedule": [asdict(stretch) for stretch in stretches]}
+    if folder.name.endswith(TWIN):
+        labels["split"] = "twin"
     frames = 0
 
     def progress(_: Frame) -> None:
@@ -42,7 +51,7 @@ def record_session(session: Session, folder: Path, title: str = "") -> None:
         if frames % 10 == 0:
             print(f"\r{title or session.name}: {frames}/{session.seconds} s ", end="", file=sys.stderr)
 
-    source = open_machine()
+    source = open_machine(kernel=True, own_cost=True)
     folder.mkdir(parents=True)
     try:
         with Runner(stretches, folder / "scratch"):

@@ -29,6 +29,8 @@ from jepa.telemetry.schema import Schema, load_schema
 from jepa.telemetry.sources.memory import parse_meminfo
 
 _UNBOUNDED = 1 << 62
+TWIN = ".twin"
+"""What the name of a recording ends with that is the second run of another with the same seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,12 @@ _ACTION_COLUMNS = {"ts": "BIGINT", "action": "VARCHAR", "args": "VARCHAR"}
 _FIRST_EVENT_COLUMNS = ("ts", "kind", "unit", "detail")
 """Those of the first recordings."""
 _EVENT_COLUMNS = dict.fromkeys((*_FIRST_EVENT_COLUMNS, "severity", "source"), "VARCHAR") | {"ts": "BIGINT"}
+
+
+def load_twin(folder: Path, schema: Schema) -> Recording | None:
+    """The second run of the workload recorded in ``folder``, from beside it; None where there is none."""
+    twin = folder.with_name(folder.name + TWIN)
+    return load_recording(twin, schema) if twin.is_dir() else None
 
 
 def load_recording(folder: Path, schema: Schema) -> Recording:

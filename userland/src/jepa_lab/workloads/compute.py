@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that use the CPU and memory: bursts, batches, compiling, growing, switching."""
+"""Programs that use the CPU and memory: bursts, batches, compiling, growing, switching, contending."""
 
 import hashlib
 import mmap
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -11,8 +12,15 @@ import sysconfig
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from jepa_lab.workloads.context import MEMORY_LIMIT_MIB, Work
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+    from multiprocessing.synchronize import Lock
 
 
 def idle(work: Work) -> None:
@@ -117,3 +125,80 @@ def switches(work: Work) -> None:
         thread.join()
         for fd in (ask[0], *answer):
             os.close(fd)
+
+
+def science(work: Work) -> None:
+    """Products of matrices in phases of loading, computing and writing, as a solver's iterations."""
+    size = int(150 + 450 * work.level)
+    matrix = np.random.default_rng(work.rng.getrandbits(32)).normal(size=(size, size))
+    while work.left() > 0:
+        end = min(time.monotonic() + work.rng.uniform(2, 9), work.deadline)
+        while time.monotonic() < end:
+            matrix = matrix @ matrix.T
+            matrix /= np.abs(matrix).max()
+        np.save(work.dir / "state.npy", matrix)
+        work.sleep(work.rng.uniform(0.5, 5))
+
+
+def forks(work: Work) -> None:
+    """Short processes in waves, as a script that calls a tool for each line of a file."""
+    wave = work.rng.uniform(3, 12)
+    for end in work.cycles(wave, work.rng.uniform(2, 12)):
+        while time.monotonic() < end:
+            for _ in range(int(1 + 12 * work.level)):
+                subprocess.run(["/bin/true"], check=False)
+            work.sleep(0.1)
+
+
+def leak(work: Work) -> None:
+    """Memory that grows steadily and is never given back, until the program is started anew."""
+    limit_mib = int(MEMORY_LIMIT_MIB * (0.3 + 0.6 * work.level))
+    while work.left() > 0:
+        held: list[bytearray] = []
+        mib_a_second = work.rng.uniform(2, 12) * (0.5 + 2 * work.level)
+        while sum(len(block) for block in held) >> 20 < limit_mib and work.left() > 0:
+            held.append(bytearray(os.urandom(4096) * int(mib_a_second * 64)))
+            work.sleep(0.25)
+        held.clear()
+        work.sleep(work.rng.uniform(1, 4))
+
+
+def contention(work: Work) -> None:
+    """Two processes that want the same lock most of the time, with phases in which nobody does."""
+    lock, end = multiprocessing.Lock(), multiprocessing.Value("d", 0.0)
+    other = multiprocessing.Process(
+        target=_contend, args=(lock, end, work.deadline, work.level), daemon=True
+    )
+    other.start()
+    for busy_until in work.cycles(work.rng.uniform(3, 10), work.rng.uniform(1, 8)):
+        end.value = busy_until
+        _take_turns(lock, busy_until, work.level)
+    other.kill()
+    other.join()
+
+
+def _contend(lock: "Lock", end: "Synchronized[float]", deadline: float, level: float) -> None:
+    while time.monotonic() < deadline:
+        _take_turns(lock, end.value, level)
+        time.sleep(0.05)
+
+
+def _take_turns(lock: "Lock", until: float, level: float) -> None:
+    while time.monotonic() < until:
+        with lock:
+            sum(range(int(500 + 4000 * level)))
+        sum(range(200))
+
+
+def ticker(work: Work) -> None:
+    """Several small periodic loads whose periods do not divide each other, one on top of the other."""
+    parts = [
+        (work.rng.uniform(2, 30), work.rng.uniform(0, 10), work.rng.uniform(0.1, 0.6)) for _ in range(3)
+    ]
+    while work.left() > 0:
+        begin = work.elapsed()
+        wanted = sum(share for period, phase, share in parts if ((begin + phase) / period) % 1 < 0.4)
+        busy = 0.1 * min(1.0, wanted * (0.4 + work.level))
+        while work.elapsed() < begin + busy:
+            sum(range(2_000))
+        work.sleep(begin + 0.1 - work.elapsed())

@@ -4,7 +4,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MEMORY_LIMIT_MIB = 1200
@@ -24,6 +24,12 @@ class Work:
     """How hard it works, 0..1."""
     deadline: float
     """On the monotonic clock, seconds."""
+    started: float = field(default_factory=time.monotonic)
+    """When it began, on the same clock."""
+
+    def elapsed(self) -> float:
+        """Seconds since the program began: phases counted from here are the same in every run of a seed."""
+        return time.monotonic() - self.started
 
     def left(self) -> float:
         """Seconds until the program must end; not above 0 when it is over."""

@@ -1,28 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans: which sessions together make a data set, and how they are split.
 
-`transactions` and `backup` occur in held-out sessions only, so the held-out figures speak of programs, seeds
-and mixtures that were never trained on.
+Programs are split as sessions are: those of HELD_OUT are never trained on, nor are those of VALIDATED, so
+that held-out figures speak of programs, seeds and mixtures that nobody has seen, and choices made on
+validation do not either.
 """
 
-from jepa_lab.workloads.session import Session
+from jepa_lab.workloads.session import PROGRAMS, Session
 
-_TRAINED = ("burst", "batch", "compile", "memory", "switches", "churn", "scan", "server", "log")
+HELD_OUT = ("backlog", "backup", "keyvalue", "media", "transactions", "unpack", "wal")
+VALIDATED = ("contention", "mail")
+TRAINED = tuple(name for name in PROGRAMS if name not in ("idle", *HELD_OUT, *VALIDATED))
 
-QUICK = (
-    Session("t01-burst-scan", "train", "busy", 101, ("burst", "scan", "log"), 0.2),
-    Session("t02-compile", "train", "busy", 102, ("compile", "burst"), 0.25),
-    Session("h01-transactions", "heldout", "busy", 901, ("transactions", "burst"), 0.25),
-    Session("t03-memory-batch", "train", "busy", 103, ("memory", "batch"), 0.2),
-    Session("t04-churn-switches", "train", "busy", 104, ("churn", "switches"), 0.2),
-    Session("v01-mixed", "validation", "busy", 501, _TRAINED, 0.25),
-    Session("t05-server-log", "train", "busy", 105, ("server", "log"), 0.2),
-    Session("h02-backup", "heldout", "busy", 902, ("backup", "memory", "server"), 0.25),
-    Session("t06-day", "train", "day", 106, _TRAINED, 0.6),
-    Session("t07-mixed", "train", "busy", 107, _TRAINED, 0.15),
-    Session("h03-day", "heldout", "day", 903, (*_TRAINED, "transactions", "backup"), 0.6),
-    Session("t08-mixed", "train", "busy", 108, _TRAINED, 0.15),
-    Session("v02-day", "validation", "day", 502, _TRAINED, 0.6),
+_WIDE = (
+    Session("t01-build", "train", "busy", 101, ("compile", "developer", "search"), 0.15),
+    Session("h01-shop", "heldout", "busy", 901, ("transactions", "keyvalue", "server"), 0.15, twin=True),
+    Session("t02-web", "train", "busy", 102, ("server", "crawler", "log", "stream"), 0.15),
+    Session("v01-office", "validation", "busy", 501, (*VALIDATED, "browser", "sync"), 0.15),
+    Session("t03-night", "train", "busy", 103, ("batch", "etl", "sync", "cron"), 0.15),
+    Session("h02-studio", "heldout", "busy", 902, ("media", "wal", "unpack", "backlog"), 0.15, twin=True),
+    Session("t04-desk", "train", "day", 104, ("browser", "developer", "cron", "ticker"), 0.4),
+    Session("h03-day", "heldout", "day", 903, (*HELD_OUT, "browser", "developer", "cron"), 0.6, twin=True),
+    Session("t05-grow", "train", "busy", 105, ("memory", "leak", "scan", "science"), 0.15),
+    Session("v02-day", "validation", "day", 502, (*VALIDATED, *TRAINED), 0.6),
+    Session("t06-storm", "train", "busy", 106, ("forks", "switches", "churn", "burst"), 0.15),
+    Session("t07-mixed", "train", "busy", 107, TRAINED, 0.15),
+    Session("t08-day", "train", "day", 108, TRAINED, 0.6),
+    Session("t09-mixed", "train", "busy", 109, TRAINED, 0.15),
+    Session("t10-timers", "train", "busy", 110, ("ticker", "cron", "burst", "log"), 0.15),
+    Session("t11-mixed", "train", "busy", 111, TRAINED, 0.15),
+    Session("t12-files", "train", "busy", 112, ("search", "churn", "etl", "sync", "scan"), 0.15),
+    Session("t13-day", "train", "day", 113, TRAINED, 0.6),
+    Session("t14-mixed", "train", "busy", 114, TRAINED, 0.15),
 )
 
-PLANS: dict[str, tuple[Session, ...]] = {"quick": QUICK}
+PLANS: dict[str, tuple[Session, ...]] = {"wide": _WIDE}

@@ -5,22 +5,41 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from jepa_lab.workloads import compute, storage
+from jepa_lab.workloads import compute, desktop, network, storage
 from jepa_lab.workloads.context import Program
 
 PROGRAMS: dict[str, Program] = {
     "idle": compute.idle,
-    "burst": compute.burst,
     "batch": compute.batch,
+    "burst": compute.burst,
     "compile": compute.compile_storm,
+    "contention": compute.contention,
+    "forks": compute.forks,
+    "leak": compute.leak,
     "memory": compute.memory,
+    "science": compute.science,
     "switches": compute.switches,
-    "churn": storage.churn,
-    "scan": storage.scan,
-    "transactions": storage.transactions,
-    "server": storage.server,
-    "log": storage.log,
+    "ticker": compute.ticker,
+    "browser": desktop.browser,
+    "cron": desktop.cron,
+    "developer": desktop.developer,
+    "media": desktop.media,
+    "backlog": network.backlog,
+    "crawler": network.crawler,
+    "keyvalue": network.keyvalue,
+    "server": network.server,
+    "stream": network.stream,
     "backup": storage.backup,
+    "churn": storage.churn,
+    "etl": storage.etl,
+    "log": storage.log,
+    "mail": storage.mail,
+    "scan": storage.scan,
+    "search": storage.search,
+    "sync": storage.sync,
+    "transactions": storage.transactions,
+    "unpack": storage.unpack,
+    "wal": storage.wal,
 }
 
 Split = Literal["train", "validation", "heldout"]
@@ -38,7 +57,9 @@ class Session:
     programs: tuple[str, ...]
     idle_share: float
     """Probability that the next stretch is quiet, 0..1."""
-    seconds: int = 180
+    seconds: int = 240
+    twin: bool = False
+    """Whether it is run twice, so that what anyone could know of it can be told."""
 
 
 @dataclass(frozen=True, slots=True)

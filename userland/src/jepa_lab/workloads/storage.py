@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that use files and the network: churn, scans, transactions, logs, backups, a server."""
+"""Programs that use files: churn, scans, databases, logs, backups, mail, trees of small files."""
 
-import http.client
-import http.server
+import io
 import lzma
 import math
 import os
+import shutil
 import sqlite3
-import threading
+import tarfile
 import time
 import zlib
 from pathlib import Path
@@ -68,7 +68,7 @@ def transactions(work: Work) -> None:
     rows = int(20 + 400 * work.level)
     phase = work.rng.uniform(0, math.tau)
     while work.left() > 0:
-        wave = 0.5 + 0.5 * math.sin(phase + time.monotonic() * math.tau / 40)
+        wave = 0.5 + 0.5 * math.sin(phase + work.elapsed() * math.tau / 40)
         with database:
             database.executemany(
                 "insert into sale (customer, price, note) values (?, ?, ?)",
@@ -88,41 +88,6 @@ def transactions(work: Work) -> None:
             database.execute("vacuum")
         work.sleep((1.1 - wave) * (1.2 - work.level) * 0.3)
     database.close()
-
-
-class _Page(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        size = int(self.path.rsplit("/", 1)[-1])
-        body = sum(range(size)).to_bytes(16, "little") * (size // 16 + 1)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-def server(work: Work) -> None:
-    """An HTTP server and its clients on loopback, whose load swings and jumps."""
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    connection = http.client.HTTPConnection("127.0.0.1", httpd.server_port)
-    period, jump_at, factor = work.rng.uniform(15, 60), 0.0, 1.0
-    while work.left() > 0:
-        now = time.monotonic()
-        if now > jump_at:
-            factor, jump_at = work.rng.uniform(0.1, 1.0), now + work.rng.uniform(8, 30)
-        wave = 0.55 + 0.45 * math.sin(now * math.tau / period)
-        for _ in range(int(1 + 25 * work.level * factor * wave)):
-            connection.request("GET", f"/{work.rng.choice([500, 5000, 50_000])}")
-            connection.getresponse().read()
-        work.sleep(0.05)
-    connection.close()
-    httpd.shutdown()
-    httpd.server_close()
 
 
 def log(work: Work) -> None:
@@ -158,3 +123,128 @@ def backup(work: Work) -> None:
             if work.left() <= 0:
                 return
         work.sleep(work.rng.uniform(4, 20))
+
+
+def mail(work: Work) -> None:
+    """Small files written, synced, moved into place and later removed, as a mail server's Maildir."""
+    spool, box = work.dir / "tmp", work.dir / "new"
+    spool.mkdir()
+    box.mkdir()
+    kept: list[Path] = []
+    number = 0
+    while work.left() > 0:
+        for _ in range(work.rng.randint(1, int(2 + 25 * work.level))):
+            number += 1
+            path = spool / f"{number}"
+            with path.open("wb") as file:
+                file.write(os.urandom(int(work.rng.lognormvariate(9, 1.2)) % 200_000))
+                file.flush()
+                os.fsync(file.fileno())
+            kept.append(path.replace(box / path.name))
+        while len(kept) > 300:
+            kept.pop(work.rng.randrange(len(kept))).unlink()
+        work.sleep(work.rng.expovariate(1.5 + 3 * work.level))
+
+
+def unpack(work: Work) -> None:
+    """An archive of many small files unpacked, walked through and deleted, as an installation does."""
+    archive = work.dir / "tree.tar"
+    with tarfile.open(archive, "w") as tar:
+        for number in range(int(300 + 1500 * work.level)):
+            content = os.urandom(min(30_000, int(work.rng.lognormvariate(7.5, 1.3))))
+            entry = tarfile.TarInfo(f"tree/{number % 40}/{number}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    while work.left() > 0:
+        with tarfile.open(archive) as tar:
+            for entry in tar:
+                if work.left() <= 0:
+                    return
+                tar.extract(entry, work.dir, filter="data")
+        work.sleep(work.rng.uniform(0.5, 4))
+        total = sum(path.stat().st_size for path in (work.dir / "tree").rglob("*"))
+        work.sleep(total % 3)
+        shutil.rmtree(work.dir / "tree")
+        work.sleep(work.rng.uniform(2, 12))
+
+
+def search(work: Work) -> None:
+    """Walk through the system's own files and read some of them for a word, as find and grep do."""
+    roots = [Path("/usr/lib"), Path("/usr/share"), Path("/usr/include"), Path("/etc")]
+    while work.left() > 0:
+        root = work.rng.choice(roots)
+        read = 0
+        for folder, _, names in os.walk(root):
+            for name in names:
+                if work.left() <= 0:
+                    return
+                if name.endswith((".py", ".h", ".conf", ".txt")) and work.rng.random() < work.level:
+                    try:
+                        read += (Path(folder) / name).read_bytes().count(b"return")
+                    except OSError:
+                        continue
+            time.sleep(0.002)
+        work.sleep(work.rng.uniform(1, 10))
+
+
+def etl(work: Work) -> None:
+    """Tables read from text, joined, added up and written again, partition after partition."""
+    path = work.dir / "in.csv"
+    lines = int(5_000 + 60_000 * work.level)
+    while work.left() > 0:
+        with path.open("w") as file:
+            for number in range(lines):
+                file.write(f"{number},{work.rng.randrange(500)},{work.rng.random():.5f}\n")
+        sums: dict[str, float] = {}
+        with path.open() as rows:
+            for row in rows:
+                _, key, value = row.split(",")
+                sums[key] = sums.get(key, 0.0) + float(value)
+        (work.dir / "out.csv").write_text("".join(f"{key},{sums[key]}\n" for key in sorted(sums)))
+        work.sleep(work.rng.uniform(0.5, 6))
+
+
+def sync(work: Work) -> None:
+    """Two trees compared by checksum and what differs copied, every so often, as rsync does."""
+    source, copy = work.dir / "source", work.dir / "copy"
+    source.mkdir()
+    copy.mkdir()
+    names = [f"file{number}" for number in range(24)]
+    for name in names:
+        _fill(source / name, int(1 + 2 * work.level), work)
+    period = work.rng.uniform(6, 20)
+    while work.left() > 0:
+        begin = work.elapsed()
+        for name in work.rng.sample(names, 5):
+            with (source / name).open("r+b") as file:
+                file.write(os.urandom(4096))
+        for name in names:
+            if work.left() <= 0:
+                return
+            content = (source / name).read_bytes()
+            target = copy / name
+            if not target.exists() or zlib.crc32(target.read_bytes()) != zlib.crc32(content):
+                target.write_bytes(content)
+        work.sleep(max(0.1, period - (work.elapsed() - begin)))
+
+
+def wal(work: Work) -> None:
+    """SQLite with a write-ahead log that is checkpointed at intervals: steady writes and periodic floods."""
+    database = sqlite3.connect(work.dir / "meter.db", isolation_level=None)
+    database.execute("pragma journal_mode = wal")
+    database.execute("pragma synchronous = normal")
+    database.execute("pragma wal_autocheckpoint = 0")
+    database.execute("create table reading (at real, sensor int, value real)")
+    every, checkpoint_at = work.rng.uniform(5, 15), 0.0
+    while work.left() > 0:
+        rows = [(work.elapsed(), sensor, work.rng.random()) for sensor in range(int(50 + 1500 * work.level))]
+        database.execute("begin")
+        database.executemany("insert into reading values (?, ?, ?)", rows)
+        database.execute("commit")
+        if work.elapsed() >= checkpoint_at:
+            checkpoint_at = work.elapsed() + every
+            database.execute("pragma wal_checkpoint(truncate)")
+            if (work.dir / "meter.db").stat().st_size > 80 * _BLOCK:
+                database.execute("delete from reading")
+        work.sleep(work.rng.uniform(0.05, 0.4))
+    database.close()
