@@ -46,7 +46,11 @@ def pack_rows(results: dict[str, Any]) -> list[str]:
     names = [
         "banded_accuracy",
         "banded_accuracy_lower",
+        "ceiling",
+        "gap_closed",
+        "gap_closed_lower",
         "hard_recovery",
+        "missed_recovery",
         "mae_skill_5_30s",
         "crps_skill_5_30s",
         "coverage_90",

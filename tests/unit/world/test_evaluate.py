@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from jepa.errors import JepaError
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Recording
 from jepa.world.evaluate import BASELINES, evaluate, evaluate_all, replay, to_file_text
+from jepa.world.windows import coming
 
 CONTRACT = (
     *("banded_accuracy", "banded_accuracy_lower", "ceiling", "gap_closed", "gap_closed_lower"),
@@ -42,6 +44,7 @@ def test_the_target_is_the_window_that_follows(pack: Pack, recording: Recording)
 def test_the_contracts_names_are_there_and_absences_have_a_reason(pack: Pack, recording: Recording) -> None:
     evaluation = evaluate(recording, pack)
     content = json.loads(to_file_text(evaluation))
+    assert content["ceiling"] is None
     for name in CONTRACT:
         assert name in content
         assert content[name] is not None or content["absent"][name]
@@ -53,6 +56,36 @@ def test_the_contracts_names_are_there_and_absences_have_a_reason(pack: Pack, re
     text = evaluation.to_text()
     assert "banded accuracy" in text
     assert evaluation.moving[0] in text
+
+
+def test_a_recording_that_is_its_own_twin_has_the_whole_as_its_ceiling(
+    pack: Pack, recording: Recording
+) -> None:
+    evaluation = evaluate(recording, pack, twin=recording)
+    assert evaluation.figures.ceiling == 1.0
+    assert evaluation.figures.hard_recovery == evaluation.figures.missed_recovery
+    assert "ceiling" not in evaluation.absent
+
+
+def test_a_twin_that_started_later_is_laid_beside_by_time_since_its_start(
+    pack: Pack, recording: Recording
+) -> None:
+    hour = 3600 * 1_000_000_000
+    late = dataclasses.replace(recording, ts_ns=recording.ts_ns[20:] + hour, values=recording.values[20:])
+    replayed = replay(recording, pack, late)
+    assert replayed.twin is not None
+    np.testing.assert_array_equal(replayed.twin[0, :, 0, 0], recording.values[21])
+    assert np.isnan(replayed.twin[-20:]).all()
+
+
+def test_a_peer_is_judged_as_the_baselines_are(pack: Pack, recording: Recording) -> None:
+    class Oracle:
+        def points(self, recording: Recording, horizons: Sequence[int]) -> np.ndarray:
+            return coming(recording.values, horizons)[0]
+
+    evaluation = evaluate_all([recording], pack, peers={"oracle": Oracle()})
+    assert evaluation.figures.baselines["oracle"]["banded_accuracy"] == 1.0
+    assert evaluation.figures.baselines["oracle"]["mae_skill_5_30s"] == 0.0
 
 
 def test_two_recordings_are_judged_apart(pack: Pack, recording: Recording) -> None:

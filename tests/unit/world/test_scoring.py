@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of forecasts whose quality is known beforehand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from jepa.telemetry.schema import Channel, Schema
-from jepa.world.scoring import Replayed, Scores, moving_channels, tallies, within_band
+from jepa.world.scoring import TWIN, Replayed, Scores, moving_channels, tallies, within_band
 
 SCHEMA = Schema(
     1,
@@ -64,7 +66,7 @@ def test_a_channel_that_never_leaves_its_band_is_not_counted(truth: np.ndarray) 
 def test_the_truth_itself_scores_full_marks(truth: np.ndarray) -> None:
     figures = scores(replayed(truth, truth))
     assert figures.accuracy("model") == figures.accuracy_lower("model") == 1.0
-    assert figures.recovery("window") == 1.0
+    assert figures.recovery() == 1.0
     lead, surely = 1.0 - (figures.accuracy("window") or 0), figures.ahead_lower("window")
     assert surely is not None
     assert 0 <= surely < lead
@@ -104,3 +106,45 @@ def test_the_lower_end_is_below_the_figure(truth: np.ndarray) -> None:
     assert lower is not None
     assert value is not None
     assert lower < value
+
+
+def test_a_twin_tells_what_could_be_known(truth: np.ndarray) -> None:
+    """The twin is right on the second half alone of what window persistence gets wrong on the first."""
+    twin = truth.copy()
+    twin[: FRAMES // 4] += 45
+    replay = dataclasses.replace(replayed(truth, truth), twin=twin)
+    knowable = replay.knowable()
+    assert knowable is not None
+    figures = Scores(tallies(knowable, SCHEMA, LEVELS), moving_channels([replay], SCHEMA), HORIZONS)
+    ceiling = figures.accuracy(TWIN)
+    assert ceiling is not None
+    assert 0.7 < ceiling < 1
+    assert figures.known() == figures.known_lower() == 1.0
+    best = figures.accuracy("window")
+    assert best is not None
+    assert figures.gap_closed(["window"]) == pytest.approx((1 - best) / (ceiling - best))
+
+
+def test_a_model_as_good_as_persistence_closes_nothing(truth: np.ndarray) -> None:
+    replay = replayed(truth, truth)
+    same = dataclasses.replace(
+        replay, points={**replay.points, "model": replay.points["window"]}, twin=truth.copy()
+    )
+    knowable = same.knowable()
+    assert knowable is not None
+    figures = Scores(tallies(knowable, SCHEMA, LEVELS), moving_channels([same], SCHEMA), HORIZONS)
+    assert figures.gap_closed(["window"]) == 0.0
+    assert figures.known() == 0.0
+
+
+def test_windows_the_twin_did_not_see_are_left_out(truth: np.ndarray) -> None:
+    twin = truth.copy()
+    twin[60:] = np.nan
+    knowable = dataclasses.replace(replayed(truth, truth), twin=twin).knowable()
+    assert knowable is not None
+    assert not knowable.scored[60:].any()
+    assert knowable.scored[:60].all()
+
+
+def test_without_a_twin_nothing_is_known_to_be_knowable(truth: np.ndarray) -> None:
+    assert replayed(truth, truth).knowable() is None

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 from jepa.errors import JepaError
+from jepa_lab.peers.fitted import PEERS
+
+RECORDED = Path("build/recordings")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,11 +29,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jepa-lab", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     recorder = verbs.add_parser("record", help="run seeded workloads here and record the machine meanwhile")
-    recorder.add_argument("--out", type=Path, default=Path("build/recordings"))
-    recorder.add_argument("--plan", default="quick")
+    recorder.add_argument("--out", type=Path, default=RECORDED)
+    recorder.add_argument("--plan", default="wide")
     recorder.set_defaults(run=_record)
     trainer = verbs.add_parser("train", help="train the machine pack on recordings, and build it")
-    trainer.add_argument("--recordings", type=Path, default=Path("build/recordings"))
+    trainer.add_argument("--recordings", type=Path, default=RECORDED)
     trainer.add_argument("--out", type=Path, default=Path("model-packs/machine"))
     trainer.add_argument("--version", default="0.1.0", help="of the pack")
     trainer.add_argument("--seed", type=int, default=1)
@@ -40,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("recordings", nargs="*", type=Path, help="default: those that come with the pack")
     judge.add_argument("--pack", type=Path, default=Path("model-packs/machine"))
     judge.add_argument("--out", type=Path, help="default: the results file of the pack; - writes none")
+    judge.add_argument(
+        "--peers", nargs="*", choices=PEERS, default=[], help="judge these beside it, fitted on --recorded"
+    )
+    judge.add_argument("--recorded", type=Path, default=RECORDED, help="what the peers are fitted on")
     judge.add_argument("--json", action="store_true", help="print JSON instead of a table")
     judge.set_defaults(run=_evaluate)
     return parser
@@ -47,15 +54,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from jepa.packs.pack import load_pack
-    from jepa.telemetry.recording import load_recording
+    from jepa.telemetry.recording import TWIN, load_recording, load_twin
     from jepa.world.evaluate import evaluate_all, to_file_text
+    from jepa_lab.peers.fitted import fit_peers
 
     pack = load_pack(arguments.pack)
-    shipped = sorted(path.parent for path in arguments.pack.glob("heldout/*/meta.json"))
+    found = sorted(path.parent for path in arguments.pack.glob("heldout/*/meta.json"))
+    shipped = [folder for folder in found if not folder.name.endswith(TWIN)]
     folders = arguments.recordings or shipped
     if not folders:
         raise JepaError(f"{arguments.pack} has no held-out recordings.", "Name the directories of some.")
-    evaluation = evaluate_all([load_recording(folder, pack.schema) for folder in folders], pack)
+    evaluation = evaluate_all(
+        [load_recording(folder, pack.schema) for folder in folders],
+        pack,
+        [load_twin(folder, pack.schema) for folder in folders],
+        fit_peers(arguments.peers, arguments.recorded, pack),
+    )
     content = to_file_text(evaluation)
     print(content if arguments.json else evaluation.to_text())
     out = arguments.out or (None if arguments.recordings else arguments.pack / pack.manifest.results)

@@ -10,6 +10,7 @@ from jepa.errors import JepaError
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Schema
+from jepa.world.adapt import Adapter
 from jepa.world.forecast import FloatArray, Forecast, Surprise, Tick
 from jepa.world.memory import Memory
 from jepa.world.scale import Scale
@@ -24,7 +25,7 @@ _LONG_GAP_S = 60.0
 class WorldModel:
     """One machine's context. Not for use by two threads at once."""
 
-    def __init__(self, pack: Pack, schema: Schema) -> None:
+    def __init__(self, pack: Pack, schema: Schema, *, adapt: bool = True) -> None:
         shape = pack.manifest.shape
         self.pack = pack
         self.schema = pack.schema
@@ -43,6 +44,8 @@ class WorldModel:
         channels, horizons = len(self.schema.channels), len(shape.horizons_s)
         self._memory = Memory(shape.window, shape.key_width, shape.horizons_s, channels)
         self._stats = np.zeros((channels, horizons, 2), np.float32)
+        self._seen = np.zeros((channels, horizons), np.float32)
+        self._adapter = Adapter(channels, shape.horizons_s, shape.quantiles) if adapt else None
         self._empty_caches = np.zeros(
             (shape.layers, 2, shape.heads, shape.window, shape.width // shape.heads), np.float32
         )
@@ -54,8 +57,10 @@ class WorldModel:
         self._last: Forecast | None = None
 
     @classmethod
-    def load(cls, pack: Pack, schema: Schema) -> "WorldModel":
+    def load(cls, pack: Pack, schema: Schema, *, adapt: bool = True) -> "WorldModel":
         """The model of ``pack`` for frames of ``schema``, with an empty context.
+
+        Unless ``adapt``, forecasts are the pack's own, not fitted to this machine.
 
         Frames may have channels that the pack does not know: it neither sees nor forecasts them. JepaError
         when the pack does not fit ``schema`` or cannot run.
@@ -66,7 +71,7 @@ class WorldModel:
                 f"The pack {pack.title} was made for other channels.",
                 "Install the pack that belongs to this version of jepa.",
             )
-        return cls(pack, schema)
+        return cls(pack, schema, adapt=adapt)
 
     @property
     def context_frames(self) -> int:
@@ -86,6 +91,8 @@ class WorldModel:
         self._start_anew_after_a_long_gap(frame)
         latent, context, unseen = self._take(frame)
         quantiles = self._decode.run(None, self._decode_inputs(context))[0]
+        if self._adapter is not None:
+            quantiles = self._adapter.adapt(quantiles, self._stats, self._seen)
         forecast = self._forecast(frame.ts_ns, quantiles, unseen)
         surprise = None
         if expected is not None and self._count > 1:
@@ -96,7 +103,7 @@ class WorldModel:
         return Tick(forecast, surprise, self._count, (time.perf_counter() - start) * 1e3)
 
     def replay(self, frames: Iterable[Frame]) -> None:
-        """Fill the context from earlier frames, oldest first, without forecasting."""
+        """Fill the context from earlier frames, oldest first, without forecasting or adapting."""
         for frame in frames:
             self._start_anew_after_a_long_gap(frame)
             self._take(self._own(frame))
@@ -125,8 +132,8 @@ class WorldModel:
             None, {"latent": latent, "caches": self._caches, "count": count}
         )
         windows = self._trailing.push(values)
-        self._stats, seen = stats_on_scale(windows, self._scale)
-        self._memory.push(key[0], self._stats, seen)
+        self._stats, self._seen = stats_on_scale(windows, self._scale)
+        self._memory.push(key[0], self._stats, self._seen)
         return latent, context, windows.share[:, -1] == 0
 
     def _decode_inputs(self, context: FloatArray) -> dict[str, FloatArray]:
@@ -163,3 +170,5 @@ class WorldModel:
         self._caches = self._empty_caches
         self._trailing = Trailing(len(self.schema.channels), self._shape.horizons_s)
         self._memory.clear()
+        if self._adapter is not None:
+            self._adapter.clear()

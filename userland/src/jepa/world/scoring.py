@@ -2,7 +2,7 @@
 """Scores forecasts of windows against what came: bands, hard windows, errors, coverage."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,10 @@ from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
 
+WINDOW = "window"
+"""The baseline whose misses are the hard windows: repeating the past window of the same length."""
+TWIN = "twin"
+"""The name under which a second run of the same workload is judged as if it were a forecaster."""
 BoolArray = npt.NDArray[np.bool_]
 BAND = 0.05
 """Half the width of the band a forecast must hit, as a share of the channel's range on its own scale."""
@@ -34,6 +38,14 @@ class Replayed:
     )
     points: Mapping[str, FloatArray]  # forecaster -> (T, C, H, 2)
     quantiles: FloatArray  # (T, C, H, 2, Q) of the model
+    twin: FloatArray | None = None  # (T, C, H, 2) what came when the same seeded workload ran again
+
+    def knowable(self) -> "Replayed | None":
+        """The windows that the twin saw too, with the twin as one more forecaster; None without a twin."""
+        if self.twin is None:
+            return None
+        both = self.scored & np.isfinite(self.twin).all(axis=-1)
+        return replace(self, scored=both, points={**self.points, TWIN: self.twin})
 
 
 def within_band(forecast: FloatArray, truth: FloatArray, schema: Schema, literal: bool = False) -> BoolArray:
@@ -81,8 +93,10 @@ class Tally:
     count: FloatArray
     right: Mapping[str, FloatArray]
     error: Mapping[str, FloatArray]  # on the unit scale
-    hard: Mapping[str, FloatArray]  # baseline -> windows it missed
-    recovered: Mapping[str, FloatArray]  # baseline -> of those, windows the model hit
+    hard: FloatArray  # windows that window persistence missed
+    recovered: Mapping[str, FloatArray]  # forecaster -> of those, windows it hit
+    knowable: FloatArray  # windows that window persistence missed and the twin hit, 0 without a twin
+    known: FloatArray  # of those, windows the model hit
     pinball: FloatArray  # of the model, unit scale, twice the mean over levels: comparable with an error
     covered: FloatArray
 
@@ -99,8 +113,7 @@ def tallies(replay: Replayed, schema: Schema, levels: Sequence[float], literal: 
         name: np.where(mask, _unit_error(point, replay.truth, schema), 0)
         for name, point in replay.points.items()
     }
-    baselines = [name for name in replay.points if name != "model"]
-    hard = {name: mask & ~right[name] for name in baselines}
+    hard = mask & ~right[WINDOW]
     pinball = np.zeros_like(error["model"])
     for number, level in enumerate(levels):
         quantile = replay.quantiles[..., number]
@@ -109,6 +122,7 @@ def tallies(replay: Replayed, schema: Schema, levels: Sequence[float], literal: 
         pinball += np.where(mask, 2 * weight * size, 0) / len(levels)
     low, high = replay.quantiles[..., 0], replay.quantiles[..., -1]
     covered = mask & (replay.truth >= low) & (replay.truth <= high)
+    knowable = hard & right[TWIN] if TWIN in right else np.zeros_like(mask)
     blocks = [slice(start, start + _BLOCK_S) for start in range(0, len(mask), _BLOCK_S)]
 
     def total(values: npt.NDArray[np.generic], block: slice) -> FloatArray:
@@ -119,8 +133,10 @@ def tallies(replay: Replayed, schema: Schema, levels: Sequence[float], literal: 
             total(mask, block),
             {name: total(values, block) for name, values in right.items()},
             {name: total(values, block) for name, values in error.items()},
-            {name: total(values, block) for name, values in hard.items()},
-            {name: total(values & right["model"], block) for name, values in hard.items()},
+            total(hard, block),
+            {name: total(hard & values, block) for name, values in right.items()},
+            total(knowable, block),
+            total(knowable & right["model"], block),
             total(pinball, block),
             total(covered, block),
         )
@@ -163,20 +179,61 @@ class Scores:
 
         return self._lower(ahead)
 
-    def recovery(self, baseline: str) -> float | None:
-        """Of the windows ``baseline`` missed, the share that the model hit."""
-        return self._recovery(
-            self._sum(lambda t: t.recovered[baseline]), self._sum(lambda t: t.hard[baseline])
-        )
+    def recovery(self, who: str = "model") -> float | None:
+        """Of the windows that window persistence missed, the share that ``who`` hit."""
+        return self._recovery(self._sum(lambda t: t.recovered[who]), self._sum(lambda t: t.hard))
 
-    def recovery_lower(self, baseline: str) -> float | None:
-        """The lower end of its 95 % interval."""
-        hit, hard = self._stack(lambda t: t.recovered[baseline]), self._stack(lambda t: t.hard[baseline])
+    def recovery_lower(self) -> float | None:
+        """The lower end of the model's 95 % interval."""
+        hit, hard = self._stack(lambda t: t.recovered["model"]), self._stack(lambda t: t.hard)
         return self._lower(lambda d: self._recovery(hit[d].sum(0), hard[d].sum(0)))
 
-    def error_ratio(self, baseline: str) -> float | None:
+    def known(self) -> float | None:
+        """Of the windows that window persistence missed and the twin hit, the share that the model hit."""
+        return self._recovery(self._sum(lambda t: t.known), self._sum(lambda t: t.knowable))
+
+    def known_lower(self) -> float | None:
+        """The lower end of its 95 % interval."""
+        hit, hard = self._stack(lambda t: t.known), self._stack(lambda t: t.knowable)
+        return self._lower(lambda d: self._recovery(hit[d].sum(0), hard[d].sum(0)))
+
+    def gap_closed(self, baselines: Sequence[str]) -> float | None:
+        """How far the model is on the way from the best of ``baselines`` to the twin: 0 there, 1 here."""
+        whole = np.arange(len(self._parts))
+        return self._gap_on(self._rights(baselines), baselines)(whole)
+
+    def gap_closed_lower(self, baselines: Sequence[str]) -> float | None:
+        """The lower end of its 95 % interval."""
+        return self._lower(self._gap_on(self._rights(baselines), baselines))
+
+    def _rights(self, baselines: Sequence[str]) -> dict[str, FloatArray]:
+        names = ("model", TWIN, *baselines)
+        return {who: np.stack([tally.right[who] for tally in self._parts]) for who in names}
+
+    def _gap_on(
+        self, rights: Mapping[str, FloatArray], baselines: Sequence[str]
+    ) -> Callable[[npt.NDArray[np.int64]], float | None]:
+        count = self._stack(lambda t: t.count)
+
+        def gap(draw: npt.NDArray[np.int64]) -> float | None:
+            sums = {who: right[draw].sum(0) for who, right in rights.items()}
+            return self._gap(sums, count[draw].sum(0), baselines)
+
+        return gap
+
+    def _gap(
+        self, sums: Mapping[str, FloatArray], count: FloatArray, baselines: Sequence[str]
+    ) -> float | None:
+        found = {who: self._accuracy(right, count, None) for who, right in sums.items()}
+        model, ceiling = found["model"], found[TWIN]
+        best = max((value for who in baselines if (value := found[who]) is not None), default=None)
+        if model is None or ceiling is None or best is None or ceiling <= best:
+            return None
+        return (model - best) / (ceiling - best)
+
+    def error_ratio(self, baseline: str, who: str = "model") -> float | None:
         """Mean absolute error at 5-30 s over that of ``baseline``, on the unit scale; below 1 is better."""
-        return self._ratio(self._sum(lambda t: t.error["model"]), self._sum(lambda t: t.error[baseline]))
+        return self._ratio(self._sum(lambda t: t.error[who]), self._sum(lambda t: t.error[baseline]))
 
     def crps_ratio(self, baseline: str) -> float | None:
         """CRPS from the quantiles at 5-30 s over that of ``baseline``, a point, whose CRPS is its error."""

@@ -5,6 +5,7 @@ What the model forecasts at time t over (t, t+h] is exactly what the trailing wi
 t+h, so targets, baselines and the model's features all come from here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,22 @@ def all_window_stats(values: FloatArray, lengths: tuple[int, ...]) -> WindowStat
         np.stack([stats.p90 for stats in each]),
         np.stack([stats.share for stats in each]),
     )
+
+
+def coming(values: FloatArray, lengths: Sequence[int]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """What came after each frame of ``values`` (T, C): mean and P90 (T, C, H, 2), and (T, C, H) if it did.
+
+    NaN where a window goes beyond the end; a window counts only when enough of it was observed.
+    """
+    windows = all_window_stats(values, tuple(lengths))
+    stats = np.stack([windows.mean, windows.p90], axis=-1)
+    truth = np.full_like(stats, np.nan)
+    seen = np.zeros(stats.shape[:-1], np.bool_)
+    for column, horizon in enumerate(lengths):
+        come = max(0, len(values) - horizon)
+        truth[:come, :, column] = stats[horizon:, :, column]
+        seen[:come, :, column] = windows.share[horizon:, :, column] >= OBSERVED
+    return truth, seen
 
 
 def stats_on_scale(windows: WindowStats, scale: Scale) -> tuple[FloatArray, FloatArray]:

@@ -10,7 +10,7 @@ from jepa.shell.verbs.packs import chosen
 def run(request: Request) -> int:
     """Replay the recording and show the figures."""
     from jepa.packs.pack import load_pack
-    from jepa.telemetry.recording import load_recording
+    from jepa.telemetry.recording import load_recording, load_twin
 
     pack = load_pack(chosen(request.args.pack))
     recording = load_recording(request.args.folder, pack.schema)
@@ -19,7 +19,7 @@ def run(request: Request) -> int:
     # After the cheap refusals: this imports ONNX Runtime.
     from jepa.world.evaluate import evaluate
 
-    evaluation = evaluate(recording, pack)
+    evaluation = evaluate(recording, pack, load_twin(request.args.folder, pack.schema))
     if request.out.json:
         request.out.data(evaluation.to_json())
     else:

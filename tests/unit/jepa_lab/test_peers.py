@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Peers: they learn what can be learned, never see what comes, and are judged as the model is."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from jepa.telemetry.recording import Meta, Recording
+from jepa.telemetry.schema import load_schema
+from jepa.world.evaluate import Forecaster
+from jepa.world.windows import coming
+from jepa_lab.peers.ets import Ets
+from jepa_lab.peers.features import table
+from jepa_lab.peers.ridge import Ridge
+from jepa_lab.peers.trees import Trees
+
+HORIZONS = (1, 5, 15)
+SCHEMA = load_schema().select(
+    ["system.cpu.utilization", "system.cpu.utilization.user", "system.memory.utilization"]
+)
+SECOND = 1_000_000_000
+
+
+def recording(seed: int, frames: int = 200) -> Recording:
+    """The second channel does five seconds later what the first does now; the third is still."""
+    rng = np.random.default_rng(seed)
+    first = np.repeat(rng.uniform(5, 90, frames // 10 + 2), 10)[: frames + 5]
+    values = np.stack([first[5:], first[:-5], np.full(frames, 40.0)], axis=1).astype(np.float32)
+    return Recording(SCHEMA, np.arange(frames) * SECOND, values, (), (), Meta(1, "", 2, 1024, "", ""))
+
+
+def fitted(maker: Callable[..., Forecaster]) -> Forecaster:
+    return maker([table(recording(seed), HORIZONS) for seed in range(6)], [table(recording(9), HORIZONS)])
+
+
+PEERS = {"ridge": lambda: fitted(Ridge), "trees": lambda: fitted(Trees), "ets": Ets}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_no_peer_sees_what_comes(name: str) -> None:
+    peer, now = PEERS[name](), 120
+    original = recording(20)
+    values = original.values.copy()
+    values[now + 1 :] = 3
+    before, after = (
+        peer.points(each, HORIZONS) for each in (original, dataclasses.replace(original, values=values))
+    )
+    np.testing.assert_allclose(before[: now + 1], after[: now + 1], rtol=1e-5)
+    assert before.shape == (200, 3, 3, 2)
+    assert np.isfinite(before).all()
+
+
+@pytest.mark.parametrize("name", ["ridge", "trees"])
+def test_a_peer_learns_that_one_channel_follows_another(name: str) -> None:
+    peer, held = PEERS[name](), recording(21)
+    truth, seen = coming(held.values, HORIZONS)
+    ours = peer.points(held, HORIZONS)
+    judged = seen[30:, 1, 1]
+    error = np.abs(ours[30:, 1, 1, 0] - truth[30:, 1, 1, 0])[judged].mean()
+    persistence = np.abs(table(held, HORIZONS).past[30:, 1, 1, 0] * 100 - truth[30:, 1, 1, 0])[judged].mean()
+    assert error < 0.6 * persistence
+
+
+def test_smoothing_follows_a_level_that_stays() -> None:
+    ours = Ets().points(recording(22), HORIZONS)
+    np.testing.assert_allclose(ours[:, 2], 40, rtol=1e-3)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fits forecasts to this machine while it runs: whom to trust for each channel, and how wide to be.
+
+Of each channel, horizon and target it remembers, fading, how the model, the model less its own bias, the
+past window and the last value did lately, and leans towards whoever did well (exponentially weighted
+forecasters with discounted losses: Cesa-Bianchi and Lugosi, Prediction, Learning, and Games, 2006).
+Intervals are stretched while they miss more than they should and drawn in while they miss less (adaptive
+conformal inference: Gibbs and Candès, NeurIPS 2021). Nothing is learned into the pack, every step is
+bounded, and what is not confirmed fades: where it does not help, the pack's own forecasts come back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jepa.world.forecast import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+_EXPERTS = 4
+"""The model, the model less its bias, the past window, the last value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast it adapts. Chosen on validation sessions; see the card of the machine pack."""
+
+    memory_s: float = 40.0
+    """Losses fade by 1/e in so long, and twice the horizon."""
+    eagerness: float = 3.0
+    """How much one lost window weighs against another, in nats."""
+    prior: float = 2.0
+    """By how many nats the model is trusted more than the others before anything is known."""
+    stretch: float = 0.06
+    """By how much a missed interval grows, in nats, for a horizon of 1 s."""
+    widest: float = 6.0
+    """The most an interval is stretched, or drawn in."""
+    scale: float = 0.05
+    """Error, on the unit scale, at which a forecast is half lost."""
+
+
+class Adapter:
+    """Everything is on the unit scale: quantiles (C, H, 2, Q), what was observed (C, H, 2)."""
+
+    def __init__(
+        self, channels: int, horizons: Sequence[int], levels: Sequence[float], pace: Pace | None = None
+    ) -> None:
+        self._pace = pace or Pace()
+        self._horizons = tuple(horizons)
+        self._middle = levels.index(0.5)
+        self._miss = levels[0] + 1 - levels[-1]
+        shape = (channels, len(horizons), 2)
+        self._shape = shape
+        reach = np.array(horizons, np.float32)[None, :, None]
+        self._fade: FloatArray = np.exp(-1 / (self._pace.memory_s + 2 * reach)).astype(np.float32)
+        # Windows of neighbouring frames overlap: they do not count as so many separate ones.
+        self._weight: FloatArray = (self._pace.eagerness / np.sqrt(reach)).astype(np.float32)
+        self._step: FloatArray = (self._pace.stretch / np.sqrt(reach)).astype(np.float32)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget this machine."""
+        longest = max(self._horizons)
+        self._made = 0
+        self._points: FloatArray = np.zeros((longest, _EXPERTS, *self._shape), np.float32)
+        self._bounds: FloatArray = np.zeros((longest, 2, *self._shape), np.float32)
+        self._lost: FloatArray = np.zeros((_EXPERTS, *self._shape), np.float32)
+        self._lost[1:] = self._pace.prior
+        self._bias: FloatArray = np.zeros(self._shape, np.float32)
+        self._stretch: FloatArray = np.zeros(self._shape, np.float32)
+
+    def adapt(self, quantiles: FloatArray, stats: FloatArray, seen: FloatArray) -> FloatArray:
+        """``quantiles``, fitted; one call a frame.
+
+        ``stats`` (C, H, 2) is what the windows that end now held, known where ``seen`` (C, H) is 1.
+        """
+        self._settle(stats, seen > 0)
+        points = self._all_points(quantiles, stats)
+        share = np.exp(-(self._lost - self._lost.min(axis=0)))
+        share /= share.sum(axis=0)
+        centre = (share * points).sum(axis=0)
+        median = quantiles[..., self._middle]
+        fitted = centre[..., None] + (quantiles - median[..., None]) * np.exp(self._stretch)[..., None]
+        fitted = np.clip(fitted, 0, 1).astype(np.float32)
+        place = self._made % len(self._points)
+        self._points[place] = points
+        self._bounds[place] = fitted[..., 0], fitted[..., -1]
+        self._made += 1
+        return np.asarray(fitted)
+
+    def _all_points(self, quantiles: FloatArray, stats: FloatArray) -> FloatArray:
+        median = quantiles[..., self._middle]
+        last = np.broadcast_to(stats[:, :1, :1], median.shape)
+        return np.stack([median, np.clip(median + self._bias, 0, 1), stats, last])
+
+    def _settle(self, stats: FloatArray, seen: BoolArray) -> None:
+        """Judge the forecasts of the windows that have just ended."""
+        for column, horizon in enumerate(self._horizons):
+            if self._made < horizon:
+                continue
+            place = (self._made - horizon) % len(self._points)
+            points, truth = self._points[place, :, :, column], stats[:, column]
+            known = np.broadcast_to(seen[:, column, None], truth.shape)
+            error = truth - points  # (K, C, 2)
+            loss = 1 - np.exp2(-np.abs(error) / self._pace.scale)
+            fade, weight = self._fade[:, column], self._weight[:, column]
+            rest = np.zeros((_EXPERTS, 1, 1), np.float32)
+            rest[1:] = self._pace.prior
+            lost = rest + (self._lost[:, :, column] - rest) * fade + weight * loss
+            self._lost[:, :, column] = np.where(known, lost, self._lost[:, :, column])
+            bias = self._bias[:, column] + (1 - fade) * (error[0] - self._bias[:, column])
+            self._bias[:, column] = np.where(known, bias, self._bias[:, column])
+            low, high = self._bounds[place, :, :, column]
+            missed = (truth < low) | (truth > high)
+            stretch = self._stretch[:, column] + self._step[:, column] * (missed - self._miss)
+            limit = np.log(self._pace.widest)
+            self._stretch[:, column] = np.where(
+                known, np.clip(stretch, -limit, limit), self._stretch[:, column]
+            )

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user would pick instead of the world model: fitted on the same recordings, judged beside it."""

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exponential smoothing whose form is chosen anew for each series (AutoETS of statsforecast)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from statsforecast.models import AutoETS
+
+from jepa.telemetry.recording import Recording
+from jepa.world.baselines import last, seasons
+from jepa.world.forecast import FloatArray
+from jepa.world.windows import P90
+
+_PAST = 128
+_EVERY = 5
+"""Fitted on one frame in so many, since a fit takes some hundredths of a second; in between it stays."""
+
+
+class Ets:
+    """Fitted on a channel's own last 128 frames alone; needs no training."""
+
+    def points(self, recording: Recording, horizons: Sequence[int]) -> FloatArray:
+        """(T, C, H, 2) in units: of the smoothed path, whose P90 knows nothing of the noise around it."""
+        result = last(recording.values, horizons).copy()
+        for now in range(2 * max(horizons), len(recording.values), _EVERY):
+            past = recording.values[max(0, now + 1 - _PAST) : now + 1]
+            known = np.nan_to_num(past)
+            lag = seasons(known)
+            for channel in np.flatnonzero(np.isfinite(past).all(axis=0) & (np.ptp(known, axis=0) > 0)):
+                path = _path(known[:, channel].astype(np.float64), int(lag[channel]), max(horizons))
+                for column, horizon in enumerate(horizons):
+                    coming = path[:horizon]
+                    result[now : now + _EVERY, channel, column] = coming.mean(), np.quantile(coming, P90)
+        return result
+
+
+def _path(series: np.ndarray, season: int, frames: int) -> np.ndarray:
+    model = AutoETS(season_length=max(1, season) if season <= 24 else 1)
+    return np.asarray(model.forecast(y=series, h=frames)["mean"])
