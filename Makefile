@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
 BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py)
 IMAGE_SOURCES = $(BUILDERS) $(shell find mkosi.* requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
-	-name __pycache__ -prune -o -type f -print 2>/dev/null)
+	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)
 
 .PHONY: help
 help: ## list the targets
@@ -100,7 +100,7 @@ bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its si
 
 .PHONY: evaluate
 evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
-	@$(VENV)/bin/jepa-lab evaluate
+	@$(VENV)/bin/jepa-lab evaluate --peers plain ridge trees ets
 
 .PHONY: figures
 figures: $(VENV)/.done ## render the figures in README and docs from their JSON

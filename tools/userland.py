@@ -101,6 +101,8 @@ def make_userland() -> None:
     )
     pack = ROOT / "model-packs/machine"
     if pack.is_dir():
-        shutil.copytree(pack, target / "packs/machine", ignore=unwanted)
+        # what it was trained on stays here
+        for_pack = shutil.ignore_patterns("recordings", "scratch")
+        shutil.copytree(pack, target / "packs/machine", ignore=for_pack)
     else:
         print("there is no model-packs/machine yet: the image will not forecast", flush=True)

@@ -28,23 +28,25 @@ def test_a_plan_is_recorded_and_resumed(
     plan: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record_plan(plan, tmp_path, settle_s=0)
-    recording = load_recording(tmp_path / "one", load_schema())
+    recording = load_recording(tmp_path / "recordings/one", load_schema())
     assert len(recording.ts_ns) + (recording.meta.missed or 0) == 3
     assert recording.meta.labels["programs"] == ["burst", "log"]
     assert recording.meta.labels["schedule"][0]["start_s"] == 0
-    assert find_recordings(tmp_path, "heldout") == [tmp_path / "two"]
-    assert not list(tmp_path.glob("*/scratch"))
-    assert find_recordings(tmp_path, "train") == [tmp_path / "one"], "a twin is not trained on"
-    twin = read_meta(tmp_path / "one.twin")
+    assert find_recordings(tmp_path / "heldout", "heldout") == [tmp_path / "heldout/two"]
+    assert not (tmp_path / "scratch").exists()
+    assert find_recordings(tmp_path / "recordings", "train") == [tmp_path / "recordings/one"], (
+        "a twin is not trained on"
+    )
+    twin = read_meta(tmp_path / "recordings/one.twin")
     assert twin.labels["schedule"] == recording.meta.labels["schedule"]
 
-    began = read_meta(tmp_path / "one").start_ns
-    (tmp_path / "two" / "meta.json").write_text("{ torn")
+    began = read_meta(tmp_path / "recordings/one").start_ns
+    (tmp_path / "heldout/two/meta.json").write_text("{ torn")
     capsys.readouterr()
     record_plan(plan, tmp_path, settle_s=0)
     assert "one: recorded already" in capsys.readouterr().err
-    assert read_meta(tmp_path / "one").start_ns == began
-    assert read_meta(tmp_path / "two").finished
+    assert read_meta(tmp_path / "recordings/one").start_ns == began
+    assert read_meta(tmp_path / "heldout/two").finished
 
 
 def test_an_unknown_plan_names_the_known_ones(tmp_path: Path) -> None:

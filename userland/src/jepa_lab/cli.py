@@ -8,7 +8,8 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa_lab.peers.fitted import PEERS
 
-RECORDED = Path("build/recordings")
+PACK = Path("model-packs/machine")
+RECORDED = PACK / "recordings"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,19 +30,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jepa-lab", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     recorder = verbs.add_parser("record", help="run seeded workloads here and record the machine meanwhile")
-    recorder.add_argument("--out", type=Path, default=RECORDED)
+    recorder.add_argument("--pack", type=Path, default=PACK, help="the pack's folder, where they are kept")
     recorder.add_argument("--plan", default="wide")
     recorder.set_defaults(run=_record)
     trainer = verbs.add_parser("train", help="train the machine pack on recordings, and build it")
     trainer.add_argument("--recordings", type=Path, default=RECORDED)
-    trainer.add_argument("--out", type=Path, default=Path("model-packs/machine"))
+    trainer.add_argument("--out", type=Path, default=PACK)
     trainer.add_argument("--version", default="0.1.0", help="of the pack")
     trainer.add_argument("--seed", type=int, default=1)
     trainer.add_argument("--minutes", type=float, default=8.0, help="at most so long")
     trainer.set_defaults(run=_train)
     judge = verbs.add_parser("evaluate", help="replay held-out recordings and keep the figures")
     judge.add_argument("recordings", nargs="*", type=Path, help="default: those that come with the pack")
-    judge.add_argument("--pack", type=Path, default=Path("model-packs/machine"))
+    judge.add_argument("--pack", type=Path, default=PACK)
     judge.add_argument("--out", type=Path, help="default: the results file of the pack; - writes none")
     judge.add_argument(
         "--peers", nargs="*", choices=PEERS, default=[], help="judge these beside it, fitted on --recorded"
@@ -54,16 +55,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from jepa.packs.pack import load_pack
-    from jepa.telemetry.recording import TWIN, load_recording, load_twin
+    from jepa.telemetry.recording import load_recording, load_twin
     from jepa.world.evaluate import evaluate_all, to_file_text
+    from jepa_lab.data import find_recordings
     from jepa_lab.peers.fitted import fit_peers
 
     pack = load_pack(arguments.pack)
-    found = sorted(path.parent for path in arguments.pack.glob("heldout/*/meta.json"))
-    shipped = [folder for folder in found if not folder.name.endswith(TWIN)]
-    folders = arguments.recordings or shipped
-    if not folders:
-        raise JepaError(f"{arguments.pack} has no held-out recordings.", "Name the directories of some.")
+    folders = arguments.recordings or find_recordings(arguments.pack / "heldout", "heldout")
     evaluation = evaluate_all(
         [load_recording(folder, pack.schema) for folder in folders],
         pack,
@@ -105,7 +103,7 @@ def _train(arguments: argparse.Namespace) -> None:
 def _record(arguments: argparse.Namespace) -> None:
     from jepa_lab.record import record_plan
 
-    record_plan(arguments.plan, arguments.out)
+    record_plan(arguments.plan, arguments.pack)
 
 
 if __name__ == "__main__":

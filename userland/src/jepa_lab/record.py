@@ -20,13 +20,18 @@ SETTLE_S = 5.0
 """Rest before a session, so that what the one before left to be written does not count as its work."""
 
 
-def record_plan(plan: str, out: Path, settle_s: float = SETTLE_S) -> None:
-    """Record every session of ``plan`` that ``out`` lacks, with progress on stderr."""
+def record_plan(plan: str, pack: Path, settle_s: float = SETTLE_S) -> None:
+    """Record every session of ``plan`` that the folder of the pack lacks, with progress on stderr.
+
+    Held-out sessions and their twins go to ``heldout``, which is shipped with the pack, the others to
+    ``recordings``, which is not.
+    """
     if plan not in PLANS:
         raise JepaError(f"There is no plan {plan!r}.", f"Choose one of {', '.join(PLANS)}.")
     runs = [(session, again) for session in PLANS[plan] for again in (False, True)[: 1 + session.twin]]
     for number, (session, again) in enumerate(runs, 1):
-        folder = out / (session.name + (TWIN if again else ""))
+        place = pack / ("heldout" if session.split == "heldout" else "recordings")
+        folder = place / (session.name + (TWIN if again else ""))
         title = f"[{number}/{len(runs)}] {folder.name}"
         if _finished(folder):
             print(f"{title}: recorded already", file=sys.stderr)
@@ -34,11 +39,11 @@ def record_plan(plan: str, out: Path, settle_s: float = SETTLE_S) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         os.sync()
         time.sleep(settle_s)
-        record_session(session, folder, title)
+        record_session(session, folder, pack / "scratch", title)
 
 
-def record_session(session: Session, folder: Path, title: str = "") -> None:
-    """Run the programs of ``session`` on this machine and record its frames into ``folder``."""
+def record_session(session: Session, folder: Path, scratch: Path, title: str = "") -> None:
+    """Run the programs of ``session`` in ``scratch``, and record this machine meanwhile into ``folder``."""
     stretches = schedule(session)
     labels = {**asdict(session), "schedule": [asdict(stretch) for stretch in stretches]}
     if folder.name.endswith(TWIN):
@@ -54,11 +59,11 @@ def record_session(session: Session, folder: Path, title: str = "") -> None:
     source = open_machine(kernel=True, own_cost=True)
     folder.mkdir(parents=True)
     try:
-        with Runner(stretches, folder / "scratch"):
+        with Runner(stretches, scratch):
             record(source, folder, session.seconds, labels=labels, on_frame=progress)
     finally:
         source.close()
-        shutil.rmtree(folder / "scratch", ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
     print(file=sys.stderr)
 
 
