@@ -10,7 +10,7 @@ import pytest
 SRC = Path(__file__).parents[2] / "userland" / "src"
 ORDER = ["telemetry", "packs", "world", "service", "shell"]
 """Each package may import itself and those before it."""
-LAB_ONLY = {"torch", "onnx", "onnxscript", "matplotlib", "jepa_lab"}
+LAB_ONLY = {"torch", "onnx", "onnxscript", "lightgbm", "statsforecast", "jepa_lab"}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -57,6 +57,7 @@ class Setup:
     kernel_arguments: Sequence[str] = ()
     credentials: Mapping[str, str] | None = None
     memory_mib: int = 2048
+    cpus: int = 2
     devices: Sequence[str] = ()
     """Further arguments of QEMU, such as empty slots for what a test plugs in."""
     kvm: bool = False
@@ -117,6 +118,7 @@ class Machine:
             initrd=self.setup.initrd,
             firmware=self.setup.firmware,
             memory_mib=self.setup.memory_mib,
+            cpus=self.setup.cpus,
             credentials={**shell_credentials(), **(self.setup.credentials or {})},
             kvm=self.setup.kvm,
             kernel_arguments=[*KERNEL_ARGUMENTS, *clock, *self.setup.kernel_arguments],

@@ -22,6 +22,37 @@ def test_the_middle_calibration_frame_is_at_one_half() -> None:
     assert SurpriseScale([0.0, 0.3, 9.0]).probability(0.3) == 0.5
 
 
+def test_on_a_stranger_machine_surprise_comes_to_mean_what_it_says() -> None:
+    """All distances are beyond the calibration's; after a while one in ten is above 0.9, as it should be."""
+    rng = np.random.default_rng(5)
+    scale = SurpriseScale([0.0, 0.1, 0.2])
+    assert scale.probability(1.0) == 1.0
+    said = []
+    for distance in rng.gamma(2.0, 1.0, 4000) + 1:
+        said.append(scale.probability(distance))
+        scale.remember(distance)
+    late = np.array(said[2000:])
+    assert 0.08 < (late > 0.9).mean() < 0.18
+    assert 0.4 < np.median(late) < 0.6
+
+
+def test_what_has_become_usual_is_forgotten_when_it_ends() -> None:
+    scale = SurpriseScale([0.0, 0.5, 1.0])
+    for distance in [5.0] * 2000 + [0.1] * 1800:
+        scale.remember(distance)
+    assert scale.probability(5.0) > 0.99
+    scale.clear()
+    assert scale.probability(0.5) == 0.5
+
+
+@given(st.lists(st.floats(0, 10), max_size=50), st.floats(0, 10))
+def test_it_is_a_share_whatever_was_seen(seen: list[float], distance: float) -> None:
+    scale = SurpriseScale([0.0, 0.1, 0.5, 2.0])
+    for each in seen:
+        scale.remember(each)
+    assert 0 <= scale.probability(distance) <= 1
+
+
 def test_the_channel_furthest_outside_its_band_comes_first() -> None:
     bands = np.array(
         [[[0.0, 5.0, 10.0]], [[0.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]], [[0.0, 1.0, 2.0]]], np.float32

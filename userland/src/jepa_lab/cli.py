@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from jepa.errors import JepaError
-from jepa_lab.peers.fitted import PEERS
+from jepa_lab.peers import PEERS
 
 PACK = Path("model-packs/machine")
 RECORDED = PACK / "recordings"
@@ -32,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     recorder = verbs.add_parser("record", help="run seeded workloads here and record the machine meanwhile")
     recorder.add_argument("--pack", type=Path, default=PACK, help="the pack's folder, where they are kept")
     recorder.add_argument("--plan", default="wide")
+    recorder.add_argument(
+        "--only", nargs="+", default=[], metavar="SESSION", help="default: all of the plan"
+    )
     recorder.set_defaults(run=_record)
     trainer = verbs.add_parser("train", help="train the machine pack on recordings, and build it")
     trainer.add_argument("--recordings", type=Path, default=RECORDED)
@@ -103,7 +106,7 @@ def _train(arguments: argparse.Namespace) -> None:
 def _record(arguments: argparse.Namespace) -> None:
     from jepa_lab.record import record_plan
 
-    record_plan(arguments.plan, arguments.pack)
+    record_plan(arguments.plan, arguments.pack, arguments.only)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Records the sessions of a plan, one after the other; what is recorded already is skipped."""
 
+import contextlib
 import os
 import shutil
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.recording import TWIN, read_meta, record
+from jepa.telemetry.recording import TWIN, Action, read_meta, record
 from jepa.telemetry.sampler import open_machine
+from jepa_lab.workloads.actions import Actor, plan_acts
+from jepa_lab.workloads.groups import Groups
 from jepa_lab.workloads.plans import PLANS
 from jepa_lab.workloads.runner import Runner
 from jepa_lab.workloads.session import Session, schedule
@@ -20,18 +24,20 @@ SETTLE_S = 5.0
 """Rest before a session, so that what the one before left to be written does not count as its work."""
 
 
-def record_plan(plan: str, pack: Path, settle_s: float = SETTLE_S) -> None:
+def record_plan(plan: str, pack: Path, only: Sequence[str] = (), *, settle_s: float = SETTLE_S) -> None:
     """Record every session of ``plan`` that the folder of the pack lacks, with progress on stderr.
 
     Held-out sessions and their twins go to ``heldout``, which is shipped with the pack, the others to
-    ``recordings``, which is not.
+    ``recordings``, which is not. With ``only``, those sessions alone.
     """
     if plan not in PLANS:
         raise JepaError(f"There is no plan {plan!r}.", f"Choose one of {', '.join(PLANS)}.")
-    runs = [(session, again) for session in PLANS[plan] for again in (False, True)[: 1 + session.twin]]
-    for number, (session, again) in enumerate(runs, 1):
-        place = pack / ("heldout" if session.split == "heldout" else "recordings")
-        folder = place / (session.name + (TWIN if again else ""))
+    unknown = set(only) - {session.name for session in PLANS[plan]}
+    if unknown:
+        raise JepaError(f"{plan} has no session {min(unknown)!r}.", "Look in jepa_lab/workloads/plans.py.")
+    chosen = [session for session in PLANS[plan] if not only or session.name in only]
+    runs = [(session, folder) for session in chosen for folder in folders(session, pack)]
+    for number, (session, folder) in enumerate(runs, 1):
         title = f"[{number}/{len(runs)}] {folder.name}"
         if _finished(folder):
             print(f"{title}: recorded already", file=sys.stderr)
@@ -40,6 +46,12 @@ def record_plan(plan: str, pack: Path, settle_s: float = SETTLE_S) -> None:
         os.sync()
         time.sleep(settle_s)
         record_session(session, folder, pack / "scratch", title)
+
+
+def folders(session: Session, pack: Path) -> list[Path]:
+    """Where the runs of ``session`` are kept: one, and another for its twin."""
+    folder = pack / ("heldout" if session.split == "heldout" else "recordings") / session.name
+    return [folder, folder.with_name(folder.name + TWIN)] if session.twin else [folder]
 
 
 def record_session(session: Session, folder: Path, scratch: Path, title: str = "") -> None:
@@ -58,12 +70,18 @@ def record_session(session: Session, folder: Path, scratch: Path, title: str = "
 
     source = open_machine(kernel=True, own_cost=True)
     folder.mkdir(parents=True)
-    try:
-        with Runner(stretches, scratch):
-            record(source, folder, session.seconds, labels=labels, on_frame=progress)
-    finally:
-        source.close()
-        shutil.rmtree(scratch, ignore_errors=True)
+    with contextlib.ExitStack() as held:
+        held.callback(source.close)
+        held.callback(shutil.rmtree, scratch, ignore_errors=True)
+        groups = held.enter_context(Groups()) if session.acts else None
+        held.enter_context(Runner(stretches, scratch, groups))
+
+        def acting(tell: Callable[[Action], object]) -> None:
+            if groups is not None:
+                acts = plan_acts(session.seed, session.seconds, session.split == "heldout")
+                held.enter_context(Actor(acts, groups, tell))
+
+        record(source, folder, session.seconds, labels=labels, on_frame=progress, acting=acting)
     print(file=sys.stderr)
 
 

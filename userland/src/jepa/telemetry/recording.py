@@ -162,16 +162,19 @@ def record(
     labels: Mapping[str, Any] | None = None,
     on_frame: Callable[[Frame], object] | None = None,
     listen: Callable[[Callable[[Event], object]], object] = lambda told: None,
+    acting: Callable[[Callable[[Action], object]], object] = lambda told: None,
     limit_bytes: int | None = None,
 ) -> Meta:
     """Record ``source`` into ``folder`` for ``seconds``, or until interrupted; answers its meta.
 
     The first reading only starts the rates and is not kept. ``listen`` is given what is to be called with
-    each event; those from before the recording are not kept. At ``limit_bytes`` the oldest frames go.
+    each event; those from before the recording are not kept. ``acting`` is given what is to be called with
+    each action that is taken, from any thread. At ``limit_bytes`` the oldest frames go.
     """
     recorder = Recorder(folder, source.schema, describe_host(source.schema, labels=labels), limit_bytes)
     began_ns = (clock or SystemClock()).wall_ns()
     listen(lambda event: recorder.event(event) if event.ts_ns >= began_ns else None)
+    acting(recorder.action)
     sampler = Sampler(source, period_s, clock)
     try:
         sampler.next()

@@ -90,7 +90,8 @@ class WorldModel:
         expected, last = self._expected, self._last
         self._start_anew_after_a_long_gap(frame)
         latent, context, unseen = self._take(frame)
-        quantiles = self._decode.run(None, self._decode_inputs(context))[0]
+        # A pack's quantiles may cross where a window's P90 lies below its mean, as after one high spike.
+        quantiles = np.sort(self._decode.run(None, self._decode_inputs(context))[0], axis=-1)
         if self._adapter is not None:
             quantiles = self._adapter.adapt(quantiles, self._stats, self._seen)
         forecast = self._forecast(frame.ts_ns, quantiles, unseen)
@@ -99,6 +100,7 @@ class WorldModel:
             distance = float(np.square(latent - expected).mean())
             outside = () if last is None else furthest(frame, last)
             surprise = Surprise(distance, self._surprise.probability(distance), outside)
+            self._surprise.remember(distance)
         self._last = forecast
         return Tick(forecast, surprise, self._count, (time.perf_counter() - start) * 1e3)
 
@@ -170,5 +172,6 @@ class WorldModel:
         self._caches = self._empty_caches
         self._trailing = Trailing(len(self.schema.channels), self._shape.horizons_s)
         self._memory.clear()
+        self._surprise.clear()
         if self._adapter is not None:
             self._adapter.clear()

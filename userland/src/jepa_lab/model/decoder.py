@@ -96,6 +96,7 @@ class Decoder(nn.Module):
 
 def _unit(stats: Tensor, least: Tensor) -> Tensor:
     """(N, C, 1, 1): how much the channel moves of late, never less than ``least`` (C,)."""
-    swing = (stats[..., 1:, 1] - stats[..., 1:, 0]).mean(-1)
+    # A P90 lies below the mean after one high spike; a negative unit would turn the quantiles round.
+    swing = (stats[..., 1:, 1] - stats[..., 1:, 0]).abs().mean(-1)
     drift = (stats[..., 0, 0] - stats[..., -1, 0]).abs()
     return (least + swing + 0.5 * drift)[..., None, None]

@@ -22,12 +22,16 @@ class Ets:
     def points(self, recording: Recording, horizons: Sequence[int]) -> FloatArray:
         """(T, C, H, 2) in units: of the smoothed path, whose P90 knows nothing of the noise around it."""
         result = last(recording.values, horizons).copy()
+        low = [channel.low for channel in recording.schema.channels]
+        high = [channel.high for channel in recording.schema.channels]
         for now in range(2 * max(horizons), len(recording.values), _EVERY):
             past = recording.values[max(0, now + 1 - _PAST) : now + 1]
             known = np.nan_to_num(past)
             lag = seasons(known)
             for channel in np.flatnonzero(np.isfinite(past).all(axis=0) & (np.ptp(known, axis=0) > 0)):
                 path = _path(known[:, channel].astype(np.float64), int(lag[channel]), max(horizons))
+                # A trend goes on for ever; what it describes does not.
+                path = np.clip(path, low[channel], high[channel])
                 for column, horizon in enumerate(horizons):
                     coming = path[:horizon]
                     result[now : now + _EVERY, channel, column] = coming.mean(), np.quantile(coming, P90)

@@ -10,8 +10,6 @@ from jepa.telemetry.recording import load_recording
 from jepa.world.evaluate import Forecaster
 from jepa_lab.data import find_recordings
 
-PEERS = ("plain", "ridge", "trees", "ets")
-
 
 def fit_peers(names: Sequence[str], recordings: Path, pack: Pack) -> dict[str, Forecaster]:
     """Each peer of ``names``, fitted on the channels of ``pack``; JepaError when there are no recordings."""

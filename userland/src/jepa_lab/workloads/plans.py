@@ -34,4 +34,21 @@ _WIDE = (
     Session("t14-mixed", "train", "busy", 114, TRAINED, 0.15),
 )
 
-PLANS: dict[str, tuple[Session, ...]] = {"wide": _WIDE}
+_ACTING = (
+    Session("a01-build", "train", "busy", 201, ("compile", "developer", "search"), 0.1, acts=True),
+    Session("a02-web", "train", "busy", 202, ("server", "crawler", "log", "stream"), 0.1, acts=True),
+    Session("a03-night", "train", "busy", 203, ("batch", "etl", "sync", "cron"), 0.1, acts=True),
+    Session(
+        "ah1-shop", "heldout", "busy", 911, ("transactions", "keyvalue", "backup"), 0.1, acts=True, twin=True
+    ),
+    Session("a04-grow", "train", "busy", 204, ("memory", "leak", "scan", "science"), 0.1, acts=True),
+    Session("av1-office", "validation", "busy", 511, (*VALIDATED, "browser", "sync"), 0.1, acts=True),
+    Session("a05-storm", "train", "busy", 205, ("forks", "switches", "churn", "burst"), 0.1, acts=True),
+    Session("a06-mixed", "train", "busy", 206, TRAINED, 0.1, acts=True),
+    Session("a07-mixed", "train", "busy", 207, TRAINED, 0.1, acts=True),
+    Session("ah2-studio", "heldout", "busy", 912, ("media", "wal", "unpack"), 0.1, acts=True, twin=True),
+    Session("a08-mixed", "train", "busy", 208, TRAINED, 0.1, acts=True),
+)
+"""For machines with cgroup v2, such as our own VM: actions are taken meanwhile."""
+
+PLANS: dict[str, tuple[Session, ...]] = {"wide": _WIDE, "acting": _ACTING}

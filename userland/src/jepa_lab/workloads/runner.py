@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from jepa_lab.workloads.context import Work
+from jepa_lab.workloads.groups import Groups
 from jepa_lab.workloads.session import PROGRAMS, Stretch
 
 _NICE = 5
@@ -22,9 +23,10 @@ _NICE = 5
 class Runner:
     """Starts each stretch at its time in a thread of its own, until stopped."""
 
-    def __init__(self, stretches: list[Stretch], scratch: Path) -> None:
+    def __init__(self, stretches: list[Stretch], scratch: Path, groups: Groups | None = None) -> None:
         self._stretches = sorted(stretches, key=lambda stretch: stretch.start_s)
         self._scratch = scratch
+        self._groups = groups
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -47,6 +49,10 @@ class Runner:
             folder = Path(tempfile.mkdtemp(prefix=f"{stretch.program}-", dir=self._scratch))
             command = [sys.executable, "-m", __spec__.name, stretch.program, str(stretch.seed)]
             command += [str(stretch.level), str(stretch.seconds), str(folder)]
+            if self._groups is not None:
+                # It joins before it becomes the program, so that whatever that starts belongs there too.
+                joined = self._groups.folder(stretch.role) / "cgroup.procs"
+                command = ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(joined), *command]
             process = subprocess.Popen(command, start_new_session=True)
             running.append((process, folder))
         self._stop.wait()

@@ -5,8 +5,10 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
+from jepa.telemetry.roles import Role
 from jepa_lab.workloads import compute, desktop, network, storage
 from jepa_lab.workloads.context import Program
+from jepa_lab.workloads.groups import PLAYED
 
 PROGRAMS: dict[str, Program] = {
     "idle": compute.idle,
@@ -60,6 +62,8 @@ class Session:
     seconds: int = 240
     twin: bool = False
     """Whether it is run twice, so that what anyone could know of it can be told."""
+    acts: bool = False
+    """Whether programs play roles and actions are taken meanwhile; only with cgroup v2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +75,25 @@ class Stretch:
     program: str
     seed: int
     level: float
+    role: Role = "background"
 
 
 def schedule(session: Session) -> list[Stretch]:
-    """The stretches of a session, at most two at once; the same for the same seed."""
-    rng = random.Random(session.seed)
+    """The stretches of a session, at most two at once, of different roles; the same for the same seed."""
+    rng, roles = random.Random(session.seed), random.Random(f"{session.seed} roles")
     stretches: list[Stretch] = []
     start, previous = 0.0, "idle"
     while start < session.seconds:
         dwell = min(10 + rng.expovariate(1 / 25), 70.0, session.seconds - start)
         others = [name for name in session.programs if name != previous] or list(session.programs)
         program = "idle" if rng.random() < session.idle_share else rng.choice(others)
-        stretches.append(Stretch(start, dwell, program, rng.getrandbits(32), rng.random()))
+        role, other = roles.sample(PLAYED, 2)
+        stretches.append(Stretch(start, dwell, program, rng.getrandbits(32), rng.random(), role))
         if program != "idle" and len(session.programs) > 1 and rng.random() < 0.3:
             beside = rng.choice([name for name in session.programs if name != program])
             offset = rng.uniform(0, dwell / 2)
             stretches.append(
-                Stretch(start + offset, dwell - offset, beside, rng.getrandbits(32), rng.random())
+                Stretch(start + offset, dwell - offset, beside, rng.getrandbits(32), rng.random(), other)
             )
         start, previous = start + dwell, program
     return stretches

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Actions at random times, so that their effects can be learned: what may be set, when, and how.
+
+The set is that of the actuator to come: each action is typed, bounded and has an inverse. Until there is an
+actuator the lab applies them itself, on groups of its own.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jepa.telemetry.recording import Action
+from jepa.telemetry.roles import Role
+from jepa_lab.workloads.groups import PLAYED, Groups
+
+_PERIOD_US = 100_000
+_SWAPPINESS = Path("proc/sys/vm/swappiness")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set: the values the lab tries, and what it is otherwise."""
+
+    values: tuple[int, ...]
+    held_out: tuple[int, ...]
+    """Values of held-out sessions, which no other session has."""
+    usual: int | None
+    """None is no limit."""
+    roles: tuple[Role, ...] = PLAYED
+    """Whose groups it is set on; none for the whole machine."""
+
+
+SETTINGS: dict[str, Setting] = {
+    "cpu.weight": Setting((1, 10, 300, 1000), (30, 600), 100),
+    "cpu.max": Setting((10, 50, 100), (25, 75), None),
+    "memory.high": Setting((64, 256, 512), (128, 384), None),
+    "io.weight": Setting((1, 1000), (10,), 100),
+    "pause": Setting((1,), (1,), 0, ("background",)),
+    "swappiness": Setting((0, 180), (20, 100), 60, ()),
+}
+"""By action: cpu.max in % of a core, memory.high in MiB, pause 1 or 0, others as the kernel has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One action to take ``at_s`` seconds after the start; ``value`` None lifts a limit."""
+
+    at_s: float
+    action: str
+    role: Role | None
+    value: int | None
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """As they are recorded."""
+        return {"role": self.role, "value": self.value}
+
+
+def plan_acts(seed: int, seconds: float, held_out: bool) -> list[Act]:
+    """Actions of a session, in order; each is taken back after 12-40 s. The same for the same seed."""
+    rng = random.Random(f"{seed} acts")
+    acts: list[Act] = []
+    busy: dict[tuple[str, Role | None], float] = {}
+    at = rng.uniform(10, 30)
+    while at < seconds:
+        name = rng.choice(list(SETTINGS))
+        setting = SETTINGS[name]
+        role = rng.choice(setting.roles) if setting.roles else None
+        if busy.get((name, role), 0.0) <= at:
+            back = at + rng.uniform(12, 40)
+            value = rng.choice(setting.held_out if held_out else setting.values)
+            acts.append(Act(at, name, role, value))
+            if back < seconds:
+                acts.append(Act(back, name, role, setting.usual))
+            busy[name, role] = back + 5
+        at += 6 + rng.expovariate(1 / 12)
+    return sorted(acts, key=lambda act: act.at_s)
+
+
+def apply(act: Act, groups: Groups, root: Path = Path("/")) -> bool:
+    """Set it; False where this kernel has no such setting."""
+    file, text = _written(act, groups, root)
+    try:
+        file.write_text(text)
+    except OSError:
+        return False
+    return True
+
+
+def _written(act: Act, groups: Groups, root: Path) -> tuple[Path, str]:
+    value = act.value
+    if act.role is None:
+        return root / _SWAPPINESS, str(value)
+    folder = groups.folder(act.role)
+    match act.action:
+        case "cpu.max":
+            quota = "max" if value is None else str(value * _PERIOD_US // 100)
+            return folder / "cpu.max", f"{quota} {_PERIOD_US}"
+        case "memory.high":
+            return folder / "memory.high", "max" if value is None else str(value << 20)
+        case "pause":
+            return folder / "cgroup.freeze", str(value)
+        case _:
+            return folder / act.action, str(value)
+
+
+class Actor:
+    """Takes actions at their times in a thread of its own, tells those that took effect, takes all back."""
+
+    def __init__(
+        self, acts: Sequence[Act], groups: Groups, tell: Callable[[Action], object], root: Path = Path("/")
+    ) -> None:
+        self._acts, self._groups, self._tell, self._root = acts, groups, tell, root
+        self._stop = threading.Event()
+        self._set: set[tuple[str, Role | None]] = set()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Actor":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        for name, role in self._set:
+            apply(Act(0.0, name, role, SETTINGS[name].usual), self._groups, self._root)
+
+    def _run(self) -> None:
+        start = time.monotonic()
+        for act in self._acts:
+            if self._stop.wait(max(0.0, start + act.at_s - time.monotonic())):
+                return
+            if apply(act, self._groups, self._root):
+                self._set.add((act.action, act.role))
+                self._tell(Action(time.time_ns(), act.action, act.args))
