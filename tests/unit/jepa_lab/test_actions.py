@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jepa.errors import JepaError
 from jepa.telemetry.recording import Action
 from jepa.telemetry.roles import Roles
-from jepa_lab.workloads.actions import SETTINGS, Act, Actor, apply, plan_acts
+from jepa_lab.workloads.actions import SETTINGS, Act, Actor, plan_acts, written
 from jepa_lab.workloads.groups import PLAYED, Groups
 
 
@@ -63,36 +63,35 @@ def test_held_out_values_are_tried_nowhere_else() -> None:
     ],
 )
 def test_what_is_written_is_what_the_kernel_wants(root: Path, act: Act, file: str, text: str) -> None:
-    with Groups(root) as groups:
-        assert apply(act, groups, root)
-        assert (root / "sys/fs/cgroup" / file).read_text() == text
+    assert written(act, Groups(root), root) == (root / "sys/fs/cgroup" / file, text)
 
 
-def test_a_setting_the_kernel_lacks_is_no_action(root: Path) -> None:
-    with Groups(root) as groups:
-        assert not apply(Act(0, "swappiness", None, 0), groups, root / "elsewhere")
-
-
-def test_actions_are_told_when_taken_and_all_taken_back(root: Path) -> None:
+def test_actions_are_told_when_taken_and_what_was_there_before_comes_back(root: Path) -> None:
     told: list[Action] = []
+    swappiness = root / "proc/sys/vm/swappiness"
+    swappiness.write_text("37\n")
     acts = [
         Act(0.0, "cpu.weight", "background", 1),
+        Act(0.0, "io.weight", "background", 1),  # which this kernel does not have
         Act(0.05, "swappiness", None, 180),
         Act(99, "pause", "background", 1),
     ]
-    with Groups(root) as groups, Actor(acts, groups, told.append, root):
-        end = time.monotonic() + 10
-        while len(told) < 2:
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        folder = groups.folder("background")
-        assert (folder / "cpu.weight").read_text() == "1"
+    with Groups(root) as groups:
+        weight = groups.folder("background") / "cpu.weight"
+        weight.write_text("100\n")
+        with Actor(acts, groups, told.append, root):
+            end = time.monotonic() + 10
+            while len(told) < 2:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            assert weight.read_text() == "1"
+            assert swappiness.read_text() == "180"
+        assert weight.read_text() == "100\n"
     assert [(each.action, each.args) for each in told] == [
         ("cpu.weight", {"role": "background", "value": 1}),
         ("swappiness", {"role": None, "value": 180}),
     ]
-    assert (root / "proc/sys/vm/swappiness").read_text() == "60"
-    assert (folder / "cpu.weight").read_text() == "100"
+    assert swappiness.read_text() == "37\n"
 
 
 def test_while_they_last_the_groups_have_their_roles(root: Path) -> None:

@@ -81,17 +81,8 @@ def plan_acts(seed: int, seconds: float, held_out: bool) -> list[Act]:
     return sorted(acts, key=lambda act: act.at_s)
 
 
-def apply(act: Act, groups: Groups, root: Path = Path("/")) -> bool:
-    """Set it; False where this kernel has no such setting."""
-    file, text = _written(act, groups, root)
-    try:
-        file.write_text(text)
-    except OSError:
-        return False
-    return True
-
-
-def _written(act: Act, groups: Groups, root: Path) -> tuple[Path, str]:
+def written(act: Act, groups: Groups, root: Path = Path("/")) -> tuple[Path, str]:
+    """The file of the kernel that ``act`` is written to, and what."""
     value = act.value
     if act.role is None:
         return root / _SWAPPINESS, str(value)
@@ -109,14 +100,18 @@ def _written(act: Act, groups: Groups, root: Path) -> tuple[Path, str]:
 
 
 class Actor:
-    """Takes actions at their times in a thread of its own, tells those that took effect, takes all back."""
+    """Takes actions at their times in a thread of its own, tells those that took effect, takes all back.
+
+    What this kernel does not have is passed over.
+    """
 
     def __init__(
         self, acts: Sequence[Act], groups: Groups, tell: Callable[[Action], object], root: Path = Path("/")
     ) -> None:
         self._acts, self._groups, self._tell, self._root = acts, groups, tell, root
         self._stop = threading.Event()
-        self._set: set[tuple[str, Role | None]] = set()
+        self._found: dict[Path, str] = {}
+        """What each file held before it was first written to."""
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Actor":
@@ -126,14 +121,18 @@ class Actor:
     def __exit__(self, *exception: object) -> None:
         self._stop.set()
         self._thread.join()
-        for name, role in self._set:
-            apply(Act(0.0, name, role, SETTINGS[name].usual), self._groups, self._root)
+        for file, text in self._found.items():
+            file.write_text(text)
 
     def _run(self) -> None:
         start = time.monotonic()
         for act in self._acts:
             if self._stop.wait(max(0.0, start + act.at_s - time.monotonic())):
                 return
-            if apply(act, self._groups, self._root):
-                self._set.add((act.action, act.role))
-                self._tell(Action(time.time_ns(), act.action, act.args))
+            file, text = written(act, self._groups, self._root)
+            try:
+                self._found.setdefault(file, file.read_text())
+                file.write_text(text)
+            except OSError:
+                continue
+            self._tell(Action(time.time_ns(), act.action, act.args))
