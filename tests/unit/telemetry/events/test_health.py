@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.telemetry.events.health import Health, warnings
+from jepa.telemetry.events.health import Health, complaints
 
 NVME: dict[str, Any] = {
     "local_time": {"time_t": 1_790_000_000},
@@ -48,7 +48,7 @@ def nvme(**log: int) -> dict[str, Any]:
     ],
 )
 def test_what_a_disk_complains_of_is_understood(report: dict[str, Any], severity: str, text: str) -> None:
-    ((found, what),) = warnings(report)
+    ((found, what),) = complaints(report)
     assert found == severity
     assert text in what
 
@@ -63,7 +63,7 @@ def test_what_a_disk_complains_of_is_understood(report: dict[str, Any], severity
     ],
 )
 def test_a_disk_that_is_well_or_says_nothing_is_no_news(report: dict[str, Any]) -> None:
-    assert warnings(report) == []
+    assert complaints(report) == []
 
 
 JSON = st.recursive(
@@ -82,8 +82,8 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_any_report_is_warnings_or_none(report: object) -> None:
-    for severity, text in warnings(report if isinstance(report, dict) else {}):
+def test_any_report_is_complaints_or_none(report: object) -> None:
+    for severity, text in complaints(report if isinstance(report, dict) else {}):
         assert severity in {"warning", "error", "critical"}
         assert text
 
@@ -110,7 +110,7 @@ def news(health: Health) -> list[tuple[str | None, str]]:
     return [(event.unit, event.severity) for event in events]
 
 
-def test_a_warning_is_told_when_it_appears_and_once(health: Health, tmp_path: Path) -> None:
+def test_a_complaint_is_told_when_it_appears_and_once(health: Health, tmp_path: Path) -> None:
     assert news(health) == []
     put(tmp_path, "nvme0n1", NVME)
     assert news(health) == []

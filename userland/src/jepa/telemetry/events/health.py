@@ -32,11 +32,11 @@ _ATA_SECTORS = {5: "reallocated", 197: "pending", 198: "uncorrectable"}
 """Attributes of which any count foretells failure (Pinheiro et al., FAST 2007)."""
 _WORN_PERCENT = 100
 
-Warning_ = tuple[str, str]
+Complaint = tuple[str, str]
 """Severity, and what is wrong."""
 
 
-def warnings(report: Mapping[str, Any]) -> list[Warning_]:
+def complaints(report: Mapping[str, Any]) -> list[Complaint]:
     """What a report of `smartctl --json --info --health --attributes` complains of; nothing when it is well.
 
     What a report lacks, or tells in another type than smartctl does, is passed over.
@@ -46,12 +46,12 @@ def warnings(report: Mapping[str, Any]) -> list[Warning_]:
     return [*found, ("warning", f"{defects} defects have grown")] if defects else found
 
 
-def _verdict(report: Mapping[str, Any]) -> Iterator[Warning_]:
+def _verdict(report: Mapping[str, Any]) -> Iterator[Complaint]:
     if _mapping(report.get("smart_status")).get("passed") is False:
         yield "critical", "its own check fails: copy what is on it"
 
 
-def _nvme(report: Mapping[str, Any]) -> Iterator[Warning_]:
+def _nvme(report: Mapping[str, Any]) -> Iterator[Complaint]:
     log = _mapping(report.get("nvme_smart_health_information_log"))
     bits = _number(log.get("critical_warning"))
     for bit, text in _NVME_WARNINGS.items():
@@ -65,7 +65,7 @@ def _nvme(report: Mapping[str, Any]) -> Iterator[Warning_]:
         yield "warning", f"{errors} errors of its medium"
 
 
-def _ata(report: Mapping[str, Any]) -> Iterator[Warning_]:
+def _ata(report: Mapping[str, Any]) -> Iterator[Complaint]:
     table = _mapping(report.get("ata_smart_attributes")).get("table")
     for row in table if isinstance(table, list) else []:
         attribute = _mapping(row)
@@ -95,11 +95,11 @@ class Health:
     def __init__(self, folder: Path = REPORTS, wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._folder = folder
         self._wall_ns = wall_ns
-        self._told: dict[str, set[Warning_]] = {}
+        self._told: dict[str, set[Complaint]] = {}
         self.fd = _watch(folder)
 
     def ready(self) -> list[Event]:
-        """What is wrong with a disk now and was not before. A repeated warning is told once."""
+        """What is wrong with a disk now and was not before. A repeated complaint is told once."""
         try:
             while os.read(self.fd, _NEWS_BYTES):
                 pass
@@ -115,8 +115,8 @@ class Health:
 
     def _judge(self, path: Path) -> list[Event]:
         report = _read(path)
-        found = warnings(report)
-        new = [warning for warning in found if warning not in self._told.get(path.stem, ())]
+        found = complaints(report)
+        new = [each for each in found if each not in self._told.get(path.stem, ())]
         self._told[path.stem] = set(found)
         model = report.get("model_name") or report.get("scsi_model_name") or "disk"
         # The report's own time, so that one that is read again gives no other event.
