@@ -148,6 +148,46 @@ def test_a_hook_that_the_kernel_lacks_is_named(programs: Path, types: KernelType
         loaded.close()
 
 
+def test_a_program_that_the_verifier_refuses_leaves_the_others(
+    programs: Path, types: KernelTypes, tmp_path: Path
+) -> None:
+    other = tmp_path / "process.bpf.o"
+    content = bytearray((programs / "process.bpf.o").read_bytes())
+    start = section_start(content, b"tp_btf/sched_process_exec")
+    content[start : start + 8] = READ_BEYOND_THE_STACK
+    other.write_bytes(content)
+    before = settled(lambda counts: True)
+    loaded = BpfObject(other, types)
+    try:
+        states = {state.name: state for state in loaded.states()}
+        assert states["on_exec"].reason.startswith("the kernel refused it: ")
+        assert not states["on_exec"].attached
+        assert states["on_fork"].attached
+        assert states["on_exit"].attached
+    finally:
+        loaded.close()
+    assert settled(lambda counts: counts == before) == before
+
+
+READ_BEYOND_THE_STACK = struct.pack("<BBhi", 0x79, 0xA0, 512, 0)
+"""r0 = *(u64 *)(r10 + 512): Documentation/bpf/standardization/instruction-set.rst."""
+
+
+def section_start(elf: bytes, name: bytes) -> int:
+    """Where the content of a section begins (ELF-64, little endian)."""
+    table, size, count, names = (
+        struct.unpack_from("<Q", elf, 40)[0],
+        *struct.unpack_from("<HHH", elf, 58),
+    )
+    headers = [struct.unpack_from("<IIQQQQ", elf, table + number * size) for number in range(count)]
+    strings = headers[names][4]
+    for header in headers:
+        begin = strings + header[0]
+        if bytes(elf[begin : elf.index(b"\0", begin)]) == name:
+            return int(header[4])
+    raise LookupError(name)
+
+
 def test_a_map_that_is_full_says_so(programs: Path, types: KernelTypes) -> None:
     loaded = BpfObject(programs / "sched.bpf.o", types)
     try:

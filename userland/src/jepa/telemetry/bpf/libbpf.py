@@ -110,6 +110,11 @@ class Libbpf:
         telling = _most_telling(self._lines)
         return BpfError(f"{what}: {said}" + (f" ({telling})" if telling else ""))
 
+    def refused(self) -> str:
+        """The program that, by the log, the kernel's verifier would not take; empty when it names none."""
+        named = [found[1] for line in self._lines if (found := _REFUSED.search(line))]
+        return named[-1] if named else ""
+
     def check(self, what: str, result: int) -> int:
         """``result`` of a call that answers a negative error number."""
         if result < 0:
@@ -129,6 +134,7 @@ def libbpf() -> Libbpf:
     return Libbpf()
 
 
+_REFUSED = re.compile(r"prog '([^']+)': (?:BPF program load failed|failed to load)")
 _NOISE = re.compile(
     r"permission error while running as root|(?:BEGIN|END) PROG LOAD LOG"
     r"|^processed \d+ insns|failed to load|^$"

@@ -75,24 +75,28 @@ class BpfObject:
         self._links: list[int] = []
         self._programs: dict[str, tuple[int, ProgramState]] = {}
         self._memory: mmap.mmap | None = None
-        self._library.forget_log()
-        self._object = self._library.check_pointer(
-            self.name, self._library.c.bpf_object__open_file(os.fsencode(path), None)
-        )
+        self._object = 0
+        refused: dict[str, str] = {}
         try:
-            self._load(types)
+            while not self._load(path, types, refused):
+                self.close()
             self._attach()
             self._map_totals()
         except BaseException:
             self.close()
             raise
 
-    def _load(self, types: KernelTypes) -> None:
+    def _load(self, path: Path, types: KernelTypes, refused: dict[str, str]) -> bool:
+        """Open and load, without the programs in ``refused``; False when the verifier refused one more."""
         c = self._library.c
+        self._library.forget_log()
+        self._object = self._library.check_pointer(
+            self.name, c.bpf_object__open_file(os.fsencode(path), None)
+        )
         for program in self._iterate(c.bpf_object__next_program):
             section = c.bpf_program__section_name(program).decode()
             name = c.bpf_program__name(program).decode()
-            lacking = types.lacks(section)
+            lacking = types.lacks(section) or refused.get(name, "")
             if lacking:
                 c.bpf_program__set_autoload(program, False)
             self._programs[name] = (program, ProgramState(name, self.name, section, False, lacking))
@@ -102,7 +106,15 @@ class BpfObject:
         if totals:
             cpus = self._library.check("possible CPUs", c.libbpf_num_possible_cpus())
             self._library.check(self.name, c.bpf_map__set_max_entries(totals, cpus))
-        self._library.check(self.name, c.bpf_object__load(self._object))
+        self._library.forget_log()
+        result = c.bpf_object__load(self._object)
+        name = self._library.refused()
+        if result < 0 and name in self._programs and name not in refused:
+            # An object cannot be loaded twice: it is opened anew without that program.
+            refused[name] = str(self._library.error("the kernel refused it", result))
+            return False
+        self._library.check(self.name, result)
+        return True
 
     def _attach(self) -> None:
         for name, (program, state) in self._programs.items():
