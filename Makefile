@@ -106,6 +106,11 @@ evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
 figures: $(VENV)/.done ## render the figures in README and docs from their JSON
 	@$(PY) tools/figures.py
 
+.PHONY: record-vm
+record-vm: $(IMAGE) ## record workloads and the effects of actions in the image's VM (an hour; goes on where it stopped)
+	@$(PYTHON) tools/host.py run
+	@$(PY) -m tools.record_vm
+
 .PHONY: packs
 packs: $(VENV)/.done ## train and export the machine pack
 	@$(VENV)/bin/jepa-lab train

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Record the lab's sessions inside the image's own VM, where there are control groups to act on.
+
+`python -m tools.record_vm` boots the image, puts the lab beside the userland in it, runs `jepa-lab record`
+there and brings each finished session into the pack's folder. What is there already is left.
+"""
+
+import argparse
+import base64
+import io
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from jepa_lab.record import folders
+from jepa_lab.workloads.plans import PLANS
+from tests.vm.image import ROOT, built_image, kvm_works
+from tests.vm.machine import Machine, Setup
+
+LAB = "/var/lib/lab"
+POLL_S = 10.0
+# Only what records: the image has no PyTorch.
+PARTS = ("__init__.py", "cli.py", "record.py", "peers/__init__.py", "workloads")
+
+
+def main() -> int:
+    """Record what is missing; 1 when the guest cannot."""
+    parser = argparse.ArgumentParser(description="Record sessions with actions in a VM.")
+    parser.add_argument("--pack", type=Path, default=ROOT / "model-packs/machine")
+    parser.add_argument("--plan", default="acting", choices=PLANS)
+    parser.add_argument("--only", nargs="+", metavar="SESSION", help="default: all of the plan")
+    parser.add_argument("--cpus", type=int, default=2)
+    parser.add_argument("--memory", type=int, default=2048, metavar="MIB")
+    args = parser.parse_args()
+    names = missing(args.plan, args.pack, args.only or ())
+    if not names:
+        print("all of them are recorded already", file=sys.stderr)
+        return 0
+    image = built_image()
+    with tempfile.TemporaryDirectory(prefix="jepa-lab-", dir=ROOT / "build") as folder:
+        place = Path(folder)
+        disk = image.overlay(place / "lab.qcow2")
+        setup = Setup(
+            disk,
+            kernel=image.kernel,
+            initrd=image.initrd,
+            memory_mib=args.memory,
+            cpus=args.cpus,
+            kvm=kvm_works(),
+        )
+        machine = Machine("lab", setup, place, lambda line: print(line, file=sys.stderr))
+        machine.start()
+        try:
+            prepare(machine)
+            return record(machine, args.plan, names, args.pack)
+        finally:
+            machine.crash()
+
+
+def missing(plan: str, pack: Path, only: Sequence[str]) -> list[str]:
+    """The sessions of ``plan`` that are not home yet."""
+    return [
+        session.name
+        for session in PLANS[plan]
+        if (not only or session.name in only)
+        and not all((folder / "meta.json").exists() for folder in folders(session, pack))
+    ]
+
+
+def prepare(machine: Machine) -> None:
+    """Wait for the guest, quiet its own watchers, and put the lab there."""
+    machine.wait_for_shell()
+    machine.execute("systemctl is-system-running --wait", 120)
+    # The lab's recorder watches by itself; two collectors would watch each other.
+    machine.succeed("systemctl stop jepad jepa-telemetry", 60)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for part in PARTS:
+            tar.add(
+                ROOT / "userland/src/jepa_lab" / part,
+                f"jepa_lab/{part}",
+                filter=lambda entry: None if "__pycache__" in entry.name else entry,
+            )
+    content = base64.b64encode(packed.getvalue()).decode()
+    machine.succeed(f"mkdir -p {LAB} && echo {content} | base64 -d | tar -xz -C {LAB}")
+
+
+def record(machine: Machine, plan: str, names: list[str], pack: Path) -> int:
+    """Run the sessions and bring each home as soon as it is finished."""
+    python = f"env PYTHONPATH=/usr/lib/jepa:{LAB} python3 -m jepa_lab.cli"
+    command = f"{python} record --plan {plan} --pack {LAB} --only {' '.join(names)} 2>{LAB}/log"
+    machine.succeed(f"systemd-run --quiet --collect --unit=lab sh -c '{command}'")
+    home: set[str] = set()
+    while True:
+        running = machine.execute("systemctl is-active --quiet lab").status == 0
+        done = machine.execute(f"grep -l finished.*true {LAB}/*/*/meta.json").out.split()
+        for meta in done:
+            session = Path(meta).parent.relative_to(LAB)
+            if str(session) not in home:
+                bring(machine, session, pack / session)
+                home.add(str(session))
+                machine.say(f"{session} is home")
+        if not running:
+            log = machine.execute(f"tail -c 300 {LAB}/log").out
+            if "jepa-lab:" in log or not home:
+                print(log, file=sys.stderr)
+                return 1
+            return 0
+        time.sleep(POLL_S)
+
+
+def bring(machine: Machine, session: Path, target: Path) -> None:
+    """Copy a finished recording out of the guest."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in machine.succeed(f"ls {LAB}/{session}").split():
+        (target / name).write_bytes(machine.copy_from(f"{LAB}/{session}/{name}"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
