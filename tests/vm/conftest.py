@@ -169,12 +169,26 @@ def new_machine(
             disk.unlink()
 
 
+@pytest.fixture
+def with_slots(new_machine: Callable[..., Machine], image: Image) -> Callable[[str, list[str]], Machine]:
+    """Boots a machine of a test's own with QEMU ``devices``, such as slots to plug something into."""
+
+    def boot(name: str, devices: list[str]) -> Machine:
+        disk = image.overlay(DIRECTORY / f"{name}.qcow2")
+        machine = new_machine(name, disk, kernel=image.kernel, initrd=image.initrd, devices=devices)
+        machine.start()
+        wait_until_ready(machine)
+        return machine
+
+    return boot
+
+
 @pytest.fixture(autouse=True)
 def no_trouble(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that left trouble on any machine it used."""
     request.node.stash[_USED] = []
     # Set up after the machines, so that this looks before they are switched off.
-    for name in ("machine", "new_machine"):
+    for name in ("machine", "new_machine", "with_slots"):
         if name in request.fixturenames:
             request.getfixturevalue(name)
     yield

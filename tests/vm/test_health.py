@@ -5,9 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.vm.conftest import DIRECTORY, wait_until_ready
 from tests.vm.guest import events, wait_for_event
-from tests.vm.image import Image
 from tests.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
@@ -18,12 +16,9 @@ PORT = ["-device", "pcie-root-port,id=bay,chassis=1,hotplug=on"]
 
 
 def test_an_nvme_disk_that_becomes_unreliable_is_told(
-    new_machine: Callable[..., Machine], image: Image
+    with_slots: Callable[[str, list[str]], Machine],
 ) -> None:
-    disk = image.overlay(DIRECTORY / "health.qcow2")
-    machine = new_machine("health", disk, kernel=image.kernel, initrd=image.initrd, devices=PORT)
-    machine.start()
-    wait_until_ready(machine)
+    machine = with_slots("health", PORT)
     machine.back("medium", 64 * 2**20)
     machine.plug("nvme", "tired", bus="bay", drive="medium", serial="1")
     machine.wait_for_file("/dev/nvme0n1")

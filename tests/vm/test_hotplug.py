@@ -10,9 +10,8 @@ import pytest
 
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.eventlog import decode
-from tests.vm.conftest import DIRECTORY, wait_until_ready
+from tests.vm.conftest import DIRECTORY
 from tests.vm.guest import STATE
-from tests.vm.image import Image
 from tests.vm.machine import Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
@@ -51,12 +50,9 @@ UNPLUGGED = (
 
 @pytest.mark.allow(*UNPLUGGED)
 def test_a_hundred_devices_come_and_go(
-    new_machine: Callable[..., Machine], image: Image, say: Callable[[str], None]
+    with_slots: Callable[[str, list[str]], Machine], say: Callable[[str], None]
 ) -> None:
-    disk = image.overlay(DIRECTORY / "hotplug.qcow2")
-    machine = new_machine("hotplug", disk, kernel=image.kernel, initrd=image.initrd, devices=PORTS)
-    machine.start()
-    wait_until_ready(machine)
+    machine = with_slots("hotplug", PORTS)
     machine.back("stick-media", 16 * 2**20)
     machine.back("disk-media", 16 * 2**20)
     cycle(machine, "warm")

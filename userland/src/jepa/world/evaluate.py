@@ -130,6 +130,8 @@ class Evaluation:
 _WHO = ("model", WINDOW)
 _WITHOUT_TWIN = "needs a twin: the same seeded workload recorded twice"
 _NOTHING = "nothing to judge"
+_SAME_S = 0.6
+"""Frames of two runs no further apart than this are at the same time after their starts."""
 
 
 def _show(value: float | None) -> str:
@@ -250,9 +252,6 @@ def _aligned(twin: Recording, recording: Recording, horizons: Sequence[int]) -> 
     aligned: FloatArray = came[nearest]
     aligned[apart] = np.nan
     return aligned
-
-
-_SAME_S = 0.6
 
 
 def _figures(
