@@ -125,6 +125,23 @@ def test_one_bad_object_leaves_the_others(programs: Path, tmp_path: Path) -> Non
         source.close()
 
 
+@pytest.mark.parametrize("how", ["object", "program"])
+def test_lockdown_is_named_as_the_reason_whatever_it_costs(programs: Path, tmp_path: Path, how: str) -> None:
+    lockdown = tmp_path / "sys/kernel/security/lockdown"
+    lockdown.parent.mkdir(parents=True)
+    lockdown.write_text("none integrity [confidentiality]\n")
+    folder = tmp_path / "bpf"
+    folder.mkdir()
+    content = (programs / "process.bpf.o").read_bytes()
+    lacking = content.replace(b"tp_btf/sched_process_exec", b"tp_btf/sched_process_nope")
+    (folder / "process.bpf.o").write_bytes(b"no object" if how == "object" else lacking)
+    source = KernelSource(tmp_path, Roles(tmp_path), folder)
+    try:
+        assert source.read(1.0).reason.startswith("the kernel is locked down")
+    finally:
+        source.close()
+
+
 def test_closing_leaves_no_descriptor(programs: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     KernelSource(ROOT, Roles(ROOT), programs).close()

@@ -161,9 +161,9 @@ class KernelSource:
                 self._objects[loaded.name] = loaded
         finally:
             types.close()
-        if self._missing and self._locked_down():
-            self._missing.append("the kernel is locked down, so that programs may not read its memory")
         self._missing += [f"{s.object} {s.name}: {s.reason}" for s in self.programs() if not s.attached]
+        if self._missing and self._locked_down():
+            self._missing.insert(0, "the kernel is locked down, so that programs may not read its memory")
         if "block" in self._objects:
             self._devices = self._objects["block"].map("devices")
 
