@@ -56,15 +56,29 @@ from jepa.shell.cli import run_line, verbs
 from jepa.shell.complete import Vocabulary
 from jepa.shell.plain import PlainShell
 client = runpy.run_path({str(Path(__file__).with_name("conftest.py"))!r})["RecordedClient"](100, 3)
-sys.exit(PlainShell(client, run_line, Vocabulary(verbs())).run())
+sys.exit(PlainShell(client, run_line, Vocabulary(verbs()), stdout=STDOUT).run())
+"""
+
+SLOW = """
+import sys, time
+
+class Slow:
+    def write(self, text):
+        time.sleep(0.3 if text == "\\n" else 0)
+        return sys.stdout.write(text)
+
+    def flush(self):
+        sys.stdout.flush()
 """
 
 
-@pytest.fixture
-def line() -> Iterator[Line]:
+@pytest.fixture(params=["None"])
+def line(request: pytest.FixtureRequest) -> Iterator[Line]:
+    """The shell on a terminal; the parameter is the Python expression for what it prints to."""
+    program = SLOW + SHELL.replace("STDOUT", request.param)
     pid, fd = pty.fork()
     if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-c", SHELL], {**os.environ, "TERM": "vt220"})
+        os.execve(sys.executable, [sys.executable, "-c", program], {**os.environ, "TERM": "vt220"})
     found = Line(pid, fd)
     yield found
     os.close(fd)
@@ -123,6 +137,17 @@ def test_watch_ends_at_ctrl_c_and_the_shell_goes_on(line: Line) -> None:
     line.type("\x03")
     line.expect("Stopped.")
     line.expect("jepa> ")
+
+
+@pytest.mark.parametrize("line", ["Slow()"], indirect=True)
+def test_a_watched_line_is_whole_before_the_next_prompt_comes(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("watch\r")
+    line.expect("Live: ")
+    line.type("\x03")
+    ending = line.expect("jepa> ")
+    assert ending.endswith("\r\nStopped.\r\njepa> ")
+    assert "Live: " not in ending[ending.index("\r\n") + 2 :]
 
 
 def test_watching_what_is_no_channel_is_refused(line: Line) -> None:

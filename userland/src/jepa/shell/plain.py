@@ -52,6 +52,8 @@ class PlainShell:
         self._stdin = stdin or sys.stdin
         self._stdout = stdout or sys.stdout
         self._units: dict[str, str] = {}
+        self._following = threading.Lock()
+        """Held for a whole line by who follows the stream, so that none falls into the next prompt."""
 
     def run(self) -> int:
         """Read until the end of input; always 0, since a refused verb does not end the shell."""
@@ -162,16 +164,18 @@ class PlainShell:
                     break
                 printer.join(0.0 if self._stdin.isatty() else 0.2)
         finally:
-            done.set()
+            with self._following:
+                done.set()
         if failed:
             raise failed[0]
 
     def _follow(self, names: Sequence[str], done: threading.Event, failed: list[JepaError]) -> None:
         try:
             for tick in self._client.stream():
-                if done.is_set():
-                    return
-                self._print(self._line(names, tick))
+                with self._following:
+                    if done.is_set():
+                        return
+                    self._print(self._line(names, tick))
         except JepaError as error:
             failed.append(error)
 
