@@ -65,7 +65,7 @@ def plan_acts(seed: int, seconds: float, held_out: bool) -> list[Act]:
     rng = random.Random(f"{seed} acts")
     acts: list[Act] = []
     busy: dict[tuple[str, Role | None], float] = {}
-    at = rng.uniform(10, 30)
+    at = rng.uniform(5, 15)
     while at < seconds:
         name = rng.choice(list(SETTINGS))
         setting = SETTINGS[name]
@@ -77,7 +77,8 @@ def plan_acts(seed: int, seconds: float, held_out: bool) -> list[Act]:
             if back < seconds:
                 acts.append(Act(back, name, role, setting.usual))
             busy[name, role] = back + 5
-        at += 6 + rng.expovariate(1 / 12)
+        # Several are in force at once, independently: each one's effect shows against all the others'.
+        at += 3 + rng.expovariate(1 / 5)
     return sorted(acts, key=lambda act: act.at_s)
 
 

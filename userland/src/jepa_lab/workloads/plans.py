@@ -6,7 +6,7 @@ that held-out figures speak of programs, seeds and mixtures that nobody has seen
 validation do not either.
 """
 
-from jepa_lab.workloads.session import PROGRAMS, Session
+from jepa_lab.workloads.session import PROGRAMS, Session, Split
 
 HELD_OUT = ("backlog", "backup", "keyvalue", "media", "transactions", "unpack", "wal")
 VALIDATED = ("contention", "mail")
@@ -34,20 +34,28 @@ _WIDE = (
     Session("t14-mixed", "train", "busy", 114, TRAINED, 0.15),
 )
 
+
+def _acting(name: str, split: Split, seed: int, programs: tuple[str, ...], twin: bool = False) -> Session:
+    """Busy, with both roles at work nearly always, so that what one is denied shows in the other."""
+    return Session(name, split, "busy", seed, programs, 0.1, twin=twin, acts=True, beside=0.8)
+
+
 _ACTING = (
-    Session("a01-build", "train", "busy", 201, ("compile", "developer", "search"), 0.1, acts=True),
-    Session("a02-web", "train", "busy", 202, ("server", "crawler", "log", "stream"), 0.1, acts=True),
-    Session("a03-night", "train", "busy", 203, ("batch", "etl", "sync", "cron"), 0.1, acts=True),
-    Session(
-        "ah1-shop", "heldout", "busy", 911, ("transactions", "keyvalue", "backup"), 0.1, acts=True, twin=True
-    ),
-    Session("a04-grow", "train", "busy", 204, ("memory", "leak", "scan", "science"), 0.1, acts=True),
-    Session("av1-office", "validation", "busy", 511, (*VALIDATED, "browser", "sync"), 0.1, acts=True),
-    Session("a05-storm", "train", "busy", 205, ("forks", "switches", "churn", "burst"), 0.1, acts=True),
-    Session("a06-mixed", "train", "busy", 206, TRAINED, 0.1, acts=True),
-    Session("a07-mixed", "train", "busy", 207, TRAINED, 0.1, acts=True),
-    Session("ah2-studio", "heldout", "busy", 912, ("media", "wal", "unpack"), 0.1, acts=True, twin=True),
-    Session("a08-mixed", "train", "busy", 208, TRAINED, 0.1, acts=True),
+    _acting("a01-build", "train", 201, ("compile", "developer", "search")),
+    _acting("a02-web", "train", 202, ("server", "crawler", "log", "stream")),
+    _acting("ah1-shop", "heldout", 911, ("transactions", "keyvalue", "backup"), twin=True),
+    _acting("a03-night", "train", 203, ("batch", "etl", "sync", "cron")),
+    _acting("a04-grow", "train", 204, ("memory", "leak", "scan", "science")),
+    _acting("av1-office", "validation", 511, (*VALIDATED, "browser", "sync")),
+    _acting("a05-storm", "train", 205, ("forks", "switches", "churn", "burst")),
+    _acting("a06-mixed", "train", 206, TRAINED),
+    _acting("ah2-studio", "heldout", 912, ("media", "wal", "unpack"), twin=True),
+    _acting("a07-mixed", "train", 207, TRAINED),
+    _acting("a08-mixed", "train", 208, TRAINED),
+    _acting("a09-batch", "train", 209, ("batch", "burst", "science", "compile")),
+    _acting("a10-disk", "train", 210, ("scan", "sync", "churn", "log")),
+    _acting("a11-mixed", "train", 211, TRAINED),
+    _acting("a12-mixed", "train", 212, TRAINED),
 )
 """For machines with cgroup v2, such as our own VM: actions are taken meanwhile."""
 

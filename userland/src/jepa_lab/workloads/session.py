@@ -64,6 +64,8 @@ class Session:
     """Whether it is run twice, so that what anyone could know of it can be told."""
     acts: bool = False
     """Whether programs play roles and actions are taken meanwhile; only with cgroup v2."""
+    beside: float = 0.3
+    """Probability that a second program, of another role, works beside the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def schedule(session: Session) -> list[Stretch]:
         program = "idle" if rng.random() < session.idle_share else rng.choice(others)
         role, other = roles.sample(PLAYED, 2)
         stretches.append(Stretch(start, dwell, program, rng.getrandbits(32), rng.random(), role))
-        if program != "idle" and len(session.programs) > 1 and rng.random() < 0.3:
+        if program != "idle" and len(session.programs) > 1 and rng.random() < session.beside:
             beside = rng.choice([name for name in session.programs if name != program])
             offset = rng.uniform(0, dwell / 2)
             stretches.append(
