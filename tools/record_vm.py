@@ -8,6 +8,7 @@ there and brings each finished session into the pack's folder. What is there alr
 import argparse
 import base64
 import io
+import shlex
 import sys
 import tarfile
 import tempfile
@@ -55,7 +56,7 @@ def main() -> int:
         machine.start()
         try:
             prepare(machine)
-            return record(machine, args.plan, names, args.pack)
+            return record(machine, args.plan, names, args.pack, recorded(args.plan, names, args.pack))
         finally:
             machine.crash()
 
@@ -67,6 +68,17 @@ def missing(plan: str, pack: Path, only: Sequence[str]) -> list[str]:
         for session in PLANS[plan]
         if (not only or session.name in only)
         and not all((folder / "meta.json").exists() for folder in folders(session, pack))
+    ]
+
+
+def recorded(plan: str, names: Sequence[str], pack: Path) -> list[Path]:
+    """The runs of the sessions ``names`` that are home already, seen from ``pack``."""
+    return [
+        folder.relative_to(pack)
+        for session in PLANS[plan]
+        if session.name in names
+        for folder in folders(session, pack)
+        if (folder / "meta.json").exists()
     ]
 
 
@@ -88,12 +100,15 @@ def prepare(machine: Machine) -> None:
     machine.succeed(f"mkdir -p {LAB} && echo {content} | base64 -d | tar -xz -C {LAB}")
 
 
-def record(machine: Machine, plan: str, names: list[str], pack: Path) -> int:
-    """Run the sessions and bring each home as soon as it is finished."""
+def record(machine: Machine, plan: str, names: list[str], pack: Path, recorded: Sequence[Path]) -> int:
+    """Run the sessions, but not the runs ``recorded``, and bring each home as soon as it is finished."""
+    for session in recorded:
+        meta = shlex.quote((pack / session / "meta.json").read_text())
+        machine.succeed(f"mkdir -p {LAB}/{session} && echo {meta} > {LAB}/{session}/meta.json")
     python = f"env PYTHONPATH=/usr/lib/jepa:{LAB} python3 -m jepa_lab.cli"
     command = f"{python} record --plan {plan} --pack {LAB} --only {' '.join(names)} 2>{LAB}/log"
     machine.succeed(f"systemd-run --quiet --collect --unit=lab sh -c '{command}'")
-    home: set[str] = set()
+    home = {str(session) for session in recorded}
     while True:
         running = machine.execute("systemctl is-active --quiet lab").status == 0
         done = machine.execute(f"grep -l finished.*true {LAB}/*/*/meta.json").out.split()
@@ -105,7 +120,7 @@ def record(machine: Machine, plan: str, names: list[str], pack: Path) -> int:
                 machine.say(f"{session} is home")
         if not running:
             log = machine.execute(f"tail -c 300 {LAB}/log").out
-            if "jepa-lab:" in log or not home:
+            if "jepa-lab:" in log or len(home) == len(recorded):
                 print(log, file=sys.stderr)
                 return 1
             return 0

@@ -12,6 +12,7 @@ from jepa.packs.pack import Pack, load_pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recorder, Recording, describe_host, load_recording
 from jepa.telemetry.schema import Schema, load_schema
+from jepa.world.controls import CONTROLS
 from jepa.world.model import WorldModel
 from jepa.world.scale import Scale
 from jepa_lab.build import build_pack, mflop_per_tick
@@ -63,7 +64,7 @@ def recording(schema: Schema, tmp_path_factory: pytest.TempPathFactory) -> Recor
 def model(schema: Schema, recording: Recording) -> MachineModel:
     """Not trained, but with every weight well away from where it started."""
     torch.manual_seed(0)
-    config = ModelConfig(channels=len(schema.channels))
+    config = ModelConfig.of(schema)
     facts = channel_facts([to_stretch(recording, config.horizons_s)], Scale(schema))
     model = MachineModel(config, facts.center, facts.spread, facts.floor)
     with torch.no_grad():
@@ -109,11 +110,64 @@ def test_streaming_equals_the_full_window(
         latent, context, unseen = world._take(frame)
         assert cosine(latent[0], whole.z[0, number].numpy()) >= 0.9999
         assert cosine(context[0], whole.h[0, number].numpy()) >= 0.9999
-        said = world._decode.run(None, world._decode_inputs(context))[0]
+        said, odds = world._decode.run(None, world._decode_inputs(context))
         wanted = whole.quantiles[0, number].numpy()
         np.testing.assert_allclose(said[~unseen], wanted[~unseen], atol=2e-5)
+        np.testing.assert_allclose(odds, torch.sigmoid(whole.hazards[0, number]).numpy(), atol=2e-5)
     assert world.context_frames < FRAMES, "the ring must have gone round"
     assert scale.noise_floor.min() > 0
+
+
+def ticked(pack: Pack, recording: Recording, schema: Schema, frames: int) -> WorldModel:
+    world = WorldModel.load(pack, schema, adapt=False)
+    for number, values in enumerate(recording.values[:frames]):
+        if number == frames - 1:
+            assert world.act("cpu.max", {"role": "background", "value": 25})
+        world.tick(Frame(number * SECOND, values, ~np.isnan(values)))
+    return world
+
+
+@pytest.mark.parametrize("frames", [5, 200])
+def test_what_is_imagined_of_a_setting_is_what_is_forecast_when_it_is_set(
+    pack: Pack, recording: Recording, schema: Schema, frames: int
+) -> None:
+    world = ticked(pack, recording, schema, frames)
+    assert world._last is not None and world._expected is not None
+    courses = np.zeros((3, pack.manifest.shape.imagined, len(CONTROLS)), np.float32)
+    courses[1] = world._controls.vector
+    imagined = world.imagine(courses)
+    middle = pack.manifest.shape.quantiles.index(0.5)
+    seen = np.isfinite(world._last.mean[:, 0, 0])
+    np.testing.assert_allclose(
+        imagined.mean[1][seen], world._last.mean[seen, :, middle], rtol=2e-3, atol=1e-3
+    )
+    np.testing.assert_allclose(imagined.odds[1], world._last.odds, atol=2e-5)
+    np.testing.assert_allclose(imagined.latents[1, 0], world._expected[0], atol=2e-4)
+    assert np.abs(imagined.mean[1] - imagined.mean[0])[seen].max() > 0.01, "and otherwise it differs"
+
+
+def test_each_imagined_second_follows_from_the_one_before(
+    pack: Pack, recording: Recording, schema: Schema
+) -> None:
+    world = ticked(pack, recording, schema, 200)
+    shape = pack.manifest.shape
+    rng = np.random.default_rng(1)
+    courses = rng.uniform(-1, 1, (2, shape.imagined, len(CONTROLS))).astype(np.float32)
+    courses[:, 0] = world._controls.vector
+    wanted, caches = world._expected, world._caches
+    latents = world.imagine(courses).latents
+    for second in range(shape.imagined):
+        np.testing.assert_allclose(latents[0, second], wanted[0], atol=5e-4)
+        if second + 1 < shape.imagined:
+            _, wanted, _, caches = world._advance.run(
+                None,
+                {
+                    "latent": wanted,
+                    "control": courses[0, second + 1][None],
+                    "caches": caches,
+                    "count": np.array([shape.window], np.float32),
+                },
+            )
 
 
 def test_graphs_carry_their_facts_and_nothing_of_this_machine(folder: Path, schema: Schema) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from jepa.telemetry.recording import Meta, Recording
 from jepa.telemetry.schema import load_schema
-from jepa.world.evaluate import Forecaster
+from jepa.world.replay import Forecaster
 from jepa.world.windows import coming
 from jepa_lab.peers.ets import Ets
 from jepa_lab.peers.features import table

@@ -11,7 +11,9 @@ import pytest
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Recording
-from jepa.world.evaluate import BASELINES, evaluate, evaluate_all, replay, to_file_text
+from jepa.world.evaluate import evaluate, evaluate_all
+from jepa.world.replay import BASELINES, replay
+from jepa.world.report import to_file_text
 from jepa.world.windows import coming
 
 CONTRACT = (

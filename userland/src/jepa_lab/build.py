@@ -15,6 +15,8 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
+from jepa.world.controls import CONTROLS, Acting
+from jepa.world.hazards import HAZARDS
 from jepa.world.model import WorldModel
 from jepa_lab.data import find_recordings
 from jepa_lab.export import OPSET, export, graph_modules
@@ -43,6 +45,10 @@ def build_pack(
         key_width=size.recall_heads * size.recall_width,
         horizons_s=size.horizons_s,
         quantiles=size.quantiles,
+        controls=tuple(action if role is None else f"{action}.{role}" for action, role in CONTROLS),
+        hazards=tuple(hazard.name for hazard in HAZARDS),
+        candidates=size.candidates,
+        imagined=size.imagined,
     )
     content = {
         "name": "machine",
@@ -83,7 +89,9 @@ def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibr
     distances = []
     for recording in recordings:
         world = WorldModel.load(pack, schema)
+        acting = Acting(recording.actions)
         for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True):
+            acting.up_to(int(ts_ns), world)
             tick = world.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
             if tick.surprise is not None and tick.context_frames > 5:
                 distances.append(tick.surprise.distance)
@@ -94,7 +102,9 @@ def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibr
 def mflop_per_tick(model: MachineModel) -> float:
     """Millions of floating-point operations in the matrix products of one tick."""
     total = 0
-    for module, inputs in graph_modules(model):
+    for name, (module, inputs) in graph_modules(model).items():
+        if name == "imagine":
+            continue
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             module(*inputs)
         total += counter.get_total_flops()

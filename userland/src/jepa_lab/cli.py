@@ -59,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from jepa.packs.pack import load_pack
     from jepa.telemetry.recording import load_recording, load_twin
-    from jepa.world.evaluate import evaluate_all, to_file_text
+    from jepa.world.evaluate import evaluate_all
+    from jepa.world.report import to_file_text
     from jepa_lab.data import find_recordings
     from jepa_lab.peers.fitted import fit_peers
 

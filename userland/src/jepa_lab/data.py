@@ -13,6 +13,8 @@ from torch import Tensor
 from jepa.errors import JepaError
 from jepa.telemetry.recording import Recording, load_recording, read_meta
 from jepa.telemetry.schema import Schema
+from jepa.world.controls import CONTROLS, in_force
+from jepa.world.hazards import happening, within
 from jepa.world.scale import Scale
 from jepa.world.windows import all_window_stats, stats_on_scale
 from jepa_lab.model.world import Batch
@@ -28,6 +30,9 @@ class Stretch:
     seen: Tensor
     target: Tensor
     scored: Tensor
+    control: Tensor
+    came: Tensor
+    told: Tensor
 
 
 def find_recordings(root: Path, split: str) -> list[Path]:
@@ -61,6 +66,7 @@ def to_stretch(recording: Recording, horizons: tuple[int, ...]) -> Stretch:
             scored[: frames - horizon, :, column] = seen[horizon:, :, column]
     frame = scale.to_unit(values)
     valid = ~np.isnan(frame)
+    came, told = within(happening(values, recording.schema), horizons)
     return Stretch(
         torch.from_numpy(np.nan_to_num(frame, nan=0.0)),
         torch.from_numpy(valid.astype(np.float32)),
@@ -68,19 +74,63 @@ def to_stretch(recording: Recording, horizons: tuple[int, ...]) -> Stretch:
         torch.from_numpy(seen),
         torch.from_numpy(target),
         torch.from_numpy(scored),
+        torch.from_numpy(in_force(recording.actions, recording.ts_ns)),
+        torch.from_numpy(came.astype(np.float32)),
+        torch.from_numpy(told.astype(np.float32)),
     )
 
 
-def batch_of(stretches: Sequence[Stretch], rng: random.Random | None = None, drop: float = 0.0) -> Batch:
+_PLAYED = ("foreground", "background")
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Where each channel and each control lies when foreground and background change their parts.
+
+    The lab's programs play either role by chance, so a session with the parts changed is one as good.
+    """
+
+    channels: Tensor  # (C,)
+    controls: Tensor  # (A,)
+
+    @classmethod
+    def of(cls, schema: Schema) -> "Mirror":
+        """The mirror of ``schema`` and CONTROLS."""
+        other = dict(zip(_PLAYED, reversed(_PLAYED), strict=True))
+        names = [".".join(other.get(part, part) for part in name.split(".")) for name in schema.names]
+        controls = [(action, other.get(role or "", role)) for action, role in CONTROLS]
+        return cls(
+            torch.tensor([schema.index(name) for name in names]),
+            torch.tensor([CONTROLS.index(control) for control in controls]),
+        )
+
+    def apply(self, part: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The fields of a stretch with the parts changed."""
+        swapped = {
+            name: part[name][:, self.channels]
+            for name in ("frame", "valid", "stats", "seen", "target", "scored")
+        }
+        return {**part, **swapped, "control": part["control"][:, self.controls]}
+
+
+def batch_of(
+    stretches: Sequence[Stretch],
+    rng: random.Random | None = None,
+    drop: float = 0.0,
+    mirror: Mirror | None = None,
+) -> Batch:
     """All stretches as one batch; with ``rng``, each from a random start and with channels dropped.
 
-    A dropped channel is absent from what the encoder sees, as on a machine that has not got it.
+    A dropped channel is absent from what the encoder sees, as on a machine that has not got it. With
+    ``mirror``, half of them have their roles' parts changed.
     """
     parts: list[dict[str, Tensor]] = []
     for stretch in stretches:
         frames = len(stretch.frame)
         start = rng.randrange(frames // 3) if rng and rng.random() < 0.5 else 0
         part = {name: getattr(stretch, name)[start:] for name in Stretch.__slots__}
+        if rng and mirror and rng.random() < 0.5:
+            part = mirror.apply(part)
         if rng:
             keep = torch.tensor([float(rng.random() >= drop) for _ in range(stretch.frame.shape[1])])
             part["valid"] = part["valid"] * keep

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exports a machine model as three static ONNX graphs, one call of each a tick, with metadata inside."""
+"""Exports a machine model as static ONNX graphs: three for each tick, and one that imagines."""
 
 import copy
 import json
@@ -41,9 +41,9 @@ class _Advance(nn.Module):
         self.predictor, self.key = model.predictor, model.recall.key
 
     def forward(
-        self, latent: Tensor, caches: Tensor, count: Tensor
+        self, latent: Tensor, control: Tensor, caches: Tensor, count: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        context, kept = self.predictor.step(latent, caches, count)
+        context, kept = self.predictor.step(latent, control, caches, count)
         return context, self.predictor.next_latent(latent, context), self.key(context), kept
 
 
@@ -53,11 +53,55 @@ class _Decode(nn.Module):
         self.recall, self.decoder = model.recall, model.decoder
 
     def forward(
-        self, context: Tensor, stats: Tensor, keys: Tensor, outcomes: Tensor, count: Tensor
-    ) -> Tensor:
+        self,
+        context: Tensor,
+        control: Tensor,
+        stats: Tensor,
+        past: Tensor,
+        keys: Tensor,
+        outcomes: Tensor,
+        count: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         recalled, changed = self.recall.step(context, keys, outcomes, stats, count)
-        quantiles: Tensor = self.decoder(context, stats, recalled, changed)
-        return quantiles[0]
+        quantiles, hazards = self.decoder(context, control, stats, past.T[None], recalled, changed)
+        return quantiles[0], torch.sigmoid(hazards[0])
+
+
+class _Imagine(nn.Module):
+    """What would follow under each of many courses of settings, a second at a time, and in windows.
+
+    The windows are those of settings that stay as they are in a course's first second.
+    """
+
+    def __init__(self, model: MachineModel) -> None:
+        super().__init__()
+        self.predictor, self.recall, self.decoder = model.predictor, model.recall, model.decoder
+        self.middle = model.config.quantiles.index(0.5)
+
+    def forward(
+        self,
+        latent: Tensor,
+        controls: Tensor,
+        caches: Tensor,
+        stats: Tensor,
+        past: Tensor,
+        keys: Tensor,
+        outcomes: Tensor,
+        count: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        contexts, latents = self.predictor.imagine(latent, controls, caches, count)
+        context = contexts[:, 0]
+        recalled, changed = self.recall.step(context, keys, outcomes, stats, count)
+        candidates = len(controls)
+        quantiles, hazards = self.decoder(
+            context,
+            controls[:, 0],
+            stats.expand(candidates, -1, -1, -1),
+            past.T[None].expand(candidates, -1, -1),
+            recalled,
+            changed,
+        )
+        return latents, quantiles[..., self.middle], torch.sigmoid(hazards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +116,35 @@ def _graphs(model: MachineModel) -> dict[str, _Graph]:
     channels, width, window, horizons = size.channels, size.width, size.window, len(size.horizons_s)
     caches = torch.zeros(size.layers, 2, size.heads, window, width // size.heads)
     count = torch.ones(1)
-    decode = {
-        "context": torch.zeros(1, width),
+    remembered = {
         "stats": torch.zeros(1, channels, horizons, 2),
+        "past": torch.zeros(window, channels),
         "keys": torch.zeros(window, size.recall_heads * size.recall_width),
         "outcomes": torch.zeros(horizons, window, 4, channels),
         "count": count,
     }
+    control = torch.zeros(1, size.controls)
+    decode = {"context": torch.zeros(1, width), "control": control, **remembered}
+    courses = torch.zeros(size.candidates, size.imagined, size.controls)
+    imagine = {"latent": torch.zeros(1, width), "controls": courses, "caches": caches, **remembered}
     frame = {"frame": torch.zeros(1, channels), "valid": torch.zeros(1, channels)}
-    advance = {"latent": torch.zeros(1, width), "caches": caches, "count": count}
+    advance = {"latent": torch.zeros(1, width), "control": control, "caches": caches, "count": count}
     return {
         "encode": _Graph(_Encode(model.encoder), frame, ("latent",)),
         "advance": _Graph(_Advance(model), advance, ("context", "next_latent", "key", "caches_out")),
-        "decode": _Graph(_Decode(model), decode, ("quantiles",)),
+        "decode": _Graph(_Decode(model), decode, ("quantiles", "hazards")),
+        "imagine": _Graph(_Imagine(model), imagine, ("latents", "medians", "hazards")),
     }
 
 
-def graph_modules(model: MachineModel) -> list[tuple[nn.Module, tuple[Tensor, ...]]]:
-    """The three graphs as modules, each with inputs of the right shapes."""
-    graphs = _graphs(copy.deepcopy(model).eval()).values()
-    return [(graph.module.eval(), tuple(graph.inputs.values())) for graph in graphs]
+def graph_modules(model: MachineModel) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
+    """The graphs as modules, each with inputs of the right shapes."""
+    graphs = _graphs(copy.deepcopy(model).eval())
+    return {name: (graph.module.eval(), tuple(graph.inputs.values())) for name, graph in graphs.items()}
 
 
 def export(model: MachineModel, schema: Schema, out: Path, facts: Mapping[str, str]) -> dict[str, Path]:
-    """Write encode.onnx, advance.onnx and decode.onnx into ``out``; ``facts`` go into their metadata."""
+    """Write the graphs into ``out``, ``facts`` in their metadata; answers their paths."""
     model = copy.deepcopy(model).eval()
     out.mkdir(parents=True, exist_ok=True)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -2,6 +2,7 @@
 """The losses of the machine model, one function each, all on real frames only."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 _KNOTS = 17
@@ -24,6 +25,12 @@ def missed_band(median: Tensor, target: Tensor, scored: Tensor, band: float, sof
     missed = torch.sigmoid(((target - median).abs() - band) / softness)
     weight = scored[..., None].expand_as(missed)
     return (missed * weight).sum() / weight.sum().clamp(min=1)
+
+
+def foretelling(logits: Tensor, came: Tensor, told: Tensor) -> Tensor:
+    """Binary cross-entropy of events, (..., E, H) all three, where it is ``told`` whether they came."""
+    loss = F.binary_cross_entropy_with_logits(logits, came, reduction="none")
+    return (loss * told).sum() / told.sum().clamp(min=1)
 
 
 def latent_prediction(predicted: Tensor, z: Tensor, real: Tensor, step: int) -> Tensor:

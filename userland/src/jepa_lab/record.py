@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.recording import TWIN, Action, read_meta, record
+from jepa.telemetry.recording import TWIN, UNTOUCHED, Action, read_meta, record
 from jepa.telemetry.sampler import open_machine
 from jepa_lab.workloads.actions import Actor, plan_acts
 from jepa_lab.workloads.groups import Groups
@@ -49,16 +49,20 @@ def record_plan(plan: str, pack: Path, only: Sequence[str] = (), *, settle_s: fl
 
 
 def folders(session: Session, pack: Path) -> list[Path]:
-    """Where the runs of ``session`` are kept: one, and another for its twin."""
+    """Where the runs of ``session`` are kept: one, another for its twin, a third without its actions."""
     folder = pack / ("heldout" if session.split == "heldout" else "recordings") / session.name
-    return [folder, folder.with_name(folder.name + TWIN)] if session.twin else [folder]
+    endings = [""]
+    if session.twin:
+        endings += [TWIN, UNTOUCHED] if session.acts else [TWIN]
+    return [folder.with_name(folder.name + ending) for ending in endings]
 
 
 def record_session(session: Session, folder: Path, scratch: Path, title: str = "") -> None:
     """Run the programs of ``session`` in ``scratch``, and record this machine meanwhile into ``folder``."""
     stretches = schedule(session)
     labels = {**asdict(session), "schedule": [asdict(stretch) for stretch in stretches]}
-    if folder.name.endswith(TWIN):
+    untouched = folder.name.endswith(UNTOUCHED)
+    if folder.name.endswith(TWIN) or untouched:
         labels["split"] = "twin"
     frames = 0
 
@@ -77,7 +81,7 @@ def record_session(session: Session, folder: Path, scratch: Path, title: str = "
         held.enter_context(Runner(stretches, scratch, groups))
 
         def acting(tell: Callable[[Action], object]) -> None:
-            if groups is not None:
+            if groups is not None and not untouched:
                 acts = plan_acts(session.seed, session.seconds, session.split == "heldout")
                 held.enter_context(Actor(acts, groups, tell))
 

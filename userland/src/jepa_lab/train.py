@@ -17,9 +17,18 @@ from torch import Tensor
 from jepa.telemetry.schema import Schema
 from jepa.world.scale import Scale
 from jepa.world.scoring import BAND
-from jepa_lab.data import ChannelFacts, Stretch, batch_of, channel_facts, find_recordings, load_stretches
+from jepa_lab.data import (
+    ChannelFacts,
+    Mirror,
+    Stretch,
+    batch_of,
+    channel_facts,
+    find_recordings,
+    load_stretches,
+)
 from jepa_lab.losses import (
     effective_rank,
+    foretelling,
     latent_prediction,
     missed_band,
     pinball,
@@ -27,10 +36,12 @@ from jepa_lab.losses import (
     variance_covariance,
 )
 from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.inverse import APART, InverseDynamics
 from jepa_lab.model.world import Batch, MachineModel, Output, Pick
 
 _SOFTNESS = 0.015
 _COVER = 0.9
+_LEAST_SPREAD = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,8 @@ class TrainConfig:
     """Share of channels whose own vector is left out, so that unseen channels are served too."""
     band_weight: float = 0.5
     predict_weight: float = 0.2
+    hazard_weight: float = 0.3
+    inverse_weight: float = 0.2
     sigreg_weight: float = 0.005
     variance_weight: float = 0.2
     covariance_weight: float = 0.01
@@ -76,12 +89,13 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(True)
-    size = ModelConfig(channels=len(schema.channels))
+    size = ModelConfig.of(schema)
     folders = {split: find_recordings(recordings, split) for split in ("train", "validation")}
     stretches = {split: load_stretches(paths, schema, size.horizons_s) for split, paths in folders.items()}
     facts = channel_facts(stretches["train"], Scale(schema))
     model = MachineModel(size, facts.center, facts.spread, facts.floor)
-    history = _fit(model, stretches["train"], batch_of(stretches["validation"]), facts, config)
+    mirror = Mirror.of(schema)
+    history = _fit(model, stretches["train"], batch_of(stretches["validation"]), facts, mirror, config)
     widen_intervals(model, batch_of(stretches["validation"]), facts)
     with torch.no_grad():
         model.decoder.embedding.mul_(facts.observed[:, None])
@@ -99,12 +113,21 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
 
 
 def _fit(
-    model: MachineModel, stretches: Sequence[Stretch], held: Batch, facts: ChannelFacts, config: TrainConfig
+    model: MachineModel,
+    stretches: Sequence[Stretch],
+    held: Batch,
+    facts: ChannelFacts,
+    mirror: Mirror,
+    config: TrainConfig,
 ) -> list[dict[str, float]]:
     rng = random.Random(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
+    inverse = InverseDynamics(model.config)
     optimiser = torch.optim.AdamW(
-        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+        [*model.parameters(), *inverse.parameters()],
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=(0.9, 0.98),
     )
     unit = torch.maximum(facts.persistence, facts.floor[:, None, None])
     averaged = copy.deepcopy(model).eval()
@@ -117,8 +140,16 @@ def _fit(
         optimiser.param_groups[0]["lr"] = config.learning_rate * rate
         model.train()
         chosen = rng.sample(list(stretches), min(config.sessions, len(stretches)))
-        batch = batch_of(chosen, rng, config.channel_drop)
-        parts = losses(model, batch, _pick(batch, facts, config, generator), unit, config, generator)
+        batch = batch_of(chosen, rng, config.channel_drop, mirror)
+        parts = losses(
+            model,
+            inverse,
+            batch,
+            _pick(batch, facts, model.config.hazard_channels, config, generator),
+            unit,
+            config,
+            generator,
+        )
         optimiser.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -134,6 +165,8 @@ def _fit(
             median = output.quantiles[..., averaged.config.quantiles.index(0.5)]
             pins = float(pinball(output.quantiles, levels, target, scored, unit))
             missed = float(missed_band(median, target, scored, BAND, _SOFTNESS))
+            events = foretelling(output.hazards, *_events(held, everything))
+            unsettled = inverse_dynamics(inverse, output.z, held)
             forecast = pins + config.band_weight * missed
             z = output.z[held.real.bool()]
         line = {name: round(part.item(), 4) for name, part in parts.items()}
@@ -141,6 +174,8 @@ def _fit(
             "step": step,
             "pinball": round(pins, 4),
             "missed": round(missed, 4),
+            "events": round(float(events), 4),
+            "unsettled": round(float(unsettled), 4),
             "rank": round(effective_rank(z), 1),
         }
         line["seconds"] = round(time.monotonic() - start, 1)
@@ -159,6 +194,7 @@ def _fit(
 
 def losses(
     model: MachineModel,
+    inverse: InverseDynamics,
     batch: Batch,
     pick: Pick,
     unit: Tensor,
@@ -185,7 +221,32 @@ def losses(
         "sigreg": config.sigreg_weight * sigreg(z, config.slices, generator),
         "variance": config.variance_weight * variance,
         "covariance": config.covariance_weight * covariance,
+        "hazard": config.hazard_weight * foretelling(output.hazards, *_events(batch, pick)),
+        "inverse": config.inverse_weight * inverse_dynamics(inverse, output.z, batch),
     }
+
+
+def inverse_dynamics(inverse: InverseDynamics, z: Tensor, batch: Batch) -> Tensor:
+    """Mean squared error of settings told from latents z (B, T, D), over what guessing their mean leaves.
+
+    Of recordings in which something was set, the others tell nothing; 1 is no better than the mean.
+    """
+    acted = (batch.control != 0).flatten(1).any(1)
+    if not acted.any():
+        return z.new_zeros(())
+    control = batch.control[acted, :-APART]
+    weight = (batch.real[acted, APART:] * batch.real[acted, :-APART])[..., None].expand_as(control)
+    total = weight.sum((0, 1)).clamp(min=1)
+    mean = (control * weight).sum((0, 1)) / total
+    error = ((inverse(z[acted]) - control).square() * weight).sum((0, 1)) / total
+    spread = ((control - mean).square() * weight).sum((0, 1)) / total
+    share: Tensor = (error / spread.clamp(min=_LEAST_SPREAD)).mean()
+    return share
+
+
+def _events(batch: Batch, pick: Pick) -> tuple[Tensor, Tensor]:
+    """(B, N, E, H) whether each event came, and whether that is told, at the frames picked."""
+    return batch.came[:, pick.frames], batch.told[:, pick.frames]
 
 
 def _targets(batch: Batch, pick: Pick) -> tuple[Tensor, Tensor]:
@@ -218,10 +279,17 @@ def widen_intervals(model: MachineModel, held: Batch, facts: ChannelFacts) -> No
             model.decoder.widen[column, side] *= factor
 
 
-def _pick(batch: Batch, facts: ChannelFacts, config: TrainConfig, generator: torch.Generator) -> Pick:
+def _pick(
+    batch: Batch,
+    facts: ChannelFacts,
+    hazard_channels: tuple[int, ...],
+    config: TrainConfig,
+    generator: torch.Generator,
+) -> Pick:
     sequences, frames = batch.frame.shape[:2]
     observed = facts.observed.nonzero()[:, 0]
-    channels = observed[torch.randperm(len(observed), generator=generator)[: config.decoded_channels]]
+    some = observed[torch.randperm(len(observed), generator=generator)[: config.decoded_channels]]
+    channels = torch.tensor(sorted({*some.tolist(), *hazard_channels}))
     chosen = torch.randperm(frames, generator=generator)[: config.decoded_frames]
     forget = torch.rand(sequences, len(chosen), len(channels), 1, generator=generator) < config.forget
     return Pick(chosen, channels, forget.float())

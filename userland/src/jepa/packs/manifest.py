@@ -53,6 +53,14 @@ class Shape(_Strict):
     key_width: int = Field(ge=1, le=4096)
     horizons_s: tuple[int, ...] = Field(min_length=1)
     quantiles: tuple[float, ...] = Field(min_length=3)
+    controls: tuple[str, ...] = Field(min_length=1)
+    """Settings that actions change, as ACTION or ACTION.ROLE, in the order of the graphs' inputs."""
+    hazards: tuple[str, ...]
+    """Events whose odds are told."""
+    candidates: int = Field(ge=1, le=4096)
+    """Courses of actions that are imagined at once."""
+    imagined: int = Field(ge=1, le=64)
+    """Seconds for which each course says what is set."""
 
     @model_validator(mode="after")
     def _ascending(self) -> "Shape":

@@ -14,7 +14,7 @@ from jepa.packs.manifest import Manifest
 from jepa.telemetry.schema import Schema, load_schema
 
 INSTALLED = Path("/usr/lib/jepa/packs/machine")
-MACHINE_GRAPHS = ("encode", "advance", "decode")
+MACHINE_GRAPHS = ("encode", "advance", "decode", "imagine")
 _LARGEST_MANIFEST = 1 << 20
 _LARGEST_GRAPH = 1 << 28
 

@@ -89,7 +89,17 @@ def forecast_out(
             for position in positions
         ]
     units = {name: schema.channels[schema.index(name)].unit for name in out}
-    return ForecastOut(ts_ns=forecast.ts_ns, unit=units, channels=out)
+    return ForecastOut(ts_ns=forecast.ts_ns, unit=units, channels=out, odds=_odds(forecast, positions))
+
+
+def _odds(forecast: Forecast, positions: Sequence[int]) -> dict[str, dict[str, float]]:
+    """The odds of each event that can be seen on this machine."""
+    odds = rounded(forecast.odds, 3)
+    return {
+        name: {str(forecast.horizons_s[position]): float(row[position]) for position in positions}
+        for name, row in zip(forecast.hazards, odds, strict=True)
+        if np.isfinite(row).all()
+    }
 
 
 def event_out(event: Event) -> EventOut:

@@ -31,6 +31,8 @@ from jepa.telemetry.sources.memory import parse_meminfo
 _UNBOUNDED = 1 << 62
 TWIN = ".twin"
 """What the name of a recording ends with that is the second run of another with the same seed."""
+UNTOUCHED = ".untouched"
+"""The same, of a run in which no action was taken: what the other would have been without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +249,12 @@ _FIRST_EVENT_COLUMNS = ("ts", "kind", "unit", "detail")
 _EVENT_COLUMNS = dict.fromkeys((*_FIRST_EVENT_COLUMNS, "severity", "source"), "VARCHAR") | {"ts": "BIGINT"}
 
 
-def load_twin(folder: Path, schema: Schema) -> Recording | None:
-    """The second run of the workload recorded in ``folder``, from beside it; None where there is none."""
-    twin = folder.with_name(folder.name + TWIN)
+def load_twin(folder: Path, schema: Schema, ending: str = TWIN) -> Recording | None:
+    """The second run of the workload recorded in ``folder``, from beside it; None where there is none.
+
+    With ``ending`` UNTOUCHED, the run without actions.
+    """
+    twin = folder.with_name(folder.name + ending)
     return load_recording(twin, schema) if twin.is_dir() else None
 
 

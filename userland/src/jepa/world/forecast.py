@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one tick of the world model says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ class Forecast:
     quantiles: tuple[float, ...]  # Q, ascending
     mean: FloatArray  # (C, H, Q): quantiles of the window's mean
     p90: FloatArray  # (C, H, Q): quantiles of the window's 90th percentile
+    hazards: tuple[str, ...] = ()  # E
+    odds: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """(E, H): probability, 0..1, that each event happens within the window; NaN where it cannot be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +51,13 @@ class Tick:
     """How many frames the context holds, up to the pack's window."""
     elapsed_ms: float
     """Wall time the tick took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imagined:
+    """What would follow from now on under each of K courses of settings."""
+
+    latents: FloatArray  # (K, S, D): the latent after each second
+    mean: FloatArray  # (K, C, H): median of each window's mean, were the course's first settings kept
+    p90: FloatArray  # (K, C, H): median of each window's 90th percentile, likewise
+    odds: FloatArray  # (K, E, H): probability of each event within the window, likewise

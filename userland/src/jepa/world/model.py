@@ -2,21 +2,28 @@
 """The world model at run time: one frame in, forecasts and surprise out, each frame encoded once."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Schema
 from jepa.world.adapt import Adapter
-from jepa.world.forecast import FloatArray, Forecast, Surprise, Tick
+from jepa.world.controls import Controls
+from jepa.world.forecast import FloatArray, Forecast, Imagined, Surprise, Tick
+from jepa.world.hazards import HAZARDS
 from jepa.world.memory import Memory
 from jepa.world.scale import Scale
 from jepa.world.sessions import open_session
 from jepa.world.surprise import SurpriseScale, furthest
 from jepa.world.windows import Trailing, stats_on_scale
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 _GAP_S = 2.5
 _LONG_GAP_S = 60.0
@@ -41,6 +48,9 @@ class WorldModel:
             open_session(pack.graphs[name], f"{pack.title}/{name}")
             for name in ("encode", "advance", "decode")
         )
+        self._imagine: InferenceSession | None = None  # opened when first asked: most machines never do
+        self._controls = Controls()
+        self._telling = _channels_of(shape.hazards, self.schema)
         channels, horizons = len(self.schema.channels), len(shape.horizons_s)
         self._memory = Memory(shape.window, shape.key_width, shape.horizons_s, channels)
         self._stats = np.zeros((channels, horizons, 2), np.float32)
@@ -50,7 +60,8 @@ class WorldModel:
             (shape.layers, 2, shape.heads, shape.window, shape.width // shape.heads), np.float32
         )
         self._trailing = Trailing(channels, shape.horizons_s)
-        self._caches = self._empty_caches
+        self._caches = self._before = self._empty_caches
+        self._latent: FloatArray | None = None
         self._count = 0
         self._ts_ns: int | None = None
         self._expected: FloatArray | None = None
@@ -91,10 +102,11 @@ class WorldModel:
         self._start_anew_after_a_long_gap(frame)
         latent, context, unseen = self._take(frame)
         # A pack's quantiles may cross where a window's P90 lies below its mean, as after one high spike.
-        quantiles = np.sort(self._decode.run(None, self._decode_inputs(context))[0], axis=-1)
+        said, odds = self._decode.run(None, self._decode_inputs(context))
+        quantiles = np.sort(said, axis=-1)
         if self._adapter is not None:
             quantiles = self._adapter.adapt(quantiles, self._stats, self._seen)
-        forecast = self._forecast(frame.ts_ns, quantiles, unseen)
+        forecast = self._forecast(frame.ts_ns, quantiles, odds, unseen)
         surprise = None
         if expected is not None and self._count > 1:
             distance = float(np.square(latent - expected).mean())
@@ -103,6 +115,30 @@ class WorldModel:
             self._surprise.remember(distance)
         self._last = forecast
         return Tick(forecast, surprise, self._count, (time.perf_counter() - start) * 1e3)
+
+    def act(self, action: str, args: Mapping[str, Any]) -> bool:
+        """Know that ``action`` is in force from now on; False for one that the pack knows nothing of."""
+        return self._controls.act(action, args)
+
+    def imagine(self, courses: FloatArray) -> Imagined:
+        """What would follow from the newest frame on under ``courses`` (K, S, A) of settings, a second each.
+
+        K is at most the pack's ``candidates``, S its ``imagined``. JepaError before the first frame.
+        """
+        if self._latent is None:
+            raise JepaError("There is no frame yet to imagine from.", "Ask again in a second.", status=503)
+        wanted = (self._shape.candidates, self._shape.imagined, len(self._shape.controls))
+        if courses.shape[1:] != wanted[1:] or not 0 < len(courses) <= wanted[0]:
+            raise ValueError(f"courses of shape {courses.shape}, wanted {wanted} or fewer of them")
+        if self._imagine is None:
+            self._imagine = open_session(self.pack.graphs["imagine"], f"{self.pack.title}/imagine")
+        padded = np.zeros(wanted, np.float32)
+        padded[: len(courses)] = courses
+        inputs = {"latent": self._latent, "controls": padded, "caches": self._before, **self._remembered()}
+        latents, medians, odds = (out[: len(courses)] for out in self._imagine.run(None, inputs))
+        units = self._scale.from_unit(np.moveaxis(medians, 1, -1))  # (K, H, 2, C)
+        mean, p90 = np.moveaxis(units, -1, 1)[..., 0], np.moveaxis(units, -1, 1)[..., 1]
+        return Imagined(latents, mean, p90, odds)
 
     def replay(self, frames: Iterable[Frame]) -> None:
         """Fill the context from earlier frames, oldest first, without forecasting or adapting."""
@@ -129,9 +165,15 @@ class WorldModel:
         valid = np.isfinite(unit)
         inputs = {"frame": np.where(valid, unit, np.float32(0)), "valid": valid.astype(np.float32)}
         latent = self._encode.run(None, inputs)[0]
-        count = np.array([self._count], np.float32)
+        self._latent, self._before = latent, self._caches
         context, self._expected, key, self._caches = self._advance.run(
-            None, {"latent": latent, "caches": self._caches, "count": count}
+            None,
+            {
+                "latent": latent,
+                "control": self._controls.vector[None],
+                "caches": self._caches,
+                "count": np.array([self._count], np.float32),
+            },
         )
         windows = self._trailing.push(values)
         self._stats, self._seen = stats_on_scale(windows, self._scale)
@@ -139,21 +181,32 @@ class WorldModel:
         return latent, context, windows.share[:, -1] == 0
 
     def _decode_inputs(self, context: FloatArray) -> dict[str, FloatArray]:
+        return {"context": context, "control": self._controls.vector[None], **self._remembered()}
+
+    def _remembered(self) -> dict[str, FloatArray]:
         return {
-            "context": context,
             "stats": self._stats[None],
+            "past": self._memory.past,
             "keys": self._memory.keys,
             "outcomes": self._memory.outcomes,
             "count": np.array([self._count], np.float32),
         }
 
-    def _forecast(self, ts_ns: int, quantiles: FloatArray, unseen: FloatArray) -> Forecast:
+    def _forecast(self, ts_ns: int, quantiles: FloatArray, odds: FloatArray, unseen: FloatArray) -> Forecast:
         quantiles[unseen] = np.nan
+        odds[unseen[self._telling]] = np.nan
         units = np.moveaxis(self._scale.from_unit(np.moveaxis(quantiles, 0, -1)), -1, 0)
         mean, p90 = units[:, :, 0], units[:, :, 1].copy()
         p90[:, 0] = mean[:, 0]
         return Forecast(
-            ts_ns, self.schema.names, self._shape.horizons_s, self._shape.quantiles, mean.copy(), p90
+            ts_ns,
+            self.schema.names,
+            self._shape.horizons_s,
+            self._shape.quantiles,
+            mean.copy(),
+            p90,
+            self._shape.hazards,
+            odds,
         )
 
     def _start_anew_after_a_long_gap(self, frame: Frame) -> None:
@@ -168,10 +221,16 @@ class WorldModel:
 
     def _forget(self) -> None:
         self._count = 0
-        self._ts_ns = self._expected = self._last = None
-        self._caches = self._empty_caches
+        self._ts_ns = self._expected = self._last = self._latent = None
+        self._caches = self._before = self._empty_caches
         self._trailing = Trailing(len(self.schema.channels), self._shape.horizons_s)
         self._memory.clear()
         self._surprise.clear()
         if self._adapter is not None:
             self._adapter.clear()
+
+
+def _channels_of(hazards: Iterable[str], schema: Schema) -> npt.NDArray[np.intp]:
+    """The column of the channel that tells each event."""
+    channel = {hazard.name: hazard.channel for hazard in HAZARDS}
+    return np.array([schema.index(channel[name]) for name in hazards], np.intp)

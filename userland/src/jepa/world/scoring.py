@@ -39,6 +39,7 @@ class Replayed:
     points: Mapping[str, FloatArray]  # forecaster -> (T, C, H, 2)
     quantiles: FloatArray  # (T, C, H, 2, Q) of the model
     twin: FloatArray | None = None  # (T, C, H, 2) what came when the same seeded workload ran again
+    odds: FloatArray | None = None  # (T, E, H) of events
 
     def knowable(self) -> "Replayed | None":
         """The windows that the twin saw too, with the twin as one more forecaster; None without a twin."""
@@ -99,12 +100,16 @@ class Tally:
     known: FloatArray  # of those, windows the model hit
     pinball: FloatArray  # of the model, unit scale, twice the mean over levels: comparable with an error
     covered: FloatArray
+    session: int = 0
+    """Which recording the block is of."""
 
 
 Part = Callable[[Tally], FloatArray]
 
 
-def tallies(replay: Replayed, schema: Schema, levels: Sequence[float], literal: bool = False) -> list[Tally]:
+def tallies(
+    replay: Replayed, schema: Schema, levels: Sequence[float], session: int = 0, *, literal: bool = False
+) -> list[Tally]:
     """One tally for each minute of a recording, the blocks of the bootstrap."""
     mask = np.repeat(replay.scored[..., None], 2, axis=-1)
     mask &= np.isfinite(replay.truth) & np.isfinite(replay.points["model"])
@@ -139,6 +144,7 @@ def tallies(replay: Replayed, schema: Schema, levels: Sequence[float], literal: 
             total(knowable & right["model"], block),
             total(pinball, block),
             total(covered, block),
+            session,
         )
         for block in blocks
         if mask[block].any()
@@ -154,15 +160,14 @@ class Scores:
         self._parts = parts
         self._counts = moving[:, None] & (np.array(horizons) > 1)[None, :]
         self._skill = moving[:, None] & np.isin(np.array(horizons), _SKILL_HORIZONS)[None, :]
-        rng = np.random.default_rng(seed)
-        self._draws = rng.integers(0, max(1, len(parts)), (_RESAMPLES, len(parts)))
+        self._draws = _draw(np.array([part.session for part in parts], np.intp), np.random.default_rng(seed))
 
     def accuracy(self, who: str, target: int | None = None) -> float | None:
         """Banded accuracy, moving channels and horizons weighing the same; target 0 mean, 1 P90."""
         return self._accuracy(self._sum(lambda t: t.right[who]), self._sum(lambda t: t.count), target)
 
     def accuracy_lower(self, who: str) -> float | None:
-        """The lower end of its 95 % interval, by a bootstrap over minutes."""
+        """The lower end of its 95 % interval, by a bootstrap over sessions and minutes."""
         right, count = self._stack(lambda t: t.right[who]), self._stack(lambda t: t.count)
         return self._lower(lambda d: self._accuracy(right[d].sum(0), count[d].sum(0), None))
 
@@ -274,3 +279,15 @@ class Scores:
             return None
         drawn = [value for draw in self._draws if (value := figure(draw)) is not None]
         return float(np.percentile(drawn, _LOWER)) if drawn else None
+
+
+def _draw(sessions: npt.NDArray[np.intp], rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
+    """Resamples of the blocks: first sessions, then as many blocks of each as it has, with replacement.
+
+    Blocks of one session resemble each other, so drawing blocks alone would make intervals too narrow.
+    """
+    of = [np.flatnonzero(sessions == session) for session in np.unique(sessions)]
+    return [
+        np.concatenate([rng.choice(of[each], len(of[each])) for each in rng.integers(0, len(of), len(of))])
+        for _ in range(_RESAMPLES if of else 0)
+    ]

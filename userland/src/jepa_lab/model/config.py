@@ -3,12 +3,20 @@
 
 from dataclasses import dataclass
 
+from jepa.telemetry.schema import Schema
+from jepa.world.controls import CONTROLS
+from jepa.world.hazards import HAZARDS
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
     """Numbers that fix every shape; they are kept in the pack."""
 
     channels: int
+    hazard_channels: tuple[int, ...]
+    """Of each event foretold, the channel that tells it."""
+    controls: int
+    """A: settings that actions change, see jepa.world.controls."""
     width: int = 96
     """D, of a latent and of a context state."""
     hidden: int = 192
@@ -20,9 +28,21 @@ class ModelConfig:
     recall_width: int = 24
     embedding: int = 12
     """Width of what is learned of each channel alone."""
+    history: int = 32
+    """What is kept of a channel's own last W values."""
     decoder_hidden: int = 96
     dropout: float = 0.1
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)
     quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
     steps: tuple[int, ...] = (1, 2, 4, 8)
     """How many frames ahead latents are predicted in training; the runtime uses the first."""
+    imagined: int = 6
+    """Steps of one second that a course of actions is imagined for."""
+    candidates: int = 64
+    """Courses of actions imagined at once."""
+
+    @classmethod
+    def of(cls, schema: Schema) -> "ModelConfig":
+        """The usual sizes, for the channels of ``schema`` and all events and controls there are."""
+        telling = tuple(schema.index(hazard.channel) for hazard in HAZARDS)
+        return cls(channels=len(schema.channels), hazard_channels=telling, controls=len(CONTROLS))

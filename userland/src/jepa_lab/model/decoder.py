@@ -4,7 +4,8 @@
 One MLP serves all channels; what differs between them is a small learned vector. The median is a mixture
 of simple forecasts (the last value, windows just past, what recall tells) plus a learned offset, so that
 the model starts from persistence instead of having to learn it; quantiles cannot cross because they are
-sums of positive steps from it.
+sums of positive steps from it. What the MLP makes of the channels that tell of events also gives the odds
+that one comes.
 """
 
 import torch
@@ -37,8 +38,14 @@ class Decoder(nn.Module):
         self.candidates = horizons + 2 * heads
         self.outputs = self.candidates + 1 + len(config.quantiles) - 1
         self.context = nn.Linear(config.width, _CONTEXT)
+        self.control = nn.Linear(config.controls, _CONTEXT, bias=False)
+        self.history = nn.Sequential(
+            nn.Linear(config.window - 1, config.history), nn.GELU(), nn.Dropout(config.dropout)
+        )
         self.embedding = nn.Parameter(torch.randn(config.channels, config.embedding) * 0.1)
-        inputs = 1 + 2 * (horizons - 1) + 2 * horizons * heads + config.embedding + _CONTEXT
+        inputs = (
+            1 + 2 * (horizons - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT + config.history
+        )
         self.body = nn.Sequential(
             nn.Linear(inputs, config.decoder_hidden),
             nn.GELU(),
@@ -53,20 +60,26 @@ class Decoder(nn.Module):
             bias[column, :, column] = 1.5  # the past window of the same length
         bias[..., self.candidates + 1 :] = -1.0
         self.out.bias = nn.Parameter(bias.flatten())
+        self.hazard = nn.Parameter(torch.zeros(len(config.hazard_channels), config.decoder_hidden, horizons))
+        self.usual = nn.Parameter(torch.full((len(config.hazard_channels), horizons), -4.0))
 
     def forward(
         self,
         h: Tensor,
+        control: Tensor,
         stats: Tensor,
+        past: Tensor,
         recalled: Tensor,
         changed: Tensor,
         channels: Tensor | None = None,
         forget: Tensor | None = None,
-    ) -> Tensor:
-        """h (N, D), stats (N, C, H, 2), recalled and changed (N, C, H, 2, heads) -> (N, C, H, 2, Q), unit
-        scale.
+    ) -> tuple[Tensor, Tensor]:
+        """h (N, D), control (N, A), stats (N, C, H, 2), past (N, C, W), the rest (N, C, H, 2, heads).
 
-        ``channels`` (C,) says which channels these are, all when None. Where ``forget`` (N, C, 1) is 1 the
+        -> quantiles (N, C, H, 2, Q) on the unit scale, and logits (N, E, H) of events.
+
+        ``channels`` (C,) says which channels these are, all when None; those that tell of events must be
+        among them. Where ``forget`` (N, C, 1) is 1 the
         channel's own vector is left out, as for a channel never seen in training.
         """
         of = slice(None) if channels is None else channels
@@ -77,9 +90,16 @@ class Decoder(nn.Module):
         alike = torch.asinh((recalled - last[..., None]).flatten(2) / spread)
         level = ((last[..., 0] - center) / spread).clamp(-4, 4)
         own = self.embedding[of] if forget is None else self.embedding[of] * (1 - forget)
-        context = self.context(h)[:, None, :].expand(-1, stats.shape[1], -1)
-        features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1), context], -1)
-        raw = self.out(self.body(features)).unflatten(-1, (len(self.config.horizons_s), 2, self.outputs))
+        context = torch.cat([self.context(h), self.control(control)], -1)
+        context = context[:, None, :].expand(-1, stats.shape[1], -1)
+        history = self.history(torch.asinh((past[..., :-1] - past[..., -1:]) / spread))
+        features = torch.cat(
+            [level, relative, peaks, alike, own.expand(len(h), -1, -1), context, history], -1
+        )
+        hidden = self.body(features)
+        telling = hidden[:, _rows(channels, self.config.hazard_channels)]  # (N, E, hidden)
+        hazards = torch.einsum("neh,ehk->nek", telling, self.hazard) + self.usual
+        raw = self.out(hidden).unflatten(-1, (len(self.config.horizons_s), 2, self.outputs))
         # Candidates for each horizon: windows of every length just past (the shortest is the last value).
         past = stats.transpose(-1, -2)[:, :, None].expand(-1, -1, stats.shape[2], -1, -1)
         simple = torch.cat([past, recalled, changed], -1)
@@ -89,9 +109,16 @@ class Decoder(nn.Module):
         steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
         up = steps[..., _MIDDLE:].cumsum(-1)
-        return (
-            torch.cat([down, torch.zeros_like(median[..., None]), up], -1).add(median[..., None]).clamp(0, 1)
-        )
+        offsets = torch.cat([down, torch.zeros_like(median[..., None]), up], -1)
+        return (median[..., None] + offsets).clamp(0, 1), hazards
+
+
+def _rows(channels: Tensor | None, wanted: tuple[int, ...]) -> list[int]:
+    """Where among ``channels``, all when None, the ``wanted`` ones lie."""
+    if channels is None:
+        return list(wanted)
+    among = channels.tolist()
+    return [among.index(channel) for channel in wanted]
 
 
 def _unit(stats: Tensor, least: Tensor) -> Tensor:

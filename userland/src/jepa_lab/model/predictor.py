@@ -66,6 +66,29 @@ class Layer(nn.Module):
         attended = torch.softmax(logits + bias, -1) @ values  # (heads, 1, d)
         return self.finish(x, attended.transpose(0, 1).flatten(-2)), keys, values
 
+    def imagine(
+        self, x: Tensor, keys: Tensor, values: Tensor, past: Tensor, fresh: list[tuple[Tensor, Tensor]]
+    ) -> Tensor:
+        """One imagined frame of each course: x (K, D), caches (heads, W, d) of all, past (W,) 0 or never.
+
+        ``fresh`` holds each course's own keys and values, (K, heads, d) a frame, and gains this frame's.
+        """
+        query, key, value = self.project(x)  # (K, heads, d)
+        fresh.append((key, value))
+        query = query * keys.shape[-1] ** -0.5
+        steps, window = len(fresh), keys.shape[1]
+        # The newest cached frame was one before the first imagined one.
+        ages = torch.arange(window, 0, -1) + steps - 1
+        bias = self.age_bias[:, ages.clamp(max=window - 1)] + past  # (heads, W)
+        before = (query.transpose(0, 1) @ keys.transpose(1, 2)).transpose(0, 1) + bias  # (K, heads, W)
+        own = torch.stack([(query * each).sum(-1) for each, _ in fresh], -1)  # (K, heads, steps)
+        own = own + self.age_bias[:, :steps].flip(1)
+        weight = torch.softmax(torch.cat([before, own], -1), -1)
+        attended = (weight[..., :window].transpose(0, 1) @ values).transpose(0, 1)
+        for number, (_, each) in enumerate(fresh):
+            attended = attended + weight[..., window + number, None] * each
+        return self.finish(x, attended.flatten(-2))
+
 
 class Predictor(nn.Module):
     """Latents to context states, and context states to the latents that follow."""
@@ -73,6 +96,7 @@ class Predictor(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.window = config.window
+        self.control = nn.Linear(config.controls, config.width, bias=False)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.ahead = nn.ModuleList(
@@ -82,9 +106,9 @@ class Predictor(nn.Module):
             for _ in config.steps
         )
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(B, T, D) latents -> (B, T, D) context states."""
-        x = z
+    def forward(self, z: Tensor, control: Tensor) -> Tensor:
+        """(B, T, D) latents, (B, T, A) settings in force from then on -> (B, T, D) context states."""
+        x = z + self.control(control)
         for layer in self.layers:
             x = layer(x)
         h: Tensor = self.norm(x)
@@ -95,14 +119,39 @@ class Predictor(nn.Module):
         change: Tensor = self.ahead[step](h)
         return z + change
 
-    def step(self, z: Tensor, caches: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one latent (1, D); caches (layers, 2, heads, W, D / heads), count (1,) of frames so far."""
+    def step(self, z: Tensor, control: Tensor, caches: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+        """Take one latent (1, D) and the settings (1, A), given what was before.
+
+        That is caches (layers, 2, heads, W, D / heads) and count (1,) of frames so far, this one included.
+        """
         age = torch.arange(self.window - 1, -1, -1, dtype=torch.float32)
         age_mask = torch.where(age < count, 0.0, _NEVER)
-        x = z
+        x = z + self.control(control)
         kept = []
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
             x, keys, values = layer.step(x, caches[number, 0], caches[number, 1], age_mask)
             kept.append(torch.stack([keys, values]))
         return self.norm(x), torch.stack(kept)
+
+    def imagine(self, z: Tensor, controls: Tensor, caches: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+        """What follows latent z (1, D) under each of K courses of settings (K, S, A), a second each.
+
+        caches and count as ``step`` takes them, from before z was taken -> context states and the latents
+        after each second, (K, S, D) both. Each latent is the prediction from the one imagined before it.
+        """
+        age = torch.arange(self.window, 0, -1, dtype=torch.float32)  # of what is cached, seen from z
+        contexts, latents = [], []
+        z = z.expand(len(controls), -1)
+        fresh: list[list[tuple[Tensor, Tensor]]] = [[] for _ in self.layers]
+        for now in range(controls.shape[1]):
+            x = z + self.control(controls[:, now])
+            past = torch.where((age < count) & (age + now < self.window), 0.0, _NEVER)
+            for number, layer in enumerate(self.layers):
+                assert isinstance(layer, Layer)
+                x = layer.imagine(x, caches[number, 0], caches[number, 1], past, fresh[number])
+            h = self.norm(x)
+            z = self.next_latent(z, h)
+            contexts.append(h)
+            latents.append(z)
+        return torch.stack(contexts, 1), torch.stack(latents, 1)

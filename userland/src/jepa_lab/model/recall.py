@@ -54,30 +54,31 @@ class Recall(nn.Module):
     def step(
         self, h: Tensor, keys: Tensor, outcomes: Tensor, stats: Tensor, count: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of the newest frame: h (1, D), stats (1, C, H, 2); keys (W, heads * width), outcomes (H, W, 4, C).
+        """Of the newest frame, h (K, D) in K ways: stats (1, C, H, 2), keys (W, heads * width).
 
-        For the layout of outcomes see jepa.world.memory; count (1,) says how many of the W are frames.
-        -> (1, C, H, 2, heads) each.
+        outcomes (H, W, 4, C), laid out as in jepa.world.memory; count (1,) of the W that are frames.
+        -> (K, C, H, 2, heads) each.
         """
-        query = self._split(self.query(h)).transpose(0, 1)  # (heads, 1, d)
+        query = self._split(self.query(h)).transpose(0, 1)  # (heads, K, d)
         key = self._split(keys).permute(1, 2, 0)  # (heads, d, W)
         age = torch.arange(self.window - 1, -1, -1, dtype=torch.float32)
-        logits = (query @ key * self.width**-0.5)[:, 0] + torch.where(age < count, 0.0, _NEVER)  # (heads, W)
-        null = self.null[:, None]
+        logits = query @ key * self.width**-0.5 + torch.where(age < count, 0.0, _NEVER)  # (heads, K, W)
+        null = self.null[:, None, None]
         top = torch.maximum(logits.amax(-1, keepdim=True), null)
-        nothing = torch.exp(null - top)[None, :, :, None]  # (1, heads, 1, 1)
+        nothing = torch.exp(null - top)[None, ..., None]  # (1, heads, K, 1, 1)
         # The weight of a moment belongs to the windows that ended h frames after it.
-        weight = torch.cat([torch.exp(logits - top), torch.zeros(self.heads, 1)], -1)
+        weight = torch.cat([torch.exp(logits - top), torch.zeros(self.heads, len(h), 1)], -1)
         ended = torch.arange(self.window)[None, :] - torch.tensor(self.horizons)[:, None]
         ended = torch.where(ended < 0, self.window, ended)
-        sums = weight[:, ended].transpose(0, 1) @ outcomes.flatten(2)  # (H, heads, 4 * C)
-        sums = sums.reshape(*sums.shape[:-1], 4, -1)
-        fallback = stats[0].permute(1, 2, 0)[:, None]  # (H, 1, 2, C)
+        spread = weight[..., ended].permute(2, 0, 1, 3).flatten(1, 2)  # (H, heads * K, W)
+        sums = spread @ outcomes.flatten(2)  # (H, heads * K, 4 * C)
+        sums = sums.reshape(len(self.horizons), self.heads, len(h), 4, -1)
+        fallback = stats[0].permute(1, 2, 0)[:, None, None]  # (H, 1, 1, 2, C)
         now = stats[0, :, 0, 0]  # (C,)
-        total = sums[:, :, 2:3] + nothing
-        value = (sums[:, :, :2] + nothing * fallback) / total
-        change = value - (sums[:, :, 3:] + nothing * now) / total + now
-        return value.permute(3, 0, 2, 1)[None], change.permute(3, 0, 2, 1)[None]
+        total = sums[..., 2:3, :] + nothing
+        value = (sums[..., :2, :] + nothing * fallback) / total  # (H, heads, K, 2, C)
+        change = value - (sums[..., 3:, :] + nothing * now) / total + now
+        return value.permute(2, 4, 0, 3, 1), change.permute(2, 4, 0, 3, 1)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:-1], self.heads, self.width)

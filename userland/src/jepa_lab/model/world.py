@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from jepa_lab.model.config import ModelConfig
@@ -22,6 +23,9 @@ class Batch:
     seen: Tensor  # (B, T, C, H) 1 where enough of the window was observed
     target: Tensor  # (B, T, C, H, 2) the coming windows
     scored: Tensor  # (B, T, C, H) 1 where the coming window was observed
+    control: Tensor  # (B, T, A) the settings in force after each frame
+    came: Tensor  # (B, T, E, H) 1 where an event came within the window
+    told: Tensor  # (B, T, E, H) 1 where it is known whether it came
     real: Tensor  # (B, T) 1 for frames, 0 for padding
 
 
@@ -32,6 +36,7 @@ class Output:
     z: Tensor  # (B, T, D)
     h: Tensor  # (B, T, D)
     quantiles: Tensor  # (B, N, C, H, 2, Q) of the frames and channels picked
+    hazards: Tensor  # (B, N, E, H) logits of the frames picked
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Pick:
     """Which frames and channels to decode; a random part is enough to learn from."""
 
     frames: Tensor  # (N,)
-    channels: Tensor  # (C',)
+    channels: Tensor  # (C',) among them those that tell of events
     forget: Tensor | None = None  # (B, N, C', 1), see Decoder
 
 
@@ -62,15 +67,26 @@ class MachineModel(nn.Module):
         encoded = self.encoder(batch.frame.flatten(0, 1)[real], batch.valid.flatten(0, 1)[real])
         z = encoded.new_zeros(len(real), encoded.shape[-1]).index_put((real.nonzero()[:, 0],), encoded)
         z = z.unflatten(0, shape)
-        h = self.predictor(z)
+        h = self.predictor(z, batch.control)
         stats, seen = batch.stats[:, :, pick.channels], batch.seen[:, :, pick.channels]
         recalled, changed = self.recall(h, stats, seen, pick.frames)
-        quantiles = self.decoder(
+        quantiles, hazards = self.decoder(
             h[:, pick.frames].flatten(0, 1),
+            batch.control[:, pick.frames].flatten(0, 1),
             stats[:, pick.frames].flatten(0, 1),
+            own_past(stats[..., 0, 0], pick.frames, self.config.window).flatten(0, 1),
             recalled.flatten(0, 1),
             changed.flatten(0, 1),
             pick.channels,
             None if pick.forget is None else pick.forget.flatten(0, 1),
         )
-        return Output(z, h, quantiles.unflatten(0, (shape[0], -1)))
+        return Output(z, h, quantiles.unflatten(0, (shape[0], -1)), hazards.unflatten(0, (shape[0], -1)))
+
+
+def own_past(last: Tensor, at: Tensor, window: int) -> Tensor:
+    """(B, N, C, W) the ``window`` values of ``last`` (B, T, C) that end at the frames ``at``, oldest first.
+
+    What lies before the first frame is as that was.
+    """
+    frames = (at[:, None] + torch.arange(1 - window, 1)).clamp(min=0)  # (N, W)
+    return last[:, frames].transpose(2, 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import load_recording
-from jepa.world.evaluate import Forecaster
+from jepa.world.replay import Forecaster
 from jepa_lab.data import find_recordings
 
 

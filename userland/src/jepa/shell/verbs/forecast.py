@@ -10,6 +10,8 @@ PAST_S = 40
 """Seconds of the past in a sparkline, where the terminal has room."""
 OVERVIEW_S = 30
 """The horizon of the overview, or the pack's nearest."""
+WORTH_TELLING = 0.05
+"""Probability from which an event is told in the overview."""
 WITH_PAST = 90
 """Columns from which the overview has room for the past."""
 
@@ -55,6 +57,18 @@ def overview(
         out.table([row[:2] + row[3:] for row in (head, *rows)], right=(1, 2, 3))
     else:
         out.table([head, *rows], right=(1, 3, 4))
+    foretold(out, forecast)
+
+
+def foretold(out: Output, forecast: ForecastOut) -> None:
+    """A line for each event that may well come, the likeliest first."""
+    likely = []
+    for name, odds in forecast.odds.items():
+        horizon, chance = max(odds.items(), key=lambda entry: (entry[1], -int(entry[0])))
+        if chance >= WORTH_TELLING:
+            likely.append((chance, name, horizon))
+    for chance, name, horizon in sorted(likely, reverse=True):
+        out.line(f"{name.replace('_', ' ')} within {horizon} s: {chance:.0%}")
 
 
 def block(out: Output, channel: ChannelInfo, bands: list[Band], past: list[FrameOut]) -> None:

@@ -21,6 +21,9 @@ Kind = Literal[
     "health_warning",
     "clock_jumped",
     "events_lost",
+    "anomaly",
+    "anomaly_over",
+    "foretold",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -38,4 +41,4 @@ class Event:
     detail: str | None
     severity: str = "info"
     source: str = ""
-    """Who told it: kmsg, units, devices, health, collector."""
+    """Who told it: kmsg, units, devices, health, collector, model."""

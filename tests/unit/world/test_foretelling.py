@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Warnings are counted against what then began, on recordings small enough to count by hand."""
+
+import numpy as np
+
+from jepa.telemetry.schema import load_schema
+from jepa.world.foretelling import Watched, half_way, judge, warnings_of
+from jepa.world.hazards import HAZARDS, happening, within
+
+
+def series(frames: int, *on: tuple[int, int]) -> np.ndarray:
+    line = np.zeros((frames, 1), np.float32)
+    for start, end in on:
+        line[start:end] = 1
+    return line
+
+
+def test_leads_alarms_and_vain_ones() -> None:
+    happens = series(400, (100, 110), (130, 140), (300, 310))
+    warned = series(400, (95, 112), (137, 145), (180, 182), (250, 252)) > 0
+    figures = judge([Watched(happens, warned)], ["io_stall"])["io_stall"]
+    # Leads of 5, 20 and 50 s: a warning may outlast what it was for.
+    assert (figures.began, figures.foretold, figures.lead_s) == (3, 3, 20)
+    assert (figures.alarms, figures.in_vain) == (3, 1)
+    assert figures.in_vain_per_hour == 9
+
+
+def test_what_is_not_foretold_has_no_lead() -> None:
+    figures = judge([Watched(series(200, (150, 160)), series(200, (20, 30)) > 0)], ["oom_kill"])["oom_kill"]
+    assert (figures.began, figures.foretold, figures.lead_s, figures.in_vain) == (1, 0, None, 1)
+    assert judge([Watched(series(50), series(50) > 0)], ["oom_kill"]) == {}
+
+
+def test_an_event_happens_once_its_mean_is_high_enough_for_long_enough() -> None:
+    schema = load_schema()
+    values = np.zeros((20, len(schema.names)), np.float32)
+    column = [each.name for each in HAZARDS].index("io_stall")
+    values[10:, schema.index("system.pressure.io.full")] = 40
+    happens = happening(values, schema)[:, column]
+    assert list(np.flatnonzero(happens)) == list(range(12, 20)), (
+        "three of five frames at twice the threshold"
+    )
+    assert np.flatnonzero(half_way(values, schema)[:, column]).min() == 11
+    values[15, schema.index("system.pressure.io.full")] = np.nan
+    assert np.isnan(happening(values, schema)[15, column])
+
+
+def test_a_window_holds_what_comes_after_its_frame_up_to_its_end() -> None:
+    came, known = within(series(10, (6, 7)), (1, 3))
+    assert list(np.flatnonzero(came[:, 0, 0])) == [5]
+    assert list(np.flatnonzero(came[:, 0, 1])) == [3, 4, 5]
+    assert list(np.flatnonzero(known[:, 0, 1])) == list(range(7))
+
+
+def test_a_warning_stands_where_any_horizon_is_likely() -> None:
+    odds = np.array([[[0.1, 0.6]], [[0.1, 0.4]], [[np.nan, np.nan]]], np.float32)
+    assert warnings_of(odds).tolist() == [[True], [False], [False]]

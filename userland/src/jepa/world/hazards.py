@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events worth foretelling, told from channels: when one happens, and whether it came within a horizon."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from jepa.telemetry.schema import Schema
+from jepa.world.forecast import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Hazard:
+    """It happens while the mean of ``channel`` over the last ``over_s`` frames is at least ``threshold``."""
+
+    name: str
+    channel: str
+    threshold: float
+    over_s: int
+
+
+HAZARDS: Final[tuple[Hazard, ...]] = (
+    Hazard("cpu_saturation", "system.pressure.cpu.some", 40.0, 5),
+    Hazard("memory_pressure", "system.pressure.memory.some", 10.0, 5),
+    Hazard("io_stall", "system.pressure.io.full", 20.0, 5),
+    Hazard("oom_kill", "system.paging.oom_kills", 0.5, 1),
+    Hazard("disk_full", "system.filesystem.utilization", 95.0, 1),
+)
+"""Thresholds as systemd-oomd and node monitors have them, by their order of magnitude."""
+
+
+def happening(values: FloatArray, schema: Schema, hazards: Sequence[Hazard] = HAZARDS) -> FloatArray:
+    """(T, E): 1 where a hazard happens, 0 where not, NaN where its channel was not observed."""
+    result = np.full((len(values), len(hazards)), np.nan, np.float32)
+    for column, hazard in enumerate(hazards):
+        series = values[:, schema.index(hazard.channel)].astype(np.float64)
+        seen = np.isfinite(series)
+        total = np.concatenate([[0.0], np.cumsum(np.where(seen, series, 0.0))])
+        count = np.concatenate([[0], np.cumsum(seen)])
+        last = np.arange(1, len(series) + 1)
+        first = np.maximum(last - hazard.over_s, 0)
+        known = count[last] - count[first]
+        mean = (total[last] - total[first]) / np.maximum(known, 1)
+        # A short history does not make an event: what was not there yet counts as none.
+        mean *= known / np.maximum(hazard.over_s, known)
+        result[:, column] = np.where(seen, mean >= hazard.threshold, np.nan)
+    return result
+
+
+def within(happens: FloatArray, horizons: Sequence[int]) -> tuple[BoolArray, BoolArray]:
+    """(T, E, H) whether a hazard (T, E) happens within (t, t+h], and (T, E, H) whether that is known."""
+    frames = len(happens)
+    came = np.zeros((*happens.shape, len(horizons)), np.bool_)
+    known = np.zeros_like(came)
+    on, seen = np.nan_to_num(happens) > 0, np.isfinite(happens)
+    for column, horizon in enumerate(horizons):
+        for ahead in range(1, min(horizon, frames - 1) + 1):
+            came[:-ahead, :, column] |= on[ahead:]
+        known[: frames - horizon, :, column] = seen[horizon:] if frames > horizon else False
+    return came, known

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation found: the figures, as JSON and as a table to read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from jepa.world.effects import Effects
+from jepa.world.foretelling import Foretold
+from jepa.world.scoring import WINDOW
+
+TARGETS = ("mean", "p90")
+"""What is forecast of each window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of one set of recordings; None where there is nothing to judge."""
+
+    banded_accuracy: float | None
+    banded_accuracy_lower: float | None
+    banded_accuracy_mean: float | None
+    banded_accuracy_p90: float | None
+    ceiling: float | None
+    """Banded accuracy of a second run of the same seeded workload, taken as a forecast of the first."""
+    gap_closed: float | None
+    """(model - best baseline) / (ceiling - best baseline), on the windows that have a ceiling."""
+    gap_closed_lower: float | None
+    hard_recovery: float | None
+    """Of the windows that window persistence missed and the twin hit, the share the model hit."""
+    hard_recovery_lower: float | None
+    missed_recovery: float | None
+    """Of all windows that window persistence missed, knowable or not, the share the model hit."""
+    missed_recovery_lower: float | None
+    mae_skill_5_30s: float | None
+    """Mean absolute error over that of window persistence; 0.8 or less is wanted."""
+    crps_skill_5_30s: float | None
+    coverage_90: float | None
+    windows: int
+    """Windows judged."""
+    baselines: dict[str, dict[str, float | None]]
+    """The same of each baseline, and the lower end of how far the model is ahead of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The result of a replay."""
+
+    pack: str
+    recordings: list[dict[str, Any]]
+    figures: Figures
+    kinds: dict[str, Figures]
+    """The same for day, for busy and for acting recordings."""
+    literal: dict[str, float | None]
+    """Banded accuracy with the band in the channels' units instead of on their own scale."""
+    moving: list[str]
+    static: list[str]
+    channels: dict[str, dict[str, dict[str, dict[str, float]]]]
+    """By channel, horizon and target: banded accuracy of the model and each baseline, and coverage."""
+    events: dict[str, dict[str, Foretold]]
+    """By who warns, the model or the rule of thumb, and event."""
+    effects: Effects | None
+    """Whether imagined effects of actions are real; None without runs that tell."""
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """Figures that could not be computed, and why."""
+        missing = [name for name, value in asdict(self.figures).items() if value is None]
+        return dict.fromkeys(missing, _WITHOUT_TWIN if self.figures.ceiling is None else _NOTHING)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, with the figures at the top and None for what is absent."""
+        return {
+            "pack": self.pack,
+            **asdict(self.figures),
+            "absent": self.absent,
+            **{kind: asdict(figures) for kind, figures in self.kinds.items()},
+            "literal_band": self.literal,
+            "moving": self.moving,
+            "static": self.static,
+            "recordings": self.recordings,
+            "events": {who: _plain(figures) for who, figures in self.events.items()},
+            "effects": None if self.effects is None else asdict(self.effects),
+            "channels": self.channels,
+        }
+
+    def to_text(self) -> str:
+        """A table to read."""
+        whole = self.figures
+        lines = [f"{self.pack} on {len(self.recordings)} recordings, {whole.windows} windows", ""]
+        lines += [f"{'':24}{'model':>8}" + "".join(f"{who:>9}" for who in whole.baselines)]
+        for title, key in (("banded accuracy", ""), ("  of the mean", "_mean"), ("  of the P90", "_p90")):
+            name = f"banded_accuracy{key}"
+            beside = "".join(f"{_show(whole.baselines[who][name]):>9}" for who in whole.baselines)
+            lines.append(f"{title:24}{_show(getattr(whole, name)):>8}{beside}")
+        lines += [
+            f"{'ceiling':24}{_show(whole.ceiling):>8}",
+            f"{'gap closed':24}{_show(whole.gap_closed):>8}",
+            f"{'hard windows recovered':24}{_show(whole.hard_recovery):>8}",
+            f"{'missed ones recovered':24}{_show(whole.missed_recovery):>8}",
+            f"{'MAE, 5-30 s':24}{_show(whole.mae_skill_5_30s):>8}  of window persistence",
+            f"{'CRPS, 5-30 s':24}{_show(whole.crps_skill_5_30s):>8}  of window persistence",
+            f"{'90 % interval covers':24}{_show(whole.coverage_90):>8}",
+            "",
+            f"{'channel':34}{'horizon':>8}"
+            + "".join(f"{f'{who} {t}':>13}" for t in TARGETS for who in _WHO),
+        ]
+        for name in self.moving:
+            for horizon, targets in self.channels.get(name, {}).items():
+                cells = [targets[target].get(who) for target in TARGETS if target in targets for who in _WHO]
+                lines.append(
+                    f"{name:34}{horizon + ' s':>8}" + "".join(f"{_show(cell):>13}" for cell in cells)
+                )
+        lines += ["", f"static, not counted: {', '.join(self.static) or 'none'}"]
+        lines += self._events_text()
+        if self.effects is not None:
+            lines += [
+                "",
+                f"effects of actions, {self.effects.windows} beyond chance: sign right "
+                f"{_show(self.effects.sign_right)}, shuffled {_show(self.effects.shuffled)}",
+            ]
+        return "\n".join(lines)
+
+    def _events_text(self) -> list[str]:
+        rows = [(who, name, told) for who, events in self.events.items() for name, told in events.items()]
+        if not rows:
+            return []
+        lines = [
+            "",
+            f"{'event':18}{'who warns':>12}{'began':>8}{'foretold':>10}{'lead':>8}{'in vain/h':>11}",
+        ]
+        for who, name, told in rows:
+            lead = "-" if told.lead_s is None else f"{told.lead_s:.0f} s"
+            lines.append(
+                f"{name:18}{who:>12}{told.began:>8}{told.foretold:>10}{lead:>8}{told.in_vain_per_hour:>11.1f}"
+            )
+        return lines
+
+
+def _plain(figures: Mapping[str, Foretold]) -> dict[str, Any]:
+    return {name: asdict(each) for name, each in figures.items()}
+
+
+_WHO = ("model", WINDOW)
+_WITHOUT_TWIN = "needs a twin: the same seeded workload recorded twice"
+_NOTHING = "nothing to judge"
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def to_file_text(evaluation: Evaluation) -> str:
+    """The JSON of an evaluation as kept beside a pack, figures rounded to four places."""
+    return json.dumps(_rounded(evaluation.to_json()), indent=1) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
