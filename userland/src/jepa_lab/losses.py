@@ -9,21 +9,40 @@ _KNOTS = 17
 _REACH = 5.0
 
 
-def pinball(quantiles: Tensor, levels: Tensor, target: Tensor, scored: Tensor, unit: Tensor) -> Tensor:
+def pinball(
+    quantiles: Tensor,
+    levels: Tensor,
+    target: Tensor,
+    scored: Tensor,
+    unit: Tensor,
+    weigh: Tensor | None = None,
+) -> Tensor:
     """Mean pinball loss, twice, in units of ``unit``.
 
-    quantiles (..., C, H, 2, Q), levels (Q,), target (..., C, H, 2), scored (..., C, H), unit (C, H, 2).
+    quantiles (..., C, H, 2, Q), levels (Q,), target (..., C, H, 2), scored (..., C, H), unit (C, H, 2),
+    weigh (H,) of each horizon, all the same when None.
     """
     error = (target[..., None] - quantiles) / unit[..., None]
     loss = torch.maximum(levels * error, (levels - 1) * error).mean(-1) * 2
-    weight = scored[..., None].expand_as(loss)
+    weight = _weights(scored, weigh).expand_as(loss)
     return (loss * weight).sum() / weight.sum().clamp(min=1)
 
 
-def missed_band(median: Tensor, target: Tensor, scored: Tensor, band: float, softness: float) -> Tensor:
+def _weights(scored: Tensor, weigh: Tensor | None) -> Tensor:
+    return (scored if weigh is None else scored * weigh)[..., None]
+
+
+def missed_band(
+    median: Tensor,
+    target: Tensor,
+    scored: Tensor,
+    band: float,
+    softness: float,
+    weigh: Tensor | None = None,
+) -> Tensor:
     """Share of medians (..., C, H, 2) more than ``band`` from the target, with a soft edge to learn from."""
     missed = torch.sigmoid(((target - median).abs() - band) / softness)
-    weight = scored[..., None].expand_as(missed)
+    weight = _weights(scored, weigh).expand_as(missed)
     return (missed * weight).sum() / weight.sum().clamp(min=1)
 
 

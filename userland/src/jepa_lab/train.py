@@ -61,9 +61,13 @@ class TrainConfig:
     decoded_frames: int = 48
     decoded_channels: int = 20
     channel_drop: float = 0.1
+    gain: float = 0.2
+    """By how much channels are made larger or smaller, in nats; 0 for not at all."""
     forget: float = 0.15
     """Share of channels whose own vector is left out, so that unseen channels are served too."""
     band_weight: float = 0.5
+    far_less: float = 0.0
+    """By which power of its length a horizon weighs less: windows that overlap are not so many."""
     predict_weight: float = 0.2
     hazard_weight: float = 0.3
     inverse_weight: float = 0.2
@@ -140,7 +144,7 @@ def _fit(
         optimiser.param_groups[0]["lr"] = config.learning_rate * rate
         model.train()
         chosen = rng.sample(list(stretches), min(config.sessions, len(stretches)))
-        batch = batch_of(chosen, rng, config.channel_drop, mirror)
+        batch = batch_of(chosen, rng, config.channel_drop, mirror, config.gain)
         parts = losses(
             model,
             inverse,
@@ -212,11 +216,12 @@ def losses(
         )
         for number, step in enumerate(model.config.steps)
     ]
+    weigh = torch.tensor(model.config.horizons_s) ** -config.far_less
     z = output.z[batch.real.bool()]
     variance, covariance = variance_covariance(z)
     return {
-        "forecast": pinball(output.quantiles, levels, target, scored, unit[pick.channels]),
-        "band": config.band_weight * missed_band(median, target, scored, BAND, _SOFTNESS),
+        "forecast": pinball(output.quantiles, levels, target, scored, unit[pick.channels], weigh),
+        "band": config.band_weight * missed_band(median, target, scored, BAND, _SOFTNESS, weigh),
         "latent": config.predict_weight * torch.stack(ahead).mean(),
         "sigreg": config.sigreg_weight * sigreg(z, config.slices, generator),
         "variance": config.variance_weight * variance,

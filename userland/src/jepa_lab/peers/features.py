@@ -8,6 +8,7 @@ import numpy as np
 
 from jepa.telemetry.recording import Recording
 from jepa.world.baselines import seasonal
+from jepa.world.controls import in_force
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
 from jepa.world.scoring import BoolArray
@@ -25,6 +26,7 @@ class Table:
 
     own: FloatArray  # (T, C, F) what a channel shows of itself
     everyone: FloatArray  # (T, C) the mean of each channel's last seconds
+    control: FloatArray  # (T, A) what actions have set
     past: FloatArray  # (T, C, H, 2) window persistence
     target: FloatArray  # (T, C, H, 2) what came, NaN where that was not seen
 
@@ -43,7 +45,10 @@ def table(recording: Recording, horizons: Sequence[int]) -> Table:
     truth, seen = coming(recording.values, horizons)
     truth[~seen] = np.nan
     nearest = min(range(len(horizons)), key=lambda column: abs(horizons[column] - _ALL_S))
-    return Table(np.nan_to_num(own), past[:, :, nearest, 0], past, _unit(truth, scale, keep_nan=True))
+    control = in_force(recording.actions, recording.ts_ns)
+    return Table(
+        np.nan_to_num(own), past[:, :, nearest, 0], control, past, _unit(truth, scale, keep_nan=True)
+    )
 
 
 def moving(tables: Sequence[Table]) -> BoolArray:

@@ -39,7 +39,7 @@ class Ridge:
 
 def _inputs(seen: Table, channel: int) -> FloatArray:
     ones = np.ones((len(seen.past), 1), np.float32)
-    return np.concatenate([ones, seen.own[:, channel], seen.everyone], axis=1)
+    return np.concatenate([ones, seen.own[:, channel], seen.everyone, seen.control], axis=1)
 
 
 def _rows(tables: Sequence[Table], channel: int) -> tuple[FloatArray, FloatArray]:

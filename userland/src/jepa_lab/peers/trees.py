@@ -60,10 +60,11 @@ class Trees:
         return from_unit(seen.past + change.astype(np.float32), Scale(recording.schema))
 
     def _inputs(self, seen: Table, channels: np.ndarray, frames: slice) -> FloatArray:
-        """(T, C', F): which channel, what it shows, and the state of the machine."""
+        """(T, C', F): which channel, what it shows, the state of the machine, and what actions have set."""
         own = seen.own[frames][:, channels]
         name = np.broadcast_to(channels[None, :, None], (*own.shape[:2], 1))
         state = (seen.everyone[frames] - self._middle) @ self._axes.T
+        state = np.concatenate([state, seen.control[frames]], axis=-1)
         state = np.broadcast_to(state[:, None], (*own.shape[:2], state.shape[-1]))
         return np.concatenate([name, own, state], axis=-1).astype(np.float32)
 
