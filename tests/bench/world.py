@@ -29,8 +29,7 @@ def main(out: Path) -> None:
     before = _rss_mib()
     pack = load_pack(default_pack_dir())
     model = WorldModel.load(pack, pack.schema)
-    folder = min(pack.folder.glob("heldout/*/meta.json")).parent
-    recording = load_recording(folder, pack.schema)
+    recording = load_recording(pack.folder / "heldout/h01-shop", pack.schema)
     frames = [
         Frame(1_000_000_000 * number, values, ~np.isnan(values))
         for number, values in enumerate(islice(cycle(recording.values), _WARM + _TICKS))

@@ -92,12 +92,15 @@ def test_programs_run_end_in_time_and_leave_nothing(
 
 
 def children() -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE
-        and "jepa_lab.workloads.runner" in " ".join(process.cmdline())
-    ]
+    return [process for process in psutil.Process().children(recursive=True) if is_runner(process)]
+
+
+def is_runner(process: psutil.Process) -> bool:
+    try:
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return alive and "jepa_lab.workloads.runner" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def size(path: Path) -> int:

@@ -24,4 +24,4 @@ def schema(pack: Pack) -> Schema:
 
 @pytest.fixture(scope="session")
 def recording(pack: Pack) -> Recording:
-    return load_recording(min(SOURCE.glob("heldout/*/meta.json")).parent, pack.schema)
+    return load_recording(SOURCE / "heldout/h01-shop", pack.schema)
