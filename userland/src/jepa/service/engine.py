@@ -35,6 +35,7 @@ from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.sampler import FrameSource, Sampler
 from jepa.world.forecast import Tick
 from jepa.world.notices import Notices
+from jepa.world.trend import Trends
 
 RING_FRAMES = 600
 """Frames kept in memory: ten minutes at 1 Hz."""
@@ -106,6 +107,7 @@ class Engine:
         self._read_fault: JepaError | None = None
         self._timing = checks.Timing(period_s)
         self._notices = Notices()
+        self._trends = Trends(self.schema)
         self._clocks = clocks
 
     def start(self) -> None:
@@ -142,9 +144,8 @@ class Engine:
             self._timing.add(*self._clocks(), self._sampler.missed)
             self.history.append(frame)
             tick = self.predictor.tick(sequence, frame, self._known)
-            if tick is not None:
-                for event in self._notices.look(tick):
-                    self.tell(event)
+            for event in (*self._trends.push(frame), *(self._notices.look(tick) if tick else ())):
+                self.tell(event)
             entry = Entry(sequence, frame, tick, tuple(self._source.histograms()))
             sequence += 1
             with self._lock:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A leak is told once and with the right time; noise, steps, waves and what shrinks are not."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jepa.telemetry.events.event import Event
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.schema import load_schema
+from jepa.world.trend import Trends, find_trend
+
+SCHEMA = load_schema()
+MEMORY = SCHEMA.index("system.memory.utilization")
+
+
+def watched(memory: np.ndarray) -> list[Event]:
+    trends = Trends(SCHEMA)
+    told = []
+    for second, value in enumerate(memory):
+        values = np.full(len(SCHEMA.names), np.nan, np.float32)
+        values[MEMORY] = value
+        told += trends.push(Frame(second, values, np.isfinite(values)))
+    return told
+
+
+def test_a_leak_is_told_once_with_the_time_left() -> None:
+    rng = np.random.default_rng(1)
+    memory = 30 + np.arange(1800) / 60 + rng.normal(0, 0.2, 1800)
+    (event,) = watched(memory)
+    assert event.kind == "foretold"
+    assert 299 <= event.ts_ns <= 374, "after twenty blocks, and no further ahead than twelve times that"
+    assert re.fullmatch(
+        r"memory reaches 95 % in about (59|6\d) min: it grew by (1|0\.9\d) % a minute for [56] min",
+        event.detail or "",
+    )
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        np.random.default_rng(2).normal(40, 1, 1800),
+        np.where(np.arange(1800) < 700, 30.0, 60.0),
+        40 + 5 * np.sin(np.arange(1800) / 60),
+        60 - np.arange(1800) / 100,
+        np.full(1800, 50.0),
+        30 + np.arange(1800) / 4000,
+        np.full(1800, np.nan),
+    ],
+    ids=["noise", "step", "wave", "shrinking", "constant", "too slow", "absent"],
+)
+def test_what_is_no_leak_is_not_told(memory: np.ndarray) -> None:
+    assert not watched(memory)
+
+
+def test_a_leak_that_comes_back_is_told_again() -> None:
+    leak = 30 + np.arange(600) / 60
+    assert len(watched(np.concatenate([leak, np.full(1800, 30.0), leak]))) == 2
+
+
+@given(st.lists(st.floats(0, 100), max_size=128), st.floats(1, 100))
+def test_a_trend_always_leads_up_to_its_limit(blocks: list[float], limit: float) -> None:
+    found = find_trend(blocks, limit, 0.5)
+    if found is not None:
+        assert found.rate > 0
+        assert 0 < found.left_s <= 12 * found.seen_s
