@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         "--peers", nargs="*", choices=PEERS, default=[], help="judge these beside it, fitted on --recorded"
     )
     judge.add_argument("--recorded", type=Path, default=RECORDED, help="what the peers are fitted on")
+    judge.add_argument(
+        "--plot", type=Path, help="PNG to draw (default: beside the results file of the pack)"
+    )
     judge.add_argument("--json", action="store_true", help="print JSON instead of a table")
     judge.set_defaults(run=_evaluate)
     return parser
@@ -58,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from jepa.packs.pack import load_pack
-    from jepa.telemetry.recording import load_recording, load_twin
+    from jepa.telemetry.recording import UNTOUCHED, load_recording, load_twin
+    from jepa.world.effects import Experiment, judge_effects
     from jepa.world.evaluate import evaluate_all
     from jepa.world.report import to_file_text
     from jepa_lab.data import find_recordings
@@ -66,18 +70,27 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     pack = load_pack(arguments.pack)
     folders = arguments.recordings or find_recordings(arguments.pack / "heldout", "heldout")
-    evaluation = evaluate_all(
-        [load_recording(folder, pack.schema) for folder in folders],
-        pack,
-        [load_twin(folder, pack.schema) for folder in folders],
-        fit_peers(arguments.peers, arguments.recorded, pack),
-    )
+    recordings = [load_recording(folder, pack.schema) for folder in folders]
+    twins = [load_twin(folder, pack.schema) for folder in folders]
+    untouched = [load_twin(folder, pack.schema, UNTOUCHED) for folder in folders]
+    experiments = [
+        Experiment(acted, twin, without)
+        for acted, twin, without in zip(recordings, twins, untouched, strict=True)
+        if twin is not None and without is not None
+    ]
+    peers = fit_peers(arguments.peers, arguments.recorded, pack)
+    evaluation = evaluate_all(recordings, pack, twins, peers, judge_effects(experiments, pack))
     content = to_file_text(evaluation)
     print(content if arguments.json else evaluation.to_text())
     out = arguments.out or (None if arguments.recordings else arguments.pack / pack.manifest.results)
     if out is not None and str(out) != "-":
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(content, encoding="utf-8")
+    plotted = arguments.plot or (None if arguments.recordings or str(arguments.out) == "-" else out)
+    if plotted is not None:
+        from jepa_lab.plots import plot
+
+        plot(evaluation, plotted.with_suffix(".png"))
 
 
 def _train(arguments: argparse.Namespace) -> None:

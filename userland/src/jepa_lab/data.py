@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings to tensors: everything the model needs of them, computed once."""
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,13 +118,11 @@ def batch_of(
     rng: random.Random | None = None,
     drop: float = 0.0,
     mirror: Mirror | None = None,
-    gain: float = 0.0,
 ) -> Batch:
     """All stretches as one batch; with ``rng``, each from a random start and with channels dropped.
 
     A dropped channel is absent from what the encoder sees, as on a machine that has not got it. With
-    ``mirror``, half of them have their roles' parts changed. Each channel is made larger or smaller by a
-    factor of exp(``gain``) or so, as on a faster or slower machine.
+    ``mirror``, half of them have their roles' parts changed.
     """
     parts: list[dict[str, Tensor]] = []
     for stretch in stretches:
@@ -134,10 +131,6 @@ def batch_of(
         part = {name: getattr(stretch, name)[start:] for name in Stretch.__slots__}
         if rng and mirror and rng.random() < 0.5:
             part = mirror.apply(part)
-        if rng and gain:
-            part = _louder(
-                part, torch.tensor([math.exp(rng.gauss(0, gain)) for _ in range(part["frame"].shape[1])])
-            )
         if rng:
             keep = torch.tensor([float(rng.random() >= drop) for _ in range(stretch.frame.shape[1])])
             part["valid"] = part["valid"] * keep
@@ -147,15 +140,6 @@ def batch_of(
     fields = {name: torch.stack([_pad(part[name], longest) for part in parts]) for name in Stretch.__slots__}
     real = torch.stack([_pad(torch.ones(len(part["frame"])), longest) for part in parts])
     return Batch(**fields, real=real)
-
-
-def _louder(part: dict[str, Tensor], factor: Tensor) -> dict[str, Tensor]:
-    """A stretch with each channel times its factor (C,), on the unit scale."""
-    frame = part["frame"]
-    largest = torch.maximum(frame.amax(0), part["target"].amax((0, 2, 3))).clamp(min=1e-3)
-    factor = torch.minimum(factor, 1 / largest)
-    wide = factor[:, None, None]
-    return {**part, "frame": frame * factor, "stats": part["stats"] * wide, "target": part["target"] * wide}
 
 
 def _pad(tensor: Tensor, frames: int) -> Tensor:

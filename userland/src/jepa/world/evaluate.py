@@ -14,7 +14,7 @@ from jepa.telemetry.schema import Schema
 from jepa.world.effects import Effects
 from jepa.world.foretelling import Foretold, Watched, half_way, judge, warnings_of
 from jepa.world.hazards import HAZARDS, happening
-from jepa.world.replay import BASELINES, Forecaster, replay
+from jepa.world.replay import ACTING, BASELINES, Forecaster, changes, replay
 from jepa.world.report import TARGETS, Evaluation, Figures
 from jepa.world.scoring import TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
 
@@ -47,38 +47,53 @@ def evaluate_all(
             "The recordings are too short to judge a forecast.",
             f"Record {2 * max(shape.horizons_s) + 1} s at least.",
         )
-    moving = moving_channels(replays, schema)
-    parts = [tallies(each, schema, shape.quantiles, number) for number, each in enumerate(replays)]
-    knowable = [each.knowable() for each in replays]
-    twice = [
-        [] if each is None else tallies(each, schema, shape.quantiles, number)
-        for number, each in enumerate(knowable)
-    ]
-    literal_moving = moving_channels(replays, schema, literal=True)
+    # What is decided at random meanwhile nobody can foresee: those stand apart, unless there are no others.
+    plain = [each for each in replays if each.kind != ACTING] or replays
+    moving = moving_channels(plain, schema)
+    levels = shape.quantiles
+    parts = [tallies(each, schema, levels, number) for number, each in enumerate(plain)]
+    literal_moving = moving_channels(plain, schema, literal=True)
     literal = [
         part
-        for number, each in enumerate(replays)
-        for part in tallies(each, schema, shape.quantiles, number, literal=True)
+        for number, each in enumerate(plain)
+        for part in tallies(each, schema, levels, number, literal=True)
     ]
     literal_scores = Scores(literal, literal_moving, shape.horizons_s)
     everything = [part for each in parts for part in each]
     judged = np.sum([part.count for part in everything], axis=0)[..., 0].any(axis=1)
 
-    def figures(kind: str | None) -> Figures:
-        chosen = [kind in (None, each.kind) for each in replays]
+    def figures(some: Sequence[Replayed]) -> Figures:
+        twice = [each.knowable() for each in some]
         return _figures(
-            [tally for part, yes in zip(parts, chosen, strict=True) if yes for tally in part],
-            [tally for part, yes in zip(twice, chosen, strict=True) if yes for tally in part],
-            moving,
+            [part for number, each in enumerate(some) for part in tallies(each, schema, levels, number)],
+            [
+                part
+                for number, each in enumerate(twice)
+                if each is not None
+                for part in tallies(each, schema, levels, number)
+            ],
+            moving if all(each.kind != ACTING for each in some) else moving_channels(some, schema),
             pack,
             others,
         )
 
-    kinds = {kind: figures(kind) for kind in sorted({each.kind for each in replays})}
+    kinds = {
+        kind: figures([each for each in replays if each.kind == kind])
+        for kind in sorted({each.kind for each in replays})
+    }
+    changing = [changes(recording, shape.horizons_s) for recording in recordings]
+    pairs = [
+        (each, mask)
+        for each, mask in zip(replays, changing, strict=True)
+        if mask is not None and each.kind != ACTING
+    ]
+    if pairs:
+        kinds["steady"] = figures([each.only(~mask) for each, mask in pairs])
+        kinds["changing"] = figures([each.only(mask) for each, mask in pairs])
     return Evaluation(
         pack=pack.title,
         recordings=[_describe(recording) for recording in recordings],
-        figures=figures(None),
+        figures=figures(plain),
         kinds=kinds,
         literal={
             "channels": float(literal_moving.sum()),

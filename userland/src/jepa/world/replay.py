@@ -13,7 +13,7 @@ from jepa.world import baselines
 from jepa.world.controls import Acting
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
-from jepa.world.scoring import WINDOW, Replayed
+from jepa.world.scoring import WINDOW, BoolArray, Replayed
 from jepa.world.windows import coming
 
 BASELINES: Mapping[str, Callable[[FloatArray, Sequence[int]], FloatArray]] = {
@@ -22,6 +22,8 @@ BASELINES: Mapping[str, Callable[[FloatArray, Sequence[int]], FloatArray]] = {
     "seasonal": baselines.seasonal,
 }
 """Forecasts that need no training, of values (T, C) for horizons (H,)."""
+ACTING = "acting"
+"""The kind of a recording during which actions were taken."""
 _SAME_S = 0.6
 """Frames of two runs no further apart than this are at the same time after their starts."""
 
@@ -73,7 +75,7 @@ def replay(
 
 def _kind(recording: Recording) -> str:
     """day or busy, as it is labelled; acting where actions were taken meanwhile."""
-    return "acting" if recording.actions else str(recording.meta.labels.get("kind", "busy"))
+    return ACTING if recording.actions else str(recording.meta.labels.get("kind", "busy"))
 
 
 def aligned(twin: Recording, recording: Recording, horizons: Sequence[int]) -> FloatArray:
@@ -87,3 +89,22 @@ def aligned(twin: Recording, recording: Recording, horizons: Sequence[int]) -> F
     aligned: FloatArray = came[nearest]
     aligned[apart] = np.nan
     return aligned
+
+
+def changes(recording: Recording, horizons: Sequence[int]) -> BoolArray | None:
+    """(T, H) windows in which a program of the lab was to begin or end, or an action was taken.
+
+    Of these nobody can know the time from what came before. None for a recording without a schedule.
+    """
+    schedule = recording.meta.labels.get("schedule")
+    if schedule is None or not len(recording.ts_ns):
+        return None
+    now = recording.ts_ns / 1e9
+    begun = [now[0] + float(each["start_s"]) for each in schedule]
+    ended = [now[0] + float(each["start_s"]) + float(each["seconds"]) for each in schedule]
+    acted = [action.ts_ns / 1e9 for action in recording.actions]
+    at = np.array([*begun, *ended, *acted])
+    reach = now[:, None] + np.array(horizons)[None, :]  # (T, H)
+    # A program takes a second to begin, and its last second may still show in the frame after.
+    inside = (at > now[:, None, None] - _SAME_S) & (at <= reach[..., None] + _SAME_S)
+    return np.asarray(inside.any(axis=-1))

@@ -50,8 +50,10 @@ class Evaluation:
     pack: str
     recordings: list[dict[str, Any]]
     figures: Figures
+    """Of the recordings without actions, if there are any."""
     kinds: dict[str, Figures]
-    """The same for day, for busy and for acting recordings."""
+    """The same for day, for busy and for acting recordings, and of all of them for the windows in which no
+    program began or ended and no action was taken (steady), and for the others (changing)."""
     literal: dict[str, float | None]
     """Banded accuracy with the band in the channels' units instead of on their own scale."""
     moving: list[str]
@@ -85,8 +87,8 @@ class Evaluation:
             "channels": self.channels,
         }
 
-    def to_text(self) -> str:
-        """A table to read."""
+    def to_text(self, full: str = "#") -> str:
+        """Tables to read, with bars of the character ``full``."""
         whole = self.figures
         lines = [f"{self.pack} on {len(self.recordings)} recordings, {whole.windows} windows", ""]
         lines += [f"{'':24}{'model':>8}" + "".join(f"{who:>9}" for who in whole.baselines)]
@@ -102,6 +104,8 @@ class Evaluation:
             f"{'MAE, 5-30 s':24}{_show(whole.mae_skill_5_30s):>8}  of window persistence",
             f"{'CRPS, 5-30 s':24}{_show(whole.crps_skill_5_30s):>8}  of window persistence",
             f"{'90 % interval covers':24}{_show(whole.coverage_90):>8}",
+            "",
+            *self._bars(full),
             "",
             f"{'channel':34}{'horizon':>8}"
             + "".join(f"{f'{who} {t}':>13}" for t in TARGETS for who in _WHO),
@@ -121,6 +125,18 @@ class Evaluation:
                 f"{_show(self.effects.sign_right)}, shuffled {_show(self.effects.shuffled)}",
             ]
         return "\n".join(lines)
+
+    def _bars(self, full: str) -> list[str]:
+        """A bar for each horizon and forecaster, over channels and targets."""
+        lines = ["banded accuracy by horizon"]
+        known = [self.channels[name] for name in self.moving if name in self.channels]
+        for horizon in sorted({int(each) for cells in known for each in cells} - {1}):
+            cells = [cell for each in known for cell in each.get(str(horizon), {}).values()]
+            for who in ("model", *self.figures.baselines):
+                share = sum(cell[who] for cell in cells) / len(cells)
+                title = f"{horizon} s" if who == "model" else ""
+                lines.append(f"{title:>6} {who:10} {share:.3f} {full * round(share * _BAR)}")
+        return lines
 
     def _events_text(self) -> list[str]:
         rows = [(who, name, told) for who, events in self.events.items() for name, told in events.items()]
@@ -142,6 +158,8 @@ def _plain(figures: Mapping[str, Foretold]) -> dict[str, Any]:
     return {name: asdict(each) for name, each in figures.items()}
 
 
+_BAR = 50
+"""Characters of a bar that is all right."""
 _WHO = ("model", WINDOW)
 _WITHOUT_TWIN = "needs a twin: the same seeded workload recorded twice"
 _NOTHING = "nothing to judge"

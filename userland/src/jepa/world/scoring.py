@@ -41,6 +41,10 @@ class Replayed:
     twin: FloatArray | None = None  # (T, C, H, 2) what came when the same seeded workload ran again
     odds: FloatArray | None = None  # (T, E, H) of events
 
+    def only(self, where: BoolArray) -> "Replayed":
+        """The windows at which ``where`` (T, H) holds."""
+        return replace(self, scored=self.scored & where[:, None, :])
+
     def knowable(self) -> "Replayed | None":
         """The windows that the twin saw too, with the twin as one more forecaster; None without a twin."""
         if self.twin is None:

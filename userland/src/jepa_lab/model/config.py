@@ -32,8 +32,6 @@ class ModelConfig:
     """What is kept of a channel's own last W values."""
     decoder_hidden: int = 96
     dropout: float = 0.1
-    context_drop: float = 0.0
-    """Share of frames decoded without the context state in training: it could know sessions by heart."""
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)
     quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
     steps: tuple[int, ...] = (1, 2, 4, 8)

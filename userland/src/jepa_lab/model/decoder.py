@@ -90,10 +90,7 @@ class Decoder(nn.Module):
         alike = torch.asinh((recalled - last[..., None]).flatten(2) / spread)
         level = ((last[..., 0] - center) / spread).clamp(-4, 4)
         own = self.embedding[of] if forget is None else self.embedding[of] * (1 - forget)
-        told = self.context(h)
-        if self.training:
-            told = told * (torch.rand(len(h), 1) >= self.config.context_drop)
-        context = torch.cat([told, self.control(control)], -1)
+        context = torch.cat([self.context(h), self.control(control)], -1)
         context = context[:, None, :].expand(-1, stats.shape[1], -1)
         history = self.history(torch.asinh((past[..., :-1] - past[..., -1:]) / spread))
         features = torch.cat(

@@ -23,5 +23,5 @@ def run(request: Request) -> int:
     if request.out.json:
         request.out.data(evaluation.to_json())
     else:
-        request.out.line(evaluation.to_text().rstrip("\n"))
+        request.out.line(evaluation.to_text("█" if request.out.unicode else "#").rstrip("\n"))
     return 0
