@@ -34,6 +34,7 @@ class LastValue:
     """Foretells the newest frame, give or take the noise floor times the root of the horizon."""
 
     context_limit = 128
+    unfamiliar = False
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema

@@ -66,6 +66,7 @@ class Noting:
 
     fail: Callable[[Frame], bool] = lambda frame: False
     context_limit: int = 128
+    unfamiliar: bool = False
     seen: list[int] = field(default_factory=list)
     ticked: list[int] = field(default_factory=list)
 
@@ -148,6 +149,14 @@ def test_a_model_that_raises_is_named_and_heals(run: Callable[..., Engine]) -> N
     with pytest.raises(JepaError, match="a graph gave NaN"):
         until(lambda: engine.forecast() and False)
     until(lambda: part(engine, "model").state == "ok")
+
+
+def test_doctor_says_when_this_machine_is_unlike_those_the_pack_knows(run: Callable[..., Engine]) -> None:
+    engine = run(every_second(), Noting(unfamiliar=True))
+    until(lambda: part(engine, "model").state == "degraded")
+    (check,) = [check for check in engine.doctor().checks if check.name == "model"]
+    assert "unlike those that noting 1 was trained on" in check.reason
+    assert check.remedy
 
 
 def test_a_model_that_cannot_be_loaded_gives_its_reason(run: Callable[..., Engine]) -> None:

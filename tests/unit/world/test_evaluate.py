@@ -10,9 +10,9 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack
-from jepa.telemetry.recording import Recording
+from jepa.telemetry.recording import Action, Recording
 from jepa.world.evaluate import evaluate, evaluate_all
-from jepa.world.replay import BASELINES, replay
+from jepa.world.replay import BASELINES, changes, replay
 from jepa.world.report import to_file_text
 from jepa.world.windows import coming
 
@@ -32,6 +32,33 @@ def test_changing_the_future_changes_no_forecast(pack: Pack, recording: Recordin
     for name in BASELINES:
         np.testing.assert_array_equal(changed.points[name][:now], original.points[name][:now])
     assert not np.array_equal(changed.quantiles[now:], original.quantiles[now:], equal_nan=True)
+
+
+def test_recordings_with_actions_stand_apart(pack: Pack, recording: Recording) -> None:
+    action = Action(int(recording.ts_ns[100]), "pause", {"role": "background", "value": 1})
+    acted = dataclasses.replace(recording, actions=(action,), values=recording.values * 0.5)
+    alone, together = evaluate_all([recording], pack), evaluate_all([recording, acted], pack)
+    assert together.figures == alone.figures
+    assert together.moving == alone.moving
+    assert set(together.kinds) == {"busy", "acting", "steady", "changing"}
+    assert together.kinds["busy"] == together.figures
+    parts = [together.kinds[each].windows for each in ("steady", "changing")]
+    assert min(parts) > 0
+    assert sum(parts) == together.figures.windows
+
+
+def test_windows_change_when_a_program_or_an_action_begins_in_them(recording: Recording) -> None:
+    schedule = [{"start_s": 0.0, "seconds": 50.0}, {"start_s": 100.0, "seconds": 20.0}]
+    meta = dataclasses.replace(recording.meta, labels={"schedule": schedule})
+    acted = Action(int(recording.ts_ns[0]) + 180_000_000_000, "pause", {"role": "background", "value": 1})
+    mask = changes(dataclasses.replace(recording, meta=meta, actions=(acted,)), (5,))
+    assert mask is not None
+    for at in (50, 100, 120, 180):
+        assert mask[at - 4 : at, 0].all()
+        assert not mask[at - 8, 0]
+        assert not mask[at + 3, 0]
+    bare = dataclasses.replace(recording, meta=dataclasses.replace(recording.meta, labels={}))
+    assert changes(bare, (5,)) is None
 
 
 def test_the_target_is_the_window_that_follows(pack: Pack, recording: Recording) -> None:

@@ -36,6 +36,22 @@ def test_on_a_stranger_machine_surprise_comes_to_mean_what_it_says() -> None:
     assert 0.4 < np.median(late) < 0.6
 
 
+def test_a_machine_is_unfamiliar_when_most_of_its_frames_are_beyond_what_was_calibrated_on() -> None:
+    rng = np.random.default_rng(6)
+    like, unlike = (
+        SurpriseScale(np.linspace(0, 1, 41).tolist()),
+        SurpriseScale(np.linspace(0, 1, 41).tolist()),
+    )
+    for distance in rng.uniform(0, 1.2, 299):
+        like.remember(distance)
+        unlike.remember(distance + 1)
+    assert not unlike.unfamiliar, "too early to say"
+    like.remember(0.5)
+    unlike.remember(1.5)
+    assert unlike.unfamiliar
+    assert not like.unfamiliar
+
+
 def test_what_has_become_usual_is_forgotten_when_it_ends() -> None:
     scale = SurpriseScale([0.0, 0.5, 1.0])
     for distance in [5.0] * 2000 + [0.1] * 1800:

@@ -24,6 +24,10 @@ class Model(Protocol):
     def context_limit(self) -> int:
         """Frames the context can hold."""
 
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether this machine is unlike those the pack was trained on."""
+
     def tick(self, frame: Frame) -> Tick:
         """Take ``frame`` into the context and forecast from it."""
 
@@ -145,6 +149,14 @@ class Predictor:
                 state="degraded",
                 reason="The model is being loaded.",
                 remedy="Ask again in a few seconds.",
+            )
+        if self._loaded.model.unfamiliar:
+            return Part(
+                name="model",
+                state="degraded",
+                reason=f"This machine is unlike those that {self._loaded.pack} was trained on; "
+                "forecasts lean on its own past, and their intervals are wide.",
+                remedy="Nothing need be done; `jepa evaluate` tells how good they are on a recording of it.",
             )
         return Part(name="model", state="ok", reason=self._loaded.pack)
 

@@ -6,6 +6,7 @@ without any; chance is told from a second run with the same actions. The imagine
 between what is imagined under the settings in force and under none, from the same context.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
     rng = np.random.default_rng(seed)
     right, wrong_way, count = [], [], []  # per block of a minute: (C,) each
     for each in experiments:
-        strong = _strong(each, pack)
+        strong = real_effects(each, pack.manifest.shape.window // 4)
         told, shuffled = _imagined(each.acted, pack, rng)
         same = np.sign(told) == np.sign(np.nan_to_num(strong))
         other = np.sign(shuffled) == np.sign(np.nan_to_num(strong))
@@ -102,8 +103,11 @@ def _share(hits: FloatArray, of: FloatArray) -> float | None:
     return float((hits[some] / of[some]).mean()) if some.any() else None
 
 
-def _strong(each: Experiment, pack: Pack) -> FloatArray:
-    """(T, C, H) real effects on the windows' means, on the unit scale; NaN where none or not to be told."""
+def real_effects(each: Experiment, first: int) -> FloatArray:
+    """(T, C, H) effects on the windows' means, on the unit scale; NaN where chance could explain them.
+
+    NaN too before frame ``first``, and while nothing is set.
+    """
     scale = Scale(each.acted.schema)
 
     def unit(values: FloatArray) -> FloatArray:
@@ -114,13 +118,15 @@ def _strong(each: Experiment, pack: Pack) -> FloatArray:
     truth[~seen] = np.nan
     acted = unit(truth)
     again, without = (unit(aligned(other, each.acted, _HORIZONS)) for other in (each.twin, each.untouched))
-    chance = np.nanstd(acted - again, axis=0, keepdims=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # channels that were not observed
+        chance = np.nanstd(acted - again, axis=0, keepdims=True)
     effect = acted - without
     set_now = (in_force(each.acted.actions, each.acted.ts_ns) != 0).any(axis=1)
     with np.errstate(invalid="ignore"):
         strong = np.abs(effect) > np.maximum(_SIGMAS * chance, _LEAST)
     strong &= set_now[:, None, None]
-    strong[: pack.manifest.shape.window // 4] = False
+    strong[:first] = False
     return np.where(strong, effect, np.nan).astype(np.float32)
 
 

@@ -94,6 +94,11 @@ class WorldModel:
         """Frames the context can hold."""
         return self._shape.window
 
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether this machine is unlike those the pack was trained on."""
+        return self._surprise.unfamiliar
+
     def tick(self, frame: Frame) -> Tick:
         """Take one frame; forecast what comes, and say how surprising this frame was."""
         start = time.perf_counter()

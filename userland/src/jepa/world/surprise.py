@@ -19,6 +19,11 @@ _TRUSTED = 120
 """How many of this machine's distances weigh as much as the pack's calibration."""
 
 
+_ENOUGH = 300
+"""Frames after which it can be said whether this machine is like those the pack knows."""
+_UNLIKE = 0.99
+
+
 class SurpriseScale:
     """Turns a latent distance into the share of frames that were less surprising.
 
@@ -46,6 +51,14 @@ class SurpriseScale:
             del self._ascending[bisect_left(self._ascending, self._here[0])]
         self._here.append(distance)
         insort(self._ascending, distance)
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether frames of this machine usually surprise more than nearly all that were calibrated on."""
+        if len(self._here) < _ENOUGH:
+            return False
+        usual = self._ascending[len(self._ascending) // 2]
+        return float(np.interp(usual, self._distances, self._shares)) >= _UNLIKE
 
     def clear(self) -> None:
         """Forget this machine."""
