@@ -4,7 +4,9 @@
 
 A block begins with ``<!-- figures: PATH... -->`` and ends with ``<!-- /figures -->``; what lies between is
 written by this script. ``PATH#BEGINNING`` shows the benchmarks whose names begin so, ``PATH#!BEGINNING`` the
-others. ``--check`` changes nothing and exits 1 when a page differs from its figures.
+others; ``PATH#kinds`` of a pack's results shows them by kind of recording, events and effects. A file with
+``columns`` and ``rows`` is a table as it stands. ``--check`` changes nothing and exits 1 when a page differs
+from its figures.
 """
 
 import argparse
@@ -65,6 +67,68 @@ def pack_rows(results: dict[str, Any]) -> list[str]:
     return rows
 
 
+KINDS = ("day", "busy", "steady", "changing", "acting")
+
+
+def kind_rows(results: dict[str, Any]) -> list[str]:
+    """The headline by kind of recording, what was foretold, and whether imagined effects were real."""
+    names = list(results["baselines"])
+    wanted = ("banded_accuracy_lower", "ceiling", "mae_skill_5_30s", "crps_skill_5_30s", "coverage_90")
+    rows = [
+        f"| recordings | this pack | {' | '.join(names)} | {' | '.join(wanted)} |",
+        "|---|" + "---|" * (1 + len(names) + len(wanted)),
+    ]
+    for kind in KINDS:
+        if kind in results:
+            figures = results[kind]
+            cells = [figures["banded_accuracy"]]
+            cells += [figures["baselines"][name]["banded_accuracy"] for name in names]
+            cells += [figures[name] for name in wanted]
+            rows.append(f"| {kind} | " + " | ".join(map(number, cells)) + " |")
+    rows += [
+        "",
+        "| event | who warns | began | foretold | median lead | in vain an hour |",
+        "|---|---|---|---|---|---|",
+    ]
+    for who, events in results["events"].items():
+        for name, told in events.items():
+            lead = "" if told["lead_s"] is None else f"{number(told['lead_s'])} s"
+            vain = number(told["in_vain_per_hour"])
+            rows.append(f"| `{name}` | {who} | {told['began']} | {told['foretold']} | {lead} | {vain} |")
+    if (effects := results["effects"]) is not None:
+        rows += [
+            "",
+            "| effects of actions beyond chance | sign right | lower | shuffled |",
+            "|---|---|---|---|",
+        ]
+        cells = [number(effects[name]) for name in ("sign_right", "sign_right_lower", "shuffled")]
+        rows.append(f"| {effects['windows']} windows | " + " | ".join(cells) + " |")
+    return rows
+
+
+def table_rows(table: dict[str, Any]) -> list[str]:
+    """A table as it stands in its file."""
+    rows = ["| " + " | ".join(table["columns"]) + " |", "|" + "---|" * len(table["columns"])]
+    for row in table["rows"]:
+        rows.append(
+            "| " + " | ".join(each if isinstance(each, str) else number(each) for each in row) + " |"
+        )
+    return rows
+
+
+def rows_of(content: Any, chosen: str) -> list[str]:
+    """The rows of one file, or of the part of it that is chosen."""
+    if isinstance(content, dict):
+        if "columns" in content:
+            return table_rows(content)
+        return kind_rows(content) if chosen == "kinds" else pack_rows(content)
+    if chosen:
+        beginning = chosen.removeprefix("!")
+        wanted = beginning == chosen
+        content = [each for each in content if each["name"].startswith(beginning) == wanted]
+    return bench_rows(content)
+
+
 def render(text: str, root: Path = ROOT) -> str:
     """The page with every figure block written anew.
 
@@ -75,13 +139,7 @@ def render(text: str, root: Path = ROOT) -> str:
         lines: list[str] = []
         for name in match["paths"].split():
             path, _, chosen = name.partition("#")
-            content = json.loads((root / path).read_text())
-            if chosen:
-                beginning = chosen.removeprefix("!")
-                wanted = beginning == chosen
-                content = [each for each in content if each["name"].startswith(beginning) == wanted]
-            lines += bench_rows(content) if isinstance(content, list) else pack_rows(content)
-            lines.append("")
+            lines += [*rows_of(json.loads((root / path).read_text()), chosen), ""]
         return match[1] + "\n".join(lines).rstrip() + "\n" + match[3]
 
     return BLOCK.sub(fill, text)
