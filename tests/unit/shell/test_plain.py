@@ -147,7 +147,6 @@ def test_a_watched_line_is_whole_before_the_next_prompt_comes(line: Line) -> Non
     line.type("\x03")
     ending = line.expect("jepa> ")
     assert ending.endswith("\r\nStopped.\r\njepa> ")
-    assert "Live: " not in ending[ending.index("\r\n") + 2 :]
 
 
 def test_watching_what_is_no_channel_is_refused(line: Line) -> None:

@@ -57,13 +57,12 @@ class _Decode(nn.Module):
         context: Tensor,
         control: Tensor,
         stats: Tensor,
-        past: Tensor,
         keys: Tensor,
         outcomes: Tensor,
         count: Tensor,
     ) -> tuple[Tensor, Tensor]:
         recalled, changed = self.recall.step(context, keys, outcomes, stats, count)
-        quantiles, hazards = self.decoder(context, control, stats, past.T[None], recalled, changed)
+        quantiles, hazards = self.decoder(context, control, stats, recalled, changed)
         return quantiles[0], torch.sigmoid(hazards[0])
 
 
@@ -84,7 +83,6 @@ class _Imagine(nn.Module):
         controls: Tensor,
         caches: Tensor,
         stats: Tensor,
-        past: Tensor,
         keys: Tensor,
         outcomes: Tensor,
         count: Tensor,
@@ -97,7 +95,6 @@ class _Imagine(nn.Module):
             context,
             controls[:, 0],
             stats.expand(candidates, -1, -1, -1),
-            past.T[None].expand(candidates, -1, -1),
             recalled,
             changed,
         )
@@ -118,7 +115,6 @@ def _graphs(model: MachineModel) -> dict[str, _Graph]:
     count = torch.ones(1)
     remembered = {
         "stats": torch.zeros(1, channels, horizons, 2),
-        "past": torch.zeros(window, channels),
         "keys": torch.zeros(window, size.recall_heads * size.recall_width),
         "outcomes": torch.zeros(horizons, window, 4, channels),
         "count": count,

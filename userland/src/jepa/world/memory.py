@@ -18,28 +18,23 @@ class Memory:
         self.keys: FloatArray = np.zeros((window, key_width), np.float32)
         self.outcomes: FloatArray = np.zeros((len(horizons), window, 4, channels), np.float32)
         self._horizons = horizons
-        self.past: FloatArray = np.zeros((window, channels), np.float32)
-        self._empty = True
+        self._values: FloatArray = np.zeros((max(horizons) + 1, channels), np.float32)
 
     def push(self, key: FloatArray, stats: FloatArray, seen: FloatArray) -> None:
         """Take a frame: key (K,), stats (C, H, 2) and seen (C, H) of the windows that end with it."""
-        if self._empty:
-            self.past[:] = stats[:, 0, 0]
-            self._empty = False
-        for ring in (self.keys, self.past):
+        for ring in (self.keys, self._values):
             ring[:-1] = ring[1:]
         self.outcomes[:, :-1] = self.outcomes[:, 1:]
         self.keys[-1] = key
-        self.past[-1] = stats[:, 0, 0]
+        self._values[-1] = stats[:, 0, 0]
         newest = self.outcomes[:, -1]
         newest[:, 0] = stats[..., 0].T
         newest[:, 1] = stats[..., 1].T
         newest[:, 2] = 1
-        newest[:, 3] = self.past[[-1 - horizon for horizon in self._horizons]]
+        newest[:, 3] = self._values[[-1 - horizon for horizon in self._horizons]]
         newest *= seen.T[:, None]
 
     def clear(self) -> None:
         """Forget everything."""
-        for ring in (self.keys, self.past, self.outcomes):
+        for ring in (self.keys, self._values, self.outcomes):
             ring.fill(0)
-        self._empty = True

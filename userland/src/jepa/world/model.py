@@ -191,7 +191,6 @@ class WorldModel:
     def _remembered(self) -> dict[str, FloatArray]:
         return {
             "stats": self._stats[None],
-            "past": self._memory.past,
             "keys": self._memory.keys,
             "outcomes": self._memory.outcomes,
             "count": np.array([self._count], np.float32),

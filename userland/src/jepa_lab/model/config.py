@@ -28,8 +28,6 @@ class ModelConfig:
     recall_width: int = 24
     embedding: int = 12
     """Width of what is learned of each channel alone."""
-    history: int = 32
-    """What is kept of a channel's own last W values."""
     decoder_hidden: int = 96
     dropout: float = 0.1
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)

@@ -39,13 +39,8 @@ class Decoder(nn.Module):
         self.outputs = self.candidates + 1 + len(config.quantiles) - 1
         self.context = nn.Linear(config.width, _CONTEXT)
         self.control = nn.Linear(config.controls, _CONTEXT, bias=False)
-        self.history = nn.Sequential(
-            nn.Linear(config.window - 1, config.history), nn.GELU(), nn.Dropout(config.dropout)
-        )
         self.embedding = nn.Parameter(torch.randn(config.channels, config.embedding) * 0.1)
-        inputs = (
-            1 + 2 * (horizons - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT + config.history
-        )
+        inputs = 1 + 2 * (horizons - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
         self.body = nn.Sequential(
             nn.Linear(inputs, config.decoder_hidden),
             nn.GELU(),
@@ -68,13 +63,12 @@ class Decoder(nn.Module):
         h: Tensor,
         control: Tensor,
         stats: Tensor,
-        past: Tensor,
         recalled: Tensor,
         changed: Tensor,
         channels: Tensor | None = None,
         forget: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """h (N, D), control (N, A), stats (N, C, H, 2), past (N, C, W), the rest (N, C, H, 2, heads).
+        """h (N, D), control (N, A), stats (N, C, H, 2), the rest (N, C, H, 2, heads).
 
         -> quantiles (N, C, H, 2, Q) on the unit scale, and logits (N, E, H) of events.
 
@@ -92,10 +86,7 @@ class Decoder(nn.Module):
         own = self.embedding[of] if forget is None else self.embedding[of] * (1 - forget)
         context = torch.cat([self.context(h), self.control(control)], -1)
         context = context[:, None, :].expand(-1, stats.shape[1], -1)
-        history = self.history(torch.asinh((past[..., :-1] - past[..., -1:]) / spread))
-        features = torch.cat(
-            [level, relative, peaks, alike, own.expand(len(h), -1, -1), context, history], -1
-        )
+        features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1), context], -1)
         hidden = self.body(features)
         telling = hidden[:, _rows(channels, self.config.hazard_channels)]  # (N, E, hidden)
         hazards = torch.einsum("neh,ehk->nek", telling, self.hazard) + self.usual

@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from jepa_lab.model.config import ModelConfig
@@ -74,19 +73,9 @@ class MachineModel(nn.Module):
             h[:, pick.frames].flatten(0, 1),
             batch.control[:, pick.frames].flatten(0, 1),
             stats[:, pick.frames].flatten(0, 1),
-            own_past(stats[..., 0, 0], pick.frames, self.config.window).flatten(0, 1),
             recalled.flatten(0, 1),
             changed.flatten(0, 1),
             pick.channels,
             None if pick.forget is None else pick.forget.flatten(0, 1),
         )
         return Output(z, h, quantiles.unflatten(0, (shape[0], -1)), hazards.unflatten(0, (shape[0], -1)))
-
-
-def own_past(last: Tensor, at: Tensor, window: int) -> Tensor:
-    """(B, N, C, W) the ``window`` values of ``last`` (B, T, C) that end at the frames ``at``, oldest first.
-
-    What lies before the first frame is as that was.
-    """
-    frames = (at[:, None] + torch.arange(1 - window, 1)).clamp(min=0)  # (N, W)
-    return last[:, frames].transpose(2, 3)

@@ -32,6 +32,12 @@ _WIDE = (
     Session("t12-files", "train", "busy", 112, ("search", "churn", "etl", "sync", "scan"), 0.15),
     Session("t13-day", "train", "day", 113, TRAINED, 0.6),
     Session("t14-mixed", "train", "busy", 114, TRAINED, 0.15),
+    Session("t15-mixed", "train", "busy", 115, TRAINED, 0.15),
+    Session("t16-site", "train", "busy", 116, ("server", "stream", "browser", "log"), 0.15),
+    Session("t17-day", "train", "day", 117, TRAINED, 0.6),
+    Session("t18-mixed", "train", "busy", 118, TRAINED, 0.15),
+    Session("t19-day", "train", "day", 119, TRAINED, 0.5),
+    Session("t20-mixed", "train", "busy", 120, TRAINED, 0.15),
 )
 
 
