@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa_lab.workloads.context import DISK_LIMIT_MIB
+from jepa_lab.workloads.faults import FAULTS
 from jepa_lab.workloads.plans import HELD_OUT, PLANS, TRAINED, VALIDATED
 from jepa_lab.workloads.runner import Runner
 from jepa_lab.workloads.session import PROGRAMS, Session, Stretch, schedule
@@ -33,6 +34,19 @@ def test_a_schedule_is_the_same_for_its_seed_and_at_most_two_run_at_once(
         assert len(inside) <= 2
         assert 0 <= stretch.level <= 1
         assert stretch.program in PROGRAMS
+
+
+@given(seed=st.integers(0, 1 << 32), faults=st.integers(1, len(FAULTS)))
+def test_faults_strike_one_after_the_other_after_the_first_minute(seed: int, faults: int) -> None:
+    session = Session("x", "faults", "busy", seed, ("burst", "log"), 0.2, 240, faults=faults)
+    struck = [stretch for stretch in schedule(session) if stretch.program in FAULTS]
+    assert len({stretch.program for stretch in struck}) == faults
+    ends = [60.0]
+    for stretch in struck:
+        assert stretch.start_s >= ends[-1]
+        ends.append(stretch.start_s + stretch.seconds)
+    assert ends[-1] < 240
+    assert not {stretch.program for stretch in schedule(session)} & {*HELD_OUT, *VALIDATED}
 
 
 def test_no_seed_is_shared_and_no_program_is_in_two_splits_but_for_company() -> None:
@@ -63,8 +77,10 @@ def test_every_busy_held_out_session_has_a_twin() -> None:
 
 
 FAMILIES = {
-    family: [name for name, program in PROGRAMS.items() if program.__module__.endswith(f".{family}")]
-    for family in ("compute", "desktop", "network", "storage")
+    family: [
+        name for name, program in {**PROGRAMS, **FAULTS}.items() if program.__module__.endswith(f".{family}")
+    ]
+    for family in ("compute", "desktop", "network", "storage", "faults")
 }
 
 

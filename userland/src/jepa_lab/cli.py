@@ -3,10 +3,15 @@
 
 import argparse
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jepa.errors import JepaError
 from jepa_lab.peers import PEERS
+
+if TYPE_CHECKING:
+    from jepa.packs.pack import Pack
 
 PACK = Path("model-packs/machine")
 RECORDED = PACK / "recordings"
@@ -80,6 +85,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     ]
     peers = fit_peers(arguments.peers, arguments.recorded, pack)
     evaluation = evaluate_all(recordings, pack, twins, peers, judge_effects(experiments, pack))
+    if not arguments.recordings:
+        evaluation = replace(evaluation, anomalies=_anomalies(arguments.pack, arguments.recorded, pack))
     content = to_file_text(evaluation)
     print(content if arguments.json else evaluation.to_text())
     out = arguments.out or (None if arguments.recordings else arguments.pack / pack.manifest.results)
@@ -91,6 +98,18 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         from jepa_lab.plots import plot
 
         plot(evaluation, plotted.with_suffix(".png"))
+
+
+def _anomalies(folder: Path, recorded: Path, pack: "Pack") -> dict[str, Any]:
+    from jepa.telemetry.recording import load_recording
+    from jepa_lab.anomalies import judge_anomalies
+    from jepa_lab.data import find_recordings
+
+    struck, train = (
+        [load_recording(each, pack.schema) for each in find_recordings(root, split)]
+        for root, split in ((folder / "heldout", "faults"), (recorded, "train"))
+    )
+    return asdict(judge_anomalies(struck, train, pack))
 
 
 def _train(arguments: argparse.Namespace) -> None:

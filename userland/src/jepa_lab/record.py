@@ -50,7 +50,7 @@ def record_plan(plan: str, pack: Path, only: Sequence[str] = (), *, settle_s: fl
 
 def folders(session: Session, pack: Path) -> list[Path]:
     """Where the runs of ``session`` are kept: one, another for its twin, a third without its actions."""
-    folder = pack / ("heldout" if session.split == "heldout" else "recordings") / session.name
+    folder = pack / ("heldout" if session.split in ("heldout", "faults") else "recordings") / session.name
     endings = [""]
     if session.twin:
         endings += [TWIN, UNTOUCHED] if session.acts else [TWIN]

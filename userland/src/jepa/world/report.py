@@ -64,6 +64,8 @@ class Evaluation:
     """By who warns, the model or the rule of thumb, and event."""
     effects: Effects | None
     """Whether imagined effects of actions are real; None without runs that tell."""
+    anomalies: Mapping[str, Any] | None = None
+    """How well surprise found faults, beside others; None where none were looked for."""
 
     @property
     def absent(self) -> dict[str, str]:
@@ -84,6 +86,7 @@ class Evaluation:
             "recordings": self.recordings,
             "events": {who: _plain(figures) for who, figures in self.events.items()},
             "effects": None if self.effects is None else asdict(self.effects),
+            "anomalies": self.anomalies,
             "channels": self.channels,
         }
 
@@ -124,6 +127,9 @@ class Evaluation:
                 f"effects of actions, {self.effects.windows} beyond chance: sign right "
                 f"{_show(self.effects.sign_right)}, shuffled {_show(self.effects.shuffled)}",
             ]
+        if self.anomalies is not None:
+            areas = ", ".join(f"{who} {_show(area)}" for who, area in self.anomalies["vus_pr"].items())
+            lines += ["", f"faults found, VUS-PR: {areas}; at random {_show(self.anomalies['chance'])}"]
         return "\n".join(lines)
 
     def _bars(self, full: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 from jepa.telemetry.roles import Role
 from jepa_lab.workloads import compute, desktop, network, storage
 from jepa_lab.workloads.context import Program
+from jepa_lab.workloads.faults import FAULTS
 from jepa_lab.workloads.groups import PLAYED
 
 PROGRAMS: dict[str, Program] = {
@@ -44,7 +45,9 @@ PROGRAMS: dict[str, Program] = {
     "wal": storage.wal,
 }
 
-Split = Literal["train", "validation", "heldout"]
+_UNHARMED_S = 60.0
+
+Split = Literal["train", "validation", "heldout", "faults"]
 Kind = Literal["day", "busy"]
 
 
@@ -66,6 +69,8 @@ class Session:
     """Whether programs play roles and actions are taken meanwhile; only with cgroup v2."""
     beside: float = 0.3
     """Probability that a second program, of another role, works beside the first."""
+    faults: int = 0
+    """How many of FAULTS strike meanwhile, one after the other, after the first minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +103,19 @@ def schedule(session: Session) -> list[Stretch]:
                 Stretch(start + offset, dwell - offset, beside, rng.getrandbits(32), rng.random(), other)
             )
         start, previous = start + dwell, program
+    return stretches + _faults(session)
+
+
+def _faults(session: Session) -> list[Stretch]:
+    """Each in an equal part of what follows the first minute, well away from the next one."""
+    if not session.faults:
+        return []
+    rng = random.Random(f"{session.seed} faults")
+    part = (session.seconds - _UNHARMED_S) / session.faults
+    names = rng.sample(sorted(FAULTS), session.faults)
+    stretches = []
+    for number, name in enumerate(names):
+        seconds = rng.uniform(0.2, 0.35) * part
+        start = _UNHARMED_S + number * part + rng.uniform(0, 0.9 * part - seconds)
+        stretches.append(Stretch(start, seconds, name, rng.getrandbits(32), rng.random()))
     return stretches
