@@ -104,10 +104,8 @@ def kind_rows(results: dict[str, Any]) -> list[str]:
         cells = [number(effects[name]) for name in ("sign_right", "sign_right_lower", "shuffled")]
         rows.append(f"| {effects['windows']} windows | " + " | ".join(cells) + " |")
     if (found := results["anomalies"]) is not None:
-        rows += [
-            "",
-            f"| VUS-PR of faults | {' | '.join(found['vus_pr'])} | at random | told | delay | told in vain |",
-        ]
+        who = " | ".join(found["vus_pr"])
+        rows += ["", f"| VUS-PR of faults | {who} | at random | told | delay | told in vain |"]
         rows += ["|---|" + "---|" * (len(found["vus_pr"]) + 4)]
         cells = [number(area) for area in (*found["vus_pr"].values(), found["chance"])]
         delay = "" if found["delay_s"] is None else f"{number(found['delay_s'])} s"
