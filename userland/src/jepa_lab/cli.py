@@ -46,8 +46,15 @@ def _parser() -> argparse.ArgumentParser:
     trainer.add_argument("--out", type=Path, default=PACK)
     trainer.add_argument("--version", default="0.1.0", help="of the pack")
     trainer.add_argument("--seed", type=int, default=1)
-    trainer.add_argument("--minutes", type=float, default=8.0, help="at most so long")
+    trainer.add_argument("--minutes", type=float, default=30.0, help="at most so long")
     trainer.set_defaults(run=_train)
+    leaver = verbs.add_parser("ablate", help="train with one part left out at a time; an hour and more")
+    leaver.add_argument("--recordings", type=Path, default=RECORDED)
+    leaver.add_argument("--kept", type=Path, default=Path("build/ablations"), help="results so far")
+    leaver.add_argument("--only", nargs="+", default=[], metavar="VARIANT", help="default: all of them")
+    leaver.add_argument("--seed", type=int, default=1)
+    leaver.add_argument("--out", type=Path, default=PACK / "results/ablations.json")
+    leaver.set_defaults(run=_ablate)
     judge = verbs.add_parser("evaluate", help="replay held-out recordings and keep the figures")
     judge.add_argument("recordings", nargs="*", type=Path, help="default: those that come with the pack")
     judge.add_argument("--pack", type=Path, default=PACK)
@@ -134,6 +141,19 @@ def _train(arguments: argparse.Namespace) -> None:
     print(
         f"{arguments.out}: {manifest.name} {manifest.version}, {manifest.provenance.parameters} parameters"
     )
+
+
+def _ablate(arguments: argparse.Namespace) -> None:
+    import json
+
+    from jepa.telemetry.schema import load_schema
+    from jepa_lab.ablate import VARIANTS, ablate, table
+
+    unknown = set(arguments.only) - set(VARIANTS)
+    if unknown:
+        raise JepaError(f"There is no variant {min(unknown)!r}.", f"Choose of {', '.join(VARIANTS)}.")
+    ablate(arguments.recordings, load_schema(), arguments.kept, arguments.only, arguments.seed)
+    arguments.out.write_text(json.dumps(table(arguments.kept), indent=1) + "\n", encoding="utf-8")
 
 
 def _record(arguments: argparse.Namespace) -> None:

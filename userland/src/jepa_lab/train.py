@@ -49,8 +49,9 @@ class TrainConfig:
     """How to train; of the losses' weights only those of band and horizons were tuned, on validation."""
 
     seed: int = 1
-    minutes: float = 8.0
-    steps: int = 4000
+    minutes: float = 30.0
+    """At most so long; the learning rate falls by whichever ends first, this or ``steps``."""
+    steps: int = 1300
     patience: int = 30
     """Validations without improvement before it stops."""
     validate_every: int = 20
@@ -61,6 +62,12 @@ class TrainConfig:
     decoded_frames: int = 48
     decoded_channels: int = 20
     channel_drop: float = 0.1
+    mirror: bool = True
+    """Whether foreground and background change their parts in half of the sessions."""
+    tell_actions: bool = True
+    """Whether the model is told what actions have set."""
+    acting: bool = True
+    """Whether sessions with actions are trained on."""
     forget: float = 0.15
     """Share of channels whose own vector is left out, so that unseen channels are served too."""
     band_weight: float = 2.0
@@ -94,11 +101,17 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     size = ModelConfig.of(schema)
     folders = {split: find_recordings(recordings, split) for split in ("train", "validation")}
     stretches = {split: load_stretches(paths, schema, size.horizons_s) for split, paths in folders.items()}
+    if not config.acting:
+        stretches["train"] = [each for each in stretches["train"] if not each.control.any()]
+    if not config.tell_actions:
+        for each in (*stretches["train"], *stretches["validation"]):
+            each.control.zero_()
     facts = channel_facts(stretches["train"], Scale(schema))
     model = MachineModel(size, facts.center, facts.spread, facts.floor)
-    mirror = Mirror.of(schema)
-    history = _fit(model, stretches["train"], batch_of(stretches["validation"]), facts, mirror, config)
-    widen_intervals(model, batch_of(stretches["validation"]), facts)
+    mirror = Mirror.of(schema) if config.mirror else None
+    held = batch_of(stretches["validation"])
+    history = _fit(model, stretches["train"], held, facts, mirror, config)
+    widen_intervals(model, held, facts)
     with torch.no_grad():
         model.decoder.embedding.mul_(facts.observed[:, None])
         rank = effective_rank(_latents(model, stretches["validation"]))
@@ -119,7 +132,7 @@ def _fit(
     stretches: Sequence[Stretch],
     held: Batch,
     facts: ChannelFacts,
-    mirror: Mirror,
+    mirror: Mirror | None,
     config: TrainConfig,
 ) -> list[dict[str, float]]:
     rng = random.Random(config.seed)
@@ -179,6 +192,7 @@ def _fit(
             "events": round(float(events), 4),
             "unsettled": round(float(unsettled), 4),
             "rank": round(effective_rank(z), 1),
+            "spread": round(float(z.std(0).min()), 3),
         }
         line["seconds"] = round(time.monotonic() - start, 1)
         history.append(line)

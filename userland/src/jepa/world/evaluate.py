@@ -30,18 +30,21 @@ def evaluate_all(
     twins: Sequence[Recording | None] = (),
     peers: Mapping[str, Forecaster] | None = None,
     effects: Effects | None = None,
+    adapt: bool = True,
 ) -> Evaluation:
     """Judge ``pack`` on several recordings together; each starts with an empty context.
 
     ``twins`` are their second runs, in the same order. ``peers`` are judged beside the baselines.
-    ``effects`` are told with the rest. Raises JepaError when they are too short to judge any window.
+    ``effects`` are told with the rest. Unless ``adapt``, forecasts are the pack's own.
+
+    Raises JepaError when they are too short to judge any window.
     """
     schema = recordings[0].schema
     shape = pack.manifest.shape
     peers = peers or {}
     others = (*BASELINES, *peers)
     paired = zip_longest(recordings, twins[: len(recordings)])
-    replays = [replay(recording, pack, twin, peers) for recording, twin in paired]
+    replays = [replay(recording, pack, twin, peers, adapt=adapt) for recording, twin in paired]
     if not any(each.scored.any() for each in replays):
         raise JepaError(
             "The recordings are too short to judge a forecast.",

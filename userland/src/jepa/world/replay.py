@@ -40,10 +40,12 @@ def replay(
     pack: Pack,
     twin: Recording | None = None,
     peers: Mapping[str, Forecaster] | None = None,
+    *,
+    adapt: bool = True,
 ) -> Replayed:
     """What ``pack``, the baselines and ``peers`` forecast at each frame, seeing only those before it."""
     horizons = pack.manifest.shape.horizons_s
-    model = WorldModel.load(pack, recording.schema)
+    model = WorldModel.load(pack, recording.schema, adapt=adapt)
     frames = len(recording.ts_ns)
     quantiles = np.full(
         (frames, len(recording.schema.channels), len(horizons), 2, len(pack.manifest.shape.quantiles)),

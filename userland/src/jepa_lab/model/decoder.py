@@ -39,6 +39,7 @@ class Decoder(nn.Module):
         self.outputs = self.candidates + 1 + len(config.quantiles) - 1
         self.context = nn.Linear(config.width, _CONTEXT)
         self.control = nn.Linear(config.controls, _CONTEXT, bias=False)
+        nn.init.zeros_(self.control.weight)
         self.embedding = nn.Parameter(torch.randn(config.channels, config.embedding) * 0.1)
         inputs = 1 + 2 * (horizons - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
         self.body = nn.Sequential(

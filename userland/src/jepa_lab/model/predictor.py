@@ -97,6 +97,7 @@ class Predictor(nn.Module):
         super().__init__()
         self.window = config.window
         self.control = nn.Linear(config.controls, config.width, bias=False)
+        nn.init.zeros_(self.control.weight)  # what was never seen set does nothing
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.ahead = nn.ModuleList(

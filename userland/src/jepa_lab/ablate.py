@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains the model with one part left out at a time, and judges each on the validation sessions.
+
+Each result is kept as soon as it is there, so that several processes may share the work and one that was
+interrupted goes on where it stopped; the table holds whatever is there.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from jepa.packs.pack import load_pack
+from jepa.telemetry.recording import load_recording
+from jepa.telemetry.schema import Schema
+from jepa.world.evaluate import evaluate_all
+from jepa.world.report import Figures
+from jepa_lab.build import build_pack
+from jepa_lab.data import find_recordings
+from jepa_lab.train import TrainConfig, train
+
+VARIANTS: Final[dict[str, dict[str, Any]]] = {
+    "as it is": {},
+    "no inverse dynamics": {"inverse_weight": 0.0},
+    "no SIGReg": {"sigreg_weight": 0.0},
+    "no SIGReg, variance, covariance": {
+        "sigreg_weight": 0.0,
+        "variance_weight": 0.0,
+        "covariance_weight": 0.0,
+    },
+    "direct regression: no loss on latents": {
+        "predict_weight": 0.0,
+        "sigreg_weight": 0.0,
+        "variance_weight": 0.0,
+        "covariance_weight": 0.0,
+        "inverse_weight": 0.0,
+    },
+    "actions not told": {"tell_actions": False},
+    "roles not mirrored": {"mirror": False},
+    "without acting sessions": {"acting": False},
+}
+"""What differs from the usual training, by name."""
+
+COLUMNS = (
+    *("variant", "seed", "day and busy", "with actions", "MAE, 5-30 s", "CRPS, 5-30 s"),
+    *("coverage", "effective rank", "settings untold"),
+)
+
+
+def ablate(recordings: Path, schema: Schema, kept: Path, names: Sequence[str], seed: int) -> None:
+    """Train and judge the variants ``names``, all when empty, unless ``kept`` holds them already."""
+    for name in names or VARIANTS:
+        file = kept / f"{name.replace(':', '').replace(',', '').replace(' ', '-')}.{seed}.json"
+        if file.exists():
+            print(f"{name}, seed {seed}: there already", file=sys.stderr)
+            continue
+        print(f"{name}, seed {seed}", file=sys.stderr)
+        row = [name, seed, *_judged(recordings, schema, replace(TrainConfig(seed=seed), **VARIANTS[name]))]
+        kept.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+
+
+def table(kept: Path) -> dict[str, Any]:
+    """Columns and rows of what ``kept`` holds, in the order of VARIANTS."""
+    rows = [json.loads(file.read_text(encoding="utf-8")) for file in kept.glob("*.json")]
+    order = list(VARIANTS)
+    rows.sort(key=lambda row: (order.index(row[0]), row[1]))
+    return {"columns": COLUMNS, "rows": [[row[0], str(row[1]), *row[2:]] for row in rows]}
+
+
+def _judged(recordings: Path, schema: Schema, config: TrainConfig) -> list[float | None]:
+    trained = train(recordings, schema, config)
+    trained.report.update(trained="never shipped", data="an ablation")
+    with TemporaryDirectory() as folder:
+        build_pack(trained.model, trained.report, recordings, schema, "0.0.0", Path(folder))
+        pack = load_pack(Path(folder), schema)
+        held = [load_recording(each, schema) for each in find_recordings(recordings, "validation")]
+        figures: list[Figures] = [
+            evaluate_all(part, pack, adapt=False).figures
+            for part in (
+                [each for each in held if not each.actions],
+                [each for each in held if each.actions],
+            )
+        ]
+    history = trained.report["history"]
+    assert isinstance(history, list)
+    best = min(history, key=lambda line: line["pinball"] + config.band_weight * line["missed"])
+    quiet, acted = figures
+    measured = (
+        *(quiet.banded_accuracy, acted.banded_accuracy, quiet.mae_skill_5_30s, quiet.crps_skill_5_30s),
+        *(quiet.coverage_90, trained.report["effective_rank"], best["unsettled"]),
+    )
+    return [None if value is None else round(float(str(value)), 4) for value in measured]
