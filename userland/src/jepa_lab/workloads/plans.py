@@ -36,8 +36,6 @@ _WIDE = (
     Session("t16-site", "train", "busy", 116, ("server", "stream", "browser", "log"), 0.15),
     Session("t17-day", "train", "day", 117, TRAINED, 0.6),
     Session("t18-mixed", "train", "busy", 118, TRAINED, 0.15),
-    Session("t19-day", "train", "day", 119, TRAINED, 0.5),
-    Session("t20-mixed", "train", "busy", 120, TRAINED, 0.15),
 )
 
 
