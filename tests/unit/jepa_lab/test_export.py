@@ -73,6 +73,7 @@ def model(schema: Schema, recording: Recording) -> MachineModel:
         model.decoder.widen.uniform_(0.5, 2)
         model.encoder.norm.running_mean.normal_(0, 0.1)
         model.encoder.norm.running_var.uniform_(0.5, 2)
+        model.encoder.readout.normal_(0, 0.1)
     return model.eval()
 
 
@@ -103,12 +104,14 @@ def test_streaming_equals_the_full_window(
     batch = batch_of([to_stretch(recording, model.config.horizons_s)])
     with torch.no_grad():
         whole = model(batch, Pick(torch.arange(FRAMES), torch.arange(len(schema.channels))))
+        strange = model.encoder.novelty(batch.frame[0], batch.valid[0], whole.z[0]).numpy()
     scale = Scale(schema)
     world = WorldModel.load(pack, schema)
     for number, values in enumerate(recording.values):
         frame = Frame(number * SECOND, values, ~np.isnan(values))
-        latent, context, unseen = world._take(frame)
+        latent, novelty, context, unseen = world._take(frame)
         assert cosine(latent[0], whole.z[0, number].numpy()) >= 0.9999
+        np.testing.assert_allclose(novelty, strange[number], rtol=1e-3, atol=1e-5)
         assert cosine(context[0], whole.h[0, number].numpy()) >= 0.9999
         said, odds = world._decode.run(None, world._decode_inputs(context))
         wanted = whole.quantiles[0, number].numpy()

@@ -102,7 +102,7 @@ def test_a_wild_frame_surprises_more_than_the_one_that_came(
     usual, odd = said
     assert usual is not None
     assert odd is not None
-    assert odd.distance > usual.distance
+    assert odd.size > usual.size
     assert odd.probability > 0.99
     assert odd.channels
     assert odd.channels[0][1] > 0

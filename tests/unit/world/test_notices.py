@@ -23,7 +23,7 @@ def tick(number: int, strange: float | None = 0.5, odds: Sequence[float] = (0.0,
         ("io_stall",),
         np.array([odds], np.float32),
     )
-    surprise = None if strange is None else Surprise(1.0, strange, (("disk.wait", 4.0),))
+    surprise = None if strange is None else Surprise(1.0, 1.0, 2.0, strange, (("disk.wait", 4.0),))
     return Tick(forecast, surprise, 100, 1.0)
 
 

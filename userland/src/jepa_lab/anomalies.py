@@ -99,7 +99,7 @@ def surprises(recording: Recording, pack: Pack) -> tuple[Scores, list[int]]:
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
         tick = model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
         if tick.surprise is not None:
-            scores[number] = tick.surprise.distance
+            scores[number] = tick.surprise.size
         if any(event.kind == "anomaly" for event in notices.look(tick)):
             alarmed.append(number)
     return scores, alarmed

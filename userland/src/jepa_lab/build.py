@@ -68,7 +68,7 @@ def build_pack(
             "rss_mib": 150.0,
             "mflop_per_tick": math.ceil(mflop_per_tick(model) * 10) / 10,
         },
-        "calibration": Calibration(surprise=(0.0, 1.0)),
+        "calibration": Calibration(usual_distance=1.0, usual_novelty=1.0, surprise=(0.0, 1.0)),
         "provenance": provenance,
         "graphs": {
             name: Graph(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), opset=OPSET)
@@ -85,8 +85,8 @@ def build_pack(
 
 
 def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibration:
-    """Quantiles of the latent distance over recordings that were not trained on."""
-    distances = []
+    """What is usual, and quantiles of the surprise, over recordings that were not trained on."""
+    parts = []
     for recording in recordings:
         world = WorldModel.load(pack, schema)
         acting = Acting(recording.actions)
@@ -94,9 +94,15 @@ def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibr
             acting.up_to(int(ts_ns), world)
             tick = world.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
             if tick.surprise is not None and tick.context_frames > 5:
-                distances.append(tick.surprise.distance)
-    points = np.quantile(distances, np.linspace(0, 1, _CALIBRATION_POINTS))
-    return Calibration(surprise=tuple(round(float(point), 6) for point in points))
+                parts.append((tick.surprise.distance, tick.surprise.novelty))
+    usual = np.maximum(np.median(parts, axis=0), 1e-6).round(6)
+    sizes = (np.array(parts) / usual).sum(axis=1)
+    points = np.quantile(sizes, np.linspace(0, 1, _CALIBRATION_POINTS))
+    return Calibration(
+        usual_distance=float(usual[0]),
+        usual_novelty=float(usual[1]),
+        surprise=tuple(round(float(point), 6) for point in points),
+    )
 
 
 def mflop_per_tick(model: MachineModel) -> float:

@@ -30,9 +30,9 @@ class _Encode(nn.Module):
         self.encoder.out = fuse_linear_bn_eval(self.encoder.out, norm)
         self.encoder.norm = nn.Identity()
 
-    def forward(self, frame: Tensor, valid: Tensor) -> Tensor:
+    def forward(self, frame: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         latent: Tensor = self.encoder(frame, valid)
-        return latent
+        return latent, self.encoder.novelty(frame, valid, latent)
 
 
 class _Advance(nn.Module):
@@ -126,7 +126,7 @@ def _graphs(model: MachineModel) -> dict[str, _Graph]:
     frame = {"frame": torch.zeros(1, channels), "valid": torch.zeros(1, channels)}
     advance = {"latent": torch.zeros(1, width), "control": control, "caches": caches, "count": count}
     return {
-        "encode": _Graph(_Encode(model.encoder), frame, ("latent",)),
+        "encode": _Graph(_Encode(model.encoder), frame, ("latent", "novelty")),
         "advance": _Graph(_Advance(model), advance, ("context", "next_latent", "key", "caches_out")),
         "decode": _Graph(_Decode(model), decode, ("quantiles", "hazards")),
         "imagine": _Graph(_Imagine(model), imagine, ("latents", "medians", "hazards")),

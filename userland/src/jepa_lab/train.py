@@ -115,6 +115,10 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     with torch.no_grad():
         model.decoder.embedding.mul_(facts.observed[:, None])
         rank = effective_rank(_latents(model, stretches["validation"]))
+        seen = batch_of(stretches["train"])
+        real = seen.real.bool()
+        frame, valid = seen.frame[real], seen.valid[real]
+        model.encoder.fit_readout(frame, valid, model.encoder(frame, valid))
     report: dict[str, object] = {
         "config": asdict(config),
         "seed": config.seed,

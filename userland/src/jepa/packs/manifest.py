@@ -76,10 +76,13 @@ class Shape(_Strict):
 
 
 class Calibration(_Strict):
-    """What turns a latent distance into a probability."""
+    """What turns a latent distance and a frame's novelty into a probability."""
 
+    usual_distance: float = Field(gt=0)
+    usual_novelty: float = Field(gt=0)
+    """Medians on frames never trained on: each is counted in units of what is usual."""
     surprise: tuple[float, ...] = Field(min_length=2)
-    """Evenly spaced quantiles, from 0 to 1, of the distance on frames never trained on."""
+    """Evenly spaced quantiles, from 0 to 1, of both together on frames never trained on."""
 
     @model_validator(mode="after")
     def _ascending(self) -> "Calibration":

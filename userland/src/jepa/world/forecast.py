@@ -30,10 +30,14 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """How far the observed latent lies from the predicted one."""
+    """How far the latent lies from the predicted one, and the frame from what its latent tells of it."""
 
     distance: float
     """Squared distance between latents, divided by the latent width."""
+    novelty: float
+    """Squared error of the frame as told from its latent, in deviations, a channel: new is what is large."""
+    size: float
+    """Both together, each in units of what is usual: about 2 on an ordinary frame."""
     probability: float
     """Share of calibration frames that were less surprising, 0..1."""
     channels: tuple[tuple[str, float], ...]

@@ -105,7 +105,7 @@ class WorldModel:
         frame = self._own(frame)
         expected, last = self._expected, self._last
         self._start_anew_after_a_long_gap(frame)
-        latent, context, unseen = self._take(frame)
+        latent, novelty, context, unseen = self._take(frame)
         # A pack's quantiles may cross where a window's P90 lies below its mean, as after one high spike.
         said, odds = self._decode.run(None, self._decode_inputs(context))
         quantiles = np.sort(said, axis=-1)
@@ -114,10 +114,12 @@ class WorldModel:
         forecast = self._forecast(frame.ts_ns, quantiles, odds, unseen)
         surprise = None
         if expected is not None and self._count > 1:
+            usual = self.pack.manifest.calibration
             distance = float(np.square(latent - expected).mean())
+            size = distance / usual.usual_distance + novelty / usual.usual_novelty
             outside = () if last is None else furthest(frame, last)
-            surprise = Surprise(distance, self._surprise.probability(distance), outside)
-            self._surprise.remember(distance)
+            surprise = Surprise(distance, novelty, size, self._surprise.probability(size), outside)
+            self._surprise.remember(size)
         self._last = forecast
         return Tick(forecast, surprise, self._count, (time.perf_counter() - start) * 1e3)
 
@@ -161,15 +163,18 @@ class WorldModel:
             )
         return Frame(frame.ts_ns, frame.values[self._columns], frame.valid[self._columns])
 
-    def _take(self, frame: Frame) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Encode and advance; answers latent, context state and, (C,), which channels were never seen."""
+    def _take(self, frame: Frame) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+        """Encode and advance.
+
+        Answers latent, novelty, context state and, (C,), which channels were never seen.
+        """
         self._count = min(self._count + 1, self._shape.window)
         self._ts_ns = frame.ts_ns
         values = np.where(frame.valid, frame.values, np.float32(np.nan))
         unit = self._scale.to_unit(values)[None]
         valid = np.isfinite(unit)
         inputs = {"frame": np.where(valid, unit, np.float32(0)), "valid": valid.astype(np.float32)}
-        latent = self._encode.run(None, inputs)[0]
+        latent, novelty = self._encode.run(None, inputs)
         self._latent, self._before = latent, self._caches
         context, self._expected, key, self._caches = self._advance.run(
             None,
@@ -183,7 +188,7 @@ class WorldModel:
         windows = self._trailing.push(values)
         self._stats, self._seen = stats_on_scale(windows, self._scale)
         self._memory.push(key[0], self._stats, self._seen)
-        return latent, context, windows.share[:, -1] == 0
+        return latent, float(novelty[0]), context, windows.share[:, -1] == 0
 
     def _decode_inputs(self, context: FloatArray) -> dict[str, FloatArray]:
         return {"context": context, "control": self._controls.vector[None], **self._remembered()}

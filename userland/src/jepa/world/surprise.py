@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How surprising a frame is: a probability from the latent distance, and the channels that strayed."""
+"""How surprising a frame is: a probability from the size of the surprise, and the channels that strayed."""
 
 from bisect import bisect_left, insort
 from collections import deque
@@ -25,7 +25,7 @@ _UNLIKE = 0.99
 
 
 class SurpriseScale:
-    """Turns a latent distance into the share of frames that were less surprising.
+    """Turns the size of a surprise into the share of frames that were less surprising.
 
     At first these are the frames the pack was calibrated on; with time those of this machine, on which all
     may be a little strange to the pack (conformal prediction with a window: Vovk, Gammerman and Shafer,

@@ -2,11 +2,13 @@
 """One frame to one latent."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jepa_lab.model.config import ModelConfig
 
 _CLIP = 8.0
+_RIDGE = 0.01
 
 
 class Encoder(nn.Module):
@@ -14,11 +16,15 @@ class Encoder(nn.Module):
 
     center: Tensor
     spread: Tensor
+    readout: Tensor
+    offset: Tensor
 
     def __init__(self, config: ModelConfig, center: Tensor, spread: Tensor) -> None:
         super().__init__()
         self.register_buffer("center", center)
         self.register_buffer("spread", spread)
+        self.register_buffer("readout", torch.zeros(config.channels, config.width))  # set after training
+        self.register_buffer("offset", torch.zeros(config.channels))
         self.body = nn.Sequential(
             nn.Linear(2 * config.channels, config.hidden),
             nn.GELU(),
@@ -30,6 +36,25 @@ class Encoder(nn.Module):
 
     def forward(self, frame: Tensor, valid: Tensor) -> Tensor:
         """(N, C) on the unit scale with 0 where absent, (N, C) 1 or 0 -> (N, D)."""
-        x = ((frame - self.center) / self.spread).clamp(-_CLIP, _CLIP) * valid
+        x = self.standard(frame, valid).clamp(-_CLIP, _CLIP)
         z: Tensor = self.norm(self.out(self.body(torch.cat([x, valid], -1))))
         return z
+
+    def standard(self, frame: Tensor, valid: Tensor) -> Tensor:
+        """(N, C) in deviations from what is usual, 0 where absent."""
+        standard: Tensor = (frame - self.center) / self.spread * valid
+        return standard
+
+    def novelty(self, frame: Tensor, valid: Tensor, z: Tensor) -> Tensor:
+        """(N,) squared error of the frame as told from its latent, a channel: large where no frame was so."""
+        error = (self.standard(frame, valid) - F.linear(z, self.readout, self.offset)) * valid
+        return error.square().sum(-1) / valid.sum(-1).clamp(min=1)
+
+    def fit_readout(self, frame: Tensor, valid: Tensor, z: Tensor) -> None:
+        """Set the linear readout that best tells frames (N, C) from latents (N, D), by ridge regression."""
+        x = self.standard(frame, valid)
+        ones = torch.cat([z, z.new_ones(len(z), 1)], -1)
+        gram = ones.T @ ones + _RIDGE * len(z) * torch.eye(ones.shape[1])
+        weights = torch.linalg.solve(gram, ones.T @ x)  # (D + 1, C)
+        self.readout.copy_(weights[:-1].T)
+        self.offset.copy_(weights[-1])
