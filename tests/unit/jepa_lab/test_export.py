@@ -65,7 +65,7 @@ def model(schema: Schema, recording: Recording) -> MachineModel:
     """Not trained, but with every weight well away from where it started."""
     torch.manual_seed(0)
     config = ModelConfig.of(schema)
-    facts = channel_facts([to_stretch(recording, config.horizons_s)], Scale(schema))
+    facts = channel_facts([to_stretch(recording, config)], Scale(schema))
     model = MachineModel(config, facts.center, facts.spread, facts.floor)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -101,7 +101,7 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
 def test_streaming_equals_the_full_window(
     model: MachineModel, pack: Pack, recording: Recording, schema: Schema
 ) -> None:
-    batch = batch_of([to_stretch(recording, model.config.horizons_s)])
+    batch = batch_of([to_stretch(recording, model.config)])
     with torch.no_grad():
         whole = model(batch, Pick(torch.arange(FRAMES), torch.arange(len(schema.channels))))
         strange = model.encoder.novelty(batch.frame[0], batch.valid[0], whole.z[0]).numpy()

@@ -44,6 +44,7 @@ def build_pack(
         heads=size.heads,
         key_width=size.recall_heads * size.recall_width,
         horizons_s=size.horizons_s,
+        longer_s=size.longer_s,
         quantiles=size.quantiles,
         controls=tuple(action if role is None else f"{action}.{role}" for action, role in CONTROLS),
         hazards=tuple(hazard.name for hazard in HAZARDS),

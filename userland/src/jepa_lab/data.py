@@ -17,6 +17,7 @@ from jepa.world.controls import CONTROLS, in_force
 from jepa.world.hazards import happening, within
 from jepa.world.scale import Scale
 from jepa.world.windows import all_window_stats, stats_on_scale
+from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.world import Batch
 
 
@@ -47,18 +48,18 @@ def find_recordings(root: Path, split: str) -> list[Path]:
     return found
 
 
-def load_stretches(folders: Sequence[Path], schema: Schema, horizons: tuple[int, ...]) -> list[Stretch]:
+def load_stretches(folders: Sequence[Path], schema: Schema, size: ModelConfig) -> list[Stretch]:
     """Every recording, ready to train on."""
-    return [to_stretch(load_recording(folder, schema), horizons) for folder in folders]
+    return [to_stretch(load_recording(folder, schema), size) for folder in folders]
 
 
-def to_stretch(recording: Recording, horizons: tuple[int, ...]) -> Stretch:
+def to_stretch(recording: Recording, size: ModelConfig) -> Stretch:
     """Inputs and targets of one recording; a target beyond its end is not scored."""
     scale = Scale(recording.schema)
     values = recording.values
-    windows = all_window_stats(values, horizons)
-    stats, seen = stats_on_scale(windows, scale)
-    target, scored = np.zeros_like(stats), np.zeros_like(seen)
+    horizons = size.horizons_s
+    stats, seen = stats_on_scale(all_window_stats(values, size.windows_s), scale)
+    target, scored = np.zeros_like(stats[:, :, : len(horizons)]), np.zeros_like(seen[:, :, : len(horizons)])
     frames = len(values)
     for column, horizon in enumerate(horizons):
         if frames > horizon:
@@ -173,7 +174,9 @@ def channel_facts(stretches: Sequence[Stretch], scale: Scale) -> ChannelFacts:
     center = torch.where(observed, (frame * valid).sum(0) / count.clamp(min=1), _UNKNOWN)
     variance = ((frame - center).square() * valid).sum(0) / count.clamp(min=1)
     spread = torch.where(observed, variance.sqrt().clamp(min=2 * _LEAST), _UNKNOWN)
-    error = torch.cat([(stretch.target - stretch.stats).abs() for stretch in stretches])
+    error = torch.cat(
+        [(stretch.target - stretch.stats[:, :, : stretch.target.shape[2]]).abs() for stretch in stretches]
+    )
     scored = torch.cat([stretch.scored for stretch in stretches])[..., None]
     persistence = (error * scored).sum(0) / scored.sum(0).clamp(min=1)
     return ChannelFacts(center, spread, floor, observed, persistence)

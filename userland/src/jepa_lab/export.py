@@ -114,7 +114,7 @@ def _graphs(model: MachineModel) -> dict[str, _Graph]:
     caches = torch.zeros(size.layers, 2, size.heads, window, width // size.heads)
     count = torch.ones(1)
     remembered = {
-        "stats": torch.zeros(1, channels, horizons, 2),
+        "stats": torch.zeros(1, channels, len(size.windows_s), 2),
         "keys": torch.zeros(window, size.recall_heads * size.recall_width),
         "outcomes": torch.zeros(horizons, window, 4, channels),
         "count": count,

@@ -100,7 +100,7 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     torch.use_deterministic_algorithms(True)
     size = ModelConfig.of(schema)
     folders = {split: find_recordings(recordings, split) for split in ("train", "validation")}
-    stretches = {split: load_stretches(paths, schema, size.horizons_s) for split, paths in folders.items()}
+    stretches = {split: load_stretches(paths, schema, size) for split, paths in folders.items()}
     if not config.acting:
         stretches["train"] = [each for each in stretches["train"] if not each.control.any()]
     if not config.tell_actions:

@@ -52,6 +52,8 @@ class Shape(_Strict):
     heads: int = Field(ge=1, le=64)
     key_width: int = Field(ge=1, le=4096)
     horizons_s: tuple[int, ...] = Field(min_length=1)
+    longer_s: tuple[int, ...]
+    """Further windows of the past that the decode graph is given, beside those as long as the horizons."""
     quantiles: tuple[float, ...] = Field(min_length=3)
     controls: tuple[str, ...] = Field(min_length=1)
     """Settings that actions change, as ACTION or ACTION.ROLE, in the order of the graphs' inputs."""
@@ -68,6 +70,9 @@ class Shape(_Strict):
             raise ValueError("horizons_s must ascend and start with 1")
         if max(self.horizons_s) >= self.window:
             raise ValueError("the window must be longer than every horizon")
+        longest = (max(self.horizons_s), *self.longer_s)
+        if list(longest) != sorted(set(longest)):
+            raise ValueError("longer_s must ascend and lie beyond every horizon")
         if list(self.quantiles) != sorted(set(self.quantiles)) or not all(0 < q < 1 for q in self.quantiles):
             raise ValueError("quantiles must ascend within 0..1")
         if 0.5 not in self.quantiles:

@@ -51,15 +51,16 @@ class WorldModel:
         self._imagine: InferenceSession | None = None  # opened when first asked: most machines never do
         self._controls = Controls()
         self._telling = _channels_of(shape.hazards, self.schema)
-        channels, horizons = len(self.schema.channels), len(shape.horizons_s)
+        channels = len(self.schema.channels)
+        self._windows = (*shape.horizons_s, *shape.longer_s)
         self._memory = Memory(shape.window, shape.key_width, shape.horizons_s, channels)
-        self._stats = np.zeros((channels, horizons, 2), np.float32)
-        self._seen = np.zeros((channels, horizons), np.float32)
+        self._stats = np.zeros((channels, len(self._windows), 2), np.float32)
+        self._seen = np.zeros((channels, len(self._windows)), np.float32)
         self._adapter = Adapter(channels, shape.horizons_s, shape.quantiles) if adapt else None
         self._empty_caches = np.zeros(
             (shape.layers, 2, shape.heads, shape.window, shape.width // shape.heads), np.float32
         )
-        self._trailing = Trailing(channels, shape.horizons_s)
+        self._trailing = Trailing(channels, self._windows)
         self._caches = self._before = self._empty_caches
         self._latent: FloatArray | None = None
         self._count = 0
@@ -110,7 +111,7 @@ class WorldModel:
         said, odds = self._decode.run(None, self._decode_inputs(context))
         quantiles = np.sort(said, axis=-1)
         if self._adapter is not None:
-            quantiles = self._adapter.adapt(quantiles, self._stats, self._seen)
+            quantiles = self._adapter.adapt(quantiles, *self._as_horizons())
         forecast = self._forecast(frame.ts_ns, quantiles, odds, unseen)
         surprise = None
         if expected is not None and self._count > 1:
@@ -187,8 +188,13 @@ class WorldModel:
         )
         windows = self._trailing.push(values)
         self._stats, self._seen = stats_on_scale(windows, self._scale)
-        self._memory.push(key[0], self._stats, self._seen)
+        self._memory.push(key[0], *self._as_horizons())
         return latent, float(novelty[0]), context, windows.share[:, -1] == 0
+
+    def _as_horizons(self) -> tuple[FloatArray, FloatArray]:
+        """Of the past windows, (C, H, 2) and (C, H), those as long as the horizons."""
+        horizons = len(self._shape.horizons_s)
+        return self._stats[:, :horizons], self._seen[:, :horizons]
 
     def _decode_inputs(self, context: FloatArray) -> dict[str, FloatArray]:
         return {"context": context, "control": self._controls.vector[None], **self._remembered()}
@@ -232,7 +238,7 @@ class WorldModel:
         self._count = 0
         self._ts_ns = self._expected = self._last = self._latent = None
         self._caches = self._before = self._empty_caches
-        self._trailing = Trailing(len(self.schema.channels), self._shape.horizons_s)
+        self._trailing = Trailing(len(self.schema.channels), self._windows)
         self._memory.clear()
         self._surprise.clear()
         if self._adapter is not None:

@@ -31,6 +31,8 @@ class ModelConfig:
     decoder_hidden: int = 96
     dropout: float = 0.1
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)
+    longer_s: tuple[int, ...] = (120,)
+    """Further windows of the past: for a minute to come, the last minute alone is much up to chance."""
     quantiles: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
     steps: tuple[int, ...] = (1, 2, 4, 8)
     """How many frames ahead latents are predicted in training; the runtime uses the first."""
@@ -38,6 +40,11 @@ class ModelConfig:
     """Steps of one second that a course of actions is imagined for."""
     candidates: int = 64
     """Courses of actions imagined at once."""
+
+    @property
+    def windows_s(self) -> tuple[int, ...]:
+        """L lengths of the windows of the past that the decoder is given: the horizons first."""
+        return (*self.horizons_s, *self.longer_s)
 
     @classmethod
     def of(cls, schema: Schema) -> "ModelConfig":

@@ -35,13 +35,14 @@ class Decoder(nn.Module):
         self.register_buffer("widen", torch.ones(len(config.horizons_s), 2))  # set after training
         self.config = config
         horizons, heads = len(config.horizons_s), config.recall_heads
-        self.candidates = horizons + 2 * heads
+        windows = len(config.windows_s)
+        self.candidates = windows + 2 * heads
         self.outputs = self.candidates + 1 + len(config.quantiles) - 1
         self.context = nn.Linear(config.width, _CONTEXT)
         self.control = nn.Linear(config.controls, _CONTEXT, bias=False)
         nn.init.zeros_(self.control.weight)
         self.embedding = nn.Parameter(torch.randn(config.channels, config.embedding) * 0.1)
-        inputs = 1 + 2 * (horizons - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
+        inputs = 1 + 2 * (windows - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
         self.body = nn.Sequential(
             nn.Linear(inputs, config.decoder_hidden),
             nn.GELU(),
@@ -69,7 +70,7 @@ class Decoder(nn.Module):
         channels: Tensor | None = None,
         forget: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """h (N, D), control (N, A), stats (N, C, H, 2), the rest (N, C, H, 2, heads).
+        """h (N, D), control (N, A), stats (N, C, L, 2), the rest (N, C, H, 2, heads).
 
         -> quantiles (N, C, H, 2, Q) on the unit scale, and logits (N, E, H) of events.
 
@@ -93,10 +94,11 @@ class Decoder(nn.Module):
         hazards = torch.einsum("neh,ehk->nek", telling, self.hazard) + self.usual
         raw = self.out(hidden).unflatten(-1, (len(self.config.horizons_s), 2, self.outputs))
         # Candidates for each horizon: windows of every length just past (the shortest is the last value).
-        past = stats.transpose(-1, -2)[:, :, None].expand(-1, -1, stats.shape[2], -1, -1)
-        simple = torch.cat([past, recalled, changed], -1)
+        horizons = len(self.config.horizons_s)
+        windows = stats.transpose(-1, -2)[:, :, None].expand(-1, -1, horizons, -1, -1)
+        simple = torch.cat([windows, recalled, changed], -1)
         mixture = torch.softmax(raw[..., : self.candidates], -1)
-        unit = _unit(stats, floor + _FLOOR_SHARE * spread[:, 0])
+        unit = _unit(stats[:, :, :horizons], floor + _FLOOR_SHARE * spread[:, 0])
         median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
         steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)

@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         return standard
 
     def novelty(self, frame: Tensor, valid: Tensor, z: Tensor) -> Tensor:
-        """(N,) squared error of the frame as told from its latent, a channel: large where no frame was so."""
+        """(N,) squared error of the frame as told from its latent, a channel: large where none was so."""
         error = (self.standard(frame, valid) - F.linear(z, self.readout, self.offset)) * valid
         return error.square().sum(-1) / valid.sum(-1).clamp(min=1)
 

@@ -25,7 +25,7 @@ class Recall(nn.Module):
         self.null = nn.Parameter(torch.ones(self.heads))
 
     def forward(self, h: Tensor, stats: Tensor, seen: Tensor, at: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the frames ``at`` (N,): h (B, T, D), stats (B, T, C, H, 2), seen (B, T, C, H).
+        """Of the frames ``at`` (N,): h (B, T, D), stats (B, T, C, L, 2), seen (B, T, C, L).
 
         -> recalled window statistics and recalled changes, each (B, N, C, H, 2, heads).
         """
@@ -54,7 +54,7 @@ class Recall(nn.Module):
     def step(
         self, h: Tensor, keys: Tensor, outcomes: Tensor, stats: Tensor, count: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of the newest frame, h (K, D) in K ways: stats (1, C, H, 2), keys (W, heads * width).
+        """Of the newest frame, h (K, D) in K ways: stats (1, C, L, 2), keys (W, heads * width).
 
         outcomes (H, W, 4, C), laid out as in jepa.world.memory; count (1,) of the W that are frames.
         -> (K, C, H, 2, heads) each.
@@ -73,7 +73,7 @@ class Recall(nn.Module):
         spread = weight[..., ended].permute(2, 0, 1, 3).flatten(1, 2)  # (H, heads * K, W)
         sums = spread @ outcomes.flatten(2)  # (H, heads * K, 4 * C)
         sums = sums.reshape(len(self.horizons), self.heads, len(h), 4, -1)
-        fallback = stats[0].permute(1, 2, 0)[:, None, None]  # (H, 1, 1, 2, C)
+        fallback = stats[0, :, : len(self.horizons)].permute(1, 2, 0)[:, None, None]  # (H, 1, 1, 2, C)
         now = stats[0, :, 0, 0]  # (C,)
         total = sums[..., 2:3, :] + nothing
         value = (sums[..., :2, :] + nothing * fallback) / total  # (H, heads, K, 2, C)

@@ -18,8 +18,8 @@ class Batch:
 
     frame: Tensor  # (B, T, C) unit scale, 0 where absent
     valid: Tensor  # (B, T, C) 1 or 0
-    stats: Tensor  # (B, T, C, H, 2) trailing windows, unit scale, 0 where never observed
-    seen: Tensor  # (B, T, C, H) 1 where enough of the window was observed
+    stats: Tensor  # (B, T, C, L, 2) trailing windows, unit scale, 0 where never observed
+    seen: Tensor  # (B, T, C, L) 1 where enough of the window was observed
     target: Tensor  # (B, T, C, H, 2) the coming windows
     scored: Tensor  # (B, T, C, H) 1 where the coming window was observed
     control: Tensor  # (B, T, A) the settings in force after each frame
