@@ -64,10 +64,11 @@ _ACTING = (
 """For machines with cgroup v2, such as our own VM: actions are taken meanwhile."""
 
 _FAULTS = (
-    Session("f01-desk", "faults", "busy", 301, ("browser", "developer", "cron"), 0.2, faults=4),
-    Session("f02-mixed", "faults", "busy", 302, TRAINED, 0.15, faults=4),
+    Session("f01-desk", "tuning", "busy", 301, ("browser", "developer", "cron"), 0.2, faults=4),
+    Session("f02-mixed", "tuning", "busy", 302, TRAINED, 0.15, faults=4),
     Session("f03-web", "faults", "busy", 303, ("server", "log", "crawler"), 0.15, faults=4),
+    Session("f04-files", "faults", "busy", 304, ("search", "churn", "etl", "sync"), 0.15, faults=4),
 )
-"""Ordinary work during which something goes wrong; nothing is trained or chosen on them."""
+"""Ordinary work during which something goes wrong; what counts as surprise was chosen on ``tuning`` ones."""
 
 PLANS: dict[str, tuple[Session, ...]] = {"wide": _WIDE, "acting": _ACTING, "faults": _FAULTS}

@@ -47,7 +47,7 @@ PROGRAMS: dict[str, Program] = {
 
 _UNHARMED_S = 60.0
 
-Split = Literal["train", "validation", "heldout", "faults"]
+Split = Literal["train", "validation", "heldout", "faults", "tuning"]
 Kind = Literal["day", "busy"]
 
 
