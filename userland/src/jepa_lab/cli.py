@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     trainer = verbs.add_parser("train", help="train the machine pack on recordings, and build it")
     trainer.add_argument("--recordings", type=Path, default=RECORDED)
     trainer.add_argument("--out", type=Path, default=PACK)
-    trainer.add_argument("--version", default="0.1.0", help="of the pack")
+    trainer.add_argument("--version", default="0.2.0", help="of the pack")
     trainer.add_argument("--seed", type=int, default=1)
     trainer.add_argument("--minutes", type=float, default=30.0, help="at most so long")
     trainer.set_defaults(run=_train)
@@ -133,7 +133,7 @@ def _train(arguments: argparse.Namespace) -> None:
     frames = trained.report["frames"]
     assert isinstance(frames, dict)
     counts = ", ".join(f"{split} {count} frames" for split, count in frames.items())
-    trained.report["data"] = f"{counts}, of one machine; see the card"
+    trained.report["data"] = f"{counts}, of one machine and of emulated ones; see the card"
     save(trained, Path("build/models/machine.pt"))
     manifest = build_pack(
         trained.model, trained.report, arguments.recordings, schema, arguments.version, arguments.out
