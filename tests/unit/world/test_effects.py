@@ -9,7 +9,8 @@ import pytest
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Action, Recording
 from jepa.telemetry.schema import Schema
-from jepa.world.effects import Effects, Experiment, judge_effects, real_effects
+from jepa.world import effects
+from jepa.world.effects import Experiment, judge_effects, real_effects
 
 PAUSED, RESUMED = 40, 62
 CPU = "system.role.background.cpu"
@@ -40,25 +41,38 @@ def experiment(recording: Recording, schema: Schema) -> Experiment:
 def test_an_effect_is_what_two_runs_with_actions_share_and_one_without_lacks(
     recording: Recording, schema: Schema
 ) -> None:
-    effects = real_effects(experiment(recording, schema), 0)
-    told = effects[..., schema.index(CPU), 1]  # the windows of 15 s
+    real = real_effects(experiment(recording, schema), 0)
+    told = real[..., schema.index(CPU), 1]  # the windows of 15 s
     assert np.isfinite(told[PAUSED : RESUMED - 15]).all()
     assert (told[PAUSED : RESUMED - 15] < -0.5).all()
     assert np.isnan(told[:PAUSED]).all(), "nothing is set yet"
     assert np.isnan(told[RESUMED:]).all(), "nothing is set any more"
-    other = effects[..., schema.index("system.role.foreground.cpu"), 1]
+    other = real[..., schema.index("system.role.foreground.cpu"), 1]
     assert np.isfinite(other).mean() < 0.1, "chance"
 
 
-@pytest.fixture(scope="module")
-def judged(pack: Pack, recording: Recording, schema: Schema) -> Effects:
-    found = judge_effects([experiment(recording, schema)], pack)
-    assert found is not None
-    return found
+def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_never(
+    pack: Pack, recording: Recording, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = experiment(recording, schema)
+    truth = np.nan_to_num(real_effects(real, 0))
+    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, -truth))
+    judged = judge_effects([real], pack)
+    assert judged is not None
+    assert (judged.sign_right, judged.sign_right_lower, judged.shuffled) == (1, 1, 0)
+    assert judged.windows > 0
+    assert judged.channels[CPU]["sign_right"] == 1
 
 
-def test_the_shipped_pack_knows_that_what_is_paused_does_not_work(judged: Effects) -> None:
-    assert judged.channels[CPU]["sign_right"] > 0.9
+def test_what_is_imagined_is_the_difference_that_the_settings_make(
+    pack: Pack, recording: Recording, schema: Schema
+) -> None:
+    acted = experiment(recording, schema).acted
+    told, shuffled = effects.imagined_effects(acted, pack, np.random.default_rng(1))
+    assert told.shape == shuffled.shape == (len(acted.values), len(schema.names), 3)
+    assert not told[:PAUSED].any(), "nothing is set yet"
+    assert np.abs(told[PAUSED : RESUMED - 1]).max() > 0
+    assert not told[RESUMED:].any()
 
 
 def test_without_experiments_there_is_nothing_to_judge(pack: Pack) -> None:

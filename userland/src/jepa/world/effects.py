@@ -64,7 +64,7 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
     right, wrong_way, count = [], [], []  # per block of a minute: (C,) each
     for each in experiments:
         strong = real_effects(each, pack.manifest.shape.window // 4)
-        told, shuffled = _imagined(each.acted, pack, rng)
+        told, shuffled = imagined_effects(each.acted, pack, rng)
         same = np.sign(told) == np.sign(np.nan_to_num(strong))
         other = np.sign(shuffled) == np.sign(np.nan_to_num(strong))
         judged = np.isfinite(strong)
@@ -130,7 +130,9 @@ def real_effects(each: Experiment, first: int) -> FloatArray:
     return np.where(strong, effect, np.nan).astype(np.float32)
 
 
-def _imagined(recording: Recording, pack: Pack, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def imagined_effects(
+    recording: Recording, pack: Pack, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
     """(T, C, H) imagined effects on the unit scale: of the settings in force, and of another moment's."""
     shape, schema = pack.manifest.shape, recording.schema
     model, scale = WorldModel.load(pack, schema, adapt=False), Scale(schema)

@@ -28,7 +28,7 @@ class ModelConfig:
     recall_width: int = 24
     embedding: int = 12
     """Width of what is learned of each channel alone."""
-    decoder_hidden: int = 96
+    decoder_hidden: int = 64
     dropout: float = 0.1
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)
     longer_s: tuple[int, ...] = (120,)
