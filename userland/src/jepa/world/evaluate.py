@@ -14,7 +14,7 @@ from jepa.telemetry.schema import Schema
 from jepa.world.effects import Effects
 from jepa.world.foretelling import Foretold, Watched, half_way, judge, warnings_of
 from jepa.world.hazards import HAZARDS, happening
-from jepa.world.replay import ACTING, BASELINES, Forecaster, changes, replay
+from jepa.world.replay import ACTING, BASELINES, PLAIN, Forecaster, changes, replay
 from jepa.world.report import TARGETS, Evaluation, Figures
 from jepa.world.scoring import TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
 
@@ -134,6 +134,7 @@ def _figures(
 ) -> Figures:
     scores = Scores(parts, moving, pack.manifest.shape.horizons_s)
     bound = Scores(twice, moving, pack.manifest.shape.horizons_s)
+    rivals = [who for who in others if who != PLAIN]
 
     def accuracies(who: str) -> dict[str, float | None]:
         return {
@@ -146,8 +147,8 @@ def _figures(
     return Figures(
         **accuracies("model"),
         ceiling=bound.accuracy(TWIN) if twice else None,
-        gap_closed=bound.gap_closed(others) if twice else None,
-        gap_closed_lower=bound.gap_closed_lower(others) if twice else None,
+        gap_closed=bound.gap_closed(rivals) if twice else None,
+        gap_closed_lower=bound.gap_closed_lower(rivals) if twice else None,
         hard_recovery=bound.known() if twice else None,
         hard_recovery_lower=bound.known_lower() if twice else None,
         missed_recovery=scores.recovery(),

@@ -22,6 +22,8 @@ BASELINES: Mapping[str, Callable[[FloatArray, Sequence[int]], FloatArray]] = {
     "seasonal": baselines.seasonal,
 }
 """Forecasts that need no training, of values (T, C) for horizons (H,)."""
+PLAIN = "plain"
+"""The name under which the pack without adaptation is judged: shown beside the others, but no rival."""
 ACTING = "acting"
 """The kind of a recording during which actions were taken."""
 _SAME_S = 0.6

@@ -116,7 +116,10 @@ def tallies(
 ) -> list[Tally]:
     """One tally for each minute of a recording, the blocks of the bootstrap."""
     mask = np.repeat(replay.scored[..., None], 2, axis=-1)
-    mask &= np.isfinite(replay.truth) & np.isfinite(replay.points["model"])
+    # Where a channel was absent for so long that nothing can be repeated, nobody is judged.
+    mask &= (
+        np.isfinite(replay.truth) & np.isfinite(replay.points["model"]) & np.isfinite(replay.points[WINDOW])
+    )
     right = {name: within_band(p, replay.truth, schema, literal) & mask for name, p in replay.points.items()}
     error = {
         name: np.where(mask, _unit_error(point, replay.truth, schema), 0)
