@@ -362,3 +362,19 @@ def test_the_layout_on_disk_is_the_documented_one(tmp_path: Path) -> None:
     ts, a, b, c = struct.unpack("<qfff", content[48:68])
     assert (ts, a, b) == (7, 1.0, 2.0)
     assert np.isnan(c)
+
+
+def test_ctrl_c_while_a_sync_starts_does_not_keep_the_log_from_closing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    log = FrameLog(tmp_path, THREE, MIB, sync_s=0.0)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(threading.Thread, "start", interrupted)
+        fill(log, 1)
+    log.close()
+    again = FrameLog(tmp_path, THREE, MIB)
+    assert times(again) == [1]
+    again.close()

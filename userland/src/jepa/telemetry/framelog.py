@@ -222,16 +222,15 @@ class FrameLog:
 
     def _sync_when_due(self) -> None:
         now = time.monotonic()
-        syncing = self._syncing is not None and self._syncing.is_alive()
-        if syncing or now - self._synced_at < self._sync_s:
+        busy = self._syncing is not None and self._syncing.is_alive()
+        if busy or now - self._synced_at < self._sync_s:
             return
         self._synced_at = now
         # A disk in trouble can hold a sync for seconds: just then the sampler must not wait for it.
         fd = os.dup(self._fd)
-        self._syncing = threading.Thread(
-            target=_sync_and_close, args=(fd,), name="frame log sync", daemon=True
-        )
-        self._syncing.start()
+        syncing = threading.Thread(target=_sync_and_close, args=(fd,), name="frame log sync", daemon=True)
+        syncing.start()
+        self._syncing = syncing  # only now: Ctrl-C may come while it starts, and close waits for this one
 
     def _set_others_aside(self) -> tuple[Path, ...]:
         moved: list[Path] = []
