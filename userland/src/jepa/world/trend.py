@@ -23,6 +23,8 @@ _LENGTHS = range(20, 129, 4)
 _EXPLAINED = 0.9
 """Share of the variance that the line must explain: a single step leaves a quarter unexplained."""
 _AHEAD = 12
+_GAP_NS = 60_000_000_000
+"""Frames further apart, as after a suspend, have nothing to do with each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _line(blocks: Sequence[float], limit: float, least: float) -> Trend | None:
 
 
 class Trends:
-    """Watches what can run out. One call a frame; frames are taken to be a second apart."""
+    """Watches what can run out. One call a frame; after a gap in time it begins anew."""
 
     def __init__(self, schema: Schema, watched: Sequence[Exhaustible] = EXHAUSTIBLE) -> None:
         self._watched = [(each, schema.index(each.channel)) for each in watched]
@@ -93,17 +95,27 @@ class Trends:
         self._now: dict[str, list[float]] = {each.name: [] for each in watched}
         self._blocks: dict[str, deque[float]] = {each.name: deque(maxlen=_LENGTHS[-1]) for each in watched}
         self._told: set[str] = set()
-        self._frames = 0
+        self._last_ns = self._block = 0
 
     def push(self, frame: Frame) -> list[Event]:
         """Take a frame; what it gives reason to tell, most often nothing."""
+        block = frame.ts_ns // (_BLOCK_S * 1_000_000_000)
+        events: list[Event] = []
+        if not 0 <= frame.ts_ns - self._last_ns <= _GAP_NS:
+            self._begin_anew()
+        elif block != self._block:
+            events = [event for each, _ in self._watched for event in self._close(each, frame.ts_ns)]
+        self._last_ns, self._block = frame.ts_ns, block
         for each, column in self._watched:
             if frame.valid[column]:
                 self._now[each.name].append(float(frame.values[column]))
-        self._frames += 1
-        if self._frames % _BLOCK_S:
-            return []
-        return [event for each, _ in self._watched for event in self._close(each, frame.ts_ns)]
+        return events
+
+    def _begin_anew(self) -> None:
+        self._told.clear()
+        for name, blocks in self._blocks.items():
+            blocks.clear()
+            self._now[name].clear()
 
     def _close(self, each: Exhaustible, ts_ns: int) -> list[Event]:
         values, blocks = self._now[each.name], self._blocks[each.name]
