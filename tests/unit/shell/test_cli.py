@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from jepa.service.api import ForecastOut
 from jepa.shell.cli import main, run_line, verbs
+from jepa.shell.output import Output
 from jepa.shell.parser import VERBS, build_parser
+from jepa.shell.verbs.forecast import foretold
 
 JEPA = [sys.executable, "-c", "import sys; from jepa.shell.cli import main; sys.exit(main())"]
 HEAVY = ["numpy", "onnxruntime", "fastapi", "uvicorn", "pydantic", "duckdb", "textual", "psutil", "asyncio"]
@@ -82,6 +85,18 @@ def test_a_forecast_shows_every_horizon_with_its_band(
     assert [f"next {horizon} s" in out for horizon in (1, 5, 60)] == [True] * 3
     assert ".." in out
     assert " %" in out
+
+
+def test_events_that_may_well_come_are_told_the_likeliest_first() -> None:
+    odds = {
+        "io_stall": {"5": 0.01, "60": 0.2},
+        "cpu_saturation": {"5": 0.7, "60": 0.7},
+        "oom_kill": {"5": 0.0, "60": 0.04},
+    }
+    told = io.StringIO()
+    out = Output(told, json=False, unicode=False, colour=False)
+    foretold(out, ForecastOut(ts_ns=1, unit={}, channels={}, odds=odds))
+    assert told.getvalue().splitlines() == ["cpu saturation within 5 s: 70%", "io stall within 60 s: 20%"]
 
 
 def test_watch_compares_with_what_was_foretold(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 """The streaming model: what it says, what it refuses, what it forgets."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,3 +159,25 @@ def test_channels_the_pack_does_not_know_change_nothing(pack: Pack, recording: R
         given = wide.tick(Frame(int(ts_ns), more, ~np.isnan(more)))
         np.testing.assert_array_equal(given.forecast.mean, expected.forecast.mean)
         assert given.surprise == expected.surprise
+
+
+@pytest.mark.parametrize(
+    "update", [{"hazards": ("flood",), "untaught": ()}, {"controls": ("pause.background",)}]
+)
+def test_a_pack_made_for_other_events_or_actions_is_refused(
+    pack: Pack, schema: Schema, update: dict[str, Any]
+) -> None:
+    shape = pack.manifest.shape.model_copy(update=update)
+    other = dataclasses.replace(pack, manifest=pack.manifest.model_copy(update={"shape": shape}))
+    with pytest.raises(JepaError, match="made for other actions or events"):
+        WorldModel.load(other, schema)
+
+
+def test_odds_of_what_was_never_learned_are_not_told(
+    pack: Pack, schema: Schema, recording: Recording
+) -> None:
+    model = WorldModel.load(pack, schema)
+    told = [model.tick(frame).forecast for frame in frames_of(recording, 5)][-1]
+    assert "cpu_saturation" not in pack.manifest.shape.untaught
+    for name, odds in zip(told.hazards, told.odds, strict=True):
+        assert np.isnan(odds).all() == (name in pack.manifest.shape.untaught)

@@ -15,14 +15,15 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
-from jepa.world.controls import CONTROLS, Acting
-from jepa.world.hazards import HAZARDS
+from jepa.world.controls import CONTROL_NAMES, Acting
+from jepa.world.hazards import HAZARDS, happening
 from jepa.world.model import WorldModel
 from jepa_lab.data import find_recordings
 from jepa_lab.export import OPSET, export, graph_modules
 from jepa_lab.model.world import MachineModel
 
 _CALIBRATION_POINTS = 41
+_LEAST_BEGINNINGS = 10
 
 
 def build_pack(
@@ -46,8 +47,9 @@ def build_pack(
         horizons_s=size.horizons_s,
         longer_s=size.longer_s,
         quantiles=size.quantiles,
-        controls=tuple(action if role is None else f"{action}.{role}" for action, role in CONTROLS),
+        controls=CONTROL_NAMES,
         hazards=tuple(hazard.name for hazard in HAZARDS),
+        untaught=untaught([load_recording(each, schema) for each in find_recordings(recordings, "train")]),
         candidates=size.candidates,
         imagined=size.imagined,
     )
@@ -83,6 +85,17 @@ def build_pack(
     manifest = Manifest.model_validate(content)
     (out / "pack.toml").write_text(_to_toml(manifest), encoding="utf-8")
     return manifest
+
+
+def untaught(recordings: list[Recording]) -> tuple[str, ...]:
+    """The events that began too seldom in ``recordings`` for anyone to learn what foretells them."""
+    began = np.zeros(len(HAZARDS))
+    for recording in recordings:
+        on = np.nan_to_num(happening(recording.values, recording.schema)) > 0
+        began += (on[1:] & ~on[:-1]).sum(axis=0)
+    return tuple(
+        hazard.name for hazard, times in zip(HAZARDS, began, strict=True) if times < _LEAST_BEGINNINGS
+    )
 
 
 def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibration:

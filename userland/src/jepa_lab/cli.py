@@ -92,7 +92,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     ]
     peers = fit_peers(arguments.peers, arguments.recorded, pack)
     evaluation = evaluate_all(recordings, pack, twins, peers, judge_effects(experiments, pack))
-    if not arguments.recordings:
+    if not arguments.recordings and any((arguments.pack / "heldout").glob("f*/meta.json")):
         evaluation = replace(evaluation, anomalies=_anomalies(arguments.pack, arguments.recorded, pack))
     content = to_file_text(evaluation)
     print(content if arguments.json else evaluation.to_text())

@@ -58,7 +58,9 @@ class Shape(_Strict):
     controls: tuple[str, ...] = Field(min_length=1)
     """Settings that actions change, as ACTION or ACTION.ROLE, in the order of the graphs' inputs."""
     hazards: tuple[str, ...]
-    """Events whose odds are told."""
+    """Events that the graphs give odds of."""
+    untaught: tuple[str, ...]
+    """Those among them that hardly ever began in training: their odds mean nothing, and are not told."""
     candidates: int = Field(ge=1, le=4096)
     """Courses of actions that are imagined at once."""
     imagined: int = Field(ge=1, le=64)
@@ -75,6 +77,8 @@ class Shape(_Strict):
             raise ValueError("longer_s must ascend and lie beyond every horizon")
         if list(self.quantiles) != sorted(set(self.quantiles)) or not all(0 < q < 1 for q in self.quantiles):
             raise ValueError("quantiles must ascend within 0..1")
+        if not set(self.untaught) <= set(self.hazards):
+            raise ValueError("untaught must be among hazards")
         if 0.5 not in self.quantiles:
             raise ValueError("quantiles must hold the median")
         return self

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from jepa.telemetry.frame import BoolArray
 from jepa.world.forecast import FloatArray
 
-BoolArray = npt.NDArray[np.bool_]
 _EXPERTS = 4
 """The model, the model less its bias, the past window, the last value."""
 

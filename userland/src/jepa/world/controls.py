@@ -21,6 +21,8 @@ CONTROLS: Final[tuple[Control, ...]] = (
     ("swappiness", None),
 )  # fmt: skip
 """Everything that may be set, in the order of the numbers."""
+CONTROL_NAMES: Final = tuple(action if role is None else f"{action}.{role}" for action, role in CONTROLS)
+"""The same as a pack's manifest has them."""
 
 _USUAL_WEIGHT, _WEIGHT_SPAN = 100.0, math.log(100.0)
 _NO_QUOTA, _LEAST_QUOTA = 200.0, 5.0  # % of a core: two are all, of the machines seen so far

@@ -25,7 +25,7 @@ class Forecast:
     p90: FloatArray  # (C, H, Q): quantiles of the window's 90th percentile
     hazards: tuple[str, ...] = ()  # E
     odds: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    """(E, H): probability, 0..1, that each event happens within the window; NaN where it cannot be seen."""
+    """(E, H): probability, 0..1, that each event happens within the window; NaN where none can be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray
-from jepa.world.hazards import HAZARDS, BoolArray, Hazard, happening
+from jepa.world.hazards import HAZARDS, Hazard, happening
 
 LIKELY = 0.5
 """Odds from which an event counts as foretold."""

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack
-from jepa.telemetry.frame import Frame
+from jepa.telemetry.frame import BoolArray, Frame
 from jepa.telemetry.schema import Schema
 from jepa.world.adapt import Adapter
-from jepa.world.controls import Controls
+from jepa.world.controls import CONTROL_NAMES, Controls
 from jepa.world.forecast import FloatArray, Forecast, Imagined, Surprise, Tick
 from jepa.world.hazards import HAZARDS
 from jepa.world.memory import Memory
@@ -51,6 +51,7 @@ class WorldModel:
         self._imagine: InferenceSession | None = None  # opened when first asked: most machines never do
         self._controls = Controls()
         self._telling = _channels_of(shape.hazards, self.schema)
+        self._untaught = np.array([name in shape.untaught for name in shape.hazards], np.bool_)
         channels = len(self.schema.channels)
         self._windows = (*shape.horizons_s, *shape.longer_s)
         self._memory = Memory(shape.window, shape.key_width, shape.horizons_s, channels)
@@ -81,6 +82,13 @@ class WorldModel:
         if not known or schema.select(pack.schema.names).digest != pack.schema.digest:
             raise JepaError(
                 f"The pack {pack.title} was made for other channels.",
+                "Install the pack that belongs to this version of jepa.",
+            )
+        shape = pack.manifest.shape
+        unknown = set(shape.hazards) - {hazard.name for hazard in HAZARDS}
+        if shape.controls != CONTROL_NAMES or unknown:
+            raise JepaError(
+                f"The pack {pack.title} was made for other actions or events.",
                 "Install the pack that belongs to this version of jepa.",
             )
         return cls(pack, schema, adapt=adapt)
@@ -144,6 +152,7 @@ class WorldModel:
         padded[: len(courses)] = courses
         inputs = {"latent": self._latent, "controls": padded, "caches": self._before, **self._remembered()}
         latents, medians, odds = (out[: len(courses)] for out in self._imagine.run(None, inputs))
+        odds[:, self._untaught] = np.nan
         units = self._scale.from_unit(np.moveaxis(medians, 1, -1))  # (K, H, 2, C)
         mean, p90 = np.moveaxis(units, -1, 1)[..., 0], np.moveaxis(units, -1, 1)[..., 1]
         return Imagined(latents, mean, p90, odds)
@@ -164,7 +173,7 @@ class WorldModel:
             )
         return Frame(frame.ts_ns, frame.values[self._columns], frame.valid[self._columns])
 
-    def _take(self, frame: Frame) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+    def _take(self, frame: Frame) -> tuple[FloatArray, float, FloatArray, BoolArray]:
         """Encode and advance.
 
         Answers latent, novelty, context state and, (C,), which channels were never seen.
@@ -207,9 +216,9 @@ class WorldModel:
             "count": np.array([self._count], np.float32),
         }
 
-    def _forecast(self, ts_ns: int, quantiles: FloatArray, odds: FloatArray, unseen: FloatArray) -> Forecast:
+    def _forecast(self, ts_ns: int, quantiles: FloatArray, odds: FloatArray, unseen: BoolArray) -> Forecast:
         quantiles[unseen] = np.nan
-        odds[unseen[self._telling]] = np.nan
+        odds[unseen[self._telling] | self._untaught] = np.nan
         units = np.moveaxis(self._scale.from_unit(np.moveaxis(quantiles, 0, -1)), -1, 0)
         mean, p90 = units[:, :, 0], units[:, :, 1].copy()
         p90[:, 0] = mean[:, 0]

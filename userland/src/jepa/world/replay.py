@@ -7,13 +7,13 @@ from typing import Protocol
 import numpy as np
 
 from jepa.packs.pack import Pack
-from jepa.telemetry.frame import Frame
+from jepa.telemetry.frame import BoolArray, Frame
 from jepa.telemetry.recording import Recording
 from jepa.world import baselines
 from jepa.world.controls import Acting
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
-from jepa.world.scoring import WINDOW, BoolArray, Replayed
+from jepa.world.scoring import WINDOW, Replayed
 from jepa.world.windows import coming
 
 BASELINES: Mapping[str, Callable[[FloatArray, Sequence[int]], FloatArray]] = {

@@ -71,7 +71,10 @@ class Evaluation:
     def absent(self) -> dict[str, str]:
         """Figures that could not be computed, and why."""
         missing = [name for name, value in asdict(self.figures).items() if value is None]
-        return dict.fromkeys(missing, _WITHOUT_TWIN if self.figures.ceiling is None else _NOTHING)
+        reasons = dict.fromkeys(missing, _WITHOUT_TWIN if self.figures.ceiling is None else _NOTHING)
+        if self.figures.ceiling is not None:
+            reasons |= dict.fromkeys([name for name in missing if name.startswith("gap_closed")], _NO_GAP)
+        return reasons
 
     def to_json(self) -> dict[str, Any]:
         """Everything, with the figures at the top and None for what is absent."""
@@ -169,6 +172,7 @@ _BAR = 50
 _WHO = ("model", WINDOW)
 _WITHOUT_TWIN = "needs a twin: the same seeded workload recorded twice"
 _NOTHING = "nothing to judge"
+_NO_GAP = "no gap to close: a second run agrees with the first no better than the best of the others"
 
 
 def _show(value: float | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
@@ -15,7 +16,6 @@ WINDOW = "window"
 """The baseline whose misses are the hard windows: repeating the past window of the same length."""
 TWIN = "twin"
 """The name under which a second run of the same workload is judged as if it were a forecaster."""
-BoolArray = npt.NDArray[np.bool_]
 BAND = 0.05
 """Half the width of the band a forecast must hit, as a share of the channel's range on its own scale."""
 NOISE_FLOORS = 2.0
@@ -215,7 +215,9 @@ class Scores:
         return self._gap_on(self._rights(baselines), baselines)(whole)
 
     def gap_closed_lower(self, baselines: Sequence[str]) -> float | None:
-        """The lower end of its 95 % interval."""
+        """The lower end of its 95 % interval; None where there is no gap."""
+        if self.gap_closed(baselines) is None:
+            return None
         return self._lower(self._gap_on(self._rights(baselines), baselines))
 
     def _rights(self, baselines: Sequence[str]) -> dict[str, FloatArray]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.world.baselines import seasonal
 from jepa.world.controls import in_force
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
-from jepa.world.scoring import BoolArray
 from jepa.world.windows import all_window_stats, coming, filled
 
 LAGS = (*range(10), 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120)
