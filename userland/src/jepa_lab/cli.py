@@ -151,7 +151,7 @@ def _ablate(arguments: argparse.Namespace) -> None:
 
     unknown = set(arguments.only) - set(VARIANTS)
     if unknown:
-        raise JepaError(f"There is no variant {min(unknown)!r}.", f"Choose of {', '.join(VARIANTS)}.")
+        raise JepaError(f"There is no variant {min(unknown)!r}.", f"Choose one of {', '.join(VARIANTS)}.")
     ablate(arguments.recordings, load_schema(), arguments.kept, arguments.only, arguments.seed)
     arguments.out.write_text(json.dumps(table(arguments.kept), indent=1) + "\n", encoding="utf-8")
 
