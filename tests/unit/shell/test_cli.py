@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from jepa.service.api import ForecastOut
+from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.shell.cli import main, run_line, verbs
 from jepa.shell.output import Output
 from jepa.shell.parser import VERBS, build_parser
-from jepa.shell.verbs.forecast import foretold
+from jepa.shell.verbs.forecast import foretold, is_quiet
 
 JEPA = [sys.executable, "-c", "import sys; from jepa.shell.cli import main; sys.exit(main())"]
 HEAVY = ["numpy", "onnxruntime", "fastapi", "uvicorn", "pydantic", "duckdb", "textual", "psutil", "asyncio"]
@@ -85,6 +85,19 @@ def test_a_forecast_shows_every_horizon_with_its_band(
     assert [f"next {horizon} s" in out for horizon in (1, 5, 60)] == [True] * 3
     assert ".." in out
     assert " %" in out
+
+
+@pytest.mark.parametrize(("now", "high", "quiet"), [(0.0, 0.5, True), (0.0, 30.0, False), (9.0, 0.5, False)])
+def test_a_channel_is_quiet_when_it_does_nothing_and_is_expected_to_do_nothing(
+    now: float, high: float, quiet: bool
+) -> None:
+    channel = ChannelInfo(
+        name="x", unit="%", low=0.0, high=100.0, noise_floor=1.0, source="test", description="x"
+    )
+    quantiles = {"0.05": 0.0, "0.5": 0.1, "0.95": high}
+    band = Band(horizon_s=30, mean=quantiles, p90=quantiles)
+    assert is_quiet(channel, band, [FrameOut(ts_ns=1, values={"x": now})]) is quiet
+    assert not is_quiet(channel, band, [FrameOut(ts_ns=1, values={"x": None})])
 
 
 def test_events_that_may_well_come_are_told_the_likeliest_first() -> None:

@@ -42,14 +42,17 @@ def overview(
     names = [name for name in FIRST if name in forecast.channels]
     names += [name for name in forecast.channels if name not in names]
     rows = []
-    horizon = 0
+    horizon = quiet = 0
     recent = past[-max(8, min(PAST_S, out.width - 70)) :]
     for name in names:
         band = min(forecast.channels[name], key=lambda band: abs(band.horizon_s - OVERVIEW_S))
         horizon = band.horizon_s
+        if name not in FIRST and is_quiet(channels[name], band, past):
+            quiet += 1
+            continue
         unit = forecast.unit[name]
         rows.append([name, now(past, name, unit), _past(out, recent, name), *_texts(band.mean, unit)])
-    if not rows:
+    if not rows and not quiet:
         out.line("There is no forecast for any channel of this machine.")
         return
     head = ["channel", "now", "past", f"next {horizon} s", "90 % band"]
@@ -57,7 +60,18 @@ def overview(
         out.table([row[:2] + row[3:] for row in (head, *rows)], right=(1, 2, 3))
     else:
         out.table([head, *rows], right=(1, 3, 4))
+    if quiet:
+        out.line(f"{quiet} more do nothing and are expected to go on so; name one to see it.")
     foretold(out, forecast)
+
+
+def is_quiet(channel: ChannelInfo, band: Band, past: list[FrameOut]) -> bool:
+    """Whether the channel is within its noise of 0, and is expected to stay there."""
+    coming = interval(band.mean)
+    value = past[-1].values.get(channel.name) if past else None
+    if coming is None or value is None:
+        return False
+    return max(abs(value), abs(coming.low), abs(coming.high)) <= channel.noise_floor
 
 
 def foretold(out: Output, forecast: ForecastOut) -> None:
