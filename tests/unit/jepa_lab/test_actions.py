@@ -2,6 +2,7 @@
 """The lab's actions: seeded, from the closed set, taken on groups of its own, and all taken back."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from jepa.errors import JepaError
 from jepa.telemetry.recording import Action
 from jepa.telemetry.roles import Roles
-from jepa_lab.workloads.actions import SETTINGS, Act, Actor, plan_acts, written
+from jepa_lab.workloads.actions import SETTINGS, Act, Actor, plan_acts, plan_trials, written
 from jepa_lab.workloads.groups import PLAYED, Groups
+from jepa_lab.workloads.session import TRIAL_S
 
 
 @pytest.fixture
@@ -27,10 +29,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("plan", [plan_acts, plan_trials])
 @given(seed=st.integers(0, 1 << 32), held_out=st.booleans())
-def test_a_plan_is_seeded_in_order_within_the_set_and_taken_back(seed: int, held_out: bool) -> None:
-    acts = plan_acts(seed, 240, held_out)
-    assert acts == plan_acts(seed, 240, held_out)
+def test_a_plan_is_seeded_in_order_within_the_set_and_taken_back(
+    plan: Callable[[int, float, bool], list[Act]], seed: int, held_out: bool
+) -> None:
+    acts = plan(seed, 240, held_out)
+    assert acts == plan(seed, 240, held_out)
     assert [act.at_s for act in acts] == sorted(act.at_s for act in acts)
     open_: dict[tuple[str, str | None], int | None] = {}
     for act in acts:
@@ -43,6 +48,21 @@ def test_a_plan_is_seeded_in_order_within_the_set_and_taken_back(seed: int, held
         else:
             assert act.value in allowed
             open_[act.action, act.role] = act.value
+
+
+@given(seed=st.integers(0, 1 << 32), seconds=st.floats(60, 400))
+def test_trials_are_one_at_a_time_and_got_over_before_the_next_programs(seed: int, seconds: float) -> None:
+    acts = plan_trials(seed, seconds, False)
+    free_at, programs = 0.0, 0.0
+    for taken, undone in zip(acts[::2], acts[1::2], strict=True):
+        assert (taken.action, taken.role) == (undone.action, undone.role)
+        assert undone.value == SETTINGS[undone.action].usual
+        if taken.at_s // TRIAL_S > programs:
+            programs += 1
+            free_at = programs * TRIAL_S + 5
+        assert taken.at_s >= free_at + 5
+        assert taken.at_s + 10 <= undone.at_s <= min((programs + 1) * TRIAL_S, seconds) - 5
+        free_at = undone.at_s
 
 
 def test_held_out_values_are_tried_nowhere_else() -> None:

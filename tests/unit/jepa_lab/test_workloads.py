@@ -12,9 +12,18 @@ from hypothesis import strategies as st
 
 from jepa_lab.workloads.context import DISK_LIMIT_MIB
 from jepa_lab.workloads.faults import FAULTS
-from jepa_lab.workloads.plans import HELD_OUT, PLANS, TRAINED, VALIDATED
+from jepa_lab.workloads.plans import (
+    HELD_OUT,
+    PLANS,
+    STEADY_HELD_OUT,
+    STEADY_TRAINED,
+    STEADY_VALIDATED,
+    TRAINED,
+    VALIDATED,
+)
 from jepa_lab.workloads.runner import Runner
-from jepa_lab.workloads.session import PROGRAMS, Session, Stretch, schedule
+from jepa_lab.workloads.session import ALL_PROGRAMS, PROGRAMS, Session, Stretch, schedule
+from jepa_lab.workloads.steady import STEADY
 
 SESSIONS = [session for plan in PLANS.values() for session in plan]
 
@@ -49,6 +58,16 @@ def test_faults_strike_one_after_the_other_after_the_first_minute(seed: int, fau
     assert not {stretch.program for stretch in schedule(session)} & {*HELD_OUT, *VALIDATED}
 
 
+@given(seed=st.integers(0, 1 << 32), seconds=st.integers(60, 400))
+def test_in_trials_both_roles_work_all_the_time(seed: int, seconds: int) -> None:
+    session = Session("x", "train", "trial", seed, STEADY_TRAINED, 0.0, seconds, acts=True)
+    assert schedule(session) == schedule(session)
+    for second in range(seconds):
+        inside = [s for s in schedule(session) if s.start_s <= second < s.start_s + s.seconds]
+        assert sorted(stretch.role for stretch in inside) == ["background", "foreground"]
+        assert len({stretch.program for stretch in inside}) == 2
+
+
 def test_no_seed_is_shared_and_no_program_is_in_two_splits_but_for_company() -> None:
     splits = {
         split: [session for session in SESSIONS if session.split == split]
@@ -57,30 +76,29 @@ def test_no_seed_is_shared_and_no_program_is_in_two_splits_but_for_company() -> 
     seeds = [session.seed for session in SESSIONS]
     assert len(set(seeds)) == len(seeds)
     trained = {name for session in splits["train"] for name in session.programs}
-    assert not trained & {*HELD_OUT, *VALIDATED}
-    assert trained == set(TRAINED)
+    held_out, validated = {*HELD_OUT, *STEADY_HELD_OUT}, {*VALIDATED, *STEADY_VALIDATED}
+    assert not trained & (held_out | validated)
+    assert trained == {*TRAINED, *STEADY_TRAINED}
     for session in splits["heldout"]:
-        assert set(session.programs) & set(HELD_OUT)
-        assert not set(session.programs) & set(VALIDATED), "choices were made on these"
+        assert set(session.programs) & held_out
+        assert not set(session.programs) & validated, "choices were made on these"
     for session in splits["validation"]:
-        assert set(session.programs) & set(VALIDATED)
-        assert not set(session.programs) & set(HELD_OUT)
+        assert set(session.programs) & validated
+        assert not set(session.programs) & held_out
 
 
 def test_there_are_programs_enough_and_each_is_in_some_session() -> None:
     assert len(PROGRAMS) > 25
-    assert {name for session in SESSIONS for name in session.programs} == set(PROGRAMS) - {"idle"}
+    assert {name for session in SESSIONS for name in session.programs} == {*PROGRAMS, *STEADY} - {"idle"}
 
 
 def test_every_busy_held_out_session_has_a_twin() -> None:
-    assert all(session.twin for session in SESSIONS if session.split == "heldout" and session.kind == "busy")
+    assert all(session.twin for session in SESSIONS if session.split == "heldout" and session.kind != "day")
 
 
 FAMILIES = {
-    family: [
-        name for name, program in {**PROGRAMS, **FAULTS}.items() if program.__module__.endswith(f".{family}")
-    ]
-    for family in ("compute", "desktop", "network", "storage", "faults")
+    family: [name for name, program in ALL_PROGRAMS.items() if program.__module__.endswith(f".{family}")]
+    for family in ("compute", "desktop", "network", "storage", "steady", "faults")
 }
 
 

@@ -14,7 +14,7 @@ from jepa.errors import JepaError
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import TWIN, UNTOUCHED, Action, read_meta, record
 from jepa.telemetry.sampler import open_machine
-from jepa_lab.workloads.actions import Actor, plan_acts
+from jepa_lab.workloads.actions import Actor, plan_acts, plan_trials
 from jepa_lab.workloads.groups import Groups
 from jepa_lab.workloads.plans import PLANS
 from jepa_lab.workloads.runner import Runner
@@ -82,7 +82,8 @@ def record_session(session: Session, folder: Path, scratch: Path, title: str = "
 
         def acting(tell: Callable[[Action], object]) -> None:
             if groups is not None and not untouched:
-                acts = plan_acts(session.seed, session.seconds, session.split == "heldout")
+                plan = plan_trials if session.kind == "trial" else plan_acts
+                acts = plan(session.seed, session.seconds, session.split == "heldout")
                 held.enter_context(Actor(acts, groups, tell))
 
         record(source, folder, session.seconds, labels=labels, on_frame=progress, acting=acting)

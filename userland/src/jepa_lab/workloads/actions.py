@@ -16,6 +16,7 @@ from typing import Any
 from jepa.telemetry.recording import Action
 from jepa.telemetry.roles import Role
 from jepa_lab.workloads.groups import PLAYED, Groups
+from jepa_lab.workloads.session import TRIAL_S
 
 _PERIOD_US = 100_000
 _SWAPPINESS = Path("proc/sys/vm/swappiness")
@@ -80,6 +81,40 @@ def plan_acts(seed: int, seconds: float, held_out: bool) -> list[Act]:
         # Several are in force at once, independently: each one's effect shows against all the others'.
         at += 3 + rng.expovariate(1 / 5)
     return sorted(acts, key=lambda act: act.at_s)
+
+
+_DECK: tuple[tuple[str, Role | None], ...] = (
+    *2 * (("cpu.max", "foreground"), ("cpu.max", "background"), ("pause", "background")),
+    *((name, role) for name in ("cpu.weight", "memory.high") for role in PLAYED),
+    ("io.weight", "background"),
+    ("swappiness", None),
+)
+"""What is tried in a session of trials, in random order as far as time goes: twice what most depends on."""
+_SETTLE_S = (15.0, 18.0)
+"""Before the first trial on programs that have just begun."""
+_HOLD_S, _REST_S = (13.0, 16.0), (9.0, 12.0)
+
+
+def plan_trials(seed: int, seconds: float, held_out: bool) -> list[Act]:
+    """Actions of a session of trials, in order: one at a time, each taken back and got over before the next.
+
+    The same for the same seed; none reaches into the next pair of programs.
+    """
+    rng = random.Random(f"{seed} trials")
+    deck: list[tuple[str, Role | None]] = []
+    acts: list[Act] = []
+    start = 0.0
+    while start < seconds:
+        at, end = start + rng.uniform(*_SETTLE_S), min(start + TRIAL_S, seconds)
+        while (back := at + rng.uniform(*_HOLD_S)) + _REST_S[0] <= end:
+            deck = deck or rng.sample(_DECK, len(_DECK))
+            name, role = deck.pop()
+            setting = SETTINGS[name]
+            value = rng.choice(setting.held_out if held_out else setting.values)
+            acts += Act(at, name, role, value), Act(back, name, role, setting.usual)
+            at = back + rng.uniform(*_REST_S)
+        start += TRIAL_S
+    return acts
 
 
 def written(act: Act, groups: Groups, root: Path = Path("/")) -> tuple[Path, str]:

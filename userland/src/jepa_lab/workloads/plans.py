@@ -7,6 +7,7 @@ validation do not either.
 """
 
 from jepa_lab.workloads.session import PROGRAMS, Session, Split
+from jepa_lab.workloads.steady import STEADY
 
 HELD_OUT = ("backlog", "backup", "keyvalue", "media", "transactions", "unpack", "wal")
 VALIDATED = ("contention", "mail")
@@ -63,6 +64,34 @@ _ACTING = (
 )
 """For machines with cgroup v2, such as our own VM: actions are taken meanwhile."""
 
+STEADY_HELD_OUT = ("squeeze", "heap", "lookup", "records")
+STEADY_VALIDATED = ("order", "rewrite")
+STEADY_TRAINED = tuple(name for name in STEADY if name not in (*STEADY_HELD_OUT, *STEADY_VALIDATED))
+
+
+def _trial(name: str, split: Split, seed: int) -> Session:
+    """Both roles steadily at work and one action at a time: what it does shows, and can be learned."""
+    programs = {"train": STEADY_TRAINED, "validation": (*STEADY_VALIDATED, "digest", "reread")}
+    return Session(
+        name,
+        split,
+        "trial",
+        seed,
+        programs.get(split, STEADY_HELD_OUT),
+        0.0,
+        twin=split != "train",
+        acts=True,
+    )
+
+
+_TRIALS = (
+    _trial("eh1-trial", "heldout", 931),
+    _trial("ev1-trial", "validation", 531),
+    _trial("eh2-trial", "heldout", 932),
+    *(_trial(f"e{number:02}-trial", "train", 230 + number) for number in range(1, 17)),
+)
+"""For the VM too: trials of actions."""
+
 _FAULTS = (
     Session("f01-desk", "tuning", "busy", 301, ("browser", "developer", "cron"), 0.2, faults=4),
     Session("f02-mixed", "tuning", "busy", 302, TRAINED, 0.15, faults=4),
@@ -71,4 +100,9 @@ _FAULTS = (
 )
 """Ordinary work during which something goes wrong; what counts as surprise was chosen on ``tuning`` ones."""
 
-PLANS: dict[str, tuple[Session, ...]] = {"wide": _WIDE, "acting": _ACTING, "faults": _FAULTS}
+PLANS: dict[str, tuple[Session, ...]] = {
+    "wide": _WIDE,
+    "acting": _ACTING,
+    "trials": _TRIALS,
+    "faults": _FAULTS,
+}

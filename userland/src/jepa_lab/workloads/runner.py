@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 
 from jepa_lab.workloads.context import Work
-from jepa_lab.workloads.faults import FAULTS
 from jepa_lab.workloads.groups import Groups
-from jepa_lab.workloads.session import PROGRAMS, Stretch
+from jepa_lab.workloads.session import ALL_PROGRAMS, Stretch
 
 _NICE = 5
 
@@ -79,7 +78,7 @@ def main(arguments: list[str]) -> None:
     # A program that is stuck in one long call ends all the same.
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
     signal.setitimer(signal.ITIMER_REAL, float(seconds) + 1.0)
-    {**PROGRAMS, **FAULTS}[name](Work(random.Random(int(seed)), Path(folder), float(level), deadline))
+    ALL_PROGRAMS[name](Work(random.Random(int(seed)), Path(folder), float(level), deadline))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions: seeded schedules of programs, a Markov chain from one to the next."""
 
+import math
 import random
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ from jepa_lab.workloads import compute, desktop, network, storage
 from jepa_lab.workloads.context import Program
 from jepa_lab.workloads.faults import FAULTS
 from jepa_lab.workloads.groups import PLAYED
+from jepa_lab.workloads.steady import STEADY
 
 PROGRAMS: dict[str, Program] = {
     "idle": compute.idle,
@@ -45,10 +47,17 @@ PROGRAMS: dict[str, Program] = {
     "wal": storage.wal,
 }
 
+ALL_PROGRAMS: dict[str, Program] = {**PROGRAMS, **STEADY, **FAULTS}
+"""All that a stretch may be of."""
+
+TRIAL_S = 120.0
+"""How long two programs stay together while actions are tried on them."""
+
 _UNHARMED_S = 60.0
 
 Split = Literal["train", "validation", "heldout", "faults", "tuning"]
-Kind = Literal["day", "busy"]
+Kind = Literal["day", "busy", "trial"]
+"""In a trial both roles are steadily at work, and one thing at a time is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,8 @@ class Stretch:
 
 def schedule(session: Session) -> list[Stretch]:
     """The stretches of a session, at most two at once, of different roles; the same for the same seed."""
+    if session.kind == "trial":
+        return _pairs(session)
     rng, roles = random.Random(session.seed), random.Random(f"{session.seed} roles")
     stretches: list[Stretch] = []
     start, previous = 0.0, "idle"
@@ -104,6 +115,18 @@ def schedule(session: Session) -> list[Stretch]:
             )
         start, previous = start + dwell, program
     return stretches + _faults(session)
+
+
+def _pairs(session: Session) -> list[Stretch]:
+    """One program in each role, others after TRIAL_S."""
+    rng = random.Random(session.seed)
+    stretches = []
+    for number in range(math.ceil(session.seconds / TRIAL_S)):
+        start = number * TRIAL_S
+        seconds = min(TRIAL_S, session.seconds - start)
+        for role, program in zip(PLAYED, rng.sample(session.programs, len(PLAYED)), strict=True):
+            stretches.append(Stretch(start, seconds, program, rng.getrandbits(32), rng.random(), role))
+    return stretches
 
 
 def _faults(session: Session) -> list[Stretch]:
