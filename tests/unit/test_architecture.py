@@ -10,7 +10,16 @@ import pytest
 SRC = Path(__file__).parents[2] / "userland" / "src"
 ORDER = ["telemetry", "packs", "world", "service", "shell"]
 """Each package may import itself and those before it."""
-LAB_ONLY = {"torch", "onnx", "onnxscript", "lightgbm", "statsforecast", "jepa_lab"}
+LAB_ONLY = {
+    "torch",
+    "onnx",
+    "onnxscript",
+    "lightgbm",
+    "statsforecast",
+    "safetensors",
+    "transformers",
+    "jepa_lab",
+}
 
 
 def imports(path: Path) -> Iterator[str]:

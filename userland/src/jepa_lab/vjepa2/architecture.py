@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sizes of a V-JEPA 2 model, told from the shapes of its tensors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jepa.errors import JepaError
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+_HEADS = {768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 26}
+"""Attention heads by encoder width (configs of facebookresearch/vjepa2); no tensor's shape tells them."""
+_USUAL_HEAD = 64
+_MASKED_HEAD = 32
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Transformer:
+    """One stack of pre-norm blocks."""
+
+    width: int
+    depth: int
+    heads: int
+    hidden: int
+    """Width inside each MLP."""
+
+    @property
+    def head_width(self) -> int:
+        """Of one head; even."""
+        return self.width // self.heads
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Encoder and, where the checkpoint has one, the predictor."""
+
+    encoder: Transformer
+    predictor: Transformer | None
+    channels: int
+    tubelet: int
+    """Frames that one token spans."""
+    patch: int
+    """Pixels that one token spans, both ways."""
+    actions: int = 0
+    """Numbers in an action, as in a state, that the predictor is told; 0 if it tells masked tokens."""
+
+    def grid(self, frames: int, crop: int) -> tuple[int, int, int]:
+        """(T, H, W) tokens of a clip; JepaError when it does not divide into whole ones."""
+        if frames % self.tubelet or frames < self.tubelet:
+            raise JepaError(
+                f"{frames} frames do not divide into tubelets of {self.tubelet}.", "Choose another --frames."
+            )
+        if crop % self.patch or crop < self.patch:
+            raise JepaError(
+                f"{crop} pixels do not divide into patches of {self.patch}.", "Choose another --crop."
+            )
+        return frames // self.tubelet, crop // self.patch, crop // self.patch
+
+
+def architecture_of(
+    shapes: Shapes, heads: int | None = None, predictor_heads: int | None = None
+) -> Architecture:
+    """Told from canonical ``shapes``; heads from a table of the published sizes unless they are given.
+
+    JepaError when there is no encoder in them.
+    """
+    patches = shapes.get("encoder.patch.weight")
+    if patches is None or len(patches) != 5:
+        raise JepaError("There is no V-JEPA 2 video encoder in this checkpoint.", "Choose another file.")
+    width, channels, tubelet, patch, _ = patches
+    encoder = _transformer(shapes, "encoder", width, heads or _HEADS.get(width, width // _USUAL_HEAD))
+    predictor, actions = None, shapes.get("predictor.action.weight", (0, 0))[-1]
+    if "predictor.embed.weight" in shapes:
+        narrow = shapes["predictor.embed.weight"][0]
+        usual = narrow // (_USUAL_HEAD if actions else _MASKED_HEAD)
+        predictor = _transformer(shapes, "predictor", narrow, predictor_heads or usual)
+    return Architecture(encoder, predictor, channels, tubelet, patch, actions)
+
+
+def _transformer(shapes: Shapes, part: str, width: int, heads: int) -> Transformer:
+    depth = len({name.split(".")[2] for name in shapes if name.startswith(f"{part}.blocks.")})
+    first = shapes.get(f"{part}.blocks.0.fc1.weight")
+    if not depth or first is None:
+        raise JepaError(f"The checkpoint's {part} has no blocks.", "Download it again.")
+    if heads < 1 or width % (2 * heads):
+        raise JepaError(
+            f"A {part} {width} wide with {heads} heads is none that is known.", "Check the file."
+        )
+    return Transformer(width, depth, heads, first[0])
+
+
+def expected(architecture: Architecture, mask_tokens: int) -> dict[str, tuple[int, ...]]:
+    """Every canonical tensor that there must be, with its shape."""
+    encoder = architecture.encoder
+    patch = (architecture.channels, architecture.tubelet, architecture.patch, architecture.patch)
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder.patch.weight": (encoder.width, *patch),
+        "encoder.patch.bias": (encoder.width,),
+        **_blocks("encoder", encoder),
+    }
+    predictor = architecture.predictor
+    if predictor is not None:
+        shapes |= {
+            "predictor.embed.weight": (predictor.width, encoder.width),
+            "predictor.embed.bias": (predictor.width,),
+            "predictor.proj.weight": (encoder.width, predictor.width),
+            "predictor.proj.bias": (encoder.width,),
+            **_blocks("predictor", predictor),
+        }
+        if architecture.actions:
+            for name in ("action", "state"):
+                shapes[f"predictor.{name}.weight"] = (predictor.width, architecture.actions)
+                shapes[f"predictor.{name}.bias"] = (predictor.width,)
+        else:
+            shapes |= {f"predictor.mask.{number}": (predictor.width,) for number in range(mask_tokens)}
+    return shapes
+
+
+def _blocks(part: str, of: Transformer) -> dict[str, tuple[int, ...]]:
+    linears = {
+        **dict.fromkeys(("query", "key", "value", "out"), (of.width, of.width)),
+        "fc1": (of.hidden, of.width),
+        "fc2": (of.width, of.hidden),
+    }
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number in range(of.depth):
+        block = f"{part}.blocks.{number}"
+        for norm in ("norm1", "norm2"):
+            shapes |= {f"{block}.{norm}.weight": (of.width,), f"{block}.{norm}.bias": (of.width,)}
+        for name, shape in linears.items():
+            shapes |= {f"{block}.{name}.weight": shape, f"{block}.{name}.bias": shape[:1]}
+    return shapes | {f"{part}.norm.weight": (of.width,), f"{part}.norm.bias": (of.width,)}

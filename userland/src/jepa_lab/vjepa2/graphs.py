@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graphs of a V-JEPA 2 pack: the encoder, and the predictors: of masked tokens, or told of actions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto
+
+from jepa_lab.vjepa2.architecture import Architecture
+from jepa_lab.vjepa2.checkpoint import Weights
+from jepa_lab.vjepa2.graph import Graph, linear
+from jepa_lab.vjepa2.positions import FloatArray, acted_positions, tables, token_positions
+from jepa_lab.vjepa2.stack import Rotation, Stack
+
+MASK = 1
+"""Which mask token stands for what is to be told; the public code takes this one by default."""
+
+
+def write_encoder(
+    folder: Path, weights: Weights, of: Architecture, frames: int, crop: int, facts: Mapping[str, str]
+) -> Graph:
+    """``encoder``: a clip (1, F, 3, P, P), normalised, to its tokens (1, N, D)."""
+    graph = Graph(folder, "encoder")
+    time, rows, columns = of.grid(frames, crop)
+    tokens, width = time * rows * columns, of.encoder.width
+    inside = (of.tubelet, of.channels, of.patch, of.patch)
+    # A convolution whose stride is its kernel is a product with each tubelet laid out flat.
+    split = graph.op(
+        "Reshape",
+        "clip",
+        graph.shape(time, of.tubelet, of.channels, rows, of.patch, columns, of.patch),
+    )
+    laid = graph.op("Transpose", split, perm=[0, 3, 5, 1, 2, 4, 6])
+    flat = graph.op("Reshape", laid, graph.shape(1, tokens, int(np.prod(inside))))
+    kernel = weights.read("encoder.patch.weight").transpose(0, 2, 1, 3, 4).reshape(width, -1)
+    x = linear(graph, flat, "encoder.patch", kernel, weights.read("encoder.patch.bias"))
+    cosine, sine = tables(token_positions((time, rows, columns)), of.encoder.head_width)
+    rotation = Rotation(graph.constant("cosine", cosine[:, None]), graph.constant("sine", sine[:, None]))
+    x = Stack(graph, weights, "encoder", of.encoder, tokens).blocks(x, rotation)
+    graph.op("Identity", x, out="tokens")
+    clip = (TensorProto.FLOAT, (1, frames, of.channels, crop, crop))
+    graph.finish({"clip": clip}, {"tokens": (1, tokens, width)}, facts)
+    return graph
+
+
+def write_predictor(
+    folder: Path,
+    weights: Weights,
+    of: Architecture,
+    sizes: tuple[int, int],
+    grid: tuple[int, int, int],
+    facts: Mapping[str, str],
+) -> Graph:
+    """``predictor``: encoded tokens (1, n, D) and where they are, to the tokens at m other places (1, m, D).
+
+    ``sizes`` is n and m. ``context_at`` (n,) and ``target_at`` (m,) count tokens of a clip of ``grid``, time
+    first; which they are is free, only how many is fixed.
+    """
+    assert of.predictor is not None, "asked for only where there is one"
+    graph = Graph(folder, "predictor")
+    known, wanted = sizes
+    narrow = of.predictor
+    context = linear(graph, "context", "predictor.embed", *_pair(weights, "predictor.embed"))
+    mask = graph.constant("predictor.mask", np.tile(weights.read(f"predictor.mask.{MASK}"), (1, 1, 1)))
+    targets = graph.op("Expand", mask, graph.shape(1, wanted, narrow.width))
+    x = graph.op("Concat", context, targets, axis=1)
+    at = graph.op("Concat", "context_at", "target_at", axis=0)
+    cosine, sine = tables(token_positions(grid), narrow.head_width)
+    rotation = Rotation(
+        graph.op("Gather", graph.constant("cosine", cosine[:, None]), at),
+        graph.op("Gather", graph.constant("sine", sine[:, None]), at),
+    )
+    x = Stack(graph, weights, "predictor", narrow, known + wanted).blocks(x, rotation)
+    told = graph.op("Slice", x, graph.shape(known), graph.shape(known + wanted), graph.shape(1))
+    linear(graph, told, "predictor.proj", *_pair(weights, "predictor.proj"), out="tokens")
+    graph.finish(
+        {
+            "context": (TensorProto.FLOAT, (1, known, of.encoder.width)),
+            "context_at": (TensorProto.INT64, (known,)),
+            "target_at": (TensorProto.INT64, (wanted,)),
+        },
+        {"tokens": (1, wanted, of.encoder.width)},
+        facts,
+    )
+    return graph
+
+
+def write_acting_predictor(
+    folder: Path,
+    weights: Weights,
+    of: Architecture,
+    frames: int,
+    crop: int,
+    batch: int,
+    facts: Mapping[str, str],
+) -> Graph:
+    """``act``: what follows T encoded frames under the actions taken at each, for B courses at once.
+
+    Tokens (B, T * N, D), each frame encoded by itself, states and actions (B, T, A) -> tokens (B, T * N, D)
+    of the frames one later. V-JEPA 2-AC (Assran et al., 2025, section 3): within a frame every token sees
+    every other, the action's and the state's among them, and those of earlier frames.
+    """
+    assert of.predictor is not None and of.actions, "asked for only where there is one"
+    graph = Graph(folder, "act")
+    _, rows, columns = of.grid(of.tubelet, crop)
+    place, wide, narrow = rows * columns, of.encoder.width, of.predictor
+    tokens = linear(graph, "tokens", "predictor.embed", *_pair(weights, "predictor.embed"))
+    seen = graph.op("Reshape", tokens, graph.shape(batch, frames, place, narrow.width))
+    told = [
+        graph.op(
+            "Reshape",
+            linear(graph, f"{name}s", f"predictor.{name}", *_pair(weights, f"predictor.{name}")),
+            graph.shape(batch, frames, 1, narrow.width),
+        )
+        for name in ("action", "state")
+    ]
+    each = len(told) + place
+    x = graph.op("Concat", *told, seen, axis=2)
+    x = graph.op("Reshape", x, graph.shape(batch, frames * each, narrow.width))
+    cosine, sine = tables(acted_positions(frames, rows, columns, len(told)), narrow.head_width)
+    rotation = Rotation(graph.constant("cosine", cosine[:, None]), graph.constant("sine", sine[:, None]))
+    x = Stack(graph, weights, "predictor", narrow, frames * each, batch, frames).blocks(x, rotation)
+    x = graph.op("Reshape", x, graph.shape(batch, frames, each, narrow.width))
+    x = graph.op("Slice", x, graph.shape(len(told)), graph.shape(each), graph.shape(2))
+    x = graph.op("Reshape", x, graph.shape(batch, frames * place, narrow.width))
+    linear(graph, x, "predictor.proj", *_pair(weights, "predictor.proj"), out="next")
+    acted = (TensorProto.FLOAT, (batch, frames, of.actions))
+    graph.finish(
+        {"tokens": (TensorProto.FLOAT, (batch, frames * place, wide)), "actions": acted, "states": acted},
+        {"next": (batch, frames * place, wide)},
+        facts,
+    )
+    return graph
+
+
+def _pair(weights: Weights, name: str) -> tuple[FloatArray, FloatArray]:
+    return weights.read(f"{name}.weight"), weights.read(f"{name}.bias")

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The blocks that encoder and predictors are made of, as nodes of a graph."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jepa_lab.vjepa2.architecture import EPSILON, Transformer
+from jepa_lab.vjepa2.checkpoint import Weights
+from jepa_lab.vjepa2.graph import CONTRIB, Graph, layer_norm, linear
+from jepa_lab.vjepa2.positions import FloatArray, order
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Names of the cosines and sines (N, 1, d) that queries and keys of N tokens are rotated by."""
+
+    cosine: str
+    sine: str
+
+
+class Stack:
+    """Adds the blocks of one transformer to a graph, for B sequences of N tokens (B, N, D).
+
+    Where the tokens are those of several ``frames``, each sees its own frame and earlier ones.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        weights: Weights,
+        part: str,
+        of: Transformer,
+        tokens: int,
+        batch: int = 1,
+        frames: int = 1,
+    ) -> None:
+        self._graph, self._weights, self._part, self._of = graph, weights, part, of
+        self._tokens, self._batch, self._frames = tokens, batch, frames
+
+    def blocks(self, x: str, rotation: Rotation) -> str:
+        """All blocks, and the norm after the last."""
+        for number in range(self._of.depth):
+            x = self._block(x, f"{self._part}.blocks.{number}", rotation)
+        return self._norm(x, f"{self._part}.norm")
+
+    def _block(self, x: str, name: str, rotation: Rotation) -> str:
+        graph = self._graph
+        normed = self._norm(x, f"{name}.norm1")
+        query = self._rotated(normed, f"{name}.query", rotation)
+        key = self._rotated(normed, f"{name}.key", rotation)
+        value = self._linear(normed, f"{name}.value")
+        attended = self._attended(query, key, value)
+        x = graph.op("Add", x, self._linear(attended, f"{name}.out"))
+        hidden = graph.op("Gelu", self._linear(self._norm(x, f"{name}.norm2"), f"{name}.fc1"))
+        return graph.op("Add", x, self._linear(hidden, f"{name}.fc2"))
+
+    def _attended(self, query: str, key: str, value: str) -> str:
+        """A mask would cost the scores of every pair, so each frame attends by itself to those up to it."""
+        graph = self._graph
+        frame = self._tokens // self._frames
+        axis, zero = graph.shape(1), graph.shape(0)
+        parts = []
+        for number in range(self._frames):
+            start, end = graph.shape(number * frame), graph.shape((number + 1) * frame)
+            asking = graph.op("Slice", query, start, end, axis) if self._frames > 1 else query
+            seen = [
+                graph.op("Slice", each, zero, end, axis) if number + 1 < self._frames else each
+                for each in (key, value)
+            ]
+            parts.append(
+                graph.op("MultiHeadAttention", asking, *seen, domain=CONTRIB, num_heads=self._of.heads)
+            )
+        return graph.op("Concat", *parts, axis=1) if self._frames > 1 else parts[0]
+
+    def _rotated(self, x: str, name: str, rotation: Rotation) -> str:
+        """(B, N, D) queries or keys, each head in ``order``, rotated."""
+        graph, of = self._graph, self._of
+        weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
+        flat = linear(graph, x, name, _in_order(weight, of), _in_order(bias, of))
+        half = of.head_width // 2
+        heads = graph.op("Reshape", flat, graph.shape(self._batch, self._tokens, of.heads, of.head_width))
+        axis, zero = graph.shape(-1), graph.shape(0)
+        middle, end = graph.shape(half), graph.shape(of.head_width)
+        first = graph.op("Slice", heads, zero, middle, axis)
+        second = graph.op("Slice", heads, middle, end, axis)
+        exchanged = graph.op("Concat", second, first, axis=-1)
+        turned = graph.op(
+            "Add", graph.op("Mul", heads, rotation.cosine), graph.op("Mul", exchanged, rotation.sine)
+        )
+        return graph.op("Reshape", turned, graph.shape(self._batch, self._tokens, of.width))
+
+    def _linear(self, x: str, name: str) -> str:
+        weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
+        return linear(self._graph, x, name, weight, bias)
+
+    def _norm(self, x: str, name: str) -> str:
+        weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
+        return layer_norm(self._graph, x, name, weight, bias, EPSILON)
+
+
+def _in_order(weight: FloatArray, of: Transformer) -> FloatArray:
+    """Rows (D, ...) with each head's in ``order``."""
+    heads = weight.reshape(of.heads, of.head_width, -1)[:, order(of.head_width)]
+    return np.ascontiguousarray(heads).reshape(weight.shape)
