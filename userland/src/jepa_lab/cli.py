@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `jepa-lab` command: record workloads, train the machine pack, evaluate it."""
+"""The `jepa-lab` command: record workloads, train the machine pack, evaluate it; convert vision packs."""
 
 import argparse
 import sys
@@ -68,7 +68,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     judge.add_argument("--json", action="store_true", help="print JSON instead of a table")
     judge.set_defaults(run=_evaluate)
+    converter = verbs.add_parser("convert", help="build a vision pack from a V-JEPA 2 checkpoint")
+    converter.add_argument("checkpoint", type=Path, help="a .pt file, or a Hugging Face directory")
+    converter.add_argument("--out", type=Path, required=True, help="the pack's folder, not there yet")
+    converter.add_argument("--frames", type=int, default=16, help="of a clip (default: 16)")
+    converter.add_argument("--crop", type=int, help="pixels (default: the checkpoint's own, else 256)")
+    converter.set_defaults(run=_convert)
     return parser
+
+
+def _convert(arguments: argparse.Namespace) -> None:
+    from jepa_lab.vjepa2.checkpoint import open_checkpoint
+    from jepa_lab.vjepa2.convert import Wanted, convert
+
+    wanted = Wanted(frames=arguments.frames, crop=arguments.crop)
+    checkpoint = open_checkpoint(arguments.checkpoint)
+    manifest = convert(checkpoint, wanted, arguments.out, lambda step: print(step, file=sys.stderr))
+    print(f"{arguments.out}: {manifest.name}, {manifest.provenance.parameters} parameters")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

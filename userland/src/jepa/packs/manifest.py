@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifest of a pack: what pack.toml may say."""
+"""The manifest of a machine pack: what pack.toml may say."""
 
 from typing import Annotated, Literal
 
@@ -9,11 +9,13 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$", max_length=200)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Nothing but what is named, and nothing changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Graph(_Strict):
+class Graph(Strict):
     """One ONNX file of the pack."""
 
     file: FileName
@@ -21,7 +23,7 @@ class Graph(_Strict):
     opset: int = Field(ge=13, le=30)
 
 
-class ChannelSchema(_Strict):
+class ChannelSchema(Strict):
     """The channels the pack was trained on, in the order of its graphs' inputs."""
 
     version: int
@@ -35,7 +37,7 @@ class ChannelSchema(_Strict):
         return self
 
 
-class Budget(_Strict):
+class Budget(Strict):
     """What the pack promises to stay within, on one core of the build machine."""
 
     tick_ms_p99: float = Field(gt=0)
@@ -43,7 +45,7 @@ class Budget(_Strict):
     mflop_per_tick: float = Field(gt=0)
 
 
-class Shape(_Strict):
+class Shape(Strict):
     """The sizes of the graphs' inputs and outputs."""
 
     width: int = Field(ge=1, le=4096)
@@ -84,7 +86,7 @@ class Shape(_Strict):
         return self
 
 
-class Calibration(_Strict):
+class Calibration(Strict):
     """What turns a latent distance and a frame's novelty into a probability."""
 
     usual_distance: float = Field(gt=0)
@@ -100,7 +102,7 @@ class Calibration(_Strict):
         return self
 
 
-class Provenance(_Strict):
+class Provenance(Strict):
     """Where the weights come from."""
 
     trained: str
@@ -109,7 +111,7 @@ class Provenance(_Strict):
     parameters: int
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """The content of pack.toml."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")

@@ -6,15 +6,19 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from jepa.errors import JepaError
 from jepa.packs.manifest import Manifest
+from jepa.packs.vision import VisionManifest
 from jepa.telemetry.schema import Schema, load_schema
 
 INSTALLED = Path("/usr/lib/jepa/packs/machine")
 MACHINE_GRAPHS = ("encode", "advance", "decode", "imagine")
+AnyManifest = Annotated[Manifest | VisionManifest, Field(discriminator="kind")]
+_ANY: TypeAdapter[Manifest | VisionManifest] = TypeAdapter(AnyManifest)
 _LARGEST_MANIFEST = 1 << 20
 _LARGEST_GRAPH = 1 << 28
 
@@ -50,7 +54,13 @@ def load_pack(folder: Path, schema: Schema | None = None) -> Pack:
 
     Raises JepaError with the reason when it is missing, damaged or made for other channels.
     """
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
+    if not isinstance(manifest, Manifest):
+        raise JepaError(f"The pack {folder} is for {manifest.kind}, not for the machine.", _OTHER_PACK)
+    return _load(folder, manifest, schema)
+
+
+def _load(folder: Path, manifest: Manifest, schema: Schema | None) -> Pack:
     own = _own_schema(folder, manifest, schema or load_schema())
     missing = [name for name in MACHINE_GRAPHS if name not in manifest.graphs]
     if missing:
@@ -59,12 +69,20 @@ def load_pack(folder: Path, schema: Schema | None = None) -> Pack:
     return Pack(folder, manifest, graphs, own)
 
 
-def verify_pack(folder: Path, schema: Schema | None = None) -> Manifest:
+def verify_pack(folder: Path, schema: Schema | None = None) -> Manifest | VisionManifest:
     """The manifest of a pack that is whole and fits; JepaError with the reason otherwise."""
-    return load_pack(folder, schema).manifest
+    manifest = read_manifest(folder)
+    if isinstance(manifest, Manifest):
+        return _load(folder, manifest, schema).manifest
+    for graph in manifest.graphs.values():
+        for name, digest in ((graph.file, graph.sha256), (graph.data, graph.data_sha256)):
+            with _inside(folder, name).open("rb") as file:
+                _same(folder / name, hashlib.file_digest(file, "sha256").hexdigest(), digest)
+    return manifest
 
 
 _REINSTALL = "Install it again."
+_OTHER_PACK = "Name another with JEPA_PACK."
 _OTHER_CHANNELS = "Install the pack that belongs to this version of jepa."
 
 
@@ -88,7 +106,8 @@ def _own_schema(folder: Path, manifest: Manifest, schema: Schema) -> Schema:
     return own
 
 
-def _manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest | VisionManifest:
+    """What the pack in ``folder`` says of itself; JepaError when it says nothing that can be understood."""
     file = folder / "pack.toml"
     try:
         with file.open("rb") as opened:
@@ -102,7 +121,7 @@ def _manifest(folder: Path) -> Manifest:
     if len(content) > _LARGEST_MANIFEST:
         raise JepaError(f"{file} is too large to be a manifest.", _REINSTALL)
     try:
-        return Manifest.model_validate(tomllib.loads(content.decode()))
+        return _ANY.validate_python(tomllib.loads(content.decode()))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise JepaError(f"{file} is not TOML: {error}.", _REINSTALL) from error
     except ValidationError as error:
@@ -113,15 +132,26 @@ def _manifest(folder: Path) -> Manifest:
 
 def _graph(folder: Path, manifest: Manifest, name: str) -> bytes:
     entry = manifest.graphs[name]
-    file = folder / entry.file
+    file = _inside(folder, entry.file)
+    if file.stat().st_size > _LARGEST_GRAPH:
+        raise JepaError(f"{file} is larger than a machine pack's graph may be.", _REINSTALL)
+    content = file.read_bytes()
+    _same(file, hashlib.sha256(content).hexdigest(), entry.sha256)
+    return content
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file ``name`` of the pack, which can be read."""
+    file = folder / name
     try:
         if not file.resolve().is_relative_to(folder.resolve()):
-            raise JepaError(f"The pack {folder} names a graph outside itself: {entry.file}.", _REINSTALL)
-        if file.stat().st_size > _LARGEST_GRAPH:
-            raise JepaError(f"{file} is larger than a machine pack's graph may be.", _REINSTALL)
-        content = file.read_bytes()
+            raise JepaError(f"The pack {folder} names a graph outside itself: {name}.", _REINSTALL)
+        with file.open("rb"):
+            return file
     except OSError as error:
         raise JepaError(f"The graph {file} cannot be read: {error.strerror}.", _REINSTALL) from error
-    if hashlib.sha256(content).hexdigest() != entry.sha256:
+
+
+def _same(file: Path, digest: str, wanted: str) -> None:
+    if digest != wanted:
         raise JepaError(f"The graph {file} is not the one its pack was made with.", _REINSTALL)
-    return content

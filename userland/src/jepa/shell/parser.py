@@ -54,7 +54,15 @@ VERBS = (
     Verb(
         "evaluate", "replay a recording through a pack", ("jepa evaluate day1", "jepa evaluate day1 --json")
     ),
-    Verb("packs", "list or verify the models here", ("jepa packs list", "jepa packs verify")),
+    Verb(
+        "packs",
+        "list or verify the models here, or build one from a checkpoint",
+        (
+            "jepa packs list",
+            "jepa packs verify",
+            "jepa packs build vjepa2 --checkpoint vitl.pt --out packs/vitl",
+        ),
+    ),
     Verb(
         "serve",
         "run the daemon in the foreground",
@@ -114,14 +122,27 @@ def build_parser() -> Parser:
     _events(made["events"])
     _record(made["record"])
     _evaluate(made["evaluate"])
-    packs = made["packs"]
-    packs.add_argument(
-        "action", choices=("list", "verify"), help="list: what is here; verify: check the hashes"
-    )
-    packs.add_argument("--pack", metavar="PACK", help="only this one, by name or directory")
+    _packs(made["packs"])
     made["serve"].add_argument("--state-dir", type=Path, metavar="DIR", help="where to keep the history")
     made["completion"].add_argument("shell", choices=("bash", "zsh"))
     return parser
+
+
+def _packs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        choices=("list", "verify", "build"),
+        help="list: what is here; verify: check the hashes; build: make one",
+    )
+    parser.add_argument("recipe", nargs="?", choices=("vjepa2",), help="what to build")
+    parser.add_argument("--pack", metavar="PACK", help="only this one, by name or directory")
+    build = parser.add_argument_group("to build vjepa2")
+    build.add_argument(
+        "--checkpoint", type=Path, metavar="PATH", help="a .pt file, or a Hugging Face directory"
+    )
+    build.add_argument("--out", type=Path, metavar="DIR", help="the pack's directory, not there yet")
+    build.add_argument("--frames", type=int, metavar="N", help="of a clip (default: 16)")
+    build.add_argument("--crop", type=int, metavar="PIXELS", help="default: the checkpoint's own, else 256")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa packs`: which models are here, and whether each is whole and fits."""
+"""`jepa packs`: which models are here, whether each is whole and fits; and how one is built."""
 
+import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.packs.pack import default_pack_dir, verify_pack
+from jepa.shell.parser import UsageError
 from jepa.shell.request import Request
 
 
 def run(request: Request) -> int:
-    """List or verify; 1 when verifying finds a pack that is damaged or does not fit."""
+    """List, verify or build; 1 when verifying finds a pack that is damaged or does not fit."""
+    if request.args.action == "build":
+        return build(request)
     wanted: str | None = request.args.pack
     folders = [chosen(wanted)] if wanted else here()
     if not folders:
@@ -17,6 +23,13 @@ def run(request: Request) -> int:
             f"There is no pack in {default_pack_dir().parent}.", "Install one, or name it in JEPA_PACK."
         )
     found = [examine(folder) for folder in folders]
+    report(request, found)
+    wrong = any(pack["problem"] for pack in found)
+    return 1 if wrong and request.args.action == "verify" else 0
+
+
+def report(request: Request, found: list[dict[str, object]]) -> None:
+    """Say what was found of packs."""
     out = request.out
     if out.json:
         out.data(found)
@@ -27,8 +40,30 @@ def run(request: Request) -> int:
             title = f"{pack['name']} {pack['version']}" if pack["name"] else Path(str(pack["folder"])).name
             out.line(f"  {title}  {pack['kind'] or ''}  {mark}  {fault or 'verified'}")
             out.line(f"      {pack['folder']}")
-    wrong = any(pack["problem"] for pack in found)
-    return 1 if wrong and request.args.action == "verify" else 0
+
+
+def build(request: Request) -> int:
+    """Have the lab convert a checkpoint; its own exit status."""
+    args = request.args
+    for needed in ("recipe", "checkpoint", "out"):
+        if getattr(args, needed) is None:
+            name = "what to build" if needed == "recipe" else f"--{needed}"
+            raise UsageError(
+                f"{name[:1].upper()}{name[1:]} is missing.", "See jepa packs --help.", status=400
+            )
+    if any(importlib.util.find_spec(module) is None for module in ("jepa_lab", "torch", "onnx")):
+        raise JepaError(
+            "Building a pack takes the lab and PyTorch, which are not installed here.",
+            "Build it where the source tree is, with `make venv`, and copy the directory here.",
+        )
+    command = [sys.executable, "-m", "jepa_lab.cli", "convert", str(args.checkpoint), "--out", str(args.out)]
+    for option in ("frames", "crop"):
+        if getattr(args, option) is not None:
+            command += [f"--{option}", str(getattr(args, option))]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).returncode
+    if done == 0:
+        report(request, [examine(args.out)])
+    return min(done, 1)
 
 
 def chosen(wanted: str | None) -> Path:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest of a vision pack: what its pack.toml may say, and how clips are made for it."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from jepa.packs.manifest import FileName, Graph, Sha256, Strict
+
+Three = tuple[float, float, float]
+
+
+class LargeGraph(Graph):
+    """One ONNX file, and the one beside it that holds its weights."""
+
+    data: FileName
+    data_sha256: Sha256
+
+
+class Clip(Strict):
+    """What the encoder takes: so many frames, made as the weights were trained on."""
+
+    frames: int = Field(ge=1, le=1024)
+    channels: int = Field(ge=1, le=4)
+    resize: int = Field(ge=16, le=4096)
+    """Pixels of a frame's shorter side before it is cropped."""
+    crop: int = Field(ge=16, le=4096)
+    """Pixels of the square cut from its middle."""
+    mean: Three
+    std: Three
+    """Of each colour, 0..1: taken away, and divided by."""
+
+
+class Tokens(Strict):
+    """What the encoder makes of a clip: a latent for each of so many places."""
+
+    time: int = Field(ge=1)
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    width: int = Field(ge=1)
+
+
+class Converted(Strict):
+    """Where the weights come from."""
+
+    source: str
+    """The checkpoint's own name."""
+    layout: Literal["original", "huggingface"]
+    converted: str
+    parameters: int
+
+
+class VisionManifest(Strict):
+    """The content of pack.toml."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    kind: Literal["vision"]
+    licence: str
+    card: FileName
+    clip: Clip
+    tokens: Tokens
+    ahead: int = Field(ge=0)
+    """Steps of time after the clip that ``predictor`` tells; 0 where there is none."""
+    courses: int = Field(ge=0)
+    """Courses of actions that ``act`` imagines at once; 0 where there is none."""
+    actions: int = Field(ge=0)
+    """Numbers in one action."""
+    provenance: Converted
+    graphs: dict[str, LargeGraph]
+
+    @model_validator(mode="after")
+    def _complete(self) -> "VisionManifest":
+        wanted = {"encoder", *(["predictor"] if self.ahead else []), *(["act"] if self.courses else [])}
+        if set(self.graphs) != wanted:
+            raise ValueError(f"graphs must be {', '.join(sorted(wanted))}")
+        if self.clip.crop > self.clip.resize:
+            raise ValueError("a frame cannot be cropped larger than it is")
+        return self

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds a vision pack from a checkpoint: graphs, manifest and card."""
+
+import datetime
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jepa.errors import JepaError
+from jepa.packs.vision import Clip, Converted, LargeGraph, Tokens, VisionManifest
+from jepa_lab.vjepa2.architecture import expected
+from jepa_lab.vjepa2.checkpoint import Checkpoint
+from jepa_lab.vjepa2.graph import OPSET, Graph
+from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor
+
+_SIZES = {768: "vitb", 1024: "vitl", 1280: "vith", 1408: "vitg", 1664: "vitgg"}
+_USUAL_CROP = 256
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's colours, which the public models were trained with."""
+_CROPPED = 256 / 224
+"""A frame's shorter side over the crop, likewise."""
+_SPARE = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which fixed shapes the graphs are to have."""
+
+    frames: int = 16
+    """Of a clip."""
+    crop: int | None = None
+    """Pixels each way; what the checkpoint says when None, else 256."""
+    ahead: int = 2
+    """Steps of time after the clip that the predictor of masked tokens tells."""
+    courses: int = 8
+    """Courses of actions imagined at once."""
+
+
+def convert(
+    checkpoint: Checkpoint, wanted: Wanted, out: Path, say: Callable[[str], object]
+) -> VisionManifest:
+    """Write the pack to ``out``, which appears only once it is whole; ``say`` is told of each step.
+
+    JepaError when the disk is too small, the shapes do not divide, or ``out`` is there already.
+    """
+    if out.exists():
+        raise JepaError(f"{out} is there already.", "Remove it, or choose another --out.")
+    of = checkpoint.architecture
+    crop = wanted.crop or checkpoint.crop or _USUAL_CROP
+    grid = of.grid(wanted.frames, crop)
+    parameters = sum(int(np.prod(shape)) for shape in expected(of, checkpoint.mask_tokens).values())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_if_full(out.parent, 4 * parameters)
+    size = _SIZES.get(of.encoder.width, f"vit{of.encoder.width}")
+    name = f"vjepa2-{'ac-' if of.actions else ''}{size}-{wanted.frames}f-{crop}"
+    part = out.with_name(f"{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    facts = {"jepa.pack": f"{name} 0.1.0", "jepa.source": checkpoint.path.name}
+    say(f"encoder: {of.encoder.depth} blocks")
+    graphs = [write_encoder(part, checkpoint, of, wanted.frames, crop, facts)]
+    ahead = courses = 0
+    if of.predictor is not None:
+        say(f"predictor: {of.predictor.depth} blocks")
+        if of.actions:
+            courses = wanted.courses
+            graphs.append(write_acting_predictor(part, checkpoint, of, 1, crop, courses, facts))
+        else:
+            ahead, place = wanted.ahead, grid[1] * grid[2]
+            further = (grid[0] + ahead, *grid[1:])
+            graphs.append(
+                write_predictor(part, checkpoint, of, (grid[0] * place, ahead * place), further, facts)
+            )
+    say("hashes")
+    manifest = VisionManifest(
+        name=name,
+        version="0.1.0",
+        kind="vision",
+        licence="that of the checkpoint; see CARD.md",
+        card="CARD.md",
+        clip=Clip(
+            frames=wanted.frames,
+            channels=of.channels,
+            resize=int(crop * _CROPPED),
+            crop=crop,
+            mean=_MEAN,
+            std=_STD,
+        ),
+        tokens=Tokens(time=grid[0], rows=grid[1], columns=grid[2], width=of.encoder.width),
+        ahead=ahead,
+        courses=courses,
+        actions=of.actions,
+        provenance=Converted(
+            source=checkpoint.path.name,
+            layout=checkpoint.layout,
+            converted=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            parameters=parameters,
+        ),
+        graphs={graph.name: _described(graph) for graph in graphs},
+    )
+    (part / "pack.toml").write_text(_to_toml(manifest), encoding="utf-8")
+    (part / "CARD.md").write_text(_card(manifest), encoding="utf-8")
+    part.rename(out)
+    return manifest
+
+
+def _refuse_if_full(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + _SPARE:
+        raise JepaError(
+            f"The pack needs {needed >> 20} MiB, and {folder} has {free >> 20} MiB free.",
+            "Choose another --out.",
+        )
+
+
+def _described(graph: Graph) -> LargeGraph:
+    with graph.data.open("rb") as data:
+        digest = hashlib.file_digest(data, "sha256").hexdigest()
+    return LargeGraph(
+        file=graph.path.name,
+        sha256=hashlib.sha256(graph.path.read_bytes()).hexdigest(),
+        opset=OPSET,
+        data=graph.data.name,
+        data_sha256=digest,
+    )
+
+
+def _to_toml(manifest: VisionManifest) -> str:
+    """JSON's scalars and arrays are TOML's too."""
+    content: dict[str, Any] = manifest.model_dump(mode="json")
+    graphs = content.pop("graphs")
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    tables |= {f"graphs.{name}": graph for name, graph in graphs.items()}
+    lines = ["# SPDX-License-Identifier: Apache-2.0", "# Written by `jepa packs build vjepa2`.", ""]
+    lines += [f"{key} = {json.dumps(value)}" for key, value in content.items() if key not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _card(manifest: VisionManifest) -> str:
+    clip, tokens, made = manifest.clip, manifest.tokens, manifest.provenance
+    took = f"A clip of {clip.frames} frames, resized to {clip.resize} pixels and cropped to {clip.crop}"
+    return f"""# {manifest.name}: card
+
+V-JEPA 2 (Assran et al., 2025) as static ONNX graphs, converted from `{made.source}` ({made.layout} layout)
+on {made.converted}. {made.parameters:,} parameters, float32. The weights' licence is that of the file they
+come from: look there.
+
+{took}, becomes {tokens.time} x {tokens.rows} x {tokens.columns} tokens {tokens.width} wide.
+Time beyond that which the weights were trained on is extrapolated by its rotation alone.
+
+Nothing was measured on this pack: what its graphs are checked against are small models with random weights,
+in the tests of the project that converts it. What the model is good at, and how it fails, its authors say.
+"""
