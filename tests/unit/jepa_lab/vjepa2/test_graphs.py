@@ -49,7 +49,7 @@ def test_the_encoder_is_that_of_transformers(
     clip = torch.randn(1, tiny.FRAMES, 3, tiny.CROP, tiny.CROP)
     with torch.no_grad():
         wanted = model(clip, skip_predictor=True).last_hidden_state.numpy()
-    said = run(graph, clip=clip.numpy())
+    said = run(graph, pixel_values=clip.numpy())
     assert worst_cosine(said, wanted) >= 0.9999
     np.testing.assert_allclose(said, wanted, atol=1e-4)
 

@@ -63,7 +63,7 @@ class VisionManifest(Strict):
     ahead: int = Field(ge=0)
     """Steps of time after the clip that ``predictor`` tells; 0 where there is none."""
     courses: int = Field(ge=0)
-    """Courses of actions that ``act`` imagines at once; 0 where there is none."""
+    """Courses of actions that ``predictor_ac`` imagines at once; 0 where there is none."""
     actions: int = Field(ge=0)
     """Numbers in one action."""
     provenance: Converted
@@ -71,7 +71,11 @@ class VisionManifest(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> "VisionManifest":
-        wanted = {"encoder", *(["predictor"] if self.ahead else []), *(["act"] if self.courses else [])}
+        wanted = {
+            "encoder",
+            *(["predictor"] if self.ahead else []),
+            *(["predictor_ac"] if self.courses else []),
+        }
         if set(self.graphs) != wanted:
             raise ValueError(f"graphs must be {', '.join(sorted(wanted))}")
         if self.clip.crop > self.clip.resize:

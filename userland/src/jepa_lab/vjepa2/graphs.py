@@ -20,7 +20,10 @@ MASK = 1
 def write_encoder(
     folder: Path, weights: Weights, of: Architecture, frames: int, crop: int, facts: Mapping[str, str]
 ) -> Graph:
-    """``encoder``: a clip (1, F, 3, P, P), normalised, to its tokens (1, N, D)."""
+    """``encoder``: a clip (1, F, 3, P, P), normalised, to its tokens (1, N, D).
+
+    Their names are those that transformers has for them.
+    """
     graph = Graph(folder, "encoder")
     time, rows, columns = of.grid(frames, crop)
     tokens, width = time * rows * columns, of.encoder.width
@@ -28,7 +31,7 @@ def write_encoder(
     # A convolution whose stride is its kernel is a product with each tubelet laid out flat.
     split = graph.op(
         "Reshape",
-        "clip",
+        "pixel_values",
         graph.shape(time, of.tubelet, of.channels, rows, of.patch, columns, of.patch),
     )
     laid = graph.op("Transpose", split, perm=[0, 3, 5, 1, 2, 4, 6])
@@ -38,9 +41,9 @@ def write_encoder(
     cosine, sine = tables(token_positions((time, rows, columns)), of.encoder.head_width)
     rotation = Rotation(graph.constant("cosine", cosine[:, None]), graph.constant("sine", sine[:, None]))
     x = Stack(graph, weights, "encoder", of.encoder, tokens).blocks(x, rotation)
-    graph.op("Identity", x, out="tokens")
+    graph.op("Identity", x, out="last_hidden_state")
     clip = (TensorProto.FLOAT, (1, frames, of.channels, crop, crop))
-    graph.finish({"clip": clip}, {"tokens": (1, tokens, width)}, facts)
+    graph.finish({"pixel_values": clip}, {"last_hidden_state": (1, tokens, width)}, facts)
     return graph
 
 
@@ -62,7 +65,7 @@ def write_predictor(
     known, wanted = sizes
     narrow = of.predictor
     context = linear(graph, "context", "predictor.embed", *_pair(weights, "predictor.embed"))
-    mask = graph.constant("predictor.mask", np.tile(weights.read(f"predictor.mask.{MASK}"), (1, 1, 1)))
+    mask = graph.constant("predictor.mask", weights.read(f"predictor.mask.{MASK}")[None, None])
     targets = graph.op("Expand", mask, graph.shape(1, wanted, narrow.width))
     x = graph.op("Concat", context, targets, axis=1)
     at = graph.op("Concat", "context_at", "target_at", axis=0)
@@ -95,14 +98,14 @@ def write_acting_predictor(
     batch: int,
     facts: Mapping[str, str],
 ) -> Graph:
-    """``act``: what follows T encoded frames under the actions taken at each, for B courses at once.
+    """``predictor_ac``: what follows T encoded frames under the action taken at each, for B courses.
 
     Tokens (B, T * N, D), each frame encoded by itself, states and actions (B, T, A) -> tokens (B, T * N, D)
     of the frames one later. V-JEPA 2-AC (Assran et al., 2025, section 3): within a frame every token sees
     every other, the action's and the state's among them, and those of earlier frames.
     """
     assert of.predictor is not None and of.actions, "asked for only where there is one"
-    graph = Graph(folder, "act")
+    graph = Graph(folder, "predictor_ac")
     _, rows, columns = of.grid(of.tubelet, crop)
     place, wide, narrow = rows * columns, of.encoder.width, of.predictor
     tokens = linear(graph, "tokens", "predictor.embed", *_pair(weights, "predictor.embed"))
