@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[2] / "userland" / "src"
-ORDER = ["telemetry", "packs", "world", "service", "shell"]
+ORDER = ["telemetry", "packs", "world", "vision", "service", "shell"]
 """Each package may import itself and those before it."""
 LAB_ONLY = {
     "torch",

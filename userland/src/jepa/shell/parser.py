@@ -64,6 +64,15 @@ VERBS = (
         ),
     ),
     Verb(
+        "vision",
+        "keep what a video shows, find it again, tell what comes next",
+        (
+            "jepa vision embed holiday.mp4",
+            "jepa vision search door.png",
+            "jepa vision anticipate /dev/video0 --pack packs/vitl",
+        ),
+    ),
+    Verb(
         "serve",
         "run the daemon in the foreground",
         ("jepa serve", "jepa serve --socket ./api.sock --state-dir ./state"),
@@ -123,6 +132,7 @@ def build_parser() -> Parser:
     _record(made["record"])
     _evaluate(made["evaluate"])
     _packs(made["packs"])
+    _vision(made["vision"])
     made["serve"].add_argument("--state-dir", type=Path, metavar="DIR", help="where to keep the history")
     made["completion"].add_argument("shell", choices=("bash", "zsh"))
     return parser
@@ -143,6 +153,35 @@ def _packs(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--out", type=Path, metavar="DIR", help="the pack's directory, not there yet")
     build.add_argument("--frames", type=int, metavar="N", help="of a clip (default: 16)")
     build.add_argument("--crop", type=int, metavar="PIXELS", help="default: the checkpoint's own, else 256")
+
+
+def _vision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        choices=("embed", "search", "anticipate"),
+        help="embed: into the index; search: in the index; anticipate: what comes next",
+    )
+    parser.add_argument(
+        "source", help="a video, a picture, a folder of pictures, /dev/videoN, an rtsp URL, or screen"
+    )
+    parser.add_argument(
+        "--pack", type=Path, metavar="DIR", help="the vision pack (default: one that is here)"
+    )
+    parser.add_argument(
+        "--index", type=Path, metavar="DIR", help="where it is kept (default: ~/.local/share/jepa/vision)"
+    )
+    parser.add_argument("--fps", type=_rate, default=4.0, metavar="N", help="frames a second (default: 4)")
+    parser.add_argument(
+        "--clips", type=_positive, metavar="N", help="stop after so many (default: at the end)"
+    )
+    parser.add_argument("--most", type=_positive, default=5, metavar="N", help="clips to show (default: 5)")
+    parser.add_argument(
+        "--skip-unchanged",
+        type=float,
+        default=0.02,
+        metavar="D",
+        help="embed no clip that differs less from the last, in deviations of colours (default: 0.02)",
+    )
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -225,6 +264,13 @@ def _channels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "channels", nargs="*", metavar="CHANNEL", help="names of channels; the main ones when none is named"
     )
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 240:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 240")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures ViT-L of V-JEPA 2 as our graph beside transformers, on the same clip, one after the other.
+
+Weights are seeded, since the published ones cannot be had here; they cost the same. Each figure comes from a
+process of its own, so that its peak of memory is its own too; the ways take turns, so that a busy moment
+does not fall on one of them. Usage: python -m tests.bench.vision [OUT].
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 3
+THREADS = 2
+GIB = 1 << 30
+LIMIT_GIB = 3.0
+WAYS = ("onnx", "sdpa", "eager")
+CASES = (("16f", 16, WAYS), ("64f", 64, ("onnx", "sdpa")))
+"""Eager attention at 64 frames holds 4 GiB of scores a layer."""
+
+
+def main(out: Path) -> None:
+    """Measure and write ``out``."""
+    with tempfile.TemporaryDirectory(prefix="vjepa2-", dir="build") as place:
+        folder = Path(place)
+        _apart("checkpoint", str(folder / "checkpoint"))
+        entries = []
+        for label, frames, ways in CASES:
+            pack = folder / label
+            built = _apart("convert", str(folder / "checkpoint"), str(pack), str(frames))
+            print(
+                f"converted for {frames} frames in {built['seconds']:.0f} s, {built['gib']:.2f} GiB at most"
+            )
+            rounds = [
+                {way: _apart("run", way, str(folder / "checkpoint"), str(pack), str(frames)) for way in ways}
+                for _ in range(ROUNDS)
+            ]
+            for way in ways[1:]:
+                seconds = {each: [one[each]["seconds"] for one in rounds] for each in ("onnx", way)}
+                peaks = {each: max(one[each]["gib"] for one in rounds) for each in ("onnx", way)}
+                suffix = "" if way == "sdpa" else f"_{way}"
+                entries += [
+                    _entry(f"vjepa2_vitl_{label}_s{suffix}", "s", seconds["onnx"], seconds[way], way),
+                    _entry(
+                        f"vjepa2_vitl_{label}_peak_gib{suffix}", "GiB", [peaks["onnx"]], [peaks[way]], way
+                    ),
+                ]
+            worst = min(one[way]["agrees"] for one in rounds for way in ways[1:])
+            entries.append(_entry(f"vjepa2_vitl_{label}_cosine", "1", [worst], [0.9999], "asked for"))
+            entries[-1]["better"] = "higher"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    for entry in entries:
+        print(
+            f"{entry['name']:32}{entry['value']:>9} {entry['unit']:4} {entry['baseline']} x{entry['ratio']}"
+        )
+
+
+def _entry(name: str, unit: str, ours: list[float], theirs: list[float], peer: str) -> dict[str, object]:
+    value, other = statistics.median(ours), statistics.median(theirs)
+    return {
+        "name": name,
+        "value": round(value, 5),
+        "unit": unit,
+        "better": "lower",
+        "n": len(ours),
+        "p50": round(value, 5),
+        "p99": round(max(ours), 5),
+        "baseline": {"name": f"transformers {peer}" if unit != "1" else peer, "value": round(other, 5)},
+        "ratio": round(value / other, 3),
+    }
+
+
+def _apart(*words: str) -> dict[str, float]:
+    """What ``part`` answers from a process of its own, with its peak of memory in GiB."""
+    command = [sys.executable, "-m", "tests.bench.vision", "--part", *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def part(what: str, *words: str) -> dict[str, float]:
+    """Make the checkpoint, convert it, or run it once in one way."""
+    if what == "checkpoint":
+        return _checkpoint(Path(words[0]))
+    if what == "convert":
+        return _convert(Path(words[0]), Path(words[1]), int(words[2]))
+    way, checkpoint, pack, frames = words
+    run = _run_ours if way == "onnx" else _run_theirs
+    return run(way, Path(checkpoint), Path(pack), int(frames))
+
+
+def _checkpoint(folder: Path) -> dict[str, float]:
+    import torch
+    from transformers import VJEPA2Config, VJEPA2Model
+
+    torch.manual_seed(0)
+    VJEPA2Model(VJEPA2Config()).save_pretrained(folder)
+    return {}
+
+
+def _convert(checkpoint: Path, pack: Path, frames: int) -> dict[str, float]:
+    from jepa_lab.vjepa2.checkpoint import open_checkpoint
+    from jepa_lab.vjepa2.convert import Wanted, convert
+
+    start = time.perf_counter()
+    convert(open_checkpoint(checkpoint), Wanted(frames=frames), pack, lambda _: None)
+    return {"seconds": time.perf_counter() - start}
+
+
+def _clip(frames: int) -> "object":
+    import numpy as np
+
+    return np.random.default_rng(1).normal(size=(1, frames, 3, 256, 256)).astype(np.float32)
+
+
+def _run_ours(_: str, __: Path, pack: Path, frames: int) -> dict[str, float]:
+    import numpy as np
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    session = onnxruntime.InferenceSession(pack / "encoder.onnx", options)
+    clip = _clip(frames)
+    start = time.perf_counter()
+    tokens = session.run(None, {"pixel_values": clip})[0]
+    seconds = time.perf_counter() - start
+    np.save(pack / "tokens.npy", tokens)
+    return {"seconds": seconds, "agrees": 1.0}
+
+
+def _run_theirs(way: str, checkpoint: Path, pack: Path, frames: int) -> dict[str, float]:
+    import numpy as np
+    import torch
+    from transformers import VJEPA2Model
+
+    torch.set_num_threads(THREADS)
+    model = VJEPA2Model.from_pretrained(checkpoint, attn_implementation=way).eval()
+    clip = torch.from_numpy(_clip(frames))
+    with torch.inference_mode():
+        start = time.perf_counter()
+        tokens = model(clip, skip_predictor=True).last_hidden_state
+        seconds = time.perf_counter() - start
+    peak = _peak_gib()
+    ours = torch.from_numpy(np.load(pack / "tokens.npy"))
+    return {
+        "seconds": seconds,
+        "gib": peak,
+        "agrees": float(torch.cosine_similarity(ours, tokens, dim=-1).min()),
+    }
+
+
+def _peak_gib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--part"]:
+        answer = part(*sys.argv[2:])
+        print(json.dumps({"gib": _peak_gib(), **answer}))
+    else:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("build/bench/vision.json"))

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources yield every whole frame, count damaged ones, and say what is wrong in one sentence."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from jepa.errors import JepaError
+from jepa.vision.source import open_source
+from tests.unit.vision.conftest import FPS, drawn
+
+
+def test_a_video_yields_its_frames_in_time(video: Callable[..., Path]) -> None:
+    with closing(open_source(str(video(frames=12)))) as source:
+        pictures = list(source)
+    assert not source.live
+    assert len(pictures) == 12
+    np.testing.assert_allclose([picture.at_s for picture in pictures], np.arange(12) / FPS, atol=0.01)
+    assert pictures[3].rgb.shape == (80, 96, 3)
+    assert np.abs(pictures[3].rgb.astype(int) - drawn(3)).mean() < 8, "it is what was drawn"
+    assert source.damaged == 0
+
+
+def test_a_truncated_video_yields_what_is_whole(video: Callable[..., Path]) -> None:
+    path = video("video.mkv", frames=40)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with closing(open_source(str(path))) as source:
+        assert 5 < len(list(source)) < 40
+
+
+def test_damage_in_the_middle_is_passed_over(video: Callable[..., Path]) -> None:
+    path = video("video.mkv", frames=40)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(40)
+    path.write_bytes(content)
+    with closing(open_source(str(path))) as source:
+        assert len(list(source)) > 20
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", bytes(5000)])
+def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(content)
+    with pytest.raises(JepaError, match="cannot be opened"):
+        open_source(str(path))
+
+
+def test_a_video_without_frames_is_refused(video: Callable[..., Path]) -> None:
+    path = video("none.mkv", frames=1)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.find(b"\x1f\x43\xb6\x75") + 8])  # up to its first cluster
+    with (
+        pytest.raises(JepaError, match=r"no whole frame|cannot be opened|holds no video"),
+        closing(open_source(str(path))) as source,
+    ):
+        list(source)
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+    with pytest.raises(JepaError, match="holds no video"):
+        open_source(str(path))
+
+
+@pytest.mark.parametrize("where", ["/nowhere", "/dev/video99", "rtsp://127.0.0.1:9/none"])
+def test_what_is_not_there_is_named(where: str) -> None:
+    with pytest.raises(JepaError, match=where.rpartition("/")[2]):
+        open_source(where)
+
+
+def test_a_folder_yields_its_pictures_by_name_and_counts_those_that_are_none(tmp_path: Path) -> None:
+    for number in (2, 0, 1):
+        with av.open(str(tmp_path / f"{number}.png"), "w", format="image2") as container:
+            stream = container.add_stream("png", rate=1)
+            stream.width, stream.height, stream.pix_fmt = 96, 80, "rgb24"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(drawn(number), format="rgb24")))
+            container.mux(stream.encode())
+    (tmp_path / "0b.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("not looked at")
+    source = open_source(str(tmp_path))
+    pictures = list(source)
+    assert source.damaged == 1
+    assert len(pictures) == 3
+    for number, picture in enumerate(pictures):
+        np.testing.assert_array_equal(picture.rgb, drawn(number))
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JepaError, match="no pictures"):
+        open_source(str(tmp_path))
+
+
+def test_a_screen_that_is_not_there_is_named() -> None:
+    with pytest.raises(JepaError, match="cannot be opened"):
+        open_source("screen", {"DISPLAY": ":99"})

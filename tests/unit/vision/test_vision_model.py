@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vision pack encodes and predicts, and what it cannot hold in memory it refuses first."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jepa.errors import JepaError
+from jepa.packs.pack import default_pack_dir
+from jepa.vision.model import VisionModel
+
+
+@pytest.fixture
+def frames() -> list[np.ndarray]:
+    return list(np.random.default_rng(0).normal(size=(4, 3, 64, 64)).astype(np.float32))
+
+
+def test_it_encodes_and_predicts(vision_pack: Path, frames: list[np.ndarray]) -> None:
+    model = VisionModel.load(vision_pack)
+    latents = model.encode(frames)
+    assert latents.shape == (2, 16, 128)
+    assert model.predict(latents).shape == (2, 16, 128)
+    assert np.isfinite(latents).all()
+    with pytest.raises(ValueError, match="4 frames, not 3"):
+        model.encode(frames[:3])
+
+
+def test_too_little_memory_is_said_before_anything_is_loaded(
+    vision_pack: Path, frames: list[np.ndarray], tmp_path: Path
+) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 100 kB\nMemAvailable:    1000 kB\n")
+    model = VisionModel.load(vision_pack, tmp_path)
+    with pytest.raises(JepaError, match=r"needs \d+ MiB for its encoder, and 0 MiB are free"):
+        model.encode(frames)
+    assert not model._sessions
+    (tmp_path / "proc/meminfo").write_text("rubbish\nMemAvailable: much\n")
+    assert VisionModel.load(vision_pack, tmp_path).encode(frames).shape == (2, 16, 128)
+
+
+def test_a_machine_pack_sees_nothing() -> None:
+    with pytest.raises(JepaError, match="is for the machine"):
+        VisionModel.load(default_pack_dir())

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa vision`: keep what a video shows, find it again, and tell what comes next in it."""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa.errors import JepaError
+from jepa.packs.pack import read_manifest
+from jepa.shell.request import Request
+from jepa.shell.verbs.packs import here
+
+if TYPE_CHECKING:
+    from jepa.vision.clip import FloatArray
+    from jepa.vision.index import LatentIndex
+    from jepa.vision.model import VisionModel
+    from jepa.vision.pipeline import Pipeline, Taken
+
+
+def run(request: Request) -> int:
+    """Do one of ACTIONS; Ctrl-C ends a source that does not end by itself."""
+    from jepa.vision.model import VisionModel
+
+    model = VisionModel.load(request.args.pack or _vision_pack())
+    with contextlib.suppress(KeyboardInterrupt):
+        ACTIONS[request.args.action](request, model)
+    return 0
+
+
+def embed(request: Request, model: "VisionModel") -> None:
+    """Put a latent of each clip into the index."""
+    from jepa.vision.index import Seen, pooled
+
+    index, out = _index(request, model), request.out
+    pipeline = _pipeline(request, model)
+    kept = 0
+    try:
+        for taken in _clips(request, pipeline):
+            index.add(
+                Seen(request.args.source, taken.start_s, taken.end_s), pooled(model.encode(taken.frames))
+            )
+            kept += 1
+            if not out.json:
+                out.line(f"  {_span(taken)}  kept")
+                out.stream.flush()
+    finally:
+        counts = {"kept": kept, "in_index": len(index), **asdict(pipeline.counts)}
+        if out.json:
+            out.data(counts)
+        else:
+            out.line(f"{kept} clips kept, {len(index)} in the index; {_lost(pipeline)}")
+
+
+def search(request: Request, model: "VisionModel") -> None:
+    """Show the clips of the index most like the first clip of a source."""
+    from jepa.vision.index import pooled
+
+    index = _index(request, model)
+    if not len(index):
+        raise JepaError(f"The index {_folder(request)} is empty.", "Fill it with `jepa vision embed`.")
+    first = next(iter(_pipeline(request, model, still=True)), None)
+    if first is None:
+        raise JepaError(f"{request.args.source} is shorter than a clip.", "Name a longer one, or a picture.")
+    found = index.search(pooled(model.encode(first.frames)), request.args.most)
+    if request.out.json:
+        request.out.data([{**asdict(each.seen), "alike": each.alike} for each in found])
+        return
+    for each in found:
+        seen = each.seen
+        request.out.line(f"  {each.alike:6.3f}  {seen.start_s:8.1f} - {seen.end_s:.1f} s  {seen.source}")
+
+
+def anticipate(request: Request, model: "VisionModel") -> None:
+    """Tell the latents right after each clip, and hold them against those that come.
+
+    Beside it what repeating the clip's last moment would have told: a model has to know better than that.
+    """
+    ahead = model.manifest.ahead
+    step = model.manifest.clip.frames // model.manifest.tokens.time
+    previous: Taken | None = None
+    for taken in _clips(request, _pipeline(request, model)):
+        if previous is not None:
+            before = model.encode(previous.frames)
+            told = model.predict(before)
+            moved = (*previous.frames, *taken.frames)[ahead * step : ahead * step + len(taken.frames)]
+            came = model.encode(moved)[-ahead:]
+            rows = [
+                {"at_s": taken.start_s, "step": number + 1}
+                | {"told": alike(told[number], came[number]), "last": alike(before[-1], came[number])}
+                for number in range(ahead)
+            ]
+            for row in rows:
+                if request.out.json:
+                    request.out.data(row)
+                else:
+                    request.out.line(
+                        f"  {row['at_s']:8.1f} s  +{row['step']}  as told {row['told']:.3f}"
+                        f"  as the last moment {row['last']:.3f}"
+                    )
+            request.out.stream.flush()
+        previous = taken
+
+
+ACTIONS: "dict[str, Callable[[Request, VisionModel], None]]" = {
+    "embed": embed,
+    "search": search,
+    "anticipate": anticipate,
+}
+
+
+def alike(one: "FloatArray", other: "FloatArray") -> float:
+    """Mean cosine of the tokens (N, D) of one moment and those of another."""
+    lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return float(((one * other).sum(-1) / np.maximum(lengths, 1e-9)).mean())
+
+
+def _pipeline(request: Request, model: "VisionModel", *, still: bool = False) -> "Pipeline":
+    """``still``: a single picture is as good as a clip of it."""
+    from jepa.vision.clip import Framer
+    from jepa.vision.pipeline import Gate, Pipeline, Still
+    from jepa.vision.source import open_source
+
+    source = open_source(request.args.source)
+    gate = Gate(request.args.skip_unchanged) if request.args.action == "embed" else None
+    frames = model.manifest.clip.frames
+    wanted = Still(source, frames, request.args.fps) if still else source
+    return Pipeline(wanted, Framer(model.manifest.clip), frames, request.args.fps, gate)
+
+
+def _clips(request: Request, pipeline: "Pipeline") -> "Iterator[Taken]":
+    return itertools.islice(pipeline, request.args.clips)
+
+
+def _index(request: Request, model: "VisionModel") -> "LatentIndex":
+    from jepa.vision.index import LatentIndex
+
+    return LatentIndex(_folder(request), model.manifest.name, model.manifest.tokens.width)
+
+
+def _folder(request: Request) -> Path:
+    if request.args.index is not None:
+        return Path(request.args.index)
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(data) / "jepa/vision"
+
+
+def _vision_pack() -> Path:
+    for folder in here():
+        with contextlib.suppress(JepaError):
+            if read_manifest(folder).kind == "vision":
+                return folder
+    raise JepaError(
+        "There is no vision pack here.", "Name one with --pack; `jepa packs build vjepa2` makes one."
+    )
+
+
+def _span(taken: "Taken") -> str:
+    return f"{taken.start_s:8.1f} - {taken.end_s:.1f} s"
+
+
+def _lost(pipeline: "Pipeline") -> str:
+    counts = pipeline.counts
+    return f"{counts.unchanged} unchanged, {counts.taken} frames taken, {counts.dropped} dropped"

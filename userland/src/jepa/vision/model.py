@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A V-JEPA 2 pack at work: clips to latents, and the latents of the moments after them."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jepa.errors import JepaError
+from jepa.packs.pack import read_manifest
+from jepa.packs.vision import VisionManifest
+from jepa.vision.clip import FloatArray
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_FLOAT = 4
+_WORKING = 16
+"""Arrays of N tokens that are held at once while a clip is encoded, in widths of a token."""
+
+
+class VisionModel:
+    """One pack, its graphs opened when they are first asked."""
+
+    def __init__(self, folder: Path, manifest: VisionManifest, root: Path = Path("/")) -> None:
+        self.folder, self.manifest = folder, manifest
+        self._root = root
+        self._sessions: dict[str, InferenceSession] = {}
+
+    @classmethod
+    def load(cls, folder: Path, root: Path = Path("/")) -> "VisionModel":
+        """The pack in ``folder``; JepaError when it is none for vision."""
+        manifest = read_manifest(folder)
+        if not isinstance(manifest, VisionManifest):
+            raise JepaError(
+                f"The pack {folder} is for the {manifest.kind}.", "Name a vision pack with --pack."
+            )
+        return cls(folder, manifest, root)
+
+    @property
+    def place(self) -> int:
+        """Tokens of one step of time."""
+        return self.manifest.tokens.rows * self.manifest.tokens.columns
+
+    def encode(self, frames: Sequence[FloatArray]) -> FloatArray:
+        """A clip's frames, (3, P, P) each, to its tokens (T, H * W, D)."""
+        tokens = self.manifest.tokens
+        if len(frames) != self.manifest.clip.frames:
+            raise ValueError(f"a clip has {self.manifest.clip.frames} frames, not {len(frames)}")
+        session = self._session("encoder")
+        latents = session.run(None, {"pixel_values": np.stack(frames)[None]})[0]
+        return np.asarray(latents[0].reshape(tokens.time, self.place, tokens.width))
+
+    def predict(self, latents: FloatArray) -> FloatArray:
+        """Encoded tokens (T, H * W, D) to those expected right after them (``ahead``, H * W, D).
+
+        JepaError for a pack without a predictor.
+        """
+        ahead, tokens = self.manifest.ahead, self.manifest.tokens
+        if not ahead:
+            raise JepaError(f"{self.manifest.name} has no predictor.", "Build one from a whole checkpoint.")
+        known = tokens.time * self.place
+        inputs = {
+            "context": latents.reshape(1, known, tokens.width),
+            "context_at": np.arange(known),
+            "target_at": known + np.arange(ahead * self.place),
+        }
+        told = self._session("predictor").run(None, inputs)[0]
+        return np.asarray(told[0].reshape(ahead, self.place, tokens.width))
+
+    def _session(self, name: str) -> "InferenceSession":
+        if name not in self._sessions:
+            self._refuse_if_too_large(name)
+            self._sessions[name] = _open(self.folder / self.manifest.graphs[name].file, self.manifest.name)
+        return self._sessions[name]
+
+    def _refuse_if_too_large(self, name: str) -> None:
+        """Better one sentence now than the kernel's choice of a victim later."""
+        graph, tokens = self.manifest.graphs[name], self.manifest.tokens
+        try:
+            weights = (self.folder / graph.data).stat().st_size
+        except OSError as error:
+            raise JepaError(
+                f"{self.folder / graph.data} cannot be read: {error.strerror}.", _AGAIN
+            ) from error
+        working = _WORKING * _FLOAT * (tokens.time + self.manifest.ahead) * self.place * tokens.width
+        free = _available(self._root)
+        if free is not None and weights + working > free:
+            raise JepaError(
+                f"{self.manifest.name} needs {(weights + working) >> 20} MiB for its {name}, "
+                f"and {free >> 20} MiB are free.",
+                "Close something, or build a pack with fewer frames.",
+            )
+
+
+_AGAIN = "Build or install the pack again."
+
+
+def _available(root: Path) -> int | None:
+    """Bytes that can be had without swapping; None where the kernel does not say."""
+    try:
+        for line in (root / "proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except (OSError, ValueError, IndexError):
+        return None
+    return None
+
+
+def _open(graph: Path, title: str) -> "InferenceSession":
+    # Read when the library loads: else it makes a device identifier and reports use to its maker's servers.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class of their own
+        reason = str(error).splitlines()[0]
+        raise JepaError(f"The graph {graph} of {title} cannot be run: {reason}.", _AGAIN) from error

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a source to clips: sampled, framed, bounded, with what was lost or skipped counted."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jepa.vision.clip import FloatArray, Framer
+from jepa.vision.source import Picture, Source
+
+_QUEUE = 64
+"""Framed pictures that wait to be taken."""
+_GRID = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One clip."""
+
+    start_s: float
+    end_s: float
+    """Of its first and last frame, since the source began."""
+    frames: tuple[FloatArray, ...]
+    """(3, P, P) each."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the pictures."""
+
+    taken: int = 0
+    """Framed, and part of some clip or waiting to be."""
+    dropped: int = 0
+    """Lost because nobody took them in time; of live sources alone."""
+    unchanged: int = 0
+    """Clips that were skipped because nothing in them had changed."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """Skips clips that show what the one before showed."""
+
+    threshold: float
+    """Mean difference of a picture's parts, in deviations of its colours, below which it is the same."""
+    _last: FloatArray | None = field(default=None, init=False)
+
+    def changed(self, frames: tuple[FloatArray, ...]) -> bool:
+        """Whether any frame differs from the last clip that passed."""
+        seen = np.stack([coarse(frame) for frame in frames])
+        if self._last is not None and np.abs(seen - self._last).mean((1, 2, 3)).max() < self.threshold:
+            return False
+        self._last = seen[-1]
+        return True
+
+
+class Still:
+    """A source whose one picture, if it has no more, stays for as long as a clip takes."""
+
+    def __init__(self, source: Source, frames: int, fps: float) -> None:
+        self.live = source.live
+        self._source, self._frames, self._fps = source, frames, fps
+
+    @property
+    def damaged(self) -> int:
+        """Packets so far that could not be decoded."""
+        return self._source.damaged
+
+    def __iter__(self) -> Iterator[Picture]:
+        """The pictures; one alone, again and again."""
+        count = 0
+        for picture in self._source:
+            count += 1
+            yield picture
+        if count == 1:
+            for number in range(1, self._frames):
+                yield Picture(number / self._fps, picture.rgb)
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self._source.close()
+
+
+def coarse(frame: FloatArray) -> FloatArray:
+    """(3, P, P) normalised -> (3, 16, 16) means of its parts."""
+    side = frame.shape[1] // _GRID * _GRID
+    parts = frame[:, :side, :side].reshape(3, _GRID, side // _GRID, _GRID, side // _GRID)
+    return np.asarray(parts.mean((2, 4)))
+
+
+class Pipeline:
+    """Clips of a source, one after the other.
+
+    Pictures are decoded in a thread of their own. A live source never waits: when the queue is full the
+    oldest picture is dropped, and the clip that it belonged to begins anew.
+    """
+
+    def __init__(
+        self, source: Source, framer: Framer, frames: int, fps: float, gate: Gate | None = None
+    ) -> None:
+        self.counts = Counts()
+        self._source, self._framer, self._frames, self._fps, self._gate = source, framer, frames, fps, gate
+        self._queue: deque[tuple[int, float, FloatArray]] = deque()
+        self._room = threading.Condition()
+        self._over = False
+        self._error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[Taken]:
+        """The clips; the source's error, if it breaks off, after those that were whole."""
+        thread = threading.Thread(target=self._fill, daemon=True)
+        thread.start()
+        held: list[tuple[int, float, FloatArray]] = []
+        try:
+            while (item := self._next()) is not None:
+                if held and item[0] != held[-1][0] + 1:
+                    held.clear()  # a picture between was dropped
+                held.append(item)
+                if len(held) == self._frames:
+                    frames = tuple(frame for _, _, frame in held)
+                    taken = Taken(held[0][1], held[-1][1], frames)
+                    held.clear()
+                    if self._gate is None or self._gate.changed(frames):
+                        yield taken
+                    else:
+                        self.counts.unchanged += 1
+        finally:
+            with self._room:
+                self._over = True
+                self._room.notify_all()
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _next(self) -> tuple[int, float, FloatArray] | None:
+        with self._room:
+            while not self._queue and not self._over:
+                self._room.wait()
+            if not self._queue:
+                return None
+            item = self._queue.popleft()
+            self._room.notify_all()
+            return item
+
+    def _fill(self) -> None:
+        try:
+            with closing(self._source):
+                due = 0.0
+                for picture in self._source:
+                    if picture.at_s + 1e-6 < due:
+                        continue
+                    due = max(due + 1 / self._fps, picture.at_s)
+                    if not self._put(picture.at_s, self._framer(picture.rgb)):
+                        return
+        except BaseException as error:  # told to whoever takes the clips
+            self._error = error
+        finally:
+            with self._room:
+                self._over = True
+                self._room.notify_all()
+
+    def _put(self, at_s: float, frame: FloatArray) -> bool:
+        with self._room:
+            while len(self._queue) >= _QUEUE and not self._over:
+                if self._source.live:
+                    self._queue.popleft()
+                    self.counts.dropped += 1
+                else:
+                    self._room.wait()
+            if self._over:
+                return False
+            self._queue.append((self.counts.taken, at_s, frame))
+            self.counts.taken += 1
+            self._room.notify_all()
+            return True
