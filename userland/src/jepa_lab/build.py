@@ -2,7 +2,6 @@
 """Builds a pack folder from a trained model: graphs, calibration and the manifest."""
 
 import hashlib
-import json
 import math
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from jepa.world.controls import CONTROL_NAMES, Acting
 from jepa.world.hazards import HAZARDS, happening
 from jepa.world.model import WorldModel
 from jepa_lab.data import find_recordings
-from jepa_lab.export import OPSET, export, graph_modules
+from jepa_lab.export import export, graph_modules
+from jepa_lab.files import OPSET, write_manifest
 from jepa_lab.model.world import MachineModel
 
 _CALIBRATION_POINTS = 41
@@ -83,7 +83,7 @@ def build_pack(
     held = [load_recording(folder, schema) for folder in find_recordings(recordings, "validation")]
     content["calibration"] = calibrate(pack, held, schema)
     manifest = Manifest.model_validate(content)
-    (out / "pack.toml").write_text(_to_toml(manifest), encoding="utf-8")
+    write_manifest(out, manifest, "jepa-lab train")
     return manifest
 
 
@@ -129,15 +129,3 @@ def mflop_per_tick(model: MachineModel) -> float:
             module(*inputs)
         total += counter.get_total_flops()
     return total / 1e6
-
-
-def _to_toml(manifest: Manifest) -> str:
-    """The manifest as TOML; JSON's scalars and arrays are TOML's too."""
-    content = manifest.model_dump(mode="json")
-    lines = ["# SPDX-License-Identifier: Apache-2.0", "# Written by `jepa-lab train`.", ""]
-    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
-    lines += [f"{key} = {json.dumps(value)}" for key, value in content.items() if key not in tables]
-    graphs = tables.pop("graphs")
-    for name, table in {**tables, **{f"graphs.{key}": value for key, value in graphs.items()}}.items():
-        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"

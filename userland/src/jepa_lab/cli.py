@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jepa.packs.pack import Pack
 
 PACK = Path("model-packs/machine")
+VISION = Path("model-packs/vision")
 RECORDED = PACK / "recordings"
 
 
@@ -68,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     judge.add_argument("--json", action="store_true", help="print JSON instead of a table")
     judge.set_defaults(run=_evaluate)
+    visual = verbs.add_parser("train-visual", help="train the visual world model, build its pack, judge it")
+    visual.add_argument("--out", type=Path, default=VISION)
+    visual.add_argument("--version", default="0.1.0", help="of the pack")
+    visual.add_argument("--seed", type=int, default=1)
+    visual.add_argument("--episodes", type=int, default=400, help="to judge it on")
+    visual.set_defaults(run=_train_visual)
     converter = verbs.add_parser("convert", help="build a vision pack from a V-JEPA 2 checkpoint")
     converter.add_argument("checkpoint", type=Path, help="a .pt file, or a Hugging Face directory")
     converter.add_argument("--out", type=Path, required=True, help="the pack's folder, not there yet")
@@ -75,6 +82,36 @@ def _parser() -> argparse.ArgumentParser:
     converter.add_argument("--crop", type=int, help="pixels (default: the checkpoint's own, else 256)")
     converter.set_defaults(run=_convert)
     return parser
+
+
+def _train_visual(arguments: argparse.Namespace) -> None:
+    import datetime
+    import json
+
+    from jepa.vision.planning import VisualPlanner
+    from jepa_lab.visual.judge import cloning, judge, random_policy
+    from jepa_lab.visual.model import VisualConfig
+    from jepa_lab.visual.pack import build_pack
+    from jepa_lab.visual.train import VisualTraining, train
+
+    config, training = VisualConfig(), VisualTraining(seed=arguments.seed)
+    model, report = train(config, training)
+    cloned, _ = train(config, replace(training, cloning=True))
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    frames = training.walks * (training.length + 1)
+    report |= {"trained": today, "seed": arguments.seed, "data": f"{frames} frames of walks in TwoRoom"}
+    manifest = build_pack(model, report, arguments.version, arguments.out)
+    others = {
+        "behaviour cloning": cloning(cloned),
+        "own proposals, not imagined": cloning(model),
+        "random": random_policy(1),
+    }
+    results = judge(VisualPlanner.load(arguments.out), others, arguments.episodes)
+    results["training"] = {key: report[key] for key in ("training", "parameters", "last")}
+    out = arguments.out / manifest.results
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({key: value for key, value in results.items() if key != "training"}, indent=1))
 
 
 def _convert(arguments: argparse.Namespace) -> None:

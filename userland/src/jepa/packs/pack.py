@@ -12,13 +12,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from jepa.errors import JepaError
 from jepa.packs.manifest import Manifest
-from jepa.packs.vision import VisionManifest
+from jepa.packs.robot import RobotManifest
+from jepa.packs.vision import LargeGraph, VisionManifest
 from jepa.telemetry.schema import Schema, load_schema
 
 INSTALLED = Path("/usr/lib/jepa/packs/machine")
 MACHINE_GRAPHS = ("encode", "advance", "decode", "imagine")
-AnyManifest = Annotated[Manifest | VisionManifest, Field(discriminator="kind")]
-_ANY: TypeAdapter[Manifest | VisionManifest] = TypeAdapter(AnyManifest)
+AnyManifest = Manifest | VisionManifest | RobotManifest
+_ANY: TypeAdapter[AnyManifest] = TypeAdapter(Annotated[AnyManifest, Field(discriminator="kind")])
 _LARGEST_MANIFEST = 1 << 20
 _LARGEST_GRAPH = 1 << 28
 
@@ -69,13 +70,16 @@ def _load(folder: Path, manifest: Manifest, schema: Schema | None) -> Pack:
     return Pack(folder, manifest, graphs, own)
 
 
-def verify_pack(folder: Path, schema: Schema | None = None) -> Manifest | VisionManifest:
+def verify_pack(folder: Path, schema: Schema | None = None) -> AnyManifest:
     """The manifest of a pack that is whole and fits; JepaError with the reason otherwise."""
     manifest = read_manifest(folder)
     if isinstance(manifest, Manifest):
         return _load(folder, manifest, schema).manifest
     for graph in manifest.graphs.values():
-        for name, digest in ((graph.file, graph.sha256), (graph.data, graph.data_sha256)):
+        digests = {graph.file: graph.sha256}
+        if isinstance(graph, LargeGraph):
+            digests[graph.data] = graph.data_sha256
+        for name, digest in digests.items():
             with _inside(folder, name).open("rb") as file:
                 _same(folder / name, hashlib.file_digest(file, "sha256").hexdigest(), digest)
     return manifest
@@ -106,7 +110,7 @@ def _own_schema(folder: Path, manifest: Manifest, schema: Schema) -> Schema:
     return own
 
 
-def read_manifest(folder: Path) -> Manifest | VisionManifest:
+def read_manifest(folder: Path) -> AnyManifest:
     """What the pack in ``folder`` says of itself; JepaError when it says nothing that can be understood."""
     file = folder / "pack.toml"
     try:

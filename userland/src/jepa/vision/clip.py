@@ -30,10 +30,13 @@ class Framer:
         rows = middle_rows(height, tall, self._clip.crop)
         columns = middle_rows(width, wide, self._clip.crop)
         colours = np.moveaxis(rgb, 2, 0).astype(np.float32)  # (3, H, W)
-        small = rows @ colours @ columns.T
+        return self.normalised(np.asarray(rows @ colours @ columns.T, np.float32))
+
+    def normalised(self, small: FloatArray) -> FloatArray:
+        """Resized pictures (..., 3, P, P), 0..255, as the encoder takes them."""
         # The reference keeps bytes between resizing and normalising.
-        small = np.clip(np.rint(small), 0, 255)
-        return np.asarray((small / np.float32(255) - self._mean) / self._std, np.float32)
+        whole = np.clip(np.rint(small), 0, 255)
+        return np.asarray((whole / np.float32(255) - self._mean) / self._std, np.float32)
 
 
 @lru_cache(maxsize=16)

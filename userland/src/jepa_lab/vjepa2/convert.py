@@ -3,17 +3,16 @@
 
 import datetime
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jepa.errors import JepaError
 from jepa.packs.vision import Clip, Converted, LargeGraph, Tokens, VisionManifest
+from jepa_lab.files import write_manifest
 from jepa_lab.vjepa2.architecture import expected
 from jepa_lab.vjepa2.checkpoint import Checkpoint
 from jepa_lab.vjepa2.graph import OPSET, Graph
@@ -104,7 +103,7 @@ def convert(
         ),
         graphs={graph.name: _described(graph) for graph in graphs},
     )
-    (part / "pack.toml").write_text(_to_toml(manifest), encoding="utf-8")
+    write_manifest(part, manifest, "jepa packs build vjepa2")
     (part / "CARD.md").write_text(_card(manifest), encoding="utf-8")
     part.rename(out)
     return manifest
@@ -129,19 +128,6 @@ def _described(graph: Graph) -> LargeGraph:
         data=graph.data.name,
         data_sha256=digest,
     )
-
-
-def _to_toml(manifest: VisionManifest) -> str:
-    """JSON's scalars and arrays are TOML's too."""
-    content: dict[str, Any] = manifest.model_dump(mode="json")
-    graphs = content.pop("graphs")
-    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
-    tables |= {f"graphs.{name}": graph for name, graph in graphs.items()}
-    lines = ["# SPDX-License-Identifier: Apache-2.0", "# Written by `jepa packs build vjepa2`.", ""]
-    lines += [f"{key} = {json.dumps(value)}" for key, value in content.items() if key not in tables]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
 
 
 def _card(manifest: VisionManifest) -> str:

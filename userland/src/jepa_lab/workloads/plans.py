@@ -88,6 +88,7 @@ _TRIALS = (
     _trial("eh1-trial", "heldout", 931),
     _trial("ev1-trial", "validation", 531),
     _trial("eh2-trial", "heldout", 932),
+    _trial("eh3-trial", "heldout", 946),  # of the first seeds that have CPU work in both pairs
     *(_trial(f"e{number:02}-trial", "train", 230 + number) for number in range(1, 17)),
 )
 """For the VM too: trials of actions."""

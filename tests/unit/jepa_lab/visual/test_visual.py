@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The visual world model learns, its graphs say what PyTorch says, and planning uses them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jepa.errors import JepaError
+from jepa.packs.pack import default_pack_dir, verify_pack
+from jepa.vision.planning import VisualPlanner
+from jepa_lab.visual import judge, two_room
+from jepa_lab.visual.model import VisualConfig, VisualModel
+from jepa_lab.visual.pack import build_pack
+from jepa_lab.visual.train import VisualTraining, clip_of, train
+
+REPORT = {"trained": "2000-01-01", "data": "none", "seed": 0, "parameters": 1}
+
+
+@pytest.fixture(scope="module")
+def model() -> VisualModel:
+    """Not trained, but with latents that are not all the same."""
+    torch.manual_seed(0)
+    made = VisualModel(VisualConfig(steps=4, candidates=16))
+    made.encoder.norm.running_mean.normal_(0, 0.1)
+    made.encoder.norm.running_var.uniform_(0.001, 0.01)
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def folder(model: VisualModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("robot")
+    build_pack(model, REPORT, "0.0.9", out)
+    return out
+
+
+def test_it_learns_and_repeats_itself_for_a_seed() -> None:
+    short = VisualTraining(walks=40, length=30, steps=12, batch=8, stretch=4)
+    one, report = train(VisualConfig(), short)
+    other, _ = train(VisualConfig(), short)
+    for mine, same in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine, same)
+    last = report["last"]
+    assert isinstance(last, dict)
+    assert {"next", "rolled", "apart", "first", "rank"} <= set(last)
+
+
+def test_what_the_graphs_say_is_what_the_model_says(model: VisualModel, folder: Path) -> None:
+    planner = VisualPlanner.load(folder)
+    pictures = two_room.draw(np.array([[40.0, 60.0], [150.0, 180.0]], np.float32))
+    with torch.inference_mode():
+        z = model.encoder(
+            torch.from_numpy(
+                two_room.Painter(clip_of(model.config))(np.array([[40.0, 60.0], [150.0, 180.0]], np.float32))
+            )
+        )
+    latents = np.stack([planner.see(picture) for picture in pictures])
+    np.testing.assert_allclose(latents, z.numpy(), atol=0.05)
+    start, goal = torch.from_numpy(latents[:1]), torch.from_numpy(latents[1:])
+    actions = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (16, 4, 2)).astype(np.float32))
+    told = planner._imagine.run(
+        None, {"latent": latents[:1], "goal": latents[1:], "actions": actions.numpy()}
+    )[0]
+    with torch.inference_mode():
+        at = start.expand(16, -1)
+        for step in range(4):
+            at = model.following(at, actions[:, step])
+            wanted = model.distance(at, goal.expand(16, -1)).numpy()
+            np.testing.assert_allclose(told[:, step], wanted, atol=1e-4)
+    acted, far = planner._propose.run(
+        None, {"latent": latents[:1], "goal": latents[1:], "noise": np.zeros((16, 4, 2), np.float32)}
+    )
+    with torch.inference_mode():
+        first = model.propose(start, goal).numpy()
+    np.testing.assert_allclose(acted[:, 0], np.tile(first, (16, 1)), atol=1e-4)
+    again = planner._imagine.run(None, {"latent": latents[:1], "goal": latents[1:], "actions": acted})[0]
+    np.testing.assert_allclose(again, far, atol=1e-4)
+
+
+def test_more_rounds_of_imagination_never_choose_worse(folder: Path) -> None:
+    planner = VisualPlanner.load(folder)
+    latent, goal = (
+        planner.see(two_room.draw(np.array([at], np.float32))[0]) for at in ([40.0, 60.0], [150.0, 180.0])
+    )
+
+    def energy(rounds: int) -> float:
+        course = planner.plan(latent, goal, np.random.default_rng(3), rounds)
+        assert course.actions.shape == (4, 2)
+        assert np.abs(course.actions).max() <= 1
+        assert course.took_ms > 0
+        return float(course.distances.mean() + 0.5 * course.distances[-1])
+
+    assert energy(1) >= energy(2) >= energy(4)
+
+
+def test_a_robot_pack_verifies_and_other_packs_are_refused(folder: Path) -> None:
+    assert verify_pack(folder).kind == "robot"
+    with pytest.raises(JepaError, match="is for machine"):
+        VisualPlanner.load(default_pack_dir())
+    content = (folder / "imagine.onnx").read_bytes()
+    (folder / "imagine.onnx").write_bytes(content[:-1])
+    try:
+        with pytest.raises(JepaError, match="is not the one its pack was made with"):
+            VisualPlanner.load(folder)
+    finally:
+        (folder / "imagine.onnx").write_bytes(content)
+
+
+def test_episodes_are_seeded_and_judged_by_the_environments_own_success(folder: Path) -> None:
+    episodes = judge.Episodes.seeded(12)
+    np.testing.assert_array_equal(episodes.goal, judge.Episodes.seeded(12).goal)
+    assert not two_room.reached(episodes.start, episodes.goal).any()
+    assert 0 < judge.Episodes.seeded(100).across.mean() < 1
+    pictures = two_room.draw(episodes.goal)
+    goals = {picture.tobytes(): goal for picture, goal in zip(pictures, episodes.goal, strict=True)}
+
+    def knows(now: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """One who can tell the place from the picture: the dot is reddest there."""
+        red = now[..., 0].astype(int) - now[..., 1]
+        y, x = np.unravel_index(red.argmax(), red.shape)
+        return two_room.expert(np.array([[x, y]], np.float32), goals[goal.tobytes()][None])[0]
+
+    assert judge.success(knows, episodes).all()
+    assert judge.success(judge.random_policy(0), judge.Episodes.seeded(5)).mean() < 0.7
+    results = judge.judge(VisualPlanner.load(folder), {"random": judge.random_policy(1)}, 3)
+    assert set(results["baselines"]) == {"random"}
+    assert results["plan_ms"]["p50"] <= results["plan_ms"]["p99"]
+    assert 0 <= results["success_rate_lower"] <= results["success_rate"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("successes", "count", "wanted"), [(200, 200, 0.981), (194, 200, 0.936), (0, 200, 0.0)]
+)
+def test_the_lower_end_is_wilsons(successes: int, count: int, wanted: float) -> None:
+    assert judge.lower(successes, count) == pytest.approx(wanted, abs=0.001)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifest of a robot pack: a visual world model with actions, and what it was trained for."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from jepa.packs.manifest import FileName, Graph, Provenance, Strict
+from jepa.packs.vision import Clip
+
+ROBOT_GRAPHS = frozenset({"encode", "imagine", "propose"})
+
+
+class RobotManifest(Strict):
+    """The content of pack.toml."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    kind: Literal["robot"]
+    licence: str
+    card: FileName
+    results: FileName
+    clip: Clip
+    """How a picture is made; one frame."""
+    width: int = Field(ge=1, le=65536)
+    """Of a latent."""
+    actions: int = Field(ge=1, le=256)
+    """Numbers in one action, each -1..1."""
+    steps: int = Field(ge=1, le=256)
+    """Actions of a course that is imagined."""
+    candidates: int = Field(ge=1, le=4096)
+    """Courses imagined at once."""
+    farthest: int = Field(ge=1)
+    """Steps that a distance of 1 means, or more."""
+    provenance: Provenance
+    graphs: dict[str, Graph]
+
+    @model_validator(mode="after")
+    def _complete(self) -> "RobotManifest":
+        if set(self.graphs) != ROBOT_GRAPHS:
+            raise ValueError(f"graphs must be {', '.join(sorted(ROBOT_GRAPHS))}")
+        if self.clip.frames != 1:
+            raise ValueError("a picture is one frame")
+        return self

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Towards a goal that is a picture: imagine courses of actions, and take the one that ends up nearest.
+
+The first courses are what the pack would do by itself, with noise; the others are drawn around the best so
+far (cross-entropy method). A course's energy is the distance to the goal, in steps, over all of its moments:
+nearer at the end is good, nearer sooner is better.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jepa.errors import JepaError
+from jepa.packs.pack import read_manifest, verify_pack
+from jepa.packs.robot import RobotManifest
+from jepa.vision.clip import FloatArray, Framer
+from jepa.vision.source import ByteArray
+from jepa.world.sessions import open_session
+
+_NOISE = 0.5
+_LEAST_NOISE = 0.1
+_ELITES = 8
+_END = 0.5
+"""How much the last moment's distance counts beside the mean of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The course of actions chosen."""
+
+    actions: FloatArray
+    """(S, A), -1..1."""
+    distances: FloatArray
+    """(S,) steps to the goal after each of them, as imagined."""
+    took_ms: float
+
+
+class VisualPlanner:
+    """One robot pack at work. Not for use by two threads at once."""
+
+    def __init__(self, folder: Path, manifest: RobotManifest) -> None:
+        self.manifest = manifest
+        self._framer = Framer(manifest.clip)
+        self._encode, self._imagine, self._propose = (
+            open_session((folder / manifest.graphs[name].file).read_bytes(), f"{manifest.name}/{name}")
+            for name in ("encode", "imagine", "propose")
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "VisualPlanner":
+        """The pack in ``folder``; JepaError when it is none for robots, or not whole."""
+        manifest = read_manifest(folder)
+        if not isinstance(manifest, RobotManifest):
+            raise JepaError(f"The pack {folder} is for {manifest.kind}.", "Name a robot pack.")
+        verify_pack(folder)
+        return cls(folder, manifest)
+
+    def see(self, rgb: ByteArray) -> FloatArray:
+        """A picture (H, W, 3) to its latent (D,)."""
+        return np.asarray(self._encode.run(None, {"picture": self._framer(rgb)[None]})[0][0])
+
+    def plan(
+        self, latent: FloatArray, goal: FloatArray, rng: np.random.Generator, rounds: int = 3
+    ) -> Course:
+        """The best course from ``latent`` to ``goal``, (D,) both, that ``rounds`` of imagination found."""
+        start = time.perf_counter()
+        of = self.manifest
+        shape = (of.candidates, of.steps, of.actions)
+        noise = rng.normal(0, _NOISE, shape).astype(np.float32)
+        noise[0] = 0
+        ends = {"latent": latent[None], "goal": goal[None]}
+        actions, distances = self._propose.run(None, {**ends, "noise": noise})
+        energies = _energies(distances)
+        for _ in range(rounds - 1):
+            elite = np.argsort(energies)[:_ELITES]
+            middle, spread = actions[elite].mean(0), actions[elite].std(0)
+            drawn = rng.normal(middle, np.maximum(spread, _LEAST_NOISE), shape)
+            drawn[0] = actions[elite[0]]  # the best so far is never lost
+            actions = np.clip(drawn, -1, 1).astype(np.float32)
+            distances = self._imagine.run(None, {**ends, "actions": actions})[0]
+            energies = _energies(distances)
+        best = int(energies.argmin())
+        took_ms = (time.perf_counter() - start) * 1e3
+        return Course(actions[best], distances[best] * of.farthest, took_ms)
+
+
+def _energies(distances: FloatArray) -> FloatArray:
+    """(K, S) -> (K,)"""
+    return np.asarray(distances.mean(axis=1) + _END * distances[:, -1])

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains and judges the small visual world model: pictures, actions, goals that are pictures."""

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often goals that are pictures are reached: the planner beside others, on the same seeded episodes."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from jepa.vision.clip import FloatArray, Framer
+from jepa.vision.planning import VisualPlanner
+from jepa_lab.visual import two_room
+from jepa_lab.visual.model import VisualModel
+from jepa_lab.visual.train import clip_of
+
+OFFSET, BUDGET = 25, 50
+"""The goal is what an expert's walk showed so many steps on, and there are so many to reach it: the
+protocol of stable-worldmodel's evaluations."""
+_SEED = 90_001
+
+Policy = Callable[[two_room.ByteArray, two_room.ByteArray], FloatArray]
+"""A picture of now and one of the goal, (H, W, 3) each, to an action (A,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """Where each begins, and where it is to end."""
+
+    start: FloatArray
+    goal: FloatArray
+
+    @classmethod
+    def seeded(cls, count: int, seed: int = _SEED) -> "Episodes":
+        """Cut from walks that were never trained on; none is reached before it begins."""
+        rng = np.random.default_rng(seed)
+        start, goal = np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
+        while len(start) < count:
+            walks = two_room.walk(rng, count, 4 * OFFSET)
+            at = rng.integers(0, 3 * OFFSET, count)
+            rows = np.arange(count)
+            one, other = walks.at[rows, at], walks.at[rows, at + OFFSET]
+            apart = ~two_room.reached(one, other)
+            start, goal = np.concatenate([start, one[apart]]), np.concatenate([goal, other[apart]])
+        return cls(start[:count], goal[:count])
+
+    @property
+    def across(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """(N,) whether the goal lies in the other room."""
+        return np.asarray((self.start[:, 0] > two_room.SIZE / 2) != (self.goal[:, 0] > two_room.SIZE / 2))
+
+
+def success(policy: Policy, episodes: Episodes) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """(N,) whether the goal of each was reached within the budget."""
+    done = np.zeros(len(episodes.start), np.bool_)
+    goals = two_room.draw(episodes.goal)
+    for number, start in enumerate(episodes.start):
+        at = start[None]
+        for _ in range(BUDGET):
+            at = two_room.step(at, policy(two_room.draw(at)[0], goals[number])[None])
+            if two_room.reached(at, episodes.goal[number][None])[0]:
+                done[number] = True
+                break
+    return done
+
+
+def planning(planner: VisualPlanner, seed: int, took: list[float]) -> Policy:
+    """Sees, plans and does the first of it; ``took`` gains the milliseconds of all three."""
+    rng = np.random.default_rng(seed)
+
+    def policy(now: two_room.ByteArray, goal: two_room.ByteArray) -> FloatArray:
+        start = time.perf_counter()
+        course = planner.plan(planner.see(now), planner.see(goal), rng)
+        took.append((time.perf_counter() - start) * 1e3)
+        return np.asarray(course.actions[0])
+
+    return policy
+
+
+def cloning(model: VisualModel) -> Policy:
+    """What the model says to do first, and no imagination."""
+    framer = Framer(clip_of(model.config))
+
+    def policy(now: two_room.ByteArray, goal: two_room.ByteArray) -> FloatArray:
+        with torch.inference_mode():
+            both = model.encoder(torch.from_numpy(np.stack([framer(now), framer(goal)])))
+            return np.asarray(model.propose(both[:1], both[1:])[0].numpy())
+
+    return policy
+
+
+def random_policy(seed: int) -> Policy:
+    """Anything."""
+    rng = np.random.default_rng(seed)
+    return lambda _, __: rng.uniform(-1, 1, 2).astype(np.float32)
+
+
+def lower(successes: int, count: int) -> float:
+    """The lower end of Wilson's 95 % interval."""
+    z, share = 1.96, successes / count
+    middle = share + z * z / (2 * count)
+    return (middle - z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))) / (
+        1 + z * z / count
+    )
+
+
+def judge(planner: VisualPlanner, others: dict[str, Policy], count: int) -> dict[str, Any]:
+    """The contract's results of one environment."""
+    episodes = Episodes.seeded(count)
+    took: list[float] = []
+    policies = {"planner": planning(planner, 1, took), **others}
+    rows: dict[str, Any] = {}
+    for name, policy in policies.items():
+        done = success(policy, episodes)
+        rows[name] = {
+            "success_rate": float(done.mean()),
+            "success_rate_lower": lower(int(done.sum()), count),
+            "across": float(done[episodes.across].mean()),
+        }
+    ours = rows.pop("planner")
+    return {
+        "environment": "TwoRoom",
+        "protocol": f"goal {OFFSET} steps on in an expert's walk, {BUDGET} steps to reach it",
+        "episodes": count,
+        "episodes_across": int(episodes.across.sum()),
+        **ours,
+        "plan_ms": {"p50": float(np.percentile(took, 50)), "p99": float(np.percentile(took, 99))},
+        "baselines": rows,
+    }
