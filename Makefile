@@ -83,7 +83,7 @@ lint: $(VENV)/.done ## formatting, types, style, shell scripts
 	@$(PY) -m pytest tests/unit/test_linters.py -v
 
 .PHONY: bench
-bench: bench-telemetry bench-world bench-boot ## measure all that build/bench/*.json tells
+bench: bench-telemetry bench-world bench-vision bench-boot ## measure all that build/bench/*.json tells
 
 .PHONY: bench-telemetry
 bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector costs under load (as root)
@@ -92,6 +92,10 @@ bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector cos
 .PHONY: bench-world
 bench-world: $(VENV)/.done ## measure what a tick of the world model costs
 	@$(PY) -m tests.bench.world
+
+.PHONY: bench-vision
+bench-vision: $(VENV)/.done ## measure a ViT-L with seeded weights beside transformers (half an hour)
+	@mkdir -p build && $(PY) -m tests.bench.vision
 
 .PHONY: bench-boot
 bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its size
