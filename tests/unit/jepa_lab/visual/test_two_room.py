@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jepa.vision import two_room
 from jepa.vision.clip import Framer
-from jepa_lab.visual import two_room
+from jepa_lab.visual import walks
 from jepa_lab.visual.model import VisualConfig
 from jepa_lab.visual.train import clip_of
 
@@ -17,11 +18,11 @@ WALL_LEFT, WALL_RIGHT = 100.0, 124.0
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 1 << 32), noise=st.floats(0, 3))
 def test_the_dot_stays_inside_and_crosses_at_the_door_alone(seed: int, noise: float) -> None:
-    walks = two_room.walk(np.random.default_rng(seed), 20, 60, noise)
-    assert np.isfinite(walks.at).all()
-    assert (walks.at >= 21).all() and (walks.at <= 203).all()
-    assert (np.abs(walks.action) <= 1).all()
-    before, after = walks.at[:, :-1], walks.at[:, 1:]
+    made = walks.walk(np.random.default_rng(seed), 20, 60, noise)
+    assert np.isfinite(made.at).all()
+    assert (made.at >= 21).all() and (made.at <= 203).all()
+    assert (np.abs(made.action) <= 1).all()
+    before, after = made.at[:, :-1], made.at[:, 1:]
     # Who leaves the door's height inside the wall is put back before it, as in the library.
     assert np.linalg.norm(after - before, axis=-1).max() < two_room.SPEED + 13
     crossed = (before[..., 0] < 112) != (after[..., 0] < 112)
@@ -33,7 +34,7 @@ def test_experts_arrive_from_either_room() -> None:
     at, goal = two_room.places(rng, 200), two_room.places(rng, 200)
     there = np.zeros(200, np.bool_)
     for _ in range(110):
-        at = np.where(there[:, None], at, two_room.step(at, two_room.expert(at, goal)))
+        at = np.where(there[:, None], at, two_room.step(at, walks.expert(at, goal)))
         there |= two_room.reached(at, goal)
     assert there.all()
 
@@ -58,6 +59,6 @@ def test_painting_is_drawing_and_framing(seed: int) -> None:
     clip = clip_of(VisualConfig())
     at = two_room.places(np.random.default_rng(seed), 20)
     framed = np.stack([Framer(clip)(picture) for picture in two_room.draw(at)])
-    painted = two_room.Painter(clip)(at)
+    painted = walks.Painter(clip)(at)
     assert np.abs(painted - framed).max() < 2.1 / 255, "one step of a byte at most"
     assert (painted == framed).mean() > 0.999

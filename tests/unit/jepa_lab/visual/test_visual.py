@@ -9,8 +9,9 @@ import torch
 
 from jepa.errors import JepaError
 from jepa.packs.pack import default_pack_dir, verify_pack
+from jepa.vision import two_room
 from jepa.vision.planning import VisualPlanner
-from jepa_lab.visual import judge, two_room
+from jepa_lab.visual import judge, walks
 from jepa_lab.visual.model import VisualConfig, VisualModel
 from jepa_lab.visual.pack import build_pack
 from jepa_lab.visual.train import VisualTraining, clip_of, train
@@ -52,7 +53,7 @@ def test_what_the_graphs_say_is_what_the_model_says(model: VisualModel, folder: 
     with torch.inference_mode():
         z = model.encoder(
             torch.from_numpy(
-                two_room.Painter(clip_of(model.config))(np.array([[40.0, 60.0], [150.0, 180.0]], np.float32))
+                walks.Painter(clip_of(model.config))(np.array([[40.0, 60.0], [150.0, 180.0]], np.float32))
             )
         )
     latents = np.stack([planner.see(picture) for picture in pictures])
@@ -119,7 +120,7 @@ def test_episodes_are_seeded_and_judged_by_the_environments_own_success(folder: 
         """One who can tell the place from the picture: the dot is reddest there."""
         red = now[..., 0].astype(int) - now[..., 1]
         y, x = np.unravel_index(red.argmax(), red.shape)
-        return two_room.expert(np.array([[x, y]], np.float32), goals[goal.tobytes()][None])[0]
+        return walks.expert(np.array([[x, y]], np.float32), goals[goal.tobytes()][None])[0]
 
     assert judge.success(knows, episodes).all()
     assert judge.success(judge.random_policy(0), judge.Episodes.seeded(5)).mean() < 0.7

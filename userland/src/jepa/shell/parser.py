@@ -65,11 +65,12 @@ VERBS = (
     ),
     Verb(
         "vision",
-        "keep what a video shows, find it again, tell what comes next",
+        "keep what a video shows, find it again, tell what comes next, reach a goal",
         (
             "jepa vision embed holiday.mp4",
             "jepa vision search door.png",
             "jepa vision anticipate /dev/video0 --pack packs/vitl",
+            "jepa vision reach goal.png --robot two-room --dry-run",
         ),
     ),
     Verb(
@@ -158,8 +159,8 @@ def _packs(parser: argparse.ArgumentParser) -> None:
 def _vision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
-        choices=("embed", "search", "anticipate"),
-        help="embed: into the index; search: in the index; anticipate: what comes next",
+        choices=("embed", "search", "anticipate", "reach"),
+        help="embed: into the index; search: in it; anticipate: what comes next; reach: a robot, a goal",
     )
     parser.add_argument(
         "source", help="a video, a picture, a folder of pictures, /dev/videoN, an rtsp URL, or screen"
@@ -175,6 +176,15 @@ def _vision(parser: argparse.ArgumentParser) -> None:
         "--clips", type=_positive, metavar="N", help="stop after so many (default: at the end)"
     )
     parser.add_argument("--most", type=_positive, default=5, metavar="N", help="clips to show (default: 5)")
+    robot = parser.add_argument_group("to reach a goal")
+    robot.add_argument(
+        "--robot",
+        default="two-room",
+        metavar="NAME",
+        help="two-room, simulated, or PACKAGE.MODULE:FUNCTION",
+    )
+    robot.add_argument("--dry-run", action="store_true", help="say what it would do, and move nothing")
+    robot.add_argument("--steps", type=_positive, default=100, metavar="N", help="at most (default: 100)")
     parser.add_argument(
         "--skip-unchanged",
         type=float,

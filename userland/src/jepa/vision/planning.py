@@ -61,6 +61,13 @@ class VisualPlanner:
         """A picture (H, W, 3) to its latent (D,)."""
         return np.asarray(self._encode.run(None, {"picture": self._framer(rgb)[None]})[0][0])
 
+    def distance(self, latent: FloatArray, goal: FloatArray) -> float:
+        """Steps from ``latent`` to ``goal`` (D,), as the model sees it."""
+        of = self.manifest
+        still = np.zeros((of.candidates, of.steps, of.actions), np.float32)
+        inputs = {"latent": latent[None], "goal": goal[None], "actions": still}
+        return float(self._imagine.run(None, inputs)[0][0, 0]) * of.farthest
+
     def plan(
         self, latent: FloatArray, goal: FloatArray, rng: np.random.Generator, rounds: int = 3
     ) -> Course:

@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from jepa.vision import two_room
 from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.planning import VisualPlanner
-from jepa_lab.visual import two_room
+from jepa.vision.source import ByteArray
 from jepa_lab.visual.model import VisualModel
 from jepa_lab.visual.train import clip_of
+from jepa_lab.visual.walks import walk
 
 OFFSET, BUDGET = 25, 50
 """The goal is what an expert's walk showed so many steps on, and there are so many to reach it: the
 protocol of stable-worldmodel's evaluations."""
 _SEED = 90_001
 
-Policy = Callable[[two_room.ByteArray, two_room.ByteArray], FloatArray]
+Policy = Callable[[ByteArray, ByteArray], FloatArray]
 """A picture of now and one of the goal, (H, W, 3) each, to an action (A,)."""
 
 
@@ -38,7 +40,7 @@ class Episodes:
         rng = np.random.default_rng(seed)
         start, goal = np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
         while len(start) < count:
-            walks = two_room.walk(rng, count, 4 * OFFSET)
+            walks = walk(rng, count, 4 * OFFSET)
             at = rng.integers(0, 3 * OFFSET, count)
             rows = np.arange(count)
             one, other = walks.at[rows, at], walks.at[rows, at + OFFSET]
@@ -70,7 +72,7 @@ def planning(planner: VisualPlanner, seed: int, took: list[float]) -> Policy:
     """Sees, plans and does the first of it; ``took`` gains the milliseconds of all three."""
     rng = np.random.default_rng(seed)
 
-    def policy(now: two_room.ByteArray, goal: two_room.ByteArray) -> FloatArray:
+    def policy(now: ByteArray, goal: ByteArray) -> FloatArray:
         start = time.perf_counter()
         course = planner.plan(planner.see(now), planner.see(goal), rng)
         took.append((time.perf_counter() - start) * 1e3)
@@ -83,7 +85,7 @@ def cloning(model: VisualModel) -> Policy:
     """What the model says to do first, and no imagination."""
     framer = Framer(clip_of(model.config))
 
-    def policy(now: two_room.ByteArray, goal: two_room.ByteArray) -> FloatArray:
+    def policy(now: ByteArray, goal: ByteArray) -> FloatArray:
         with torch.inference_mode():
             both = model.encoder(torch.from_numpy(np.stack([framer(now), framer(goal)])))
             return np.asarray(model.propose(both[:1], both[1:])[0].numpy())

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from jepa.packs.vision import Clip
 from jepa_lab.losses import effective_rank, sigreg, variance_covariance
-from jepa_lab.visual import two_room
 from jepa_lab.visual.model import VisualConfig, VisualModel
+from jepa_lab.visual.walks import Painter, Walks, walk
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -55,8 +55,8 @@ def train(config: VisualConfig, training: VisualTraining) -> tuple[VisualModel, 
     torch.use_deterministic_algorithms(True)
     rng = np.random.default_rng(training.seed)
     generator = torch.Generator().manual_seed(training.seed)
-    walks = two_room.walk(rng, training.walks, training.length)
-    painter = two_room.Painter(clip_of(config))
+    walks = walk(rng, training.walks, training.length)
+    painter = Painter(clip_of(config))
     model = VisualModel(config)
     optimiser = torch.optim.AdamW(
         model.parameters(), training.learning_rate, weight_decay=training.weight_decay
@@ -142,8 +142,8 @@ def losses(
 
 def _batch(
     rng: np.random.Generator,
-    walks: two_room.Walks,
-    painter: two_room.Painter,
+    walks: Walks,
+    painter: Painter,
     training: VisualTraining,
     config: VisualConfig,
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 def run(request: Request) -> int:
     """Do one of ACTIONS; Ctrl-C ends a source that does not end by itself."""
+    if request.args.action == "reach":
+        return reach(request)
     from jepa.vision.model import VisionModel
 
-    model = VisionModel.load(request.args.pack or _vision_pack())
+    model = VisionModel.load(request.args.pack or _pack_for("vision"))
     with contextlib.suppress(KeyboardInterrupt):
         ACTIONS[request.args.action](request, model)
     return 0
@@ -114,6 +116,44 @@ ACTIONS: "dict[str, Callable[[Request, VisionModel], None]]" = {
 }
 
 
+def reach(request: Request) -> int:
+    """Move a robot until what its camera sees is as in the goal's picture; 1 when it did not get there.
+
+    With --dry-run it only says what it would do first, and how far it would get.
+    """
+    from jepa.vision.planning import VisualPlanner
+    from jepa.vision.reaching import Reaching
+    from jepa.vision.robots import SafeRobot, open_robot
+    from jepa.vision.source import open_source
+
+    args, out = request.args, request.out
+    planner = VisualPlanner.load(args.pack or _pack_for("robot"))
+    with contextlib.closing(open_source(args.source)) as source:
+        goal = next(iter(source)).rgb
+    robot, envelope = open_robot(args.robot)
+    with SafeRobot(robot, envelope) as safe:
+        reaching = Reaching(planner, safe, envelope, goal)
+        try:
+            for _ in range(1 if args.dry_run else args.steps):
+                move = reaching.plan() if args.dry_run else reaching.step()
+                if out.json:
+                    out.data(asdict(move))
+                else:
+                    numbers = "  ".join(f"{name} {value:.1f}" for name, value in move.action.items())
+                    out.line(
+                        f"  {move.steps_left:5.1f} steps left, {move.expected_left:.1f} expected  {numbers}"
+                    )
+                out.stream.flush()
+                if move.there:
+                    break
+        except KeyboardInterrupt:
+            safe.stop("Ctrl-C")
+            move = reaching.plan()
+    if not out.json:
+        out.line("It is there." if move.there else "Not moved." if args.dry_run else "It is not there yet.")
+    return 0 if move.there or args.dry_run else 1
+
+
 def alike(one: "FloatArray", other: "FloatArray") -> float:
     """Mean cosine of the tokens (N, D) of one moment and those of another."""
     lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
@@ -150,13 +190,14 @@ def _folder(request: Request) -> Path:
     return Path(data) / "jepa/vision"
 
 
-def _vision_pack() -> Path:
+def _pack_for(kind: str) -> Path:
     for folder in here():
         with contextlib.suppress(JepaError):
-            if read_manifest(folder).kind == "vision":
+            if read_manifest(folder).kind == kind:
                 return folder
     raise JepaError(
-        "There is no vision pack here.", "Name one with --pack; `jepa packs build vjepa2` makes one."
+        f"There is no {kind} pack here.",
+        "Name one with --pack; `jepa packs build vjepa2` makes one for vision.",
     )
 
 

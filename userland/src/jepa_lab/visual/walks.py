@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Walks through TwoRoom to learn from: experts with noise, and pictures of them, painted quickly."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jepa.packs.vision import Clip
+from jepa.vision.clip import FloatArray, Framer, middle_rows
+from jepa.vision.two_room import (
+    BACKGROUND,
+    CENTRE,
+    DOOR,
+    HALF_DOOR,
+    SIZE,
+    SPEED,
+    WALL,
+    dotted,
+    places,
+    reached,
+    step,
+)
+
+_REACH = 41
+"""Pixels around the dot in which a picture differs from the background; beyond, float32 sees none of it."""
+
+
+class Painter:
+    """Draws for an encoder, as drawing and framing would, but only where the dot is: far faster."""
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip, self._framer = clip, Framer(clip)
+        self._weights = middle_rows(SIZE, clip.resize, clip.crop)
+        background = np.moveaxis(BACKGROUND, 2, 0)
+        self._background = self._weights @ background @ self._weights.T  # (3, P, P)
+
+    def __call__(self, at: FloatArray) -> FloatArray:
+        """Positions (N, 2) -> (N, 3, P, P) normalised."""
+        small = np.stack([self._small(float(x), float(y)) for x, y in at])
+        return self._framer.normalised(small)
+
+    def _small(self, x: float, y: float) -> FloatArray:
+        columns, rows = (
+            slice(max(0, int(middle) - _REACH), min(SIZE, int(middle) + _REACH + 1)) for middle in (x, y)
+        )
+        changed = dotted(x, y, rows, columns) - BACKGROUND[rows, columns]
+        down, across = self._weights[:, rows], self._weights[:, columns]
+        return np.asarray(self._background + down @ np.moveaxis(changed, 2, 0) @ across.T, np.float32)
+
+
+def expert(at: FloatArray, goal: FloatArray) -> FloatArray:
+    """(B, 2) the action of one who knows the way: through the door, then straight on."""
+    door = np.array([CENTRE, DOOR], np.float32)
+    other = (at[:, 0] > CENTRE) != (goal[:, 0] > CENTRE)
+    aim = np.where(other[:, None], door, goal)
+    # At the door its middle is no aim any more: on, to the far side of the wall.
+    through = other & (np.abs(at[:, 1] - DOOR) < HALF_DOOR) & (np.abs(at[:, 0] - CENTRE) < WALL + SPEED)
+    beyond = np.where(goal[:, 0] > CENTRE, CENTRE + WALL + SPEED, CENTRE - WALL - SPEED)
+    aim = np.where(through[:, None], np.stack([beyond, at[:, 1]], 1), aim)
+    way = aim - at
+    far = np.linalg.norm(way, axis=1, keepdims=True)
+    return np.asarray(way / np.maximum(far, SPEED), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Walks:
+    """Trajectories."""
+
+    at: FloatArray
+    """(B, T + 1, 2) positions."""
+    action: FloatArray
+    """(B, T, 2) what was done at each but the last."""
+
+
+def walk(
+    rng: np.random.Generator, count: int, steps: int, noise: float = 0.3, wander: float = 0.15
+) -> Walks:
+    """Experts on their way from goal to goal, with noise in what they do; now and then they only wander."""
+    at = [places(rng, count)]
+    goal = places(rng, count)
+    actions = []
+    drift = np.zeros((count, 2), np.float32)
+    lost = np.zeros(count, np.bool_)
+    for _ in range(steps):
+        now = at[-1]
+        goal[reached(now, goal)] = places(rng, int(reached(now, goal).sum()))
+        turn = rng.random(count) < 0.05
+        lost[turn] = rng.random(int(turn.sum())) < wander
+        drift[turn] = rng.uniform(-1, 1, (int(turn.sum()), 2))
+        known = expert(now, goal) + noise * rng.normal(size=(count, 2))
+        action = np.clip(np.where(lost[:, None], drift, known), -1, 1).astype(np.float32)
+        actions.append(action)
+        at.append(step(now, action))
+    return Walks(np.stack(at, 1), np.stack(actions, 1))
