@@ -116,8 +116,15 @@ record-vm: $(IMAGE) ## record workloads and the effects of actions in the image'
 	@$(PY) -m tools.record_vm
 
 .PHONY: packs
-packs: $(VENV)/.done ## train and export the machine pack
+packs: packs-machine packs-vision ## train and export the packs (an hour)
+
+.PHONY: packs-machine
+packs-machine: $(VENV)/.done ## train and export the machine pack
 	@$(VENV)/bin/jepa-lab train
+
+.PHONY: packs-vision
+packs-vision: $(VENV)/.done ## train, export and judge the visual world model
+	@$(VENV)/bin/jepa-lab train-visual
 
 .PHONY: lock
 lock: $(VENV)/.done ## resolve the image's Python packages again into requirements/image.lock

@@ -87,7 +87,7 @@ def make_site(architecture: str) -> Path:
 
 
 def make_userland() -> None:
-    """Copy our package, and the machine pack if there is one, into `build/userland/usr/lib/jepa`."""
+    """Copy our package, and the packs that there are, into `build/userland/usr/lib/jepa`."""
     target = BUILD / "userland/usr/lib/jepa"
     shutil.rmtree(BUILD / "userland", ignore_errors=True)
     unwanted = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -99,10 +99,10 @@ def make_userland() -> None:
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
         f"Summary: {project['description']}\nLicense: {project['license']}\n"
     )
-    pack = ROOT / "model-packs/machine"
-    if pack.is_dir():
-        # what it was trained on stays here
-        for_pack = shutil.ignore_patterns("recordings", "scratch")
-        shutil.copytree(pack, target / "packs/machine", ignore=for_pack)
-    else:
+    packs = sorted(manifest.parent for manifest in ROOT.glob("model-packs/*/pack.toml"))
+    # what they were trained on stays here
+    for_pack = shutil.ignore_patterns("recordings", "scratch")
+    for pack in packs:
+        shutil.copytree(pack, target / "packs" / pack.name, ignore=for_pack)
+    if not any(pack.name == "machine" for pack in packs):
         print("there is no model-packs/machine yet: the image will not forecast", flush=True)
