@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from jepa.shell.cli import main
+from jepa_lab.vjepa2.checkpoint import open_checkpoint
+from jepa_lab.vjepa2.convert import Wanted, convert
+from tests.unit.jepa_lab.vjepa2 import tiny
 from tests.unit.vision.conftest import video, vision_pack
 
 __all__ = ["video", "vision_pack"]
@@ -75,3 +78,17 @@ def test_an_empty_index_and_a_short_video_are_said(
     status, _, err = answer("search", str(video(frames=2)))
     assert (status, "shorter than a clip" in err) == (1, True)
     assert answer("embed", str(video()), "--fps", "0")[0] == 2
+
+
+def test_a_probe_names_what_comes_next(
+    video: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.classifier().save_pretrained(tmp_path / "hf")
+    convert(open_checkpoint(tmp_path / "hf"), Wanted(frames=4, crop=32), tmp_path / "pack", lambda _: None)
+    words = ["vision", "anticipate", str(video(frames=8)), "--pack", str(tmp_path / "pack")]
+    assert main([*words, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert {row["next"], row["was"]} <= {"waving", "falling", "nothing"}
+    assert 1 / 3 <= row["sure"] <= 1
+    assert main(words) == 0
+    assert ", was " in capsys.readouterr().out

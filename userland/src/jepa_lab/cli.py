@@ -12,6 +12,10 @@ from jepa_lab.peers import PEERS
 
 if TYPE_CHECKING:
     from jepa.packs.pack import Pack
+    from jepa.telemetry.recording import Recording
+
+    Run = tuple[Recording, Recording | None, Recording | None]
+    """A recording, its twin, and the same without actions."""
 
 PACK = Path("model-packs/machine")
 VISION = Path("model-packs/vision")
@@ -45,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     trainer = verbs.add_parser("train", help="train the machine pack on recordings, and build it")
     trainer.add_argument("--recordings", type=Path, default=RECORDED)
     trainer.add_argument("--out", type=Path, default=PACK)
-    trainer.add_argument("--version", default="0.2.0", help="of the pack")
+    trainer.add_argument("--version", default="0.3.0", help="of the pack")
     trainer.add_argument("--seed", type=int, default=1)
     trainer.add_argument("--minutes", type=float, default=30.0, help="at most so long")
     trainer.set_defaults(run=_train)
@@ -80,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     converter.add_argument("--out", type=Path, required=True, help="the pack's folder, not there yet")
     converter.add_argument("--frames", type=int, default=16, help="of a clip (default: 16)")
     converter.add_argument("--crop", type=int, help="pixels (default: the checkpoint's own, else 256)")
+    converter.add_argument("--probe", type=Path, help="a classifier of Meta's for this checkpoint")
     converter.set_defaults(run=_convert)
     return parser
 
@@ -119,7 +124,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     from jepa_lab.vjepa2.convert import Wanted, convert
 
     wanted = Wanted(frames=arguments.frames, crop=arguments.crop)
-    checkpoint = open_checkpoint(arguments.checkpoint)
+    checkpoint = open_checkpoint(arguments.checkpoint, arguments.probe)
     manifest = convert(checkpoint, wanted, arguments.out, lambda step: print(step, file=sys.stderr))
     print(f"{arguments.out}: {manifest.name}, {manifest.provenance.parameters} parameters")
 
@@ -135,14 +140,19 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
     pack = load_pack(arguments.pack)
     folders = arguments.recordings or find_recordings(arguments.pack / "heldout", "heldout")
-    recordings = [load_recording(folder, pack.schema) for folder in folders]
-    twins = [load_twin(folder, pack.schema) for folder in folders]
-    untouched = [load_twin(folder, pack.schema, UNTOUCHED) for folder in folders]
+    # Trials tell what actions do, and nothing of forecasts: nobody knows when the next one comes.
+    trials: list[Run] = []
+    others: list[Run] = []
+    for folder in folders:
+        recording = load_recording(folder, pack.schema)
+        run = recording, load_twin(folder, pack.schema), load_twin(folder, pack.schema, UNTOUCHED)
+        (trials if recording.meta.labels.get("kind") == "trial" else others).append(run)
     experiments = [
         Experiment(acted, twin, without)
-        for acted, twin, without in zip(recordings, twins, untouched, strict=True)
+        for acted, twin, without in trials
         if twin is not None and without is not None
     ]
+    recordings, twins = [run[0] for run in others or trials], [run[1] for run in others or trials]
     peers = fit_peers(arguments.peers, arguments.recorded, pack)
     evaluation = evaluate_all(recordings, pack, twins, peers, judge_effects(experiments, pack))
     if not arguments.recordings and any((arguments.pack / "heldout").glob("f*/meta.json")):

@@ -105,7 +105,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 
 
 def test_other_things_are_no_checkpoint(directory: Path, tmp_path: Path) -> None:
-    with pytest.raises(JepaError, match="There is no checkpoint"):
+    with pytest.raises(JepaError, match=r"There is no .*nothing\.pt"):
         open_checkpoint(tmp_path / "nothing.pt")
     torch.save({"model": {}}, tmp_path / "other.pt")
     with pytest.raises(JepaError, match="There is no encoder"):
@@ -129,3 +129,13 @@ def test_weights_of_half_precision_are_read(directory: Path) -> None:
     half = open_checkpoint(directory).read("encoder.norm.weight")
     assert half.dtype == np.float32
     np.testing.assert_allclose(half, whole, atol=1e-3)
+
+
+def test_a_probe_that_is_none_is_refused(model: VJEPA2Model, directory: Path, tmp_path: Path) -> None:
+    file = tiny.write_file(tiny.original_layout(model), tmp_path / "vit.pt")
+    with pytest.raises(JepaError, match="no classifier in"):
+        open_checkpoint(file, file)
+    with pytest.raises(JepaError, match="has its probe in itself"):
+        open_checkpoint(directory, file)
+    with pytest.raises(JepaError, match="There is no"):
+        open_checkpoint(file, tmp_path / "nothing.pt")

@@ -107,3 +107,11 @@ def test_a_manifest_must_name_the_graphs_it_promises(checkpoint: Checkpoint, tmp
     file.write_text(file.read_text().replace('kind = "vision"', 'kind = "smell"'))
     with pytest.raises(JepaError, match="is not a valid manifest"):
         read_manifest(tmp_path / "pack")
+
+
+def test_a_classifier_becomes_a_pack_with_its_labels(tmp_path: Path) -> None:
+    tiny.classifier().save_pretrained(tmp_path / "hf")
+    made = convert(open_checkpoint(tmp_path / "hf"), Wanted(frames=4, crop=32), tmp_path / "pack", quietly)
+    assert made.labels == ("waving", "falling", "nothing")
+    assert set(made.graphs) == {"encoder", "predictor", "probe"}
+    assert verify_pack(tmp_path / "pack") == made

@@ -11,7 +11,7 @@ from transformers import VJEPA2Model
 
 from jepa_lab.vjepa2.checkpoint import Checkpoint, open_checkpoint
 from jepa_lab.vjepa2.graph import Graph
-from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor
+from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor, write_probe
 from tests.unit.jepa_lab.vjepa2 import tiny
 from tests.unit.jepa_lab.vjepa2.acting_reference import ActingPredictor
 
@@ -106,3 +106,35 @@ def test_no_node_holds_a_score_of_every_pair_of_tokens(checkpoint: Checkpoint, t
     assert "MultiHeadAttention" in kinds
     assert "Softmax" not in kinds
     assert graph.path.stat().st_size < graph.data.stat().st_size, "weights lie beside the graph"
+
+
+def test_the_probe_is_that_of_transformers(tmp_path: Path) -> None:
+    classifier = tiny.classifier()
+    classifier.save_pretrained(tmp_path / "hf")
+    checkpoint = open_checkpoint(tmp_path / "hf")
+    assert checkpoint.labels == ("waving", "falling", "nothing")
+    grid = checkpoint.architecture.grid(tiny.FRAMES, tiny.CROP)
+    encoder = write_encoder(tmp_path, checkpoint, checkpoint.architecture, tiny.FRAMES, tiny.CROP, {})
+    probe = write_probe(tmp_path, checkpoint, checkpoint.architecture, grid, {})
+    clip = torch.randn(1, tiny.FRAMES, 3, tiny.CROP, tiny.CROP)
+    with torch.no_grad():
+        wanted = classifier(clip).logits.numpy()
+    tokens = run(encoder, pixel_values=clip.numpy())
+    np.testing.assert_allclose(run(probe, last_hidden_state=tokens), wanted, atol=1e-4)
+
+
+def test_a_probe_of_metas_beside_its_encoder_is_what_the_same_weights_are_in_transformers(
+    model: VJEPA2Model, tmp_path: Path
+) -> None:
+    # Meta's probes have sixteen heads and another epsilon.
+    classifier = tiny.classifier(num_attention_heads=16, layer_norm_eps=1e-5)
+    file = tiny.write_file(tiny.original_layout(model), tmp_path / "vit.pt")
+    torch.save({"classifiers": [tiny.original_probe(classifier)], "epoch": 20}, tmp_path / "probe.pt")
+    checkpoint = open_checkpoint(file, tmp_path / "probe.pt")
+    assert checkpoint.labels == ()
+    grid = checkpoint.architecture.grid(tiny.FRAMES, tiny.CROP)
+    probe = write_probe(tmp_path, checkpoint, checkpoint.architecture, grid, {})
+    tokens = torch.randn(1, int(np.prod(grid)), 128)
+    with torch.no_grad():
+        wanted = classifier.classifier(classifier.pooler(tokens)).numpy()
+    np.testing.assert_allclose(run(probe, last_hidden_state=tokens.numpy()), wanted, atol=1e-4)

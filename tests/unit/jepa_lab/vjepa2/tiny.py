@@ -2,32 +2,72 @@
 """Small V-JEPA 2 checkpoints with seeded weights, written in both public layouts."""
 
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
-from transformers import VJEPA2Config, VJEPA2Model
+from transformers import VJEPA2Config, VJEPA2ForVideoClassification, VJEPA2Model
 
+Made = TypeVar("Made", bound=torch.nn.Module)
 CROP, FRAMES = 64, 8
+
+
+_SIZES = {
+    "crop_size": CROP,
+    "frames_per_clip": FRAMES,
+    "hidden_size": 128,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 3,
+    "pred_hidden_size": 64,
+    "pred_num_attention_heads": 2,
+    "pred_num_hidden_layers": 2,
+    "num_pooler_layers": 2,
+}
 
 
 def model() -> VJEPA2Model:
     """Encoder and predictor of masked tokens, every weight well away from where it starts."""
     torch.manual_seed(0)
-    config = VJEPA2Config(
-        crop_size=CROP,
-        frames_per_clip=FRAMES,
-        hidden_size=128,
-        num_attention_heads=2,
-        num_hidden_layers=3,
-        pred_hidden_size=64,
-        pred_num_attention_heads=2,
-        pred_num_hidden_layers=2,
-    )
-    made = VJEPA2Model(config).eval()
+    return _moved(VJEPA2Model(VJEPA2Config(**_SIZES)).eval())
+
+
+def classifier(**others: float) -> VJEPA2ForVideoClassification:
+    """The same with a probe of three labels."""
+    torch.manual_seed(0)
+    labels = {0: "waving", 1: "falling", 2: "nothing"}
+    config = VJEPA2Config(**{**_SIZES, **others}, id2label=labels, label2id={})
+    return _moved(VJEPA2ForVideoClassification(config).eval())
+
+
+def _moved(made: Made) -> Made:
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.08)
     return made
+
+
+def original_probe(made: VJEPA2ForVideoClassification) -> dict[str, Tensor]:
+    """The probe's weights as Meta's own files have them."""
+    state = made.state_dict()
+    probe: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if key.startswith("vjepa2."):
+            continue
+        renamed = f"module.{key}".replace("module.classifier.", "module.linear.")
+        renamed = renamed.replace("cross_attention_layer.", "cross_attention_block.")
+        renamed = renamed.replace("self_attention_layers.", "blocks.").replace("layer_norm", "norm")
+        renamed = renamed.replace("self_attn.out_proj.", "attn.proj.")
+        if "self_attn.q_proj." in key:
+            three = [state[key.replace("q_proj", f"{each}_proj")] for each in "qkv"]
+            probe[renamed.replace("self_attn.q_proj", "attn.qkv")] = torch.cat(three)
+        elif "cross_attn.k_proj." in key:
+            both = [state[key.replace("k_proj", f"{each}_proj")] for each in "kv"]
+            probe[renamed.replace("cross_attn.k_proj", "xattn.kv")] = torch.cat(both)
+        elif "cross_attn.q_proj." in key:
+            probe[renamed.replace("cross_attn.q_proj", "xattn.q")] = value
+        elif "_attn.k_proj." not in key and "_attn.v_proj." not in key:
+            probe[renamed] = value
+    return probe
 
 
 def original_layout(made: VJEPA2Model) -> dict[str, dict[str, Tensor]]:

@@ -66,16 +66,15 @@ class VisionManifest(Strict):
     """Courses of actions that ``predictor_ac`` imagines at once; 0 where there is none."""
     actions: int = Field(ge=0)
     """Numbers in one action."""
+    labels: tuple[str, ...]
+    """What ``probe`` tells of a clip, in order; none where there is no probe."""
     provenance: Converted
     graphs: dict[str, LargeGraph]
 
     @model_validator(mode="after")
     def _complete(self) -> "VisionManifest":
-        wanted = {
-            "encoder",
-            *(["predictor"] if self.ahead else []),
-            *(["predictor_ac"] if self.courses else []),
-        }
+        parts = {"predictor": self.ahead, "predictor_ac": self.courses, "probe": self.labels}
+        wanted = {"encoder", *(name for name, there in parts.items() if there)}
         if set(self.graphs) != wanted:
             raise ValueError(f"graphs must be {', '.join(sorted(wanted))}")
         if self.clip.crop > self.clip.resize:

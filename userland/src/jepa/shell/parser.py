@@ -151,6 +151,9 @@ def _packs(parser: argparse.ArgumentParser) -> None:
     build.add_argument(
         "--checkpoint", type=Path, metavar="PATH", help="a .pt file, or a Hugging Face directory"
     )
+    build.add_argument(
+        "--probe", type=Path, metavar="PATH", help="a classifier of Meta's that belongs to the .pt file"
+    )
     build.add_argument("--out", type=Path, metavar="DIR", help="the pack's directory, not there yet")
     build.add_argument("--frames", type=int, metavar="N", help="of a clip (default: 16)")
     build.add_argument("--crop", type=int, metavar="PIXELS", help="default: the checkpoint's own, else 256")

@@ -70,6 +70,19 @@ class VisionModel:
         told = self._session("predictor").run(None, inputs)[0]
         return np.asarray(told[0].reshape(ahead, self.place, tokens.width))
 
+    def classify(self, latents: FloatArray) -> tuple[str, float]:
+        """Encoded tokens (T, H * W, D) to the label that fits best, and how surely, 0..1.
+
+        JepaError for a pack without a probe.
+        """
+        if not self.manifest.labels:
+            raise JepaError(f"{self.manifest.name} has no probe.", "Build one from a classifier.")
+        tokens = latents.reshape(1, -1, latents.shape[-1])
+        logits = self._session("probe").run(None, {"last_hidden_state": tokens})[0][0]
+        odds = np.exp(logits - logits.max())
+        best = int(odds.argmax())
+        return self.manifest.labels[best], float(odds[best] / odds.sum())
+
     def _session(self, name: str) -> "InferenceSession":
         if name not in self._sessions:
             self._refuse_if_too_large(name)

@@ -32,6 +32,16 @@ class Transformer:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """A classifier on the encoder's tokens."""
+
+    stack: Transformer
+    labels: int
+    epsilon: float
+    """Of its norms: Meta's probes and transformers differ in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Architecture:
     """Encoder and, where the checkpoint has one, the predictor."""
 
@@ -44,6 +54,7 @@ class Architecture:
     """Pixels that one token spans, both ways."""
     actions: int = 0
     """Numbers in an action, as in a state, that the predictor is told; 0 if it tells masked tokens."""
+    probe: Probe | None = None
 
     def grid(self, frames: int, crop: int) -> tuple[int, int, int]:
         """(T, H, W) tokens of a clip; JepaError when it does not divide into whole ones."""
@@ -59,7 +70,11 @@ class Architecture:
 
 
 def architecture_of(
-    shapes: Shapes, heads: int | None = None, predictor_heads: int | None = None
+    shapes: Shapes,
+    heads: int | None = None,
+    predictor_heads: int | None = None,
+    probe_heads: int | None = None,
+    probe_epsilon: float = EPSILON,
 ) -> Architecture:
     """Told from canonical ``shapes``; heads from a table of the published sizes unless they are given.
 
@@ -75,11 +90,17 @@ def architecture_of(
         narrow = shapes["predictor.embed.weight"][0]
         usual = narrow // (_USUAL_HEAD if actions else _MASKED_HEAD)
         predictor = _transformer(shapes, "predictor", narrow, predictor_heads or usual)
-    return Architecture(encoder, predictor, channels, tubelet, patch, actions)
+    probe = None
+    if "probe.head.weight" in shapes:
+        stack = Transformer(
+            width, _depth(shapes, "probe"), probe_heads or encoder.heads, shapes["probe.cross.fc1.weight"][0]
+        )
+        probe = Probe(stack, shapes["probe.head.weight"][0], probe_epsilon)
+    return Architecture(encoder, predictor, channels, tubelet, patch, actions, probe)
 
 
 def _transformer(shapes: Shapes, part: str, width: int, heads: int) -> Transformer:
-    depth = len({name.split(".")[2] for name in shapes if name.startswith(f"{part}.blocks.")})
+    depth = _depth(shapes, part)
     first = shapes.get(f"{part}.blocks.0.fc1.weight")
     if not depth or first is None:
         raise JepaError(f"The checkpoint's {part} has no blocks.", "Download it again.")
@@ -88,6 +109,10 @@ def _transformer(shapes: Shapes, part: str, width: int, heads: int) -> Transform
             f"A {part} {width} wide with {heads} heads is none that is known.", "Check the file."
         )
     return Transformer(width, depth, heads, first[0])
+
+
+def _depth(shapes: Shapes, part: str) -> int:
+    return len({name.split(".")[2] for name in shapes if name.startswith(f"{part}.blocks.")})
 
 
 def expected(architecture: Architecture, mask_tokens: int) -> dict[str, tuple[int, ...]]:
@@ -114,20 +139,44 @@ def expected(architecture: Architecture, mask_tokens: int) -> dict[str, tuple[in
                 shapes[f"predictor.{name}.bias"] = (predictor.width,)
         else:
             shapes |= {f"predictor.mask.{number}": (predictor.width,) for number in range(mask_tokens)}
+    if architecture.probe is not None:
+        probe, width = architecture.probe, encoder.width
+        shapes |= {
+            "probe.query": (width,),
+            "probe.head.weight": (probe.labels, width),
+            "probe.head.bias": (probe.labels,),
+            **{
+                f"probe.blocks.{number}.{name}": shape
+                for number in range(probe.stack.depth)
+                for name, shape in _block(probe.stack).items()
+            },
+            **{
+                f"probe.cross.{name}": shape
+                for name, shape in _block(probe.stack).items()
+                if not name.startswith("out.")
+            },
+        }
     return shapes
 
 
 def _blocks(part: str, of: Transformer) -> dict[str, tuple[int, ...]]:
+    shapes = {
+        f"{part}.blocks.{number}.{name}": shape
+        for number in range(of.depth)
+        for name, shape in _block(of).items()
+    }
+    return shapes | {f"{part}.norm.weight": (of.width,), f"{part}.norm.bias": (of.width,)}
+
+
+def _block(of: Transformer) -> dict[str, tuple[int, ...]]:
     linears = {
         **dict.fromkeys(("query", "key", "value", "out"), (of.width, of.width)),
         "fc1": (of.hidden, of.width),
         "fc2": (of.width, of.hidden),
     }
     shapes: dict[str, tuple[int, ...]] = {}
-    for number in range(of.depth):
-        block = f"{part}.blocks.{number}"
-        for norm in ("norm1", "norm2"):
-            shapes |= {f"{block}.{norm}.weight": (of.width,), f"{block}.{norm}.bias": (of.width,)}
-        for name, shape in linears.items():
-            shapes |= {f"{block}.{name}.weight": shape, f"{block}.{name}.bias": shape[:1]}
-    return shapes | {f"{part}.norm.weight": (of.width,), f"{part}.norm.bias": (of.width,)}
+    for norm in ("norm1", "norm2"):
+        shapes |= {f"{norm}.weight": (of.width,), f"{norm}.bias": (of.width,)}
+    for name, shape in linears.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return shapes

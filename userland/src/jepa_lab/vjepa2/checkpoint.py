@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jepa.errors import JepaError
-from jepa_lab.vjepa2.architecture import Architecture, Shapes, architecture_of, expected
+from jepa_lab.vjepa2.architecture import EPSILON, Architecture, Shapes, architecture_of, expected
 
 FloatArray = npt.NDArray[np.float32]
 _AGAIN = "Download it again."
@@ -54,6 +54,8 @@ class Checkpoint:
     mask_tokens: int
     crop: int | None
     """Pixels it was trained at, where the checkpoint says so."""
+    labels: tuple[str, ...]
+    """Of the probe, in order, where the checkpoint names them."""
     _pieces: Mapping[str, _Piece]
     _fetch: Callable[[str], Any]
 
@@ -67,24 +69,33 @@ class Checkpoint:
         return array.reshape(-1) if piece.flat else array
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
-    """Open ``path``, a ``.pt`` file or a Hugging Face directory; JepaError with the reason if it is neither,
+def open_checkpoint(path: Path, probe: Path | None = None) -> Checkpoint:
+    """Open ``path``, a ``.pt`` file or a Hugging Face directory; ``probe`` is a file of Meta's beside it.
 
-    or if tensors are missing, have other shapes, or are none that are known.
+    JepaError with the reason if it is neither, or if tensors are missing, have other shapes, or are unknown.
     """
-    if not path.exists():
-        raise JepaError(f"There is no checkpoint {path}.", "Name the .pt file or the model's directory.")
-    return _open_directory(path) if path.is_dir() else _open_file(path)
+    for each in (path, probe):
+        if each is not None and not each.exists():
+            raise JepaError(f"There is no {each}.", "Name the .pt file or the model's directory.")
+    if path.is_dir() and probe is not None:
+        raise JepaError(
+            "A Hugging Face directory has its probe in itself.", "Name the directory that has one."
+        )
+    return _open_directory(path) if path.is_dir() else _open_file(path, probe)
 
 
-def _open_file(path: Path) -> Checkpoint:
+def _loaded(path: Path) -> Any:
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        return torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise JepaError(f"{path} is not a PyTorch checkpoint: {first[:200]}", _AGAIN) from error
+
+
+def _open_file(path: Path, probe: Path | None) -> Checkpoint:
+    content = _loaded(path)
     encoder = next(
         (key for key in ("target_encoder", "ema_encoder", "encoder") if _is_state(content, key)), None
     )
@@ -93,8 +104,14 @@ def _open_file(path: Path) -> Checkpoint:
     tensors = {f"encoder/{_clean(key)}": value for key, value in content[encoder].items()}
     if _is_state(content, "predictor"):
         tensors |= {f"predictor/{_clean(key)}": value for key, value in content["predictor"].items()}
+    if probe is not None:
+        found = _loaded(probe)
+        states = found.get("classifiers") if isinstance(found, Mapping) else None
+        if not isinstance(states, list) or not states or not isinstance(states[0], Mapping):
+            raise JepaError(f"There is no classifier in {probe}.", "Choose one of Meta's V-JEPA 2 probes.")
+        tensors |= {f"probe/{_clean(key)}": value for key, value in states[0].items()}
     shapes = {key: tuple(value.shape) for key, value in tensors.items()}
-    return _checkpoint(path, "original", shapes, _ORIGINAL, tensors.__getitem__, {})
+    return _checkpoint(path, "original", shapes, _ORIGINAL, tensors.__getitem__, _METAS)
 
 
 def _is_state(content: object, key: str) -> bool:
@@ -118,12 +135,19 @@ def _open_directory(path: Path) -> Checkpoint:
         for file in files:
             opened: Any = safe_open(file, "pt")
             for key in opened.keys():  # noqa: SIM118 - not a dictionary
-                shapes[key] = tuple(opened.get_slice(key).get_shape())
-                where[key] = opened
+                # A classifier has the model below a name of its own.
+                plain = key.removeprefix("vjepa2.")
+                shapes[plain] = tuple(opened.get_slice(key).get_shape())
+                where[plain] = opened, key
     except (SafetensorError, OSError) as error:
         raise JepaError(f"{file} is not whole: {error}.", _AGAIN) from error
     return _checkpoint(
-        path, "huggingface", shapes, _HUGGINGFACE, lambda key: where[key].get_tensor(key), config
+        path,
+        "huggingface",
+        shapes,
+        _HUGGINGFACE,
+        lambda key: where[key][0].get_tensor(where[key][1]),
+        config,
     )
 
 
@@ -166,6 +190,22 @@ def _ignored(_: re.Match[str], __: tuple[int, ...]) -> dict[str, _Piece]:
     return {}
 
 
+_METAS = {"probe_heads": 16, "probe_epsilon": 1e-5}
+"""What Meta's probes were trained with (configs/eval of facebookresearch/vjepa2); no shape tells."""
+
+
+def _two(name: str) -> Callable[[re.Match[str], tuple[int, ...]], dict[str, _Piece]]:
+    """Key and value lie one after the other."""
+    return lambda found, _: {
+        found.expand(name).replace("kv", each): _Piece(found.string, number, 2)
+        for number, each in enumerate(("key", "value"))
+    }
+
+
+def _flat(name: str) -> Callable[[re.Match[str], tuple[int, ...]], dict[str, _Piece]]:
+    return lambda found, _: {found.expand(name): _Piece(found.string, flat=True)}
+
+
 _ORIGINAL: tuple[_Rule, ...] = (
     (r"encoder/patch_embed\.proj\.(weight|bias)", _plain(r"encoder.patch.\1")),
     (r"encoder/norm\.(weight|bias)", _plain(r"encoder.norm.\1")),
@@ -185,6 +225,16 @@ _ORIGINAL: tuple[_Rule, ...] = (
     ),
     (r"predictor/predictor_blocks\.(\d+)\.attn\.proj\.(weight|bias)", _plain(r"predictor.blocks.\1.out.\2")),
     (r"predictor/predictor_blocks\.(\d+)\.attn\.qkv\.(weight|bias)", _three(r"predictor.blocks.\1.qkv.\2")),
+    (r"probe/pooler\.query_tokens", _flat("probe.query")),
+    (r"probe/pooler\.cross_attention_block\.(norm[12])\.(weight|bias)", _plain(r"probe.cross.\1.\2")),
+    (r"probe/pooler\.cross_attention_block\.xattn\.q\.(weight|bias)", _plain(r"probe.cross.query.\1")),
+    (r"probe/pooler\.cross_attention_block\.xattn\.kv\.(weight|bias)", _two(r"probe.cross.kv.\1")),
+    (r"probe/pooler\.cross_attention_block\.mlp\.(fc[12])\.(weight|bias)", _plain(r"probe.cross.\1.\2")),
+    (r"probe/pooler\.blocks\.(\d+)\.(norm[12])\.(weight|bias)", _plain(r"probe.blocks.\1.\2.\3")),
+    (r"probe/pooler\.blocks\.(\d+)\.mlp\.(fc[12])\.(weight|bias)", _plain(r"probe.blocks.\1.\2.\3")),
+    (r"probe/pooler\.blocks\.(\d+)\.attn\.proj\.(weight|bias)", _plain(r"probe.blocks.\1.out.\2")),
+    (r"probe/pooler\.blocks\.(\d+)\.attn\.qkv\.(weight|bias)", _three(r"probe.blocks.\1.qkv.\2")),
+    (r"probe/linear\.(weight|bias)", _plain(r"probe.head.\1")),
     # Sine positions, where these models rotate; and a camera's pose, which they are not told.
     (r"encoder/pos_embed|predictor/(predictor_pos_embed|extrinsics_encoder\.(weight|bias))", _ignored),
 )
@@ -201,6 +251,39 @@ _HUGGINGFACE: tuple[_Rule, ...] = (
     (r"predictor\.embeddings\.predictor_embeddings\.(weight|bias)", _plain(r"predictor.embed.\1")),
     (r"predictor\.embeddings\.mask_tokens", _masks),
     (r"predictor\.proj\.(weight|bias)", _plain(r"predictor.proj.\1")),
+    (r"pooler\.query_tokens", _flat("probe.query")),
+    (r"pooler\.cross_attention_layer\.layer_norm([12])\.(weight|bias)", _plain(r"probe.cross.norm\1.\2")),
+    (
+        r"pooler\.cross_attention_layer\.cross_attn\.q_proj\.(weight|bias)",
+        _plain(r"probe.cross.query.\1"),
+    ),
+    (r"pooler\.cross_attention_layer\.cross_attn\.k_proj\.(weight|bias)", _plain(r"probe.cross.key.\1")),
+    (
+        r"pooler\.cross_attention_layer\.cross_attn\.v_proj\.(weight|bias)",
+        _plain(r"probe.cross.value.\1"),
+    ),
+    (r"pooler\.cross_attention_layer\.mlp\.(fc[12])\.(weight|bias)", _plain(r"probe.cross.\1.\2")),
+    (
+        r"pooler\.self_attention_layers\.(\d+)\.layer_norm([12])\.(weight|bias)",
+        _plain(r"probe.blocks.\1.norm\2.\3"),
+    ),
+    *(
+        (
+            rf"pooler\.self_attention_layers\.(\d+)\.self_attn\.{theirs}\.(weight|bias)",
+            _plain(rf"probe.blocks.\1.{ours}.\2"),
+        )
+        for theirs, ours in (
+            ("q_proj", "query"),
+            ("k_proj", "key"),
+            ("v_proj", "value"),
+            ("out_proj", "out"),
+        )
+    ),
+    (
+        r"pooler\.self_attention_layers\.(\d+)\.mlp\.(fc[12])\.(weight|bias)",
+        _plain(r"probe.blocks.\1.\2.\3"),
+    ),
+    (r"classifier\.(weight|bias)", _plain(r"probe.head.\1")),
 )
 
 
@@ -229,7 +312,11 @@ def _checkpoint(
         )
     shapes = {name: _shape(piece, found[piece.source]) for name, piece in pieces.items()}
     architecture = architecture_of(
-        shapes, config.get("num_attention_heads"), config.get("pred_num_attention_heads")
+        shapes,
+        config.get("num_attention_heads"),
+        config.get("pred_num_attention_heads"),
+        config.get("probe_heads"),
+        config.get("probe_epsilon", EPSILON),
     )
     masks = sum(name.startswith("predictor.mask.") for name in shapes)
     wanted = expected(architecture, max(1, masks))
@@ -241,8 +328,9 @@ def _checkpoint(
         raise JepaError(
             f"In {path} {wrong[0]} has the shape {shapes[wrong[0]]}, not {wanted[wrong[0]]}.", _AGAIN
         )
-    crop = config.get("crop_size")
-    return Checkpoint(path, layout, architecture, masks, crop, pieces, fetch)
+    named = config.get("id2label") or {}
+    labels = tuple(named[key] for key in sorted(named, key=int)) if architecture.probe else ()
+    return Checkpoint(path, layout, architecture, masks, config.get("crop_size"), labels, pieces, fetch)
 
 
 def _shape(piece: _Piece, shape: tuple[int, ...]) -> tuple[int, ...]:

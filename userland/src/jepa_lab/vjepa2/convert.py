@@ -16,7 +16,7 @@ from jepa_lab.files import write_manifest
 from jepa_lab.vjepa2.architecture import expected
 from jepa_lab.vjepa2.checkpoint import Checkpoint
 from jepa_lab.vjepa2.graph import OPSET, Graph
-from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor
+from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor, write_probe
 
 _SIZES = {768: "vitb", 1024: "vitl", 1280: "vith", 1408: "vitg", 1664: "vitgg"}
 _USUAL_CROP = 256
@@ -76,6 +76,9 @@ def convert(
             graphs.append(
                 write_predictor(part, checkpoint, of, (grid[0] * place, ahead * place), further, facts)
             )
+    if of.probe is not None:
+        say(f"probe: {of.probe.labels} labels")
+        graphs.append(write_probe(part, checkpoint, of, grid, facts))
     say("hashes")
     manifest = VisionManifest(
         name=name,
@@ -95,6 +98,8 @@ def convert(
         ahead=ahead,
         courses=courses,
         actions=of.actions,
+        labels=checkpoint.labels
+        or tuple(f"label {number}" for number in range(of.probe.labels if of.probe else 0)),
         provenance=Converted(
             source=checkpoint.path.name,
             layout=checkpoint.layout,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The graphs of a V-JEPA 2 pack: the encoder, and the predictors: of masked tokens, or told of actions."""
+"""The graphs of a V-JEPA 2 pack: encoder, predictors of masked tokens or told of actions, probe."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,8 +40,8 @@ def write_encoder(
     x = linear(graph, flat, "encoder.patch", kernel, weights.read("encoder.patch.bias"))
     cosine, sine = tables(token_positions((time, rows, columns)), of.encoder.head_width)
     rotation = Rotation(graph.constant("cosine", cosine[:, None]), graph.constant("sine", sine[:, None]))
-    x = Stack(graph, weights, "encoder", of.encoder, tokens).blocks(x, rotation)
-    graph.op("Identity", x, out="last_hidden_state")
+    stack = Stack(graph, weights, "encoder", of.encoder, tokens)
+    graph.op("Identity", stack.normed(stack.blocks(x, rotation)), out="last_hidden_state")
     clip = (TensorProto.FLOAT, (1, frames, of.channels, crop, crop))
     graph.finish({"pixel_values": clip}, {"last_hidden_state": (1, tokens, width)}, facts)
     return graph
@@ -74,7 +74,8 @@ def write_predictor(
         graph.op("Gather", graph.constant("cosine", cosine[:, None]), at),
         graph.op("Gather", graph.constant("sine", sine[:, None]), at),
     )
-    x = Stack(graph, weights, "predictor", narrow, known + wanted).blocks(x, rotation)
+    stack = Stack(graph, weights, "predictor", narrow, known + wanted)
+    x = stack.normed(stack.blocks(x, rotation))
     told = graph.op("Slice", x, graph.shape(known), graph.shape(known + wanted), graph.shape(1))
     linear(graph, told, "predictor.proj", *_pair(weights, "predictor.proj"), out="tokens")
     graph.finish(
@@ -123,7 +124,8 @@ def write_acting_predictor(
     x = graph.op("Reshape", x, graph.shape(batch, frames * each, narrow.width))
     cosine, sine = tables(acted_positions(frames, rows, columns, len(told)), narrow.head_width)
     rotation = Rotation(graph.constant("cosine", cosine[:, None]), graph.constant("sine", sine[:, None]))
-    x = Stack(graph, weights, "predictor", narrow, frames * each, batch, frames).blocks(x, rotation)
+    stack = Stack(graph, weights, "predictor", narrow, frames * each, batch, frames)
+    x = stack.normed(stack.blocks(x, rotation))
     x = graph.op("Reshape", x, graph.shape(batch, frames, each, narrow.width))
     x = graph.op("Slice", x, graph.shape(len(told)), graph.shape(each), graph.shape(2))
     x = graph.op("Reshape", x, graph.shape(batch, frames * place, narrow.width))
@@ -133,6 +135,28 @@ def write_acting_predictor(
         {"tokens": (TensorProto.FLOAT, (batch, frames * place, wide)), "actions": acted, "states": acted},
         {"next": (batch, frames * place, wide)},
         facts,
+    )
+    return graph
+
+
+def write_probe(
+    folder: Path, weights: Weights, of: Architecture, grid: tuple[int, int, int], facts: Mapping[str, str]
+) -> Graph:
+    """``probe``: a clip's tokens (1, N, D) to how much each of its labels fits (1, L), by attentive pooling.
+
+    One learned query gathers what the tokens hold (Assran et al., 2025, section 4).
+    """
+    probe = of.probe
+    assert probe is not None, "asked for only where there is one"
+    graph = Graph(folder, "probe")
+    tokens, width = int(np.prod(grid)), of.encoder.width
+    stack = Stack(graph, weights, "probe", probe.stack, tokens, epsilon=probe.epsilon)
+    x = stack.blocks("last_hidden_state", None)
+    query = graph.constant("query", weights.read("probe.query").reshape(1, 1, width))
+    pooled = graph.op("Reshape", stack.asked(query, x, "probe.cross"), graph.shape(1, width))
+    linear(graph, pooled, "probe.head", *_pair(weights, "probe.head"), out="logits")
+    graph.finish(
+        {"last_hidden_state": (TensorProto.FLOAT, (1, tokens, width))}, {"logits": (1, probe.labels)}, facts
     )
     return graph
 

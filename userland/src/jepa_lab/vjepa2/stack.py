@@ -34,24 +34,51 @@ class Stack:
         tokens: int,
         batch: int = 1,
         frames: int = 1,
+        epsilon: float = EPSILON,
     ) -> None:
         self._graph, self._weights, self._part, self._of = graph, weights, part, of
+        self._epsilon = epsilon
         self._tokens, self._batch, self._frames = tokens, batch, frames
 
-    def blocks(self, x: str, rotation: Rotation) -> str:
-        """All blocks, and the norm after the last."""
+    def blocks(self, x: str, rotation: Rotation | None) -> str:
+        """All blocks, one after the other; without a rotation tokens have no place."""
         for number in range(self._of.depth):
             x = self._block(x, f"{self._part}.blocks.{number}", rotation)
+        return x
+
+    def normed(self, x: str) -> str:
+        """The norm after the last block."""
         return self._norm(x, f"{self._part}.norm")
 
-    def _block(self, x: str, name: str, rotation: Rotation) -> str:
+    def _block(self, x: str, name: str, rotation: Rotation | None) -> str:
         graph = self._graph
         normed = self._norm(x, f"{name}.norm1")
-        query = self._rotated(normed, f"{name}.query", rotation)
-        key = self._rotated(normed, f"{name}.key", rotation)
+        query, key = (
+            self._linear(normed, f"{name}.{each}")
+            if rotation is None
+            else self._rotated(normed, f"{name}.{each}", rotation)
+            for each in ("query", "key")
+        )
         value = self._linear(normed, f"{name}.value")
         attended = self._attended(query, key, value)
-        x = graph.op("Add", x, self._linear(attended, f"{name}.out"))
+        return self._mlp(graph.op("Add", x, self._linear(attended, f"{name}.out")), name)
+
+    def asked(self, query: str, x: str, name: str) -> str:
+        """What a query (1, 1, D) gathers from all tokens (1, N, D), in a block that knows of no places."""
+        graph = self._graph
+        normed = self._norm(x, f"{name}.norm1")
+        attended = graph.op(
+            "MultiHeadAttention",
+            self._linear(query, f"{name}.query"),
+            self._linear(normed, f"{name}.key"),
+            self._linear(normed, f"{name}.value"),
+            domain=CONTRIB,
+            num_heads=self._of.heads,
+        )
+        return self._mlp(graph.op("Add", query, attended), name)
+
+    def _mlp(self, x: str, name: str) -> str:
+        graph = self._graph
         hidden = graph.op("Gelu", self._linear(self._norm(x, f"{name}.norm2"), f"{name}.fc1"))
         return graph.op("Add", x, self._linear(hidden, f"{name}.fc2"))
 
@@ -96,7 +123,7 @@ class Stack:
 
     def _norm(self, x: str, name: str) -> str:
         weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
-        return layer_norm(self._graph, x, name, weight, bias, EPSILON)
+        return layer_norm(self._graph, x, name, weight, bias, self._epsilon)
 
 
 def _in_order(weight: FloatArray, of: Transformer) -> FloatArray:

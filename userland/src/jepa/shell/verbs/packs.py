@@ -57,7 +57,7 @@ def build(request: Request) -> int:
             "Build it where the source tree is, with `make venv`, and copy the directory here.",
         )
     command = [sys.executable, "-m", "jepa_lab.cli", "convert", str(args.checkpoint), "--out", str(args.out)]
-    for option in ("frames", "crop"):
+    for option in ("frames", "crop", "probe"):
         if getattr(args, option) is not None:
             command += [f"--{option}", str(getattr(args, option))]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).returncode

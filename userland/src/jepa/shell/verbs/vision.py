@@ -91,22 +91,31 @@ def anticipate(request: Request, model: "VisionModel") -> None:
             before = model.encode(previous.frames)
             told = model.predict(before)
             moved = (*previous.frames, *taken.frames)[ahead * step : ahead * step + len(taken.frames)]
-            came = model.encode(moved)[-ahead:]
-            rows = [
-                {"at_s": taken.start_s, "step": number + 1}
-                | {"told": alike(told[number], came[number]), "last": alike(before[-1], came[number])}
-                for number in range(ahead)
-            ]
-            for row in rows:
-                if request.out.json:
-                    request.out.data(row)
-                else:
-                    request.out.line(
-                        f"  {row['at_s']:8.1f} s  +{row['step']}  as told {row['told']:.3f}"
-                        f"  as the last moment {row['last']:.3f}"
-                    )
+            after = model.encode(moved)
+            _show_moment(request, model, taken.start_s, (before, told, after))
             request.out.stream.flush()
         previous = taken
+
+
+def _show_moment(
+    request: Request, model: "VisionModel", at_s: float, latents: "tuple[FloatArray, FloatArray, FloatArray]"
+) -> None:
+    """One line for each step that was told: of the clip before it, what was told, and the clip that came."""
+    before, told, after = latents
+    came = after[-len(told) :]
+    label = {}
+    if model.manifest.labels:
+        next_, sure = model.classify(np.concatenate([before[len(told) :], told]))
+        label = {"next": next_, "sure": sure, "was": model.classify(after)[0]}
+    for number, (one, real) in enumerate(zip(told, came, strict=True), 1):
+        row = {"at_s": at_s, "step": number, "told": alike(one, real), "last": alike(before[-1], real)}
+        if request.out.json:
+            request.out.data({**row, **label})
+            continue
+        line = f"  {at_s:8.1f} s  +{number}  as told {row['told']:.3f}  as the last moment {row['last']:.3f}"
+        request.out.line(
+            f"{line}  {label['next']} {label['sure']:.2f}, was {label['was']}" if label else line
+        )
 
 
 ACTIONS: "dict[str, Callable[[Request, VisionModel], None]]" = {
