@@ -79,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     visual.add_argument("--seed", type=int, default=1)
     visual.add_argument("--episodes", type=int, default=400, help="to judge it on")
     visual.set_defaults(run=_train_visual)
+    again = verbs.add_parser("judge-visual", help="judge that pack again, without training")
+    again.add_argument("--pack", type=Path, default=VISION)
+    again.add_argument("--episodes", type=int, default=400, help="to judge it on")
+    again.set_defaults(run=_judge_visual)
     converter = verbs.add_parser("convert", help="build a vision pack from a V-JEPA 2 checkpoint")
     converter.add_argument("checkpoint", type=Path, help="a .pt file, or a Hugging Face directory")
     converter.add_argument("--out", type=Path, required=True, help="the pack's folder, not there yet")
@@ -117,6 +121,31 @@ def _train_visual(arguments: argparse.Namespace) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in results.items() if key != "training"}, indent=1))
+
+
+def _judge_visual(arguments: argparse.Namespace) -> None:
+    """What was cloned is gone with its training: its row stays as it is."""
+    import json
+
+    from jepa.vision.planning import VisualPlanner
+    from jepa_lab.visual.judge import judge, random_policy
+
+    planner = VisualPlanner.load(arguments.pack)
+    file = arguments.pack / planner.manifest.results
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise JepaError(
+            f"{file} cannot be read: {error}.", "Train the pack with `make packs-vision`."
+        ) from error
+    if before["episodes"] != arguments.episodes:
+        raise JepaError(
+            f"Others were judged on {before['episodes']} episodes.", "Use as many, or train the pack anew."
+        )
+    results = judge(planner, {"random": random_policy(1)}, arguments.episodes)
+    results["baselines"] = {**before["baselines"], **results["baselines"]}
+    file.write_text(json.dumps({**before, **results}, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(results, indent=1))
 
 
 def _convert(arguments: argparse.Namespace) -> None:

@@ -33,7 +33,7 @@ class VisualTraining:
     walks: int = 2_000
     length: int = 80
     """Steps of a walk."""
-    steps: int = 6_000
+    steps: int = 3_000
     batch: int = 48
     """Walks in a batch, a stretch of each."""
     stretch: int = 8
