@@ -98,11 +98,16 @@ def kind_rows(results: dict[str, Any]) -> list[str]:
     if (effects := results["effects"]) is not None:
         rows += [
             "",
-            "| effects of actions beyond chance | sign right | lower | shuffled |",
+            "| effects of actions | sign right | lower | shuffled |",
             "|---|---|---|---|",
         ]
-        cells = [number(effects[name]) for name in ("sign_right", "sign_right_lower", "shuffled")]
-        rows.append(f"| {effects['windows']} windows | " + " | ".join(cells) + " |")
+        for part in (effects["beyond"], effects["clear"]):
+            cells = [number(part[name]) for name in ("sign_right", "sign_right_lower", "shuffled")]
+            beyond = f"{part['windows']} beyond {part['deviations']:.0f} deviations"
+            rows.append(f"| {beyond}, {part['by_chance']} by chance | " + " | ".join(cells) + " |")
+        for name, told in effects["settings"].items():
+            cells = [number(told["sign_right"]), "", number(told["shuffled"])]
+            rows.append(f"| of the latter, {told['judged']:.0f} of `{name}` | " + " | ".join(cells) + " |")
     if (found := results["anomalies"]) is not None:
         who = " | ".join(found["vus_pr"])
         rows += ["", f"| VUS-PR of faults | {who} | at random | told | delay | told in vain |"]
@@ -125,11 +130,24 @@ def table_rows(table: dict[str, Any]) -> list[str]:
     return rows
 
 
+def reach_rows(results: dict[str, Any]) -> list[str]:
+    """How often goals that are pictures are reached, and by whom."""
+    title = f"{results['environment']}, {results['episodes']} episodes"
+    rows = [f"| {title} | reached | lower | in the other room |", "|---|---|---|---|"]
+    for who, row in {"**this pack, planning**": results, **results["baselines"]}.items():
+        cells = [number(row[name]) for name in ("success_rate", "success_rate_lower", "across")]
+        rows.append(f"| {who} | " + " | ".join(cells) + " |")
+    took = results["plan_ms"]
+    return [*rows, "", f"A plan, with seeing: {number(took['p50'])} ms (p99 {number(took['p99'])} ms)."]
+
+
 def rows_of(content: Any, chosen: str) -> list[str]:
     """The rows of one file, or of the part of it that is chosen."""
     if isinstance(content, dict):
         if "columns" in content:
             return table_rows(content)
+        if "environment" in content:
+            return reach_rows(content)
         return kind_rows(content) if chosen == "kinds" else pack_rows(content)
     if chosen:
         beginning = chosen.removeprefix("!")

@@ -28,7 +28,7 @@ class Line:
         self.fd = fd
         self.seen = ""
 
-    def expect(self, pattern: str, seconds: float = 15.0) -> str:
+    def expect(self, pattern: str, seconds: float = 60.0) -> str:
         """Read until ``pattern`` comes; gives what came up to its end."""
         end = time.monotonic() + seconds
         while (found := re.search(pattern, self.seen)) is None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.telemetry.recording import Action
-from jepa.world.controls import CONTROLS, Controls, in_force, strength
+from jepa.world.controls import CONTROLS, RECENT_S, Controls, Recent, in_force, recent_means, strength
 
 USUAL = {
     "cpu.weight": 100,
@@ -54,3 +54,28 @@ def test_settings_hold_from_the_first_frame_after_the_action_until_the_next() ->
     assert list(told[:, CONTROLS.index(("pause", "background"))]) == [0, 1, 1, 1, 0, 0]
     assert list(told[:, CONTROLS.index(("swappiness", None))] > 0) == [False] * 3 + [True] * 3
     assert not told[:, CONTROLS.index(("cpu.max", "background"))].any()
+
+
+def test_what_was_set_of_late_is_a_mean_over_the_last_frames() -> None:
+    recent = Recent()
+    set_now = np.zeros(len(CONTROLS), np.float32)
+    set_now[3] = 1
+    assert not recent.means.any(), "before there was a frame nothing was set"
+    for _ in range(3):
+        recent.push(set_now)
+    np.testing.assert_allclose(recent.means[:, 3], [3 / span for span in RECENT_S])
+    for _ in range(max(RECENT_S)):
+        recent.push(set_now)
+    np.testing.assert_allclose(recent.means[:, 3], 1)
+    recent.push(np.zeros_like(set_now))
+    np.testing.assert_allclose(recent.means[:, 3], [(span - 1) / span for span in RECENT_S])
+    recent.fill(set_now)
+    np.testing.assert_allclose(recent.means[:, 3], 1)
+
+
+def test_the_means_of_a_recording_are_those_of_its_frames_one_by_one() -> None:
+    settings = np.random.default_rng(0).uniform(-1, 1, (50, len(CONTROLS))).astype(np.float32)
+    recent = Recent()
+    for row, told in zip(settings, recent_means(settings), strict=True):
+        recent.push(row)
+        np.testing.assert_allclose(told, recent.means)

@@ -10,7 +10,7 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Action, Recording
 from jepa.telemetry.schema import Schema
 from jepa.world import effects
-from jepa.world.effects import Experiment, judge_effects, real_effects
+from jepa.world.effects import Experiment, changes_of, judge_effects, real_effects
 
 PAUSED, RESUMED = 40, 62
 CPU = "system.role.background.cpu"
@@ -38,41 +38,68 @@ def experiment(recording: Recording, schema: Schema) -> Experiment:
     return Experiment(run(True), run(True), run(False))
 
 
+def test_every_change_of_a_setting_is_found_with_what_it_changes(
+    recording: Recording, schema: Schema
+) -> None:
+    paused, resumed = changes_of(experiment(recording, schema).acted)
+    assert (paused.at, paused.kept, resumed.at) == (PAUSED - 1, RESUMED - PAUSED, RESUMED - 1)
+    assert (paused.before.any(), resumed.after.any()) == (False, False)
+    np.testing.assert_array_equal(paused.after, resumed.before)
+
+
 def test_an_effect_is_what_two_runs_with_actions_share_and_one_without_lacks(
     recording: Recording, schema: Schema
 ) -> None:
-    real = real_effects(experiment(recording, schema), 0)
-    told = real[..., schema.index(CPU), 1]  # the windows of 15 s
-    assert np.isfinite(told[PAUSED : RESUMED - 15]).all()
-    assert (told[PAUSED : RESUMED - 15] < -0.5).all()
-    assert np.isnan(told[:PAUSED]).all(), "nothing is set yet"
-    assert np.isnan(told[RESUMED:]).all(), "nothing is set any more"
-    other = real[..., schema.index("system.role.foreground.cpu"), 1]
-    assert np.isfinite(other).mean() < 0.1, "chance"
+    each = experiment(recording, schema)
+    real = real_effects(each, changes_of(each.acted))
+    pausing, resuming = real.effect[:, schema.index(CPU)]
+    assert (pausing[:2] < -0.4).all()
+    assert np.isnan(pausing[2]), "it was not paused for half a minute"
+    assert (resuming[:2] > 0.4).all()
+    assert (real.deviations[:, schema.index(CPU), :2] > 5).all()
+    other = schema.index("system.role.foreground.cpu")
+    assert real.deviations[:, other].max() < 5, "chance"
+    assert real.chance.max() < 5
+
+
+def test_that_runs_lie_apart_in_all_they_do_is_no_effect(recording: Recording, schema: Schema) -> None:
+    each = experiment(recording, schema)
+    cached = schema.index("system.memory.cached")
+    for number, run in enumerate((each.acted, each.twin, each.untouched)):
+        run.values[:, cached] = 500.0 + 300 * number
+    real = real_effects(each, changes_of(each.acted))
+    assert np.isnan(real.effect[:, cached]).all()
+    assert np.isfinite(real.effect[:, schema.index(CPU)]).any()
 
 
 def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_never(
     pack: Pack, recording: Recording, schema: Schema, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = experiment(recording, schema)
-    truth = np.nan_to_num(real_effects(real, 0))
+    truth = np.nan_to_num(real_effects(real, changes_of(real.acted)).effect)
     monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, -truth))
     judged = judge_effects([real], pack)
     assert judged is not None
-    assert (judged.sign_right, judged.sign_right_lower, judged.shuffled) == (1, 1, 0)
-    assert judged.windows > 0
+    for part in (judged.beyond, judged.clear):
+        assert (part.sign_right, part.sign_right_lower, part.shuffled) == (1, 1, 0)
+    assert judged.clear.windows >= 4
+    assert judged.clear.changes == 2
+    assert judged.beyond.windows >= judged.clear.windows
     assert judged.channels[CPU]["sign_right"] == 1
+    assert set(judged.settings) == {"pause.background"}
 
 
-def test_what_is_imagined_is_the_difference_that_the_settings_make(
+def test_what_is_imagined_is_the_difference_that_the_change_makes(
     pack: Pack, recording: Recording, schema: Schema
 ) -> None:
     acted = experiment(recording, schema).acted
-    told, shuffled = effects.imagined_effects(acted, pack, np.random.default_rng(1))
-    assert told.shape == shuffled.shape == (len(acted.values), len(schema.names), 3)
-    assert not told[:PAUSED].any(), "nothing is set yet"
-    assert np.abs(told[PAUSED : RESUMED - 1]).max() > 0
-    assert not told[RESUMED:].any()
+    changes = changes_of(acted)
+    told, shuffled = effects.imagined_effects(acted, changes, pack, np.random.default_rng(1))
+    assert told.shape == shuffled.shape == (2, len(schema.names), 3)
+    assert np.abs(told).max(axis=(1, 2)).all()
+    nothing = [dataclasses.replace(change, after=change.before) for change in changes]
+    told, _ = effects.imagined_effects(acted, nothing, pack, np.random.default_rng(1))
+    assert not told.any()
 
 
 def test_without_experiments_there_is_nothing_to_judge(pack: Pack) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from jepa.errors import JepaError
 from jepa.telemetry.recording import Recording, load_recording, read_meta
 from jepa.telemetry.schema import Schema
-from jepa.world.controls import CONTROLS, in_force
+from jepa.world.controls import CONTROLS, in_force, recent_means
 from jepa.world.hazards import happening, within
 from jepa.world.scale import Scale
 from jepa.world.windows import all_window_stats, stats_on_scale
@@ -32,6 +32,9 @@ class Stretch:
     target: Tensor
     scored: Tensor
     control: Tensor
+    foreseen: Tensor
+    """As control, but an action counts from the frame before it on: what is told before it is done."""
+    recent: Tensor
     came: Tensor
     told: Tensor
 
@@ -68,6 +71,7 @@ def to_stretch(recording: Recording, size: ModelConfig) -> Stretch:
     frame = scale.to_unit(values)
     valid = ~np.isnan(frame)
     came, told = within(happening(values, recording.schema), horizons)
+    control = in_force(recording.actions, recording.ts_ns)
     return Stretch(
         torch.from_numpy(np.nan_to_num(frame, nan=0.0)),
         torch.from_numpy(valid.astype(np.float32)),
@@ -75,7 +79,9 @@ def to_stretch(recording: Recording, size: ModelConfig) -> Stretch:
         torch.from_numpy(seen),
         torch.from_numpy(target),
         torch.from_numpy(scored),
-        torch.from_numpy(in_force(recording.actions, recording.ts_ns)),
+        torch.from_numpy(control),
+        torch.from_numpy(np.concatenate([control[1:], control[-1:]])),
+        torch.from_numpy(recent_means(control)),
         torch.from_numpy(came.astype(np.float32)),
         torch.from_numpy(told.astype(np.float32)),
     )
@@ -111,7 +117,8 @@ class Mirror:
             name: part[name][:, self.channels]
             for name in ("frame", "valid", "stats", "seen", "target", "scored")
         }
-        return {**part, **swapped, "control": part["control"][:, self.controls]}
+        settings = {name: part[name][..., self.controls] for name in ("control", "foreseen", "recent")}
+        return {**part, **swapped, **settings}
 
 
 def batch_of(
@@ -123,7 +130,8 @@ def batch_of(
     """All stretches as one batch; with ``rng``, each from a random start and with channels dropped.
 
     A dropped channel is absent from what the encoder sees, as on a machine that has not got it. With
-    ``mirror``, half of them have their roles' parts changed.
+    ``mirror``, half of them have their roles' parts changed. In half of them actions are told a frame before
+    they show, as they are when one asks what they would do.
     """
     parts: list[dict[str, Tensor]] = []
     for stretch in stretches:
@@ -132,13 +140,16 @@ def batch_of(
         part = {name: getattr(stretch, name)[start:] for name in Stretch.__slots__}
         if rng and mirror and rng.random() < 0.5:
             part = mirror.apply(part)
+        if rng and rng.random() < 0.5:
+            part["control"] = part["foreseen"]
         if rng:
             keep = torch.tensor([float(rng.random() >= drop) for _ in range(stretch.frame.shape[1])])
             part["valid"] = part["valid"] * keep
             part["frame"] = part["frame"] * keep
         parts.append(part)
     longest = max(len(part["frame"]) for part in parts)
-    fields = {name: torch.stack([_pad(part[name], longest) for part in parts]) for name in Stretch.__slots__}
+    told = [name for name in Stretch.__slots__ if name != "foreseen"]
+    fields = {name: torch.stack([_pad(part[name], longest) for part in parts]) for name in told}
     real = torch.stack([_pad(torch.ones(len(part["frame"])), longest) for part in parts])
     return Batch(**fields, real=real)
 

@@ -3,32 +3,25 @@
 
 import copy
 import json
-import logging
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from jepa.telemetry.schema import Schema
+from jepa.world.controls import RECENT_S
+from jepa_lab.files import fold_norm, write_graph
 from jepa_lab.model.encoder import Encoder
 from jepa_lab.model.world import MachineModel
-
-OPSET = 18
 
 
 class _Encode(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
-        norm = nn.BatchNorm1d(self.encoder.out.out_features).eval()  # with the identity as its affine part
-        norm.load_state_dict(self.encoder.norm.state_dict(), strict=False)
-        self.encoder.out = fuse_linear_bn_eval(self.encoder.out, norm)
-        self.encoder.norm = nn.Identity()
+        fold_norm(self.encoder)
 
     def forward(self, frame: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         latent: Tensor = self.encoder(frame, valid)
@@ -56,13 +49,14 @@ class _Decode(nn.Module):
         self,
         context: Tensor,
         control: Tensor,
+        recent: Tensor,
         stats: Tensor,
         keys: Tensor,
         outcomes: Tensor,
         count: Tensor,
     ) -> tuple[Tensor, Tensor]:
         recalled, changed = self.recall.step(context, keys, outcomes, stats, count)
-        quantiles, hazards = self.decoder(context, control, stats, recalled, changed)
+        quantiles, hazards = self.decoder(context, control, recent, stats, recalled, changed)
         return quantiles[0], torch.sigmoid(hazards[0])
 
 
@@ -82,6 +76,7 @@ class _Imagine(nn.Module):
         latent: Tensor,
         controls: Tensor,
         caches: Tensor,
+        recent: Tensor,
         stats: Tensor,
         keys: Tensor,
         outcomes: Tensor,
@@ -94,6 +89,7 @@ class _Imagine(nn.Module):
         quantiles, hazards = self.decoder(
             context,
             controls[:, 0],
+            recent,
             stats.expand(candidates, -1, -1, -1),
             recalled,
             changed,
@@ -114,6 +110,7 @@ def _graphs(model: MachineModel) -> dict[str, _Graph]:
     caches = torch.zeros(size.layers, 2, size.heads, window, width // size.heads)
     count = torch.ones(1)
     remembered = {
+        "recent": torch.zeros(1, len(RECENT_S), size.controls),
         "stats": torch.zeros(1, channels, len(size.windows_s), 2),
         "keys": torch.zeros(window, size.recall_heads * size.recall_width),
         "outcomes": torch.zeros(horizons, window, 4, channels),
@@ -143,42 +140,16 @@ def export(model: MachineModel, schema: Schema, out: Path, facts: Mapping[str, s
     """Write the graphs into ``out``, ``facts`` in their metadata; answers their paths."""
     model = copy.deepcopy(model).eval()
     out.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    paths = {}
-    for name, graph in _graphs(model).items():
-        path = out / f"{name}.onnx"
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                graph.module.eval(),
-                tuple(graph.inputs.values()),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=list(graph.inputs),
-                output_names=list(graph.outputs),
-                optimize=True,
-                verbose=False,
-            )
-        assert program is not None
-        proto = program.model_proto
-        for (
-            node
-        ) in proto.graph.node:  # where each node came from is of no use at run time, and names this machine
-            del node.metadata_props[:]
-            node.doc_string = ""
-        for value in (
-            *proto.graph.value_info,
-            *proto.graph.input,
-            *proto.graph.output,
-            *proto.graph.initializer,
-        ):
-            del value.metadata_props[:]
-        del proto.graph.metadata_props[:]
-        onnx.helper.set_model_props(proto, {**facts, **_metadata(model, schema, name)})
-        onnx.checker.check_model(proto, full_check=True)
-        path.write_bytes(proto.SerializeToString(deterministic=True))
-        paths[name] = path
-    return paths
+    return {
+        name: write_graph(
+            out / f"{name}.onnx",
+            graph.module,
+            graph.inputs,
+            graph.outputs,
+            {**facts, **_metadata(model, schema, name)},
+        )
+        for name, graph in _graphs(model).items()
+    }
 
 
 def _metadata(model: MachineModel, schema: Schema, name: str) -> dict[str, str]:

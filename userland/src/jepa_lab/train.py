@@ -42,6 +42,8 @@ from jepa_lab.model.world import Batch, MachineModel, Output, Pick
 _SOFTNESS = 0.015
 _COVER = 0.9
 _LEAST_SPREAD = 0.01
+_CHANGED = 0.02
+"""A setting has just changed if it differs by so much from what it was over the last seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class TrainConfig:
     band_weight: float = 2.0
     far_less: float = 0.5
     """By which power of its length a horizon weighs less: windows that overlap are not so many."""
+    fresh_weight: float = 2.0
+    """How much more the forecasts weigh while a setting has just changed."""
     predict_weight: float = 0.2
     hazard_weight: float = 0.3
     inverse_weight: float = 0.2
@@ -233,6 +237,8 @@ def losses(
         for number, step in enumerate(model.config.steps)
     ]
     weigh = torch.tensor(model.config.horizons_s) ** -config.far_less
+    changed = (batch.control - batch.recent[:, :, 0]).abs().amax(-1)[:, pick.frames] > _CHANGED  # (B, N)
+    scored = scored * (1 + config.fresh_weight * changed)[..., None, None]
     z = output.z[batch.real.bool()]
     variance, covariance = variance_covariance(z)
     return {

@@ -2,7 +2,6 @@
 """TwoRoom keeps the dot in its rooms, lets it through the door alone, and draws it where it is."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,10 +53,9 @@ def test_the_dot_is_drawn_where_it_is() -> None:
     assert tuple(picture[49, 112]) == (255, 255, 255), "the door"
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_painting_is_drawing_and_framing(seed: int) -> None:
+def test_painting_is_drawing_and_framing() -> None:
     clip = clip_of(VisualConfig())
-    at = two_room.places(np.random.default_rng(seed), 20)
+    at = two_room.places(np.random.default_rng(0), 20)
     framed = np.stack([Framer(clip)(picture) for picture in two_room.draw(at)])
     painted = walks.Painter(clip)(at)
     assert np.abs(painted - framed).max() < 2.1 / 255, "one step of a byte at most"

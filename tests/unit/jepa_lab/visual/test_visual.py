@@ -109,8 +109,8 @@ def test_a_robot_pack_verifies_and_other_packs_are_refused(folder: Path) -> None
 
 
 def test_episodes_are_seeded_and_judged_by_the_environments_own_success(folder: Path) -> None:
-    episodes = judge.Episodes.seeded(12)
-    np.testing.assert_array_equal(episodes.goal, judge.Episodes.seeded(12).goal)
+    episodes = judge.Episodes.seeded(5)
+    np.testing.assert_array_equal(episodes.goal, judge.Episodes.seeded(5).goal)
     assert not two_room.reached(episodes.start, episodes.goal).any()
     assert 0 < judge.Episodes.seeded(100).across.mean() < 1
     pictures = two_room.draw(episodes.goal)
@@ -123,8 +123,8 @@ def test_episodes_are_seeded_and_judged_by_the_environments_own_success(folder: 
         return walks.expert(np.array([[x, y]], np.float32), goals[goal.tobytes()][None])[0]
 
     assert judge.success(knows, episodes).all()
-    assert judge.success(judge.random_policy(0), judge.Episodes.seeded(5)).mean() < 0.7
-    results = judge.judge(VisualPlanner.load(folder), {"random": judge.random_policy(1)}, 3)
+    assert judge.success(judge.random_policy(0), judge.Episodes.seeded(2)).mean() < 0.7
+    results = judge.judge(VisualPlanner.load(folder), {"random": judge.random_policy(1)}, 1)
     assert set(results["baselines"]) == {"random"}
     assert results["plan_ms"]["p50"] <= results["plan_ms"]["p99"]
     assert 0 <= results["success_rate_lower"] <= results["success_rate"] <= 1

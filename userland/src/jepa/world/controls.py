@@ -56,6 +56,10 @@ def strength(action: str, value: float | None) -> float:
     raise KeyError(action)
 
 
+RECENT_S: Final = (5, 30)
+"""Frames that what is set now is compared with: what was set over so many of the last ones."""
+
+
 def _within(value: float) -> float:
     return min(1.0, max(-1.0, value))
 
@@ -86,6 +90,39 @@ class Takes(Protocol):
 
     def act(self, action: str, args: Mapping[str, Any]) -> bool:
         """Count ``action`` as in force; False for one that the model knows nothing of."""
+
+
+class Recent:
+    """What was set of late: the means over the last RECENT_S frames."""
+
+    def __init__(self) -> None:
+        self._vectors = np.zeros((max(RECENT_S), len(CONTROLS)), np.float32)
+        self._at = 0
+
+    def push(self, vector: FloatArray) -> None:
+        """Take what is set (A,) when a frame comes."""
+        self._vectors[self._at] = vector
+        self._at = (self._at + 1) % len(self._vectors)
+
+    def fill(self, vector: FloatArray) -> None:
+        """Believe that this was set (A,) all along."""
+        self._vectors[:] = vector
+
+    @property
+    def means(self) -> FloatArray:
+        """(R, A), in the order of RECENT_S."""
+        ages = (self._at - 1 - np.arange(len(self._vectors))) % len(self._vectors)
+        return np.stack([self._vectors[ages[:span]].mean(axis=0) for span in RECENT_S])
+
+
+def recent_means(settings: FloatArray) -> FloatArray:
+    """(T, R, A): for each frame what Recent tells then, of settings (T, A)."""
+    recent = Recent()
+    result = np.zeros((len(settings), len(RECENT_S), len(CONTROLS)), np.float32)
+    for row, vector in enumerate(settings):
+        recent.push(vector)
+        result[row] = recent.means
+    return result
 
 
 class Acting:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the imagined effect of actions is the real one: seeded workloads with and without the actions.
 
-The real effect is the difference between a run in which actions were taken and one of the same workload
-without any; chance is told from a second run with the same actions. The imagined effect is the difference
-between what is imagined under the settings in force and under none, from the same context.
+Each workload ran three times: twice with the same actions, once with none. When a setting changes, its real
+effect is how the window after it differs from the seconds before, where actions were taken, less the same
+where none were (difference in differences): the runs lie minutes apart, and caches fill meanwhile. Chance is
+how far the two runs with actions are apart, measured likewise. The imagined effect is what the model, at
+the last frame before the change, says of the settings to come less what it says of those in force.
 """
 
 import warnings
@@ -11,23 +13,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from jepa.packs.pack import Pack
-from jepa.telemetry.frame import Frame
+from jepa.telemetry.frame import BoolArray, Frame
 from jepa.telemetry.recording import Recording
 from jepa.world.controls import CONTROLS, Acting, in_force
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 from jepa.world.replay import aligned
 from jepa.world.scale import Scale
-from jepa.world.windows import coming
 
-_SIGMAS = 2.0
+_BEYOND, _CLEAR = 2.0, 5.0
 _LEAST = 0.02
 """Effects smaller than this on the unit scale are none, however alike two runs are."""
-_HORIZONS = (5, 15, 30)
-_APART = 30
-"""Frames that a shuffled moment is at least away from the true one."""
+HORIZONS = (5, 15, 30)
+_BEFORE = 5
+"""Frames before a change that what follows it is compared with."""
+_KEPT = 0.8
+"""Of a window's length, for which a setting must be kept if it is to be judged by it."""
+_WARM = 32
+"""Frames the model has seen before it is asked."""
+_DRAWS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,116 +47,198 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True)
-class Effects:
-    """How often the imagined effect has the sign of the real one, where the real one exceeds chance."""
+class Change:
+    """A setting that changes between frame ``at`` and the next one."""
 
+    at: int
+    before: FloatArray
+    after: FloatArray
+    """(A,) what is in force then and from then on."""
+    kept: int
+    """Frames until the next change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How often the imagined effect has the sign of the real one, where that is large enough."""
+
+    deviations: float
     sign_right: float | None
-    """0..1, every channel weighing the same; None where there was no effect to judge."""
+    """0..1, every effect weighing the same; None where there was none to judge."""
     sign_right_lower: float | None
-    """The lower end of the 95 % interval, by a bootstrap over blocks of a minute."""
+    """The lower end of the 95 % interval, by a bootstrap over changes."""
     shuffled: float | None
-    """The same when each moment is imagined under the settings of another: 0.5 if the settings matter."""
+    """The same when each change is imagined as another one: 0.5 if what is changed matters."""
     windows: int
-    """Effects judged."""
+    """Effects judged: channels and horizons of changes."""
+    by_chance: int
+    """As many would exceed that if nothing had been done: the two runs with actions differ so often."""
+    changes: int
+    """Changes of settings that the effects belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Whether imagined effects are real."""
+
+    beyond: Judged
+    """Those beyond two deviations; of so many channels a good part is chance all the same."""
+    clear: Judged
+    """Those beyond five, of which hardly any is."""
     channels: dict[str, dict[str, float]]
-    """By channel: effects judged, and the share of signs right, with and without shuffling."""
+    """Of the clear ones by channel: effects judged, share of signs right, with and without shuffling."""
+    settings: dict[str, dict[str, float]]
+    """The same by what was changed, ``ACTION.ROLE``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """What the changes of an experiment did, (N, C, H) each."""
+
+    effect: FloatArray
+    """On the windows' means, on the unit scale; NaN where it is none or a setting was not kept."""
+    deviations: FloatArray
+    """How many of chance's it is."""
+    chance: FloatArray
+    """How many two runs with the same actions are apart, seen as an effect."""
 
 
 def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) -> Effects | None:
     """Judge ``pack``; None without an experiment."""
     if not experiments:
         return None
-    schema = experiments[0].acted.schema
     rng = np.random.default_rng(seed)
-    right, wrong_way, count = [], [], []  # per block of a minute: (C,) each
+    names = pack.manifest.shape.controls
+    real, told, shuffled, what = [], [], [], []
     for each in experiments:
-        strong = real_effects(each, pack.manifest.shape.window // 4)
-        told, shuffled = imagined_effects(each.acted, pack, rng)
-        same = np.sign(told) == np.sign(np.nan_to_num(strong))
-        other = np.sign(shuffled) == np.sign(np.nan_to_num(strong))
-        judged = np.isfinite(strong)
-        for start in range(0, len(judged), 60):
-            block = slice(start, start + 60)
-            right.append((same & judged)[block].sum((0, 2)))
-            wrong_way.append((other & judged)[block].sum((0, 2)))
-            count.append(judged[block].sum((0, 2)))
-    hits, others, of = (np.stack(each).astype(np.float64) for each in (right, wrong_way, count))
-    draws = rng.integers(0, len(of), (400, len(of)))
-    lower = [share for draw in draws if (share := _share(hits[draw].sum(0), of[draw].sum(0))) is not None]
-    totals = of.sum(0)
+        changes = changes_of(each.acted)
+        real.append(real_effects(each, changes))
+        imagined, others = imagined_effects(each.acted, changes, pack, rng)
+        told.append(imagined)
+        shuffled.append(others)
+        what += [names[int(np.abs(change.after - change.before).argmax())] for change in changes]
+    effect, deviations, chance = (
+        np.concatenate([getattr(one, name) for one in real]) for name in ("effect", "deviations", "chance")
+    )
+    sign = np.sign(np.nan_to_num(effect))
+    right, other = (np.sign(np.concatenate(each)) == sign for each in (told, shuffled))
+    clear = deviations > _CLEAR
+
+    def shares(rows: npt.NDArray[np.bool_] | slice, columns: int | slice) -> dict[str, float] | None:
+        judged = clear[rows][:, columns]
+        if not judged.any():
+            return None
+        return {
+            "judged": float(judged.sum()),
+            "sign_right": float(right[rows][:, columns][judged].mean()),
+            "shuffled": float(other[rows][:, columns][judged].mean()),
+        }
+
+    everything = slice(None)
+    by_channel = {name: shares(everything, at) for at, name in enumerate(pack.schema.names)}
+    by_setting = {name: shares(np.array(what) == name, everything) for name in names}
+    beyond, clearly = (
+        _judged(right, other, deviations > level, int((chance > level).sum()), level, rng)
+        for level in (_BEYOND, _CLEAR)
+    )
     return Effects(
-        sign_right=_share(hits.sum(0), totals),
-        sign_right_lower=float(np.percentile(lower, 2.5)) if lower else None,
-        shuffled=_share(others.sum(0), totals),
-        windows=int(totals.sum()),
-        channels={
-            name: {
-                "judged": float(totals[position]),
-                "sign_right": float(hits[:, position].sum() / totals[position]),
-                "shuffled": float(others[:, position].sum() / totals[position]),
-            }
-            for position, name in enumerate(schema.names)
-            if totals[position] >= _ENOUGH
-        },
+        beyond,
+        clearly,
+        channels={name: row for name, row in by_channel.items() if row is not None},
+        settings={name: row for name, row in by_setting.items() if row is not None},
     )
 
 
-_ENOUGH = 20
-"""Effects on a channel that are enough to speak of it."""
+def _judged(
+    right: BoolArray, other: BoolArray, of: BoolArray, by_chance: int, level: float, rng: np.random.Generator
+) -> Judged:
+    """(N, C, H) whether the sign is right, and is with shuffling, of the effects ``of``."""
+    hits, others, count = ((each & of).sum((1, 2)).astype(np.float64) for each in (right, other, of))  # (N,)
+    total = count.sum()
+    draws = rng.integers(0, len(count), (_DRAWS, len(count)))
+    lower = [hits[draw].sum() / count[draw].sum() for draw in draws if count[draw].sum()]
+    return Judged(
+        deviations=level,
+        sign_right=float(hits.sum() / total) if total else None,
+        sign_right_lower=float(np.percentile(lower, 2.5)) if lower else None,
+        shuffled=float(others.sum() / total) if total else None,
+        windows=int(total),
+        by_chance=by_chance,
+        changes=int((count > 0).sum()),
+    )
 
 
-def _share(hits: FloatArray, of: FloatArray) -> float | None:
-    some = of >= _ENOUGH
-    return float((hits[some] / of[some]).mean()) if some.any() else None
+def changes_of(recording: Recording) -> list[Change]:
+    """Every change of settings after the first half minute."""
+    force = in_force(recording.actions, recording.ts_ns)
+    at = np.flatnonzero((force[1:] != force[:-1]).any(axis=1))
+    ends = [*at[1:], len(force) - 1]
+    return [
+        Change(int(frame), force[frame], force[frame + 1], int(end - frame))
+        for frame, end in zip(at, ends, strict=True)
+        if frame + 1 >= _WARM
+    ]
 
 
-def real_effects(each: Experiment, first: int) -> FloatArray:
-    """(T, C, H) effects on the windows' means, on the unit scale; NaN where chance could explain them.
+def real_effects(each: Experiment, changes: Sequence[Change]) -> Real:
+    """What N changes did."""
+    scale, schema = Scale(each.acted.schema), each.acted.schema
 
-    NaN too before frame ``first``, and while nothing is set.
-    """
-    scale = Scale(each.acted.schema)
+    def differences(run: Recording) -> FloatArray:
+        """(T, C, H): the windows after each frame less the seconds up to it."""
+        means = np.moveaxis(aligned(run, each.acted, (*HORIZONS, _BEFORE))[..., 0], 1, -1)  # (T, H + 1, C)
+        unit = np.moveaxis(scale.to_unit(means), -1, 1)
+        before = np.full_like(unit[..., -1], np.nan)
+        before[_BEFORE:] = unit[:-_BEFORE, :, -1]
+        return unit[..., :-1] - before[..., None]
 
-    def unit(values: FloatArray) -> FloatArray:
-        means = np.moveaxis(values[..., 0], 1, -1)  # (T, H, C)
-        return np.moveaxis(scale.to_unit(means), -1, 1)
-
-    truth, seen = coming(each.acted.values, _HORIZONS)
-    truth[~seen] = np.nan
-    acted = unit(truth)
-    again, without = (unit(aligned(other, each.acted, _HORIZONS)) for other in (each.twin, each.untouched))
+    acted, again, without = (differences(run) for run in (each.acted, each.twin, each.untouched))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # channels that were not observed
-        chance = np.nanstd(acted - again, axis=0, keepdims=True)
-    effect = acted - without
-    set_now = (in_force(each.acted.actions, each.acted.ts_ns) != 0).any(axis=1)
-    with np.errstate(invalid="ignore"):
-        strong = np.abs(effect) > np.maximum(_SIGMAS * chance, _LEAST)
-    strong &= set_now[:, None, None]
-    strong[:first] = False
-    return np.where(strong, effect, np.nan).astype(np.float32)
+        chance = np.sqrt(np.nanmean((acted - again) ** 2, axis=0))  # (C, H)
+    at = [change.at for change in changes]
+    effect = ((acted + again) / 2 - without)[at]
+    # Two runs differ by twice the variance of one, a mean of two from a third by one and a half.
+    apart = np.asarray((acted - again)[at] * np.sqrt(0.75), np.float32)
+    kept = np.array([[change.kept >= _KEPT * horizon for horizon in HORIZONS] for change in changes])
+    shape = (len(changes), len(schema.channels), len(HORIZONS))
+
+    def counted(difference: npt.NDArray[np.floating]) -> FloatArray:
+        """In deviations of chance; 0 for what is too small, or not to be judged."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            size = np.abs(difference) / np.maximum(chance, _LEAST / _BEYOND)
+            fine = (np.abs(difference) > _LEAST) & kept.reshape(len(changes), 1, len(HORIZONS))
+        return np.where(fine, size, 0).reshape(shape).astype(np.float32)
+
+    deviations = counted(effect)
+    return Real(
+        np.where(deviations > 0, effect, np.nan).reshape(shape).astype(np.float32),
+        deviations,
+        counted(apart),
+    )
 
 
 def imagined_effects(
-    recording: Recording, pack: Pack, rng: np.random.Generator
+    recording: Recording, changes: Sequence[Change], pack: Pack, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """(T, C, H) imagined effects on the unit scale: of the settings in force, and of another moment's."""
+    """(N, C, H) imagined effects on the unit scale: of each change, and of another one in its place."""
     shape, schema = pack.manifest.shape, recording.schema
     model, scale = WorldModel.load(pack, schema, adapt=False), Scale(schema)
-    columns = [shape.horizons_s.index(horizon) for horizon in _HORIZONS]
-    force = in_force(recording.actions, recording.ts_ns)
-    busy = np.flatnonzero((force != 0).any(axis=1))
+    columns = [shape.horizons_s.index(horizon) for horizon in HORIZONS]
+    places = {change.at: number for number, change in enumerate(changes)}
     acting = Acting(recording.actions)
-    told = np.zeros((2, len(force), len(schema.channels), len(columns)), np.float32)
+    told = np.zeros((2, len(changes), len(schema.channels), len(columns)), np.float32)
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
         acting.up_to(int(ts_ns), model)
         model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
-        if not force[number].any():
+        if number not in places:
             continue
-        far = busy[np.abs(busy - number) >= _APART]
+        change = changes[places[number]]
+        other = changes[int(rng.integers(len(changes)))]
         courses = np.zeros((3, shape.imagined, len(CONTROLS)), np.float32)
-        courses[1], courses[2] = force[number], force[rng.choice(far)] if len(far) else 0
+        courses[0], courses[1] = change.before, change.after
+        courses[2] = np.clip(change.before + other.after - other.before, -1, 1)
         mean = model.imagine(courses).mean[:, :, columns]  # (3, C, H)
         unit = np.moveaxis(scale.to_unit(np.moveaxis(mean, 1, -1)), -1, 1)
-        told[0, number], told[1, number] = unit[1] - unit[0], unit[2] - unit[0]
+        told[:, places[number]] = unit[1] - unit[0], unit[2] - unit[0]
     return told[0], told[1]

@@ -13,7 +13,7 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray, Frame
 from jepa.telemetry.schema import Schema
 from jepa.world.adapt import Adapter
-from jepa.world.controls import CONTROL_NAMES, Controls
+from jepa.world.controls import CONTROL_NAMES, Controls, Recent
 from jepa.world.forecast import FloatArray, Forecast, Imagined, Surprise, Tick
 from jepa.world.hazards import HAZARDS
 from jepa.world.memory import Memory
@@ -49,7 +49,7 @@ class WorldModel:
             for name in ("encode", "advance", "decode")
         )
         self._imagine: InferenceSession | None = None  # opened when first asked: most machines never do
-        self._controls = Controls()
+        self._controls, self._recent = Controls(), Recent()
         self._telling = _channels_of(shape.hazards, self.schema)
         self._untaught = np.array([name in shape.untaught for name in shape.hazards], np.bool_)
         channels = len(self.schema.channels)
@@ -180,6 +180,7 @@ class WorldModel:
         """
         self._count = min(self._count + 1, self._shape.window)
         self._ts_ns = frame.ts_ns
+        self._recent.push(self._controls.vector)
         values = np.where(frame.valid, frame.values, np.float32(np.nan))
         unit = self._scale.to_unit(values)[None]
         valid = np.isfinite(unit)
@@ -210,6 +211,7 @@ class WorldModel:
 
     def _remembered(self) -> dict[str, FloatArray]:
         return {
+            "recent": self._recent.means[None],
             "stats": self._stats[None],
             "keys": self._memory.keys,
             "outcomes": self._memory.outcomes,
@@ -249,6 +251,7 @@ class WorldModel:
         self._caches = self._before = self._empty_caches
         self._trailing = Trailing(len(self.schema.channels), self._windows)
         self._memory.clear()
+        self._recent.fill(self._controls.vector)
         self._surprise.clear()
         if self._adapter is not None:
             self._adapter.clear()

@@ -125,10 +125,12 @@ class Evaluation:
         lines += ["", f"static, not counted: {', '.join(self.static) or 'none'}"]
         lines += self._events_text()
         if self.effects is not None:
+            lines.append("")
             lines += [
-                "",
-                f"effects of actions, {self.effects.windows} beyond chance: sign right "
-                f"{_show(self.effects.sign_right)}, shuffled {_show(self.effects.shuffled)}",
+                f"effects of actions, {part.windows} beyond {part.deviations:.0f} deviations of chance "
+                f"({part.by_chance} by chance): sign right {_show(part.sign_right)}, "
+                f"shuffled {_show(part.shuffled)}"
+                for part in (self.effects.beyond, self.effects.clear)
             ]
         if self.anomalies is not None:
             areas = ", ".join(f"{who} {_show(area)}" for who, area in self.anomalies["vus_pr"].items())

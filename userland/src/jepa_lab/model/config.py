@@ -28,6 +28,8 @@ class ModelConfig:
     recall_width: int = 24
     embedding: int = 12
     """Width of what is learned of each channel alone."""
+    concern: int = 6
+    """Width of what is learned of each channel and setting: how the one takes a change of the other."""
     decoder_hidden: int = 64
     dropout: float = 0.1
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)

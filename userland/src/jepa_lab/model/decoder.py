@@ -4,7 +4,9 @@
 One MLP serves all channels; what differs between them is a small learned vector. The median is a mixture
 of simple forecasts (the last value, windows just past, what recall tells) plus a learned offset, so that
 the model starts from persistence instead of having to learn it; quantiles cannot cross because they are
-sums of positive steps from it. What the MLP makes of the channels that tell of events also gives the odds
+sums of positive steps from it. While a setting has just changed, the past is no guide: by how much, each
+channel may also fall towards nothing, or jump, as far as the change concerns it; a change a while ago, or
+none, leaves everything as it is. What the MLP makes of the channels that tell of events also gives the odds
 that one comes.
 """
 
@@ -12,11 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jepa.world.controls import RECENT_S
 from jepa_lab.model.config import ModelConfig
 
 _CONTEXT = 24
 _MIDDLE = 2
 _FLOOR_SHARE = 0.05
+_CHANGED = 4.0
+"""A quarter of a setting's range is change enough."""
+_RARELY = 3.0
+"""By how much a logit is lowered, so that a channel falls to nothing only when there is reason to."""
+_UNSURE = 0.1
+"""How much of its usual spread a channel's interval gains while a change is fresh."""
 
 
 class Decoder(nn.Module):
@@ -37,12 +46,14 @@ class Decoder(nn.Module):
         horizons, heads = len(config.horizons_s), config.recall_heads
         windows = len(config.windows_s)
         self.candidates = windows + 2 * heads
-        self.outputs = self.candidates + 1 + len(config.quantiles) - 1
+        self.outputs = self.candidates + 1 + len(config.quantiles) - 1 + 2
         self.context = nn.Linear(config.width, _CONTEXT)
         self.control = nn.Linear(config.controls, _CONTEXT, bias=False)
         nn.init.zeros_(self.control.weight)
         self.embedding = nn.Parameter(torch.randn(config.channels, config.embedding) * 0.1)
-        inputs = 1 + 2 * (windows - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
+        self.concern = nn.Parameter(torch.randn(config.controls, config.channels, config.concern) * 0.1)
+        changes = len(RECENT_S) * config.concern
+        inputs = changes + 1 + 2 * (windows - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
         self.body = nn.Sequential(
             nn.Linear(inputs, config.decoder_hidden),
             nn.GELU(),
@@ -55,7 +66,7 @@ class Decoder(nn.Module):
         bias = torch.zeros(horizons, 2, self.outputs)
         for column in range(horizons):
             bias[column, :, column] = 1.5  # the past window of the same length
-        bias[..., self.candidates + 1 :] = -1.0
+        bias[..., self.candidates + 1 : -2] = -1.0
         self.out.bias = nn.Parameter(bias.flatten())
         self.hazard = nn.Parameter(torch.zeros(len(config.hazard_channels), config.decoder_hidden, horizons))
         self.usual = nn.Parameter(torch.full((len(config.hazard_channels), horizons), -4.0))
@@ -64,13 +75,14 @@ class Decoder(nn.Module):
         self,
         h: Tensor,
         control: Tensor,
+        recent: Tensor,
         stats: Tensor,
         recalled: Tensor,
         changed: Tensor,
         channels: Tensor | None = None,
         forget: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """h (N, D), control (N, A), stats (N, C, L, 2), the rest (N, C, H, 2, heads).
+        """h (N, D), control (N, A), recent (N or 1, R, A), stats (N, C, L, 2), the rest (N, C, H, 2, heads).
 
         -> quantiles (N, C, H, 2, Q) on the unit scale, and logits (N, E, H) of events.
 
@@ -85,10 +97,16 @@ class Decoder(nn.Module):
         peaks = torch.asinh((stats[..., 1:, 1] - stats[..., 1:, 0]) / spread)
         alike = torch.asinh((recalled - last[..., None]).flatten(2) / spread)
         level = ((last[..., 0] - center) / spread).clamp(-4, 4)
+        changed_by = control[:, None] - recent  # (N, R, A)
+        fresh = (_CHANGED * changed_by.abs().amax((1, 2))).clamp(max=1)[:, None, None, None]
+        concern = torch.einsum("nra,ack->ncrk", changed_by, self.concern[:, of]).flatten(2)
         own = self.embedding[of] if forget is None else self.embedding[of] * (1 - forget)
+        concern = concern if forget is None else concern * (1 - forget)
         context = torch.cat([self.context(h), self.control(control)], -1)
         context = context[:, None, :].expand(-1, stats.shape[1], -1)
-        features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1), context], -1)
+        features = torch.cat(
+            [level, relative, peaks, alike, concern, own.expand(len(h), -1, -1), context], -1
+        )
         hidden = self.body(features)
         telling = hidden[:, _rows(channels, self.config.hazard_channels)]  # (N, E, hidden)
         hazards = torch.einsum("neh,ehk->nek", telling, self.hazard) + self.usual
@@ -100,7 +118,10 @@ class Decoder(nn.Module):
         mixture = torch.softmax(raw[..., : self.candidates], -1)
         unit = _unit(stats[:, :, :horizons], floor + _FLOOR_SHARE * spread[:, 0])
         median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
-        steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
+        wide = spread[..., None]  # (C, 1, 1)
+        median = median * (1 - fresh * torch.sigmoid(raw[..., -2] - _RARELY)) + fresh * raw[..., -1] * wide
+        unit = unit + fresh * _UNSURE * wide
+        steps = F.softplus(raw[..., self.candidates + 1 : -2]) * (unit * self.widen)[..., None]
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
         up = steps[..., _MIDDLE:].cumsum(-1)
         offsets = torch.cat([down, torch.zeros_like(median[..., None]), up], -1)

@@ -23,6 +23,7 @@ class Batch:
     target: Tensor  # (B, T, C, H, 2) the coming windows
     scored: Tensor  # (B, T, C, H) 1 where the coming window was observed
     control: Tensor  # (B, T, A) the settings in force after each frame
+    recent: Tensor  # (B, T, R, A) what was set on average over the last frames, see RECENT_S
     came: Tensor  # (B, T, E, H) 1 where an event came within the window
     told: Tensor  # (B, T, E, H) 1 where it is known whether it came
     real: Tensor  # (B, T) 1 for frames, 0 for padding
@@ -72,6 +73,7 @@ class MachineModel(nn.Module):
         quantiles, hazards = self.decoder(
             h[:, pick.frames].flatten(0, 1),
             batch.control[:, pick.frames].flatten(0, 1),
+            batch.recent[:, pick.frames].flatten(0, 1),
             stats[:, pick.frames].flatten(0, 1),
             recalled.flatten(0, 1),
             changed.flatten(0, 1),

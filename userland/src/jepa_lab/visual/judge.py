@@ -119,7 +119,7 @@ def judge(planner: VisualPlanner, others: dict[str, Policy], count: int) -> dict
         rows[name] = {
             "success_rate": float(done.mean()),
             "success_rate_lower": lower(int(done.sum()), count),
-            "across": float(done[episodes.across].mean()),
+            "across": float(done[episodes.across].mean()) if episodes.across.any() else None,
         }
     ours = rows.pop("planner")
     return {
