@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped pack moves the simulated robot until it sees the goal's picture, and only as far as it may."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from jepa.errors import JepaError
+from jepa.shell.cli import main
+from jepa.vision import two_room
+from jepa.vision.planning import VisualPlanner
+from jepa.vision.reaching import Reaching
+from jepa.vision.robots import Envelope, Limit, SafeRobot
+
+PACK = Path(__file__).parents[3] / "model-packs/vision"
+
+
+@pytest.fixture(scope="module")
+def planner() -> VisualPlanner:
+    return VisualPlanner.load(PACK)
+
+
+class Clock:
+    """Time goes on when somebody waits."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def picture(*at: float) -> np.ndarray:
+    return two_room.draw(np.array([at], np.float32))[0]
+
+
+def reaching(
+    planner: VisualPlanner, room: two_room.SimulatedRoom, goal: np.ndarray, clock: Clock
+) -> Reaching:
+    safe = SafeRobot(room, room.ENVELOPE, clock=clock)
+    return Reaching(planner, safe, room.ENVELOPE, goal, wait=clock.wait)
+
+
+@pytest.mark.parametrize(("start", "goal"), [((60, 170), (60, 60)), ((80, 60), (160, 60))])
+def test_it_gets_there_and_goes_through_the_door_if_it_must(
+    planner: VisualPlanner, start: tuple[float, float], goal: tuple[float, float]
+) -> None:
+    room, clock = two_room.SimulatedRoom(0), Clock()
+    room._at = np.array([start], np.float32)
+    on_way = reaching(planner, room, picture(*goal), clock)
+    moves = []
+    for _ in range(50):
+        moves.append(on_way.step())
+        if moves[-1].there:
+            break
+    assert moves[-1].there
+    assert two_room.reached(room._at, np.array([goal], np.float32))[0], "as the environment has it"
+    assert moves[0].steps_left > moves[-1].steps_left
+
+
+def test_only_planning_moves_nothing(planner: VisualPlanner) -> None:
+    room, clock = two_room.SimulatedRoom(0), Clock()
+    before = room._at.copy()
+    move = reaching(planner, room, picture(160, 60), clock).plan()
+    np.testing.assert_array_equal(room._at, before)
+    assert set(move.action) == {"x", "y"}
+    assert move.expected_left <= move.steps_left
+
+
+def test_a_robot_without_a_camera_or_with_other_joints_is_refused(planner: VisualPlanner) -> None:
+    class Blind(two_room.SimulatedRoom):
+        def get_observation(self) -> Mapping[str, Any]:
+            return {key: value for key, value in super().get_observation().items() if key != "camera"}
+
+    with pytest.raises(JepaError, match="has no camera"):
+        reaching(planner, Blind(0), picture(160, 60), Clock()).plan()
+    other = Envelope({"elbow": Limit(0, 1, 1)}, 10, {}, 1)
+    with pytest.raises(JepaError, match="moves 2 numbers, and this robot has 1"):
+        Reaching(planner, SafeRobot(two_room.SimulatedRoom(0), other), other, picture(160, 60))
+
+
+def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    goal = tmp_path / "goal.png"
+    with av.open(str(goal), "w", format="image2") as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 224, 224, "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(160, 60), format="rgb24")))
+        container.mux(stream.encode())
+    words = ["vision", "reach", str(goal), "--pack", str(PACK)]
+    assert main([*words, "--dry-run", "--json"]) == 0
+    move = json.loads(capsys.readouterr().out)
+    assert move["steps_left"] > 0
+    assert main([*words, "--steps", "1"]) in (0, 1)
+    assert "steps left" in capsys.readouterr().out
+    assert main([*words, "--robot", "nobody"]) == 1
+    assert "There is no robot" in capsys.readouterr().err
