@@ -111,9 +111,10 @@ figures: $(VENV)/.done ## render the figures in README and docs from their JSON
 	@$(PY) tools/figures.py
 
 .PHONY: record-vm
-record-vm: $(IMAGE) ## record workloads and the effects of actions in the image's VM (an hour; goes on where it stopped)
+record-vm: $(IMAGE) ## record workloads and the effects of actions in the image's VM (hours; goes on where it stopped)
 	@$(PYTHON) tools/host.py run
-	@$(PY) -m tools.record_vm
+	@$(PY) -m tools.record_vm --plan acting
+	@$(PY) -m tools.record_vm --plan trials
 
 .PHONY: packs
 packs: packs-machine packs-vision ## train and export the packs (an hour)
