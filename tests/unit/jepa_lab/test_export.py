@@ -20,7 +20,7 @@ from jepa_lab.data import batch_of, channel_facts, to_stretch
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.world import MachineModel, Pick
 
-FRAMES = 300
+FRAMES = 200
 SECOND = 1_000_000_000
 
 

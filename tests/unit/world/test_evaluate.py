@@ -13,13 +13,19 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Action, Recording
 from jepa.world.evaluate import evaluate, evaluate_all
 from jepa.world.replay import BASELINES, changes, replay
-from jepa.world.report import to_file_text
+from jepa.world.report import Evaluation, to_file_text
 from jepa.world.windows import coming
 
 CONTRACT = (
     *("banded_accuracy", "banded_accuracy_lower", "ceiling", "gap_closed", "gap_closed_lower"),
     *("hard_recovery", "hard_recovery_lower", "mae_skill_5_30s", "crps_skill_5_30s", "coverage_90"),
 )
+
+
+@pytest.fixture(scope="module")
+def alone(pack: Pack, recording: Recording) -> Evaluation:
+    """The recording judged by itself."""
+    return evaluate(recording, pack)
 
 
 def test_changing_the_future_changes_no_forecast(pack: Pack, recording: Recording) -> None:
@@ -34,10 +40,10 @@ def test_changing_the_future_changes_no_forecast(pack: Pack, recording: Recordin
     assert not np.array_equal(changed.quantiles[now:], original.quantiles[now:], equal_nan=True)
 
 
-def test_recordings_with_actions_stand_apart(pack: Pack, recording: Recording) -> None:
+def test_recordings_with_actions_stand_apart(pack: Pack, recording: Recording, alone: Evaluation) -> None:
     action = Action(int(recording.ts_ns[100]), "pause", {"role": "background", "value": 1})
     acted = dataclasses.replace(recording, actions=(action,), values=recording.values * 0.5)
-    alone, together = evaluate_all([recording], pack), evaluate_all([recording, acted], pack)
+    together = evaluate_all([recording, acted], pack)
     assert together.figures == alone.figures
     assert together.moving == alone.moving
     assert set(together.kinds) == {"busy", "acting", "steady", "changing"}
@@ -70,9 +76,8 @@ def test_the_target_is_the_window_that_follows(pack: Pack, recording: Recording)
     np.testing.assert_allclose(truth[now, 0, column, 1], np.quantile(window, 0.9), rtol=1e-4)
 
 
-def test_the_contracts_names_are_there_and_absences_have_a_reason(pack: Pack, recording: Recording) -> None:
-    evaluation = evaluate(recording, pack)
-    content = json.loads(to_file_text(evaluation))
+def test_the_contracts_names_are_there_and_absences_have_a_reason(alone: Evaluation) -> None:
+    content = json.loads(to_file_text(alone))
     assert content["ceiling"] is None
     for name in CONTRACT:
         assert name in content
@@ -82,9 +87,9 @@ def test_the_contracts_names_are_there_and_absences_have_a_reason(pack: Pack, re
     assert content[content["recordings"][0]["kind"]]["coverage_90"] == content["coverage_90"]
     cell = content["channels"]["system.cpu.utilization"]["15"]["p90"]
     assert {"model", *BASELINES, "coverage_90"} == set(cell)
-    text = evaluation.to_text()
+    text = alone.to_text()
     assert "banded accuracy" in text
-    assert evaluation.moving[0] in text
+    assert alone.moving[0] in text
 
 
 def test_a_recording_that_is_its_own_twin_has_the_whole_as_its_ceiling(
@@ -117,10 +122,10 @@ def test_a_peer_is_judged_as_the_baselines_are(pack: Pack, recording: Recording)
     assert evaluation.figures.baselines["oracle"]["mae_skill_5_30s"] == 0.0
 
 
-def test_two_recordings_are_judged_apart(pack: Pack, recording: Recording) -> None:
-    once, twice = evaluate(recording, pack), evaluate_all([recording, recording], pack)
-    assert twice.figures.windows == 2 * once.figures.windows
-    assert twice.figures.banded_accuracy == pytest.approx(once.figures.banded_accuracy)
+def test_two_recordings_are_judged_apart(pack: Pack, recording: Recording, alone: Evaluation) -> None:
+    twice = evaluate_all([recording, recording], pack)
+    assert twice.figures.windows == 2 * alone.figures.windows
+    assert twice.figures.banded_accuracy == pytest.approx(alone.figures.banded_accuracy)
 
 
 def test_a_recording_too_short_to_judge_is_refused(pack: Pack, recording: Recording) -> None:
