@@ -67,13 +67,10 @@ class Stack:
         """What a query (1, 1, D) gathers from all tokens (1, N, D), in a block that knows of no places."""
         graph = self._graph
         normed = self._norm(x, f"{name}.norm1")
-        attended = graph.op(
-            "MultiHeadAttention",
+        attended = self._attention(
             self._linear(query, f"{name}.query"),
             self._linear(normed, f"{name}.key"),
             self._linear(normed, f"{name}.value"),
-            domain=CONTRIB,
-            num_heads=self._of.heads,
         )
         return self._mlp(graph.op("Add", query, attended), name)
 
@@ -84,21 +81,24 @@ class Stack:
 
     def _attended(self, query: str, key: str, value: str) -> str:
         """A mask would cost the scores of every pair, so each frame attends by itself to those up to it."""
+        if self._frames == 1:
+            return self._attention(query, key, value)
         graph = self._graph
         frame = self._tokens // self._frames
         axis, zero = graph.shape(1), graph.shape(0)
         parts = []
         for number in range(self._frames):
             start, end = graph.shape(number * frame), graph.shape((number + 1) * frame)
-            asking = graph.op("Slice", query, start, end, axis) if self._frames > 1 else query
-            seen = [
-                graph.op("Slice", each, zero, end, axis) if number + 1 < self._frames else each
-                for each in (key, value)
-            ]
-            parts.append(
-                graph.op("MultiHeadAttention", asking, *seen, domain=CONTRIB, num_heads=self._of.heads)
-            )
-        return graph.op("Concat", *parts, axis=1) if self._frames > 1 else parts[0]
+            asking = graph.op("Slice", query, start, end, axis)
+            last = number + 1 == self._frames
+            seen = [each if last else graph.op("Slice", each, zero, end, axis) for each in (key, value)]
+            parts.append(self._attention(asking, *seen))
+        return graph.op("Concat", *parts, axis=1)
+
+    def _attention(self, query: str, key: str, value: str) -> str:
+        return self._graph.op(
+            "MultiHeadAttention", query, key, value, domain=CONTRIB, num_heads=self._of.heads
+        )
 
     def _rotated(self, x: str, name: str, rotation: Rotation) -> str:
         """(B, N, D) queries or keys, each head in ``order``, rotated."""
