@@ -148,5 +148,7 @@ come from: look there.
 Time beyond that which the weights were trained on is extrapolated by its rotation alone.
 
 Nothing was measured on this pack: what its graphs are checked against are small models with random weights,
-in the tests of the project that converts it. What the model is good at, and how it fails, its authors say.
+in the tests of the project that converts it: cosine of every token at least 0.9999 with transformers. Its
+plain model of the action-conditioned predictor was held once against the authors' code: 3e-6 apart at most,
+the probe not at all. What the model is good at, and how it fails, its authors say.
 """
