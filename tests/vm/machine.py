@@ -145,7 +145,7 @@ class Machine:
 
     def wait_for_shell(self, timeout: float = 60) -> None:
         """Wait until the guest's root shell answers, telling the stages of the boot as they show."""
-        deadline = time.monotonic() + timeout * self.factor
+        deadline, again = time.monotonic() + timeout * self.factor, False
         while True:
             try:
                 # Asked anew again and again: what a guest has read when it finds its port closed is lost.
@@ -156,8 +156,22 @@ class Machine:
                     late = f"no root shell {timeout * self.factor:.0f} s after power on"
                     raise self._error(late) from None
             except ChannelClosed:
-                raise self._error("the machine ended while it booted") from None
+                if not self._emulator_crashed() or again:
+                    raise self._error("the machine ended while it booted") from None
+                # QEMU 7.2's emulation crashes once in some dozen boots; that says nothing of the guest.
+                self.say("QEMU itself crashed; switched on again")
+                self._close()
+                self.start()
+                again, deadline = True, time.monotonic() + timeout * self.factor
         self.say("shell answers")
+
+    def _emulator_crashed(self) -> bool:
+        """Whether QEMU ended by a signal that only a fault of its own sends."""
+        assert self._process is not None
+        try:
+            return self._process.wait(5) in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
+        except subprocess.TimeoutExpired:
+            return False
 
     def crash(self) -> None:
         """Cut the power: QEMU is killed, the guest is told nothing. What it had not written is lost."""
