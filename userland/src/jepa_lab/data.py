@@ -3,7 +3,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +85,12 @@ def to_stretch(recording: Recording, size: ModelConfig) -> Stretch:
         torch.from_numpy(came.astype(np.float32)),
         torch.from_numpy(told.astype(np.float32)),
     )
+
+
+def untold(stretch: Stretch) -> Stretch:
+    """The same, of someone who is not told what actions set."""
+    settings = ("control", "foreseen", "recent")
+    return replace(stretch, **{name: torch.zeros_like(getattr(stretch, name)) for name in settings})
 
 
 _PLAYED = ("foreground", "background")

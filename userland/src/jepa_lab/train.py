@@ -25,6 +25,7 @@ from jepa_lab.data import (
     channel_facts,
     find_recordings,
     load_stretches,
+    untold,
 )
 from jepa_lab.losses import (
     effective_rank,
@@ -108,8 +109,7 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     if not config.acting:
         stretches["train"] = [each for each in stretches["train"] if not each.control.any()]
     if not config.tell_actions:
-        for each in (*stretches["train"], *stretches["validation"]):
-            each.control.zero_()
+        stretches = {split: [untold(each) for each in some] for split, some in stretches.items()}
     facts = channel_facts(stretches["train"], Scale(schema))
     model = MachineModel(size, facts.center, facts.spread, facts.floor)
     mirror = Mirror.of(schema) if config.mirror else None
