@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A vision pack encodes and predicts, and what it cannot hold in memory it refuses first."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,17 @@ def test_too_little_memory_is_said_before_anything_is_loaded(
 def test_a_machine_pack_sees_nothing() -> None:
     with pytest.raises(JepaError, match="is for the machine"):
         VisionModel.load(default_pack_dir())
+
+
+def test_weights_that_were_changed_are_not_run(
+    vision_pack: Path, frames: list[np.ndarray], tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(vision_pack, tmp_path / "pack"))
+    with (copy / "encoder.onnx.data").open("r+b") as data:
+        data.write(b"x")
+    with pytest.raises(JepaError, match="is not the one its pack was made with"):
+        VisionModel.load(copy).encode(frames)
+    manifest = copy / "pack.toml"
+    manifest.write_text(manifest.read_text().replace('"encoder.onnx"', '"a/../../../etc/passwd"'))
+    with pytest.raises(JepaError, match=r"outside itself|cannot be read"):
+        VisionModel.load(copy).encode(frames)

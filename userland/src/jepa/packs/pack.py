@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from jepa.errors import JepaError
-from jepa.packs.manifest import Manifest
+from jepa.packs.manifest import Graph, Manifest
 from jepa.packs.robot import RobotManifest
 from jepa.packs.vision import LargeGraph, VisionManifest
 from jepa.telemetry.schema import Schema, load_schema
@@ -76,13 +76,19 @@ def verify_pack(folder: Path, schema: Schema | None = None) -> AnyManifest:
     if isinstance(manifest, Manifest):
         return _load(folder, manifest, schema).manifest
     for graph in manifest.graphs.values():
-        digests = {graph.file: graph.sha256}
-        if isinstance(graph, LargeGraph):
-            digests[graph.data] = graph.data_sha256
-        for name, digest in digests.items():
-            with _inside(folder, name).open("rb") as file:
-                _same(folder / name, hashlib.file_digest(file, "sha256").hexdigest(), digest)
+        verified_graph(folder, graph)
     return manifest
+
+
+def verified_graph(folder: Path, graph: Graph) -> Path:
+    """The file of ``graph``, one of the pack in ``folder``, once it and its weights are known to be whole."""
+    digests = {graph.file: graph.sha256}
+    if isinstance(graph, LargeGraph):
+        digests[graph.data] = graph.data_sha256
+    for name, digest in digests.items():
+        with _inside(folder, name).open("rb") as file:
+            _same(folder / name, hashlib.file_digest(file, "sha256").hexdigest(), digest)
+    return folder / graph.file
 
 
 _REINSTALL = "Install it again."

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa.errors import JepaError
-from jepa.packs.pack import read_manifest
+from jepa.packs.pack import read_manifest, verified_graph
 from jepa.packs.vision import VisionManifest
 from jepa.vision.clip import FloatArray
+from jepa.world.sessions import open_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _FLOAT = 4
-_WORKING = 16
-"""Arrays of N tokens that are held at once while a clip is encoded, in widths of a token."""
+_WORKING = 24
+"""Numbers a token for each of its width that are held while a clip is encoded: a fifth more than was
+measured of ViT-L at 64 frames (tests/bench/vision.py)."""
 
 
 class VisionModel:
@@ -86,7 +88,9 @@ class VisionModel:
     def _session(self, name: str) -> "InferenceSession":
         if name not in self._sessions:
             self._refuse_if_too_large(name)
-            self._sessions[name] = _open(self.folder / self.manifest.graphs[name].file, self.manifest.name)
+            graph = verified_graph(self.folder, self.manifest.graphs[name])
+            title = f"{self.manifest.name}/{name}"
+            self._sessions[name] = open_session(graph, title, len(os.sched_getaffinity(0)))
         return self._sessions[name]
 
     def _refuse_if_too_large(self, name: str) -> None:
@@ -120,19 +124,3 @@ def _available(root: Path) -> int | None:
     except (OSError, ValueError, IndexError):
         return None
     return None
-
-
-def _open(graph: Path, title: str) -> "InferenceSession":
-    # Read when the library loads: else it makes a device identifier and reports use to its maker's servers.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no base class of their own
-        reason = str(error).splitlines()[0]
-        raise JepaError(f"The graph {graph} of {title} cannot be run: {reason}.", _AGAIN) from error
