@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jepa.shell.cli import main
+from jepa.shell.cli import main, run_line
 from jepa_lab.vjepa2.checkpoint import open_checkpoint
 from jepa_lab.vjepa2.convert import Wanted, convert
 from tests.unit.jepa_lab.vjepa2 import tiny
@@ -92,3 +92,23 @@ def test_a_probe_names_what_comes_next(
     assert 1 / 3 <= row["sure"] <= 1
     assert main(words) == 0
     assert ", was " in capsys.readouterr().out
+
+
+def test_at_the_prompt_a_camera_needs_an_end(
+    vision_pack: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Endless:
+        live, damaged = True, 0
+        closed = False
+
+        def __iter__(self) -> object:
+            raise AssertionError("nothing is read")
+
+        def close(self) -> None:
+            self.closed = True
+
+    camera = Endless()
+    monkeypatch.setattr("jepa.vision.source.open_source", lambda _: camera)
+    words = f"vision embed /dev/video0 --pack {vision_pack} --index {tmp_path / 'index'}"
+    assert "needs an end" in run_line(None, words)  # type: ignore[arg-type]
+    assert camera.closed

@@ -59,6 +59,28 @@ def test_what_a_crash_cut_off_is_written_over(
     assert again.search(latent(0), 1)[0].seen == Seen("a.mp4", 0.0, 1.0)
 
 
+def test_one_process_adds_at_a_time_and_others_may_look(tmp_path: Path) -> None:
+    first = filled(tmp_path / "i", 2)
+    second = LatentIndex(tmp_path / "i", "tiny", WIDTH)
+    assert len(second.search(latent(1))) == 2
+    with pytest.raises(JepaError, match="Another process adds"):
+        second.add(Seen("b.mp4", 0, 1), latent(5))
+    first.add(Seen("a.mp4", 2, 3), latent(2))
+    del first
+    second.add(Seen("b.mp4", 0, 1), latent(5))
+    third = LatentIndex(tmp_path / "i", "tiny", WIDTH)
+    assert len(third) == 4, "what the first added after the second had looked is there too"
+    assert third.search(latent(2), 1)[0].seen.start_s == 2
+
+
+def test_an_index_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    index = filled(tmp_path / "i", 1)
+    (tmp_path / "i/latents.f32").unlink()
+    (tmp_path / "i/latents.f32").mkdir()
+    with pytest.raises(JepaError, match="cannot be written"):
+        index.add(Seen("b.mp4", 0, 1), latent(5))
+
+
 def test_an_index_of_another_pack_or_a_damaged_one_is_refused(tmp_path: Path) -> None:
     filled(tmp_path / "i", 3)
     with pytest.raises(JepaError, match="was made with tiny, not with vitl"):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A checkpoint becomes a pack that verifies; what cannot become one leaves nothing behind."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -95,6 +96,10 @@ def test_it_is_built_and_listed_from_the_command_line(
     assert '"vision"' in capfd.readouterr().out
     assert main([*build, "--crop", "32"]) == 1
     assert "is there already" in capfd.readouterr().err
+    assert main([*build, "--json"]) == 1
+    said = capfd.readouterr()
+    assert "is there already" in json.loads(said.out)["error"]["problem"]
+    assert said.err == ""
     assert main(["packs", "build", "vjepa2", "--out", str(pack)]) == 2
     assert "--checkpoint is missing" in capfd.readouterr().err
 

@@ -81,7 +81,7 @@ def verify_pack(folder: Path, schema: Schema | None = None) -> AnyManifest:
 
 
 def verified_graph(folder: Path, graph: Graph) -> Path:
-    """The file of ``graph``, one of the pack in ``folder``, once it and its weights are known to be whole."""
+    """The file of ``graph`` of the pack in ``folder``, once it and its weights are known to be whole."""
     digests = {graph.file: graph.sha256}
     if isinstance(graph, LargeGraph):
         digests[graph.data] = graph.data_sha256

@@ -168,9 +168,7 @@ def _vision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", help="a video, a picture, a folder of pictures, /dev/videoN, an rtsp URL, or screen"
     )
-    parser.add_argument(
-        "--pack", type=Path, metavar="DIR", help="the vision pack (default: one that is here)"
-    )
+    parser.add_argument("--pack", metavar="PACK", help="by name or directory (default: one that is here)")
     parser.add_argument(
         "--index", type=Path, metavar="DIR", help="where it is kept (default: ~/.local/share/jepa/vision)"
     )

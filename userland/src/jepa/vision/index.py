@@ -3,14 +3,16 @@
 
 A directory: ``index.json`` names the pack, ``latents.f32`` holds unit vectors one after the other, and
 ``clips.jsonl`` a line for each. A vector is written before its line, so what was cut off by a crash is a
-vector without a line, which is written over.
+vector without a line, which is written over. Who reads while another adds sees what was whole by then.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -39,11 +41,12 @@ class Found:
 
 
 class LatentIndex:
-    """An index that can be added to and sought in; for one writer."""
+    """An index that can be sought in by anybody, and added to by one at a time."""
 
     def __init__(self, folder: Path, pack: str, width: int) -> None:
         """Open ``folder``, or make it; JepaError when it was made with another pack."""
         self._folder, self._width = folder, width
+        self._lock: TextIO | None = None
         self._facts = {"pack": pack, "width": width}
         facts = folder / "index.json"
         try:
@@ -69,8 +72,37 @@ class LatentIndex:
         return len(self._clips)
 
     def add(self, seen: Seen, latent: FloatArray) -> None:
-        """Keep the latent (D,) of a clip; on the disk when this returns."""
-        vector = unit(latent)[None]
+        """Keep the latent (D,) of a clip; on the disk when this returns.
+
+        JepaError when another process adds to it, or it cannot be written.
+        """
+        try:
+            self._own()
+            self._write(seen, unit(latent))
+        except OSError as error:
+            raise JepaError(
+                f"The index {self._folder} cannot be written: {error.strerror}.", "Choose another --index."
+            ) from error
+
+    def _own(self) -> None:
+        """Be the one who adds, until this process ends; what another has added by then counts."""
+        if self._lock is not None:
+            return
+        lock = (self._folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise JepaError(
+                f"Another process adds to the index {self._folder}.",
+                "Wait, or choose another --index.",
+            ) from None
+        self._lock = lock
+        self._clips = list(self._read_lines(mend=True))
+        self._latents = list(self._read_latents())
+
+    def _write(self, seen: Seen, latent: FloatArray) -> None:
+        vector = latent[None]
         with (self._folder / "latents.f32").open("r+b" if self._clips else "wb") as file:
             file.seek(len(self._clips) * self._width * _ITEM)
             file.write(vector.tobytes())
@@ -90,13 +122,13 @@ class LatentIndex:
         alike = np.stack(self._latents) @ unit(latent)
         return [Found(self._clips[at], float(alike[at])) for at in np.argsort(-alike)[:most]]
 
-    def _read_lines(self) -> Iterator[Seen]:
+    def _read_lines(self, *, mend: bool = False) -> Iterator[Seen]:
         path = self._folder / "clips.jsonl"
         if not path.exists():
             return
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) != len(content):
+        if mend and len(whole) != len(content):
             with path.open("r+b") as file:
                 file.truncate(len(whole))
         for line in whole.splitlines():

@@ -43,14 +43,12 @@ def report(request: Request, found: list[dict[str, object]]) -> None:
 
 
 def build(request: Request) -> int:
-    """Have the lab convert a checkpoint; its own exit status."""
+    """Have the lab convert a checkpoint, its steps shown as it goes; JepaError with its reason."""
     args = request.args
-    for needed in ("recipe", "checkpoint", "out"):
-        if getattr(args, needed) is None:
-            name = "what to build" if needed == "recipe" else f"--{needed}"
-            raise UsageError(
-                f"{name[:1].upper()}{name[1:]} is missing.", "See jepa packs --help.", status=400
-            )
+    needed = {"What to build": args.recipe, "--checkpoint": args.checkpoint, "--out": args.out}
+    for name, value in needed.items():
+        if value is None:
+            raise UsageError(f"{name} is missing.", "See jepa packs --help.", status=400)
     if any(importlib.util.find_spec(module) is None for module in ("jepa_lab", "torch", "onnx")):
         raise JepaError(
             "Building a pack takes the lab and PyTorch, which are not installed here.",
@@ -60,10 +58,21 @@ def build(request: Request) -> int:
     for option in ("frames", "crop", "probe"):
         if getattr(args, option) is not None:
             command += [f"--{option}", str(getattr(args, option))]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).returncode
-    if done == 0:
-        report(request, [examine(args.out)])
-    return min(done, 1)
+    last = ""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as lab:
+        assert lab.stderr is not None, "asked for"
+        for line in lab.stderr:
+            last = line.strip() or last
+            if not request.prompt and not request.out.json and not last.startswith(_LAB):
+                print(last, file=sys.stderr)
+    if lab.returncode:
+        raise JepaError(last.removeprefix(_LAB) or "The lab ended without a word.", "")
+    report(request, [examine(args.out)])
+    return 0
+
+
+_LAB = "jepa-lab: "
+"""What the lab's one line begins with when it refuses."""
 
 
 def chosen(wanted: str | None) -> Path:

@@ -14,7 +14,7 @@ import numpy as np
 from jepa.errors import JepaError
 from jepa.packs.pack import read_manifest
 from jepa.shell.request import Request
-from jepa.shell.verbs.packs import here
+from jepa.shell.verbs.packs import chosen, here
 
 if TYPE_CHECKING:
     from jepa.vision.clip import FloatArray
@@ -29,7 +29,7 @@ def run(request: Request) -> int:
         return reach(request)
     from jepa.vision.model import VisionModel
 
-    model = VisionModel.load(request.args.pack or _pack_for("vision"))
+    model = VisionModel.load(_pack(request, "vision"))
     with contextlib.suppress(KeyboardInterrupt):
         ACTIONS[request.args.action](request, model)
     return 0
@@ -136,7 +136,7 @@ def reach(request: Request) -> int:
     from jepa.vision.source import open_source
 
     args, out = request.args, request.out
-    planner = VisualPlanner.load(args.pack or _pack_for("robot"))
+    planner = VisualPlanner.load(_pack(request, "robot"))
     with contextlib.closing(open_source(args.source)) as source:
         goal = next(iter(source)).rgb
     robot, envelope = open_robot(args.robot)
@@ -155,6 +155,8 @@ def reach(request: Request) -> int:
                 out.stream.flush()
                 if move.there:
                     break
+            else:
+                move = move if args.dry_run else reaching.plan()  # where the last step led
         except KeyboardInterrupt:
             safe.stop("Ctrl-C")
             move = reaching.plan()
@@ -176,6 +178,9 @@ def _pipeline(request: Request, model: "VisionModel", *, still: bool = False) ->
     from jepa.vision.source import open_source
 
     source = open_source(request.args.source)
+    if source.live and request.prompt and request.args.clips is None and not still:
+        source.close()
+        raise JepaError("At this prompt a camera needs an end.", "Add --clips 10, or use a terminal.")
     gate = Gate(request.args.skip_unchanged) if request.args.action == "embed" else None
     frames = model.manifest.clip.frames
     wanted = Still(source, frames, request.args.fps) if still else source
@@ -199,7 +204,9 @@ def _folder(request: Request) -> Path:
     return Path(data) / "jepa/vision"
 
 
-def _pack_for(kind: str) -> Path:
+def _pack(request: Request, kind: str) -> Path:
+    if request.args.pack is not None:
+        return chosen(request.args.pack)
     for folder in here():
         with contextlib.suppress(JepaError):
             if read_manifest(folder).kind == kind:
