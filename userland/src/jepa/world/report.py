@@ -96,7 +96,8 @@ class Evaluation:
     def to_text(self, full: str = "#") -> str:
         """Tables to read, with bars of the character ``full``."""
         whole = self.figures
-        lines = [f"{self.pack} on {len(self.recordings)} recordings, {whole.windows} windows", ""]
+        apart = "; those with actions stand apart" if len(self.kinds) > 1 and "acting" in self.kinds else ""
+        lines = [f"{self.pack} on {len(self.recordings)} recordings, {whole.windows} windows{apart}", ""]
         lines += [f"{'':24}{'model':>8}" + "".join(f"{who:>9}" for who in whole.baselines)]
         for title, key in (("banded accuracy", ""), ("  of the mean", "_mean"), ("  of the P90", "_p90")):
             name = f"banded_accuracy{key}"
