@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     converter.add_argument("checkpoint", type=Path, help="a .pt file, or a Hugging Face directory")
     converter.add_argument("--out", type=Path, required=True, help="the pack's folder, not there yet")
     converter.add_argument("--frames", type=int, default=16, help="of a clip (default: 16)")
+    converter.add_argument(
+        "--weights", choices=("fp32", "fp16", "int8"), default="fp32", help="how they are kept"
+    )
     converter.add_argument("--crop", type=int, help="pixels (default: the checkpoint's own, else 256)")
     converter.add_argument("--probe", type=Path, help="a classifier of Meta's for this checkpoint")
     converter.set_defaults(run=_convert)
@@ -152,7 +155,7 @@ def _convert(arguments: argparse.Namespace) -> None:
     from jepa_lab.vjepa2.checkpoint import open_checkpoint
     from jepa_lab.vjepa2.convert import Wanted, convert
 
-    wanted = Wanted(frames=arguments.frames, crop=arguments.crop)
+    wanted = Wanted(frames=arguments.frames, crop=arguments.crop, weights=arguments.weights)
     checkpoint = open_checkpoint(arguments.checkpoint, arguments.probe)
     manifest = convert(checkpoint, wanted, arguments.out, lambda step: print(step, file=sys.stderr))
     print(f"{arguments.out}: {manifest.name}, {manifest.provenance.parameters} parameters")

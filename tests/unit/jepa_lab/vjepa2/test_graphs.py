@@ -33,7 +33,9 @@ def checkpoint(
 
 
 def run(graph: Graph, **inputs: np.ndarray) -> np.ndarray:
-    result: np.ndarray = onnxruntime.InferenceSession(graph.path).run(None, inputs)[0]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    result: np.ndarray = onnxruntime.InferenceSession(graph.path, options).run(None, inputs)[0]
     return result
 
 

@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 from jepa.packs.manifest import FileName, Graph, Sha256, Strict
 
 Three = tuple[float, float, float]
+Stored = Literal["fp32", "fp16", "int8"]
+"""How a weight lies in a file: four bytes, two, or one and its share of a scale."""
 
 
 class LargeGraph(Graph):
@@ -60,6 +62,8 @@ class VisionManifest(Strict):
     card: FileName
     clip: Clip
     tokens: Tokens
+    weights: Stored = "fp32"
+    """Of the blocks; all else is float32."""
     ahead: int = Field(ge=0)
     """Steps of time after the clip that ``predictor`` tells; 0 where there is none."""
     courses: int = Field(ge=0)

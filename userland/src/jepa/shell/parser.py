@@ -156,6 +156,9 @@ def _packs(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--out", type=Path, metavar="DIR", help="the pack's directory, not there yet")
     build.add_argument("--frames", type=int, metavar="N", help="of a clip (default: 16)")
+    build.add_argument(
+        "--weights", choices=("fp32", "fp16", "int8"), help="how they are kept (default: fp32)"
+    )
     build.add_argument("--crop", type=int, metavar="PIXELS", help="default: the checkpoint's own, else 256")
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from jepa.errors import JepaError
-from jepa.packs.vision import Clip, Converted, LargeGraph, Tokens, VisionManifest
+from jepa.packs.vision import Clip, Converted, LargeGraph, Stored, Tokens, VisionManifest
 from jepa_lab.files import write_manifest
 from jepa_lab.vjepa2.architecture import expected
 from jepa_lab.vjepa2.checkpoint import Checkpoint
 from jepa_lab.vjepa2.graph import OPSET, Graph
 from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor, write_probe
+from jepa_lab.vjepa2.stored import BYTES
 
 _SIZES = {768: "vitb", 1024: "vitl", 1280: "vith", 1408: "vitg", 1664: "vitgg"}
 _USUAL_CROP = 256
@@ -25,6 +26,8 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CROPPED = 256 / 224
 """A frame's shorter side over the crop, likewise."""
 _SPARE = 64 << 20
+_ALIKE: dict[Stored, float] = {"fp32": 0.9999, "fp16": 0.9999, "int8": 0.999}
+"""What the tests ask of every token, by how weights are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Wanted:
     """Steps of time after the clip that the predictor of masked tokens tells."""
     courses: int = 8
     """Courses of actions imagined at once."""
+    weights: Stored = "fp32"
 
 
 def convert(
@@ -55,30 +59,35 @@ def convert(
     grid = of.grid(wanted.frames, crop)
     parameters = sum(int(np.prod(shape)) for shape in expected(of, checkpoint.mask_tokens).values())
     out.parent.mkdir(parents=True, exist_ok=True)
-    _refuse_if_full(out.parent, 4 * parameters)
+    _refuse_if_full(out.parent, int(BYTES[wanted.weights] * parameters))
     size = _SIZES.get(of.encoder.width, f"vit{of.encoder.width}")
     name = f"vjepa2-{'ac-' if of.actions else ''}{size}-{wanted.frames}f-{crop}"
+    name += "" if wanted.weights == "fp32" else f"-{wanted.weights}"
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     facts = {"jepa.pack": f"{name} 0.1.0", "jepa.source": checkpoint.path.name}
     say(f"encoder: {of.encoder.depth} blocks")
-    graphs = [write_encoder(part, checkpoint, of, wanted.frames, crop, facts)]
+    graphs = [write_encoder(part, checkpoint, of, wanted.frames, crop, facts, wanted.weights)]
     ahead = courses = 0
     if of.predictor is not None:
         say(f"predictor: {of.predictor.depth} blocks")
         if of.actions:
             courses = wanted.courses
-            graphs.append(write_acting_predictor(part, checkpoint, of, 1, crop, courses, facts))
+            graphs.append(
+                write_acting_predictor(part, checkpoint, of, 1, crop, courses, facts, wanted.weights)
+            )
         else:
             ahead, place = wanted.ahead, grid[1] * grid[2]
             further = (grid[0] + ahead, *grid[1:])
             graphs.append(
-                write_predictor(part, checkpoint, of, (grid[0] * place, ahead * place), further, facts)
+                write_predictor(
+                    part, checkpoint, of, (grid[0] * place, ahead * place), further, facts, wanted.weights
+                )
             )
     if of.probe is not None:
         say(f"probe: {of.probe.labels} labels")
-        graphs.append(write_probe(part, checkpoint, of, grid, facts))
+        graphs.append(write_probe(part, checkpoint, of, grid, facts, wanted.weights))
     say("hashes")
     manifest = VisionManifest(
         name=name,
@@ -95,6 +104,7 @@ def convert(
             std=_STD,
         ),
         tokens=Tokens(time=grid[0], rows=grid[1], columns=grid[2], width=of.encoder.width),
+        weights=wanted.weights,
         ahead=ahead,
         courses=courses,
         actions=of.actions,
@@ -141,14 +151,14 @@ def _card(manifest: VisionManifest) -> str:
     return f"""# {manifest.name}: card
 
 V-JEPA 2 (Assran et al., 2025) as static ONNX graphs, converted from `{made.source}` ({made.layout} layout)
-on {made.converted}. {made.parameters:,} parameters, float32. The weights' licence is that of the file they
-come from: look there.
+on {made.converted}. {made.parameters:,} parameters, those of the blocks in {manifest.weights}. The weights'
+licence is that of the file they come from: look there.
 
 {took}, becomes {tokens.time} x {tokens.rows} x {tokens.columns} tokens {tokens.width} wide.
 Time beyond that which the weights were trained on is extrapolated by its rotation alone.
 
 Nothing was measured on this pack: what its graphs are checked against are small models with random weights,
-in the tests of the project that converts it: cosine of every token at least 0.9999 with transformers. Its
-plain model of the action-conditioned predictor was held once against the authors' code: 3e-6 apart at most,
-the probe not at all. What the model is good at, and how it fails, its authors say.
+in the tests of the project that converts it: cosine of every token at least {_ALIKE[manifest.weights]} with
+transformers. Its plain model of the action-conditioned predictor was held once against the authors'
+code: 3e-6 apart at most, the probe not at all. What the model is good at, and how it fails, its authors say.
 """

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
+from jepa.packs.vision import Stored
 from jepa_lab.vjepa2.positions import FloatArray
 
 OPSET = 20
@@ -25,16 +26,20 @@ _INLINE = 1024
 class Graph:
     """One graph being written: NAME.onnx and, beside it, NAME.onnx.data."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
+    def __init__(self, folder: Path, name: str, stored: Stored = "fp32") -> None:
+        self.name, self.stored = name, stored
         self.path = folder / f"{name}.onnx"
         self.data = folder / f"{name}.onnx.data"
         self._file: BinaryIO = self.data.open("wb")
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
+        self._unfolded: list[onnx.ValueInfoProto] = []
 
-    def constant(self, name: str, array: npt.NDArray[Any]) -> str:
-        """A weight or a table, kept as it is; large ones go to the data file at once."""
+    def constant(self, name: str, array: npt.NDArray[Any], *, folded: bool = True) -> str:
+        """A weight or a table, kept as it is; large ones go to the data file at once.
+
+        What hangs on one that is not ``folded`` is computed anew in each run, not once when it is loaded.
+        """
         if name in self._constants:
             return name
         array = np.ascontiguousarray(array)
@@ -53,6 +58,9 @@ class Graph:
                 tensor.external_data.add(key=key, value=str(value))
             self._file.write(array.data)
         self._constants[name] = tensor
+        if not folded:
+            # An input with a value of its own is none that the runtime takes for constant.
+            self._unfolded.append(helper.make_tensor_value_info(name, tensor.data_type, array.shape))
         return name
 
     def shape(self, *sizes: int) -> str:
@@ -78,7 +86,13 @@ class Graph:
         graph = helper.make_graph(
             self._nodes,
             self.name,
-            [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()],
+            [
+                *(
+                    helper.make_tensor_value_info(name, kind, shape)
+                    for name, (kind, shape) in inputs.items()
+                ),
+                *self._unfolded,
+            ],
             [
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
                 for name, shape in outputs.items()

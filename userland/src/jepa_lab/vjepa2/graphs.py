@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
+from jepa.packs.vision import Stored
 from jepa_lab.vjepa2.architecture import Architecture
 from jepa_lab.vjepa2.checkpoint import Weights
 from jepa_lab.vjepa2.graph import Graph, linear
@@ -18,13 +19,19 @@ MASK = 1
 
 
 def write_encoder(
-    folder: Path, weights: Weights, of: Architecture, frames: int, crop: int, facts: Mapping[str, str]
+    folder: Path,
+    weights: Weights,
+    of: Architecture,
+    frames: int,
+    crop: int,
+    facts: Mapping[str, str],
+    stored: Stored = "fp32",
 ) -> Graph:
     """``encoder``: a clip (1, F, 3, P, P), normalised, to its tokens (1, N, D).
 
     Their names are those that transformers has for them.
     """
-    graph = Graph(folder, "encoder")
+    graph = Graph(folder, "encoder", stored)
     time, rows, columns = of.grid(frames, crop)
     tokens, width = time * rows * columns, of.encoder.width
     inside = (of.tubelet, of.channels, of.patch, of.patch)
@@ -54,6 +61,7 @@ def write_predictor(
     sizes: tuple[int, int],
     grid: tuple[int, int, int],
     facts: Mapping[str, str],
+    stored: Stored = "fp32",
 ) -> Graph:
     """``predictor``: encoded tokens (1, n, D) and where they are, to the tokens at m other places (1, m, D).
 
@@ -61,7 +69,7 @@ def write_predictor(
     first; which they are is free, only how many is fixed.
     """
     assert of.predictor is not None, "asked for only where there is one"
-    graph = Graph(folder, "predictor")
+    graph = Graph(folder, "predictor", stored)
     known, wanted = sizes
     narrow = of.predictor
     context = linear(graph, "context", "predictor.embed", *_pair(weights, "predictor.embed"))
@@ -98,6 +106,7 @@ def write_acting_predictor(
     crop: int,
     batch: int,
     facts: Mapping[str, str],
+    stored: Stored = "fp32",
 ) -> Graph:
     """``predictor_ac``: what follows T encoded frames under the action taken at each, for B courses.
 
@@ -106,7 +115,7 @@ def write_acting_predictor(
     every other, the action's and the state's among them, and those of earlier frames.
     """
     assert of.predictor is not None and of.actions, "asked for only where there is one"
-    graph = Graph(folder, "predictor_ac")
+    graph = Graph(folder, "predictor_ac", stored)
     _, rows, columns = of.grid(of.tubelet, crop)
     place, wide, narrow = rows * columns, of.encoder.width, of.predictor
     tokens = linear(graph, "tokens", "predictor.embed", *_pair(weights, "predictor.embed"))
@@ -140,7 +149,12 @@ def write_acting_predictor(
 
 
 def write_probe(
-    folder: Path, weights: Weights, of: Architecture, grid: tuple[int, int, int], facts: Mapping[str, str]
+    folder: Path,
+    weights: Weights,
+    of: Architecture,
+    grid: tuple[int, int, int],
+    facts: Mapping[str, str],
+    stored: Stored = "fp32",
 ) -> Graph:
     """``probe``: a clip's tokens (1, N, D) to how much each of its labels fits (1, L), by attentive pooling.
 
@@ -148,7 +162,7 @@ def write_probe(
     """
     probe = of.probe
     assert probe is not None, "asked for only where there is one"
-    graph = Graph(folder, "probe")
+    graph = Graph(folder, "probe", stored)
     tokens, width = int(np.prod(grid)), of.encoder.width
     stack = Stack(graph, weights, "probe", probe.stack, tokens, epsilon=probe.epsilon)
     x = stack.blocks("last_hidden_state", None)

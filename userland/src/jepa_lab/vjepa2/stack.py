@@ -7,8 +7,9 @@ import numpy as np
 
 from jepa_lab.vjepa2.architecture import EPSILON, Transformer
 from jepa_lab.vjepa2.checkpoint import Weights
-from jepa_lab.vjepa2.graph import CONTRIB, Graph, layer_norm, linear
+from jepa_lab.vjepa2.graph import CONTRIB, Graph, layer_norm
 from jepa_lab.vjepa2.positions import FloatArray, order
+from jepa_lab.vjepa2.stored import stored_linear
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Stack:
         """(B, N, D) queries or keys, each head in ``order``, rotated."""
         graph, of = self._graph, self._of
         weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
-        flat = linear(graph, x, name, _in_order(weight, of), _in_order(bias, of))
+        flat = stored_linear(graph, x, name, _in_order(weight, of), _in_order(bias, of))
         half = of.head_width // 2
         heads = graph.op("Reshape", flat, graph.shape(self._batch, self._tokens, of.heads, of.head_width))
         axis, zero = graph.shape(-1), graph.shape(0)
@@ -119,7 +120,7 @@ class Stack:
 
     def _linear(self, x: str, name: str) -> str:
         weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
-        return linear(self._graph, x, name, weight, bias)
+        return stored_linear(self._graph, x, name, weight, bias)
 
     def _norm(self, x: str, name: str) -> str:
         weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
