@@ -202,7 +202,7 @@ class SafeRobot:
 
 
 def open_robot(name: str) -> tuple[Robot, Envelope]:
-    """``two-room``, simulated, or ``PACKAGE.MODULE:FUNCTION`` that answers a robot and its envelope.
+    """``two-room`` or ``simulated-arm``, or what ``PACKAGE.MODULE:FUNCTION`` answers: a robot, its envelope.
 
     JepaError when it cannot be had.
     """
@@ -210,9 +210,15 @@ def open_robot(name: str) -> tuple[Robot, Envelope]:
         from jepa.vision.two_room import SimulatedRoom
 
         return SimulatedRoom(), SimulatedRoom.ENVELOPE
+    if name == "simulated-arm":
+        from jepa.vision.arm import SimulatedArm
+
+        return SimulatedArm(), SimulatedArm.ENVELOPE
     module, _, function = name.partition(":")
     if not function:
-        raise JepaError(f"There is no robot {name!r}.", "Name two-room, or PACKAGE.MODULE:FUNCTION.")
+        raise JepaError(
+            f"There is no robot {name!r}.", "Name two-room, simulated-arm, or PACKAGE.MODULE:FUNCTION."
+        )
     try:
         made: tuple[Robot, Envelope] = getattr(importlib.import_module(module), function)()
     except (ImportError, AttributeError) as error:
