@@ -28,7 +28,7 @@ def test_a_robots_course_towards_a_picture_is_imagined_by_the_shipped_pack(machi
     said = machine.succeed("jepa vision reach /var/tmp/goal.png --dry-run --json", 240)
     move = json.loads(said.splitlines()[0])
     assert set(move["action"]) == {"x", "y"}
-    assert move["expected_left"] < move["steps_left"] or move["there"]
+    assert move["expected_left"] < move["left"] or move["there"]
 
 
 def test_what_is_no_source_or_no_pack_is_one_sentence(machine: Machine) -> None:

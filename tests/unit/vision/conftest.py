@@ -7,10 +7,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 
 from jepa_lab.vjepa2.checkpoint import open_checkpoint
 from jepa_lab.vjepa2.convert import Wanted, convert
 from tests.unit.jepa_lab.vjepa2 import tiny
+from tests.unit.jepa_lab.vjepa2.acting_reference import ActingPredictor
 
 FPS = 4
 
@@ -20,6 +22,29 @@ def vision_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vision")
     file = tiny.write_file(tiny.original_layout(tiny.model()), folder / "vitl.pt")
     convert(open_checkpoint(file), Wanted(frames=4, crop=64), folder / "tiny", lambda _: None)
+    return folder / "tiny"
+
+
+@pytest.fixture(scope="session")
+def acting_reference() -> ActingPredictor:
+    torch.set_num_threads(1)  # on a busy machine several wait for each other
+    torch.manual_seed(1)
+    return ActingPredictor(128, 128, 2, 2, 7, tiny.CROP // 16).eval()
+
+
+@pytest.fixture(scope="session", params=[1, 2], ids=["one move", "two moves"])
+def acting_pack(
+    request: pytest.FixtureRequest,
+    acting_reference: ActingPredictor,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Of an encoder and a predictor that is told of actions."""
+    folder = tmp_path_factory.mktemp("acting")
+    content = tiny.original_layout(tiny.model())
+    content["predictor"] = {f"module.{key}": value for key, value in acting_reference.state_dict().items()}
+    checkpoint = open_checkpoint(tiny.write_file(content, folder / "ac.pt"))
+    wanted = Wanted(crop=tiny.CROP, courses=16, horizon=request.param)
+    convert(checkpoint, wanted, folder / "tiny", lambda _: None)
     return folder / "tiny"
 
 

@@ -62,7 +62,7 @@ def test_it_gets_there_and_goes_through_the_door_if_it_must(
             break
     assert moves[-1].there
     assert two_room.reached(room._at, np.array([goal], np.float32))[0], "as the environment has it"
-    assert moves[0].steps_left > moves[-1].steps_left
+    assert moves[0].left > moves[-1].left
 
 
 def test_only_planning_moves_nothing(planner: VisualPlanner) -> None:
@@ -71,7 +71,7 @@ def test_only_planning_moves_nothing(planner: VisualPlanner) -> None:
     move = reaching(planner, room, picture(160, 60), clock).plan()
     np.testing.assert_array_equal(room._at, before)
     assert set(move.action) == {"x", "y"}
-    assert move.expected_left <= move.steps_left
+    assert move.expected_left <= move.left
 
 
 def test_a_robot_without_a_camera_or_with_other_joints_is_refused(planner: VisualPlanner) -> None:
@@ -86,6 +86,24 @@ def test_a_robot_without_a_camera_or_with_other_joints_is_refused(planner: Visua
         Reaching(planner, SafeRobot(two_room.SimulatedRoom(0), other), other, picture(160, 60))
 
 
+def test_a_goal_that_shows_less_to_each_side_is_refused_and_one_of_another_size_is_not(
+    planner: VisualPlanner,
+) -> None:
+    goal = picture(160, 60)
+    for wide in (goal[:, 40:-40], np.pad(goal, ((0, 0), (56, 56), (0, 0)))):
+        with pytest.raises(
+            JepaError, match=r"The goal is \d+ x 224 pixels and the camera's picture 224 x 224"
+        ):
+            reaching(planner, two_room.SimulatedRoom(0), wide, Clock()).plan()
+    small = goal[::2, ::2]
+    one, other = (
+        reaching(planner, two_room.SimulatedRoom(0), each, Clock()).plan() for each in (goal, small)
+    )
+    assert abs(one.left - other.left) < 1
+    with pytest.raises(JepaError, match="has no colours"):
+        reaching(planner, two_room.SimulatedRoom(0), goal[:0], Clock())
+
+
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     goal = tmp_path / "goal.png"
     with av.open(str(goal), "w", format="image2") as container:
@@ -96,7 +114,8 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     words = ["vision", "reach", str(goal), "--pack", str(PACK)]
     assert main([*words, "--dry-run", "--json"]) == 0
     move = json.loads(capsys.readouterr().out)
-    assert move["steps_left"] > 0
+    assert move["left"] > 0
+    assert move["unit"] == "steps"
     assert main([*words, "--steps", "1"]) in (0, 1)
     assert "steps left" in capsys.readouterr().out
     assert main([*words, "--robot", "nobody"]) == 1

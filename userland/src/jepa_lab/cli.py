@@ -86,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     converter = verbs.add_parser("convert", help="build a vision pack from a V-JEPA 2 checkpoint")
     converter.add_argument("checkpoint", type=Path, help="a .pt file, or a Hugging Face directory")
     converter.add_argument("--out", type=Path, required=True, help="the pack's folder, not there yet")
-    converter.add_argument("--frames", type=int, default=16, help="of a clip (default: 16)")
+    converter.add_argument("--frames", type=int, help="of a clip (default: 16, or 2 with actions)")
+    converter.add_argument("--horizon", type=int, default=1, help="actions imagined in a row")
     converter.add_argument(
         "--weights", choices=("fp32", "fp16", "int8"), default="fp32", help="how they are kept"
     )
@@ -155,7 +156,12 @@ def _convert(arguments: argparse.Namespace) -> None:
     from jepa_lab.vjepa2.checkpoint import open_checkpoint
     from jepa_lab.vjepa2.convert import Wanted, convert
 
-    wanted = Wanted(frames=arguments.frames, crop=arguments.crop, weights=arguments.weights)
+    wanted = Wanted(
+        frames=arguments.frames,
+        crop=arguments.crop,
+        weights=arguments.weights,
+        horizon=arguments.horizon,
+    )
     checkpoint = open_checkpoint(arguments.checkpoint, arguments.probe)
     manifest = convert(checkpoint, wanted, arguments.out, lambda step: print(step, file=sys.stderr))
     print(f"{arguments.out}: {manifest.name}, {manifest.provenance.parameters} parameters")

@@ -10,7 +10,7 @@ import torch
 from jepa.errors import JepaError
 from jepa.packs.pack import default_pack_dir, verify_pack
 from jepa.vision import two_room
-from jepa.vision.planning import VisualPlanner
+from jepa.vision.planning import Standing, VisualPlanner
 from jepa_lab.visual import judge, walks
 from jepa_lab.visual.model import VisualConfig, VisualModel
 from jepa_lab.visual.pack import build_pack
@@ -85,10 +85,12 @@ def test_more_rounds_of_imagination_never_choose_worse(folder: Path) -> None:
         planner.see(two_room.draw(np.array([at], np.float32))[0]) for at in ([40.0, 60.0], [150.0, 180.0])
     )
 
+    standing = Standing(np.zeros(2, np.float32), np.ones(2, np.float32))
+
     def energy(rounds: int) -> float:
-        course = planner.plan(latent, goal, np.random.default_rng(3), rounds)
-        assert course.actions.shape == (4, 2)
-        assert np.abs(course.actions).max() <= 1
+        course = planner.plan(latent, goal, standing, np.random.default_rng(3), rounds)
+        assert course.moves.shape == (4, 2)
+        assert np.abs(course.moves).max() <= 1
         assert course.took_ms > 0
         return float(course.distances.mean() + 0.5 * course.distances[-1])
 

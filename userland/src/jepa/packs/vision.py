@@ -68,6 +68,8 @@ class VisionManifest(Strict):
     """Steps of time after the clip that ``predictor`` tells; 0 where there is none."""
     courses: int = Field(ge=0)
     """Courses of actions that ``predictor_ac`` imagines at once; 0 where there is none."""
+    horizon: int = Field(ge=1, le=64, default=1)
+    """Actions in a row that it imagines."""
     actions: int = Field(ge=0)
     """Numbers in one action."""
     labels: tuple[str, ...]

@@ -155,7 +155,10 @@ def _packs(parser: argparse.ArgumentParser) -> None:
         "--probe", type=Path, metavar="PATH", help="a classifier of Meta's that belongs to the .pt file"
     )
     build.add_argument("--out", type=Path, metavar="DIR", help="the pack's directory, not there yet")
-    build.add_argument("--frames", type=int, metavar="N", help="of a clip (default: 16)")
+    build.add_argument("--frames", type=int, metavar="N", help="of a clip (default: 16; 2 with actions)")
+    build.add_argument(
+        "--horizon", type=_positive, metavar="N", help="actions imagined in a row (default: 1)"
+    )
     build.add_argument(
         "--weights", choices=("fp32", "fp16", "int8"), help="how they are kept (default: fp32)"
     )
@@ -185,10 +188,21 @@ def _vision(parser: argparse.ArgumentParser) -> None:
         "--robot",
         default="two-room",
         metavar="NAME",
-        help="two-room, simulated, or PACKAGE.MODULE:FUNCTION",
+        help="two-room or simulated-arm, or PACKAGE.MODULE:FUNCTION",
     )
     robot.add_argument("--dry-run", action="store_true", help="say what it would do, and move nothing")
     robot.add_argument("--steps", type=_positive, default=100, metavar="N", help="at most (default: 100)")
+    robot.add_argument("--seed", type=int, default=0, help="of what is imagined (default: 0)")
+    actor = parser.add_argument_group("to reach it with V-JEPA 2-AC")
+    actor.add_argument(
+        "--samples", type=_positive, default=800, metavar="N", help="courses a round (default: 800)"
+    )
+    actor.add_argument(
+        "--rounds", type=_positive, default=10, metavar="N", help="of imagination (default: 10)"
+    )
+    actor.add_argument(
+        "--seconds", type=_rate, metavar="S", help="for a plan, at most (default: until the rounds are done)"
+    )
     parser.add_argument(
         "--skip-unchanged",
         type=float,

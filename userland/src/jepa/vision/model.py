@@ -85,31 +85,48 @@ class VisionModel:
         best = int(odds.argmax())
         return self.manifest.labels[best], float(odds[best] / odds.sum())
 
+    def follow(self, tokens: FloatArray, actions: FloatArray, states: FloatArray) -> FloatArray:
+        """What ``courses`` of actions lead to, each a moment later, by ``predictor_ac``.
+
+        Normed tokens (B, T * N, D), actions and states (B, T, A) -> tokens (B, T * N, D).
+        """
+        inputs = {"tokens": tokens, "actions": actions, "states": states}
+        return np.asarray(self._session("predictor_ac").run(None, inputs)[0])
+
     def _session(self, name: str) -> "InferenceSession":
         if name not in self._sessions:
-            self._refuse_if_too_large(name)
+            self.refuse_if_too_large(name)
             graph = verified_graph(self.folder, self.manifest.graphs[name])
             title = f"{self.manifest.name}/{name}"
             self._sessions[name] = open_session(graph, title, len(os.sched_getaffinity(0)))
         return self._sessions[name]
 
-    def _refuse_if_too_large(self, name: str) -> None:
-        """Better one sentence now than the kernel's choice of a victim later."""
-        graph, tokens = self.manifest.graphs[name], self.manifest.tokens
-        try:
-            weights = (self.folder / graph.data).stat().st_size
-        except OSError as error:
-            raise JepaError(
-                f"{self.folder / graph.data} cannot be read: {error.strerror}.", _AGAIN
-            ) from error
-        working = _WORKING * _FLOAT * (tokens.time + self.manifest.ahead) * self.place * tokens.width
+    def refuse_if_too_large(self, *names: str) -> None:
+        """JepaError when these graphs would not fit into the memory that is free; loads none of them.
+
+        Better one sentence now than the kernel's choice of a victim later.
+        """
+        needed = sum(self._weights(name) + self._working(name) for name in names)
         free = _available(self._root)
-        if free is not None and weights + working > free:
+        if free is not None and needed > free:
             raise JepaError(
-                f"{self.manifest.name} needs {(weights + working) >> 20} MiB for its {name}, "
+                f"{self.manifest.name} needs {needed >> 20} MiB for its {' and '.join(names)}, "
                 f"and {free >> 20} MiB are free.",
-                "Close something, or build a pack with fewer frames.",
+                "Close something, or build a pack with fewer frames, or with --weights int8.",
             )
+
+    def _weights(self, name: str) -> int:
+        path = self.folder / self.manifest.graphs[name].data
+        try:
+            return path.stat().st_size
+        except OSError as error:
+            raise JepaError(f"{path} cannot be read: {error.strerror}.", _AGAIN) from error
+
+    def _working(self, name: str) -> int:
+        """Bytes that are held while the graph runs."""
+        of = self.manifest
+        moments = of.courses * of.horizon if name == "predictor_ac" else of.tokens.time + of.ahead
+        return _WORKING * _FLOAT * moments * self.place * of.tokens.width
 
 
 _AGAIN = "Build or install the pack again."

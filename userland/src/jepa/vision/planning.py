@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Towards a goal that is a picture: imagine courses of actions, and take the one that ends up nearest.
 
+`Planner` is what a robot on its way needs; here is that of robot packs, in `jepa.vision.acting` that of
+V-JEPA 2-AC.
+
 The first courses are what the pack would do by itself, with noise; the others are drawn around the best so
 far (cross-entropy method). A course's energy is the distance to the goal, in steps, over all of its moments:
 nearer at the end is good, nearer sooner is better.
@@ -9,6 +12,7 @@ nearer at the end is good, nearer sooner is better.
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -24,21 +28,63 @@ _LEAST_NOISE = 0.1
 _ELITES = 8
 _END = 0.5
 """How much the last moment's distance counts beside the mean of all."""
+THERE = 2.5
+"""Steps left at which the goal counts as reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a robot's numbers are (A,), and how far each may move in a period (A,)."""
+
+    at: FloatArray
+    reach: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
     """The course of actions chosen."""
 
-    actions: FloatArray
-    """(S, A), -1..1."""
+    moves: FloatArray
+    """(S, A) how far each of the robot's numbers is to move, in its own units."""
     distances: FloatArray
-    """(S,) steps to the goal after each of them, as imagined."""
+    """(S,) to the goal after each of them, as imagined."""
     took_ms: float
+
+
+class Planner(Protocol):
+    """Whoever knows a way to a goal."""
+
+    @property
+    def name(self) -> str:
+        """Of its pack."""
+
+    @property
+    def numbers(self) -> int:
+        """In an action."""
+
+    @property
+    def unit(self) -> str:
+        """Of its distances."""
+
+    def see(self, rgb: ByteArray) -> FloatArray:
+        """A picture (H, W, 3) to its latent, of a shape of the planner's own."""
+
+    def distance(self, latent: FloatArray, goal: FloatArray) -> float:
+        """From one latent to another."""
+
+    def plan(
+        self, latent: FloatArray, goal: FloatArray, standing: Standing, rng: np.random.Generator
+    ) -> Course:
+        """The best course that it found."""
+
+    def there(self, left: float, course: Course) -> bool:
+        """Whether the goal, ``left`` away, needs no move of the ``course`` any more."""
 
 
 class VisualPlanner:
     """One robot pack at work. Not for use by two threads at once."""
+
+    unit = "steps"
 
     def __init__(self, folder: Path, manifest: RobotManifest) -> None:
         self.manifest = manifest
@@ -57,6 +103,16 @@ class VisualPlanner:
         verify_pack(folder)
         return cls(folder, manifest)
 
+    @property
+    def name(self) -> str:
+        """The pack's."""
+        return self.manifest.name
+
+    @property
+    def numbers(self) -> int:
+        """In an action."""
+        return self.manifest.actions
+
     def see(self, rgb: ByteArray) -> FloatArray:
         """A picture (H, W, 3) to its latent (D,)."""
         return np.asarray(self._encode.run(None, {"picture": self._framer(rgb)[None]})[0][0])
@@ -69,9 +125,17 @@ class VisualPlanner:
         return float(self._imagine.run(None, inputs)[0][0, 0]) * of.farthest
 
     def plan(
-        self, latent: FloatArray, goal: FloatArray, rng: np.random.Generator, rounds: int = 3
+        self,
+        latent: FloatArray,
+        goal: FloatArray,
+        standing: Standing,
+        rng: np.random.Generator,
+        rounds: int = 3,
     ) -> Course:
-        """The best course from ``latent`` to ``goal``, (D,) both, that ``rounds`` of imagination found."""
+        """The best course from ``latent`` to ``goal``, (D,) both, that ``rounds`` of imagination found.
+
+        The pack's actions, -1..1, are shares of what each number may move.
+        """
         start = time.perf_counter()
         of = self.manifest
         shape = (of.candidates, of.steps, of.actions)
@@ -90,7 +154,11 @@ class VisualPlanner:
             energies = _energies(distances)
         best = int(energies.argmin())
         took_ms = (time.perf_counter() - start) * 1e3
-        return Course(actions[best], distances[best] * of.farthest, took_ms)
+        return Course(actions[best] * standing.reach, distances[best] * of.farthest, took_ms)
+
+    def there(self, left: float, course: Course) -> bool:
+        """So few steps are left that it counts."""
+        return left < THERE
 
 
 def _energies(distances: FloatArray) -> FloatArray:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from jepa.errors import JepaError
-from jepa.vision.planning import VisualPlanner
+from jepa.vision.planning import Planner, Standing
 from jepa.vision.robots import Envelope, SafeRobot
 from jepa.vision.source import ByteArray
 
-THERE = 2.5
-"""Steps left at which the goal counts as reached."""
+_SHAPES_ALIKE = 0.02
+"""Of width over height; more shows another part of the world once the middle is cut out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,34 +22,35 @@ class Move:
     """One move, taken or only planned."""
 
     action: dict[str, float]
-    steps_left: float
-    """Before it, as the model sees it."""
+    left: float
+    """Before it, as the model sees it, in ``unit``."""
     expected_left: float
     """After the course that it begins."""
+    unit: str
     there: bool
     took_ms: float
 
 
 class Reaching:
-    """One goal. The pack's actions, -1..1, are how far each number moves in a period, of what it may."""
+    """One goal."""
 
     def __init__(
         self,
-        planner: VisualPlanner,
+        planner: Planner,
         robot: SafeRobot,
         envelope: Envelope,
         goal: ByteArray,
         seed: int = 0,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
-        if planner.manifest.actions != len(envelope.limits):
+        if planner.numbers != len(envelope.limits):
             raise JepaError(
-                f"{planner.manifest.name} moves {planner.manifest.actions} numbers, "
+                f"{planner.name} moves {planner.numbers} numbers, "
                 f"and this robot has {len(envelope.limits)}.",
                 "Name the pack that was trained for it.",
             )
         self._planner, self._robot, self._envelope, self._wait = planner, robot, envelope, wait
-        self._goal = planner.see(goal)
+        self._goal, self._shape = planner.see(goal), goal.shape
         self._rng = np.random.default_rng(seed)
 
     def plan(self) -> Move:
@@ -70,12 +71,26 @@ class Reaching:
         )
         if picture is None:
             raise JepaError("The robot has no camera.", "Plug one in.")
+        self._refuse_other_shape(picture)
         latent = self._planner.see(picture)
         left = self._planner.distance(latent, self._goal)
-        course = self._planner.plan(latent, self._goal, self._rng)
-        period = 1 / self._envelope.rate_hz
+        limits, period = self._envelope.limits, 1 / self._envelope.rate_hz
+        standing = Standing(
+            np.array([float(seen[name]) for name in limits], np.float32),
+            np.array([limit.a_second * period for limit in limits.values()], np.float32),
+        )
+        course = self._planner.plan(latent, self._goal, standing, self._rng)
         action = {
-            name: float(seen[name]) + float(share) * limit.a_second * period
-            for (name, limit), share in zip(self._envelope.limits.items(), course.actions[0], strict=True)
+            name: float(at + by) for name, at, by in zip(limits, standing.at, course.moves[0], strict=True)
         }
-        return Move(action, left, float(course.distances[-1]), left < THERE, course.took_ms)
+        there = self._planner.there(left, course)
+        return Move(action, left, float(course.distances[-1]), self._planner.unit, there, course.took_ms)
+
+    def _refuse_other_shape(self, picture: ByteArray) -> None:
+        (tall, wide), (high, broad) = self._shape[:2], picture.shape[:2]
+        if abs(wide * high / (tall * broad) - 1) > _SHAPES_ALIKE:
+            raise JepaError(
+                f"The goal is {wide} x {tall} pixels and the camera's picture {broad} x {high}: "
+                "they do not show as much to each side.",
+                "Take the goal's picture with that camera.",
+            )

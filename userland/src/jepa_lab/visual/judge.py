@@ -12,7 +12,7 @@ import torch
 
 from jepa.vision import two_room
 from jepa.vision.clip import FloatArray, Framer
-from jepa.vision.planning import VisualPlanner
+from jepa.vision.planning import Standing, VisualPlanner
 from jepa.vision.source import ByteArray
 from jepa_lab.visual.model import VisualModel
 from jepa_lab.visual.train import clip_of
@@ -71,12 +71,13 @@ def success(policy: Policy, episodes: Episodes) -> "np.ndarray[Any, np.dtype[np.
 def planning(planner: VisualPlanner, seed: int, took: list[float]) -> Policy:
     """Sees, plans and does the first of it; ``took`` gains the milliseconds of all three."""
     rng = np.random.default_rng(seed)
+    whole = np.ones(planner.numbers, np.float32)
 
     def policy(now: ByteArray, goal: ByteArray) -> FloatArray:
         start = time.perf_counter()
-        course = planner.plan(planner.see(now), planner.see(goal), rng)
+        course = planner.plan(planner.see(now), planner.see(goal), Standing(0 * whole, whole), rng)
         took.append((time.perf_counter() - start) * 1e3)
-        return np.asarray(course.actions[0])
+        return np.asarray(course.moves[0])
 
     return policy
 

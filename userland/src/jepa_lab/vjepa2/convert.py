@@ -21,6 +21,7 @@ from jepa_lab.vjepa2.stored import BYTES
 
 _SIZES = {768: "vitb", 1024: "vitl", 1280: "vith", 1408: "vitg", 1664: "vitgg"}
 _USUAL_CROP = 256
+_USUAL_FRAMES = 16
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's colours, which the public models were trained with."""
 _CROPPED = 256 / 224
@@ -34,14 +35,16 @@ _ALIKE: dict[Stored, float] = {"fp32": 0.9999, "fp16": 0.9999, "int8": 0.999}
 class Wanted:
     """Which fixed shapes the graphs are to have."""
 
-    frames: int = 16
-    """Of a clip."""
+    frames: int | None = None
+    """Of a clip; None for 16, or for a tubelet where actions are told: each moment is encoded alone."""
     crop: int | None = None
     """Pixels each way; what the checkpoint says when None, else 256."""
     ahead: int = 2
     """Steps of time after the clip that the predictor of masked tokens tells."""
     courses: int = 8
     """Courses of actions imagined at once."""
+    horizon: int = 1
+    """Actions in a row."""
     weights: Stored = "fp32"
 
 
@@ -56,26 +59,30 @@ def convert(
         raise JepaError(f"{out} is there already.", "Remove it, or choose another --out.")
     of = checkpoint.architecture
     crop = wanted.crop or checkpoint.crop or _USUAL_CROP
-    grid = of.grid(wanted.frames, crop)
+    usual = of.tubelet if of.actions else _USUAL_FRAMES
+    frames = usual if wanted.frames is None else wanted.frames
+    grid = of.grid(frames, crop)
     parameters = sum(int(np.prod(shape)) for shape in expected(of, checkpoint.mask_tokens).values())
     out.parent.mkdir(parents=True, exist_ok=True)
     _refuse_if_full(out.parent, int(BYTES[wanted.weights] * parameters))
     size = _SIZES.get(of.encoder.width, f"vit{of.encoder.width}")
-    name = f"vjepa2-{'ac-' if of.actions else ''}{size}-{wanted.frames}f-{crop}"
+    name = f"vjepa2-{'ac-' if of.actions else ''}{size}-{frames}f-{crop}"
     name += "" if wanted.weights == "fp32" else f"-{wanted.weights}"
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     facts = {"jepa.pack": f"{name} 0.1.0", "jepa.source": checkpoint.path.name}
     say(f"encoder: {of.encoder.depth} blocks")
-    graphs = [write_encoder(part, checkpoint, of, wanted.frames, crop, facts, wanted.weights)]
+    graphs = [write_encoder(part, checkpoint, of, frames, crop, facts, wanted.weights)]
     ahead = courses = 0
     if of.predictor is not None:
         say(f"predictor: {of.predictor.depth} blocks")
         if of.actions:
             courses = wanted.courses
             graphs.append(
-                write_acting_predictor(part, checkpoint, of, 1, crop, courses, facts, wanted.weights)
+                write_acting_predictor(
+                    part, checkpoint, of, wanted.horizon, crop, courses, facts, wanted.weights
+                )
             )
         else:
             ahead, place = wanted.ahead, grid[1] * grid[2]
@@ -96,7 +103,7 @@ def convert(
         licence="that of the checkpoint; see CARD.md",
         card="CARD.md",
         clip=Clip(
-            frames=wanted.frames,
+            frames=frames,
             channels=of.channels,
             resize=int(crop * _CROPPED),
             crop=crop,
@@ -107,6 +114,7 @@ def convert(
         weights=wanted.weights,
         ahead=ahead,
         courses=courses,
+        horizon=wanted.horizon,
         actions=of.actions,
         labels=checkpoint.labels
         or tuple(f"label {number}" for number in range(of.probe.labels if of.probe else 0)),

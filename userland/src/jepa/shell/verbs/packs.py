@@ -55,7 +55,7 @@ def build(request: Request) -> int:
             "Build it where the source tree is, with `make venv`, and copy the directory here.",
         )
     command = [sys.executable, "-m", "jepa_lab.cli", "convert", str(args.checkpoint), "--out", str(args.out)]
-    for option in ("frames", "crop", "probe", "weights"):
+    for option in ("frames", "crop", "probe", "weights", "horizon"):
         if getattr(args, option) is not None:
             command += [f"--{option}", str(getattr(args, option))]
     last = ""

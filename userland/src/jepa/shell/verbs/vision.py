@@ -130,27 +130,29 @@ def reach(request: Request) -> int:
 
     With --dry-run it only says what it would do first, and how far it would get.
     """
-    from jepa.vision.planning import VisualPlanner
+    from jepa.vision.acting import Search
+    from jepa.vision.planners import load_planner
     from jepa.vision.reaching import Reaching
     from jepa.vision.robots import SafeRobot, open_robot
     from jepa.vision.source import open_source
 
     args, out = request.args, request.out
-    planner = VisualPlanner.load(_pack(request, "robot"))
+    how = Search(samples=args.samples, rounds=args.rounds, seconds=args.seconds)
+    planner = load_planner(_pack(request, "robot"), how)
     with contextlib.closing(open_source(args.source)) as source:
         goal = next(iter(source)).rgb
     robot, envelope = open_robot(args.robot)
     with SafeRobot(robot, envelope) as safe:
-        reaching = Reaching(planner, safe, envelope, goal)
+        reaching = Reaching(planner, safe, envelope, goal, args.seed)
         try:
             for _ in range(1 if args.dry_run else args.steps):
                 move = reaching.plan() if args.dry_run else reaching.step()
                 if out.json:
                     out.data(asdict(move))
                 else:
-                    numbers = "  ".join(f"{name} {value:.1f}" for name, value in move.action.items())
+                    numbers = "  ".join(f"{name} {value:.4g}" for name, value in move.action.items())
                     out.line(
-                        f"  {move.steps_left:5.1f} steps left, {move.expected_left:.1f} expected  {numbers}"
+                        f"  {move.left:6.4g} {move.unit} left, {move.expected_left:.4g} expected  {numbers}"
                     )
                 out.stream.flush()
                 if move.there:
