@@ -12,31 +12,34 @@ from torch import Tensor, nn
 class Block(nn.Module):
     """Pre-norm attention and MLP."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, *, tiled: bool = True) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.tiled = heads, tiled
         self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
         self.attn = nn.ModuleDict({"qkv": nn.Linear(width, 3 * width), "proj": nn.Linear(width, width)})
         self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, 4 * width), "fc2": nn.Linear(4 * width, width)})
 
     def forward(self, x: Tensor, at: Tensor, allowed: Tensor) -> Tensor:
         query, key, value = self.attn["qkv"](self.norm1(x)).unflatten(-1, (3, self.heads, -1)).unbind(2)
-        query, key = rotate(query, at), rotate(key, at)
+        query, key = rotate(query, at, self.tiled), rotate(key, at, self.tiled)
         score = torch.einsum("bihd,bjhd->bhij", query, key) * query.shape[-1] ** -0.5
         weight = score.masked_fill(~allowed, -torch.inf).softmax(-1)
         x = x + self.attn["proj"](torch.einsum("bhij,bjhd->bihd", weight, value).flatten(2))
         return x + self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(x))))
 
 
-def rotate(x: Tensor, at: Tensor) -> Tensor:
-    """x (B, N, heads, d) at places (N, 3); NaN where a token has no place on that axis."""
+def rotate(x: Tensor, at: Tensor, tiled: bool) -> Tensor:
+    """x (B, N, heads, d) at places (N, 3); NaN where a token has no place on that axis.
+
+    ``tiled`` is how V-JEPA 2 was trained; each pair has its own frequency in 2.1.
+    """
     each = 2 * (x.shape[-1] // 3 // 2)
     omega = 10000.0 ** (-torch.arange(each // 2) / (each // 2))
     parts = []
     for axis in range(3):
         part = x[..., axis * each : (axis + 1) * each]
         angle = at[:, None, axis, None].nan_to_num(0.0) * omega
-        angle = torch.cat([angle, angle], -1)  # tiled, as the weights were trained
+        angle = torch.cat([angle, angle], -1) if tiled else angle.repeat_interleave(2, -1)
         pairs = part.unflatten(-1, (-1, 2))
         crossed = torch.stack([-pairs[..., 1], pairs[..., 0]], -1).flatten(-2)
         parts.append(part * angle.cos() + crossed * angle.sin())

@@ -55,6 +55,8 @@ class Architecture:
     actions: int = 0
     """Numbers in an action, as in a state, that the predictor is told; 0 if it tells masked tokens."""
     probe: Probe | None = None
+    newer: bool = False
+    """Whether it is V-JEPA 2.1: other positions, and a token of video added to each."""
 
     def grid(self, frames: int, crop: int) -> tuple[int, int, int]:
         """(T, H, W) tokens of a clip; JepaError when it does not divide into whole ones."""
@@ -96,7 +98,8 @@ def architecture_of(
             width, _depth(shapes, "probe"), probe_heads or encoder.heads, shapes["probe.cross.fc1.weight"][0]
         )
         probe = Probe(stack, shapes["probe.head.weight"][0], probe_epsilon)
-    return Architecture(encoder, predictor, channels, tubelet, patch, actions, probe)
+    newer = "encoder.video" in shapes or "encoder.inner.0.weight" in shapes
+    return Architecture(encoder, predictor, channels, tubelet, patch, actions, probe, newer)
 
 
 def _transformer(shapes: Shapes, part: str, width: int, heads: int) -> Transformer:
@@ -124,6 +127,8 @@ def expected(architecture: Architecture, mask_tokens: int) -> dict[str, tuple[in
         "encoder.patch.bias": (encoder.width,),
         **_blocks("encoder", encoder),
     }
+    if architecture.newer:
+        shapes["encoder.video"] = (encoder.width,)
     predictor = architecture.predictor
     if predictor is not None:
         shapes |= {

@@ -91,7 +91,9 @@ def _open_file(path: Path, probe: Path | None) -> Checkpoint:
     if encoder is None:
         raise JepaError(f"There is no encoder in {path}.", "Choose one of Meta's V-JEPA 2 checkpoints.")
     tensors = {f"encoder/{_clean(key)}": value for key, value in content[encoder].items()}
-    if _is_state(content, "predictor"):
+    # The predictor of V-JEPA 2.1 takes what four blocks say, and is another model.
+    newer = any(key.startswith("encoder/norms_block.") for key in tensors)
+    if _is_state(content, "predictor") and not newer:
         tensors |= {f"predictor/{_clean(key)}": value for key, value in content["predictor"].items()}
     if probe is not None:
         found = _loaded(probe)
@@ -152,6 +154,8 @@ def _config(path: Path) -> dict[str, Any]:
 
 _METAS = {"probe_heads": 16, "probe_epsilon": 1e-5}
 """What Meta's probes were trained with (configs/eval of facebookresearch/vjepa2); no shape tells."""
+_NEWER_CROP = 384
+"""Of all V-JEPA 2.1 (src/hub/backbones.py)."""
 
 
 def _checkpoint(
@@ -188,4 +192,5 @@ def _checkpoint(
         )
     named = config.get("id2label") or {}
     labels = tuple(named[key] for key in sorted(named, key=int)) if architecture.probe else ()
-    return Checkpoint(path, layout, architecture, masks, config.get("crop_size"), labels, pieces, fetch)
+    crop = _NEWER_CROP if architecture.newer else config.get("crop_size")
+    return Checkpoint(path, layout, architecture, masks, crop, labels, pieces, fetch)

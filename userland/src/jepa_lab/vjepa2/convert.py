@@ -27,6 +27,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CROPPED = 256 / 224
 """A frame's shorter side over the crop, likewise."""
 _SPARE = 64 << 20
+_OLDER, _NEWER = "V-JEPA 2 (Assran et al., 2025)", "The encoder of V-JEPA 2.1 (Meta, 2026)"
 _ALIKE: dict[Stored, float] = {"fp32": 0.9999, "fp16": 0.9999, "int8": 0.999}
 """What the tests ask of every token, by how weights are kept."""
 
@@ -66,13 +67,15 @@ def convert(
     out.parent.mkdir(parents=True, exist_ok=True)
     _refuse_if_full(out.parent, int(BYTES[wanted.weights] * parameters))
     size = _SIZES.get(of.encoder.width, f"vit{of.encoder.width}")
-    name = f"vjepa2-{'ac-' if of.actions else ''}{size}-{frames}f-{crop}"
+    name = f"vjepa2-{'1-' if of.newer else ''}{'ac-' if of.actions else ''}{size}-{frames}f-{crop}"
     name += "" if wanted.weights == "fp32" else f"-{wanted.weights}"
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     facts = {"jepa.pack": f"{name} 0.1.0", "jepa.source": checkpoint.path.name}
     say(f"encoder: {of.encoder.depth} blocks")
+    if of.newer:
+        say("V-JEPA 2.1: its predictor is another model, and is left out")
     graphs = [write_encoder(part, checkpoint, of, frames, crop, facts, wanted.weights)]
     ahead = courses = 0
     if of.predictor is not None:
@@ -127,7 +130,7 @@ def convert(
         graphs={graph.name: _described(graph) for graph in graphs},
     )
     write_manifest(part, manifest, "jepa packs build vjepa2")
-    (part / "CARD.md").write_text(_card(manifest), encoding="utf-8")
+    (part / "CARD.md").write_text(_card(manifest, of.newer), encoding="utf-8")
     part.rename(out)
     return manifest
 
@@ -153,20 +156,22 @@ def _described(graph: Graph) -> LargeGraph:
     )
 
 
-def _card(manifest: VisionManifest) -> str:
+def _card(manifest: VisionManifest, newer: bool) -> str:
     clip, tokens, made = manifest.clip, manifest.tokens, manifest.provenance
     took = f"A clip of {clip.frames} frames, resized to {clip.resize} pixels and cropped to {clip.crop}"
     return f"""# {manifest.name}: card
 
-V-JEPA 2 (Assran et al., 2025) as static ONNX graphs, converted from `{made.source}` ({made.layout} layout)
-on {made.converted}. {made.parameters:,} parameters, those of the blocks in {manifest.weights}. The weights'
-licence is that of the file they come from: look there.
+{_NEWER if newer else _OLDER}, as static ONNX graphs, converted from
+`{made.source}` ({made.layout} layout) on {made.converted}.
+{made.parameters:,} parameters, those of the blocks in {manifest.weights}. Their licence is that of the file
+they come from: look there.
 
 {took}, becomes {tokens.time} x {tokens.rows} x {tokens.columns} tokens {tokens.width} wide.
 Time beyond that which the weights were trained on is extrapolated by its rotation alone.
 
 Nothing was measured on this pack: what its graphs are checked against are small models with random weights,
 in the tests of the project that converts it: cosine of every token at least {_ALIKE[manifest.weights]} with
-transformers. Its plain model of the action-conditioned predictor was held once against the authors'
-code: 3e-6 apart at most, the probe not at all. What the model is good at, and how it fails, its authors say.
+transformers, or with plain models of what that lacks. Those were held once against the authors' code: 3e-6
+apart at most with actions, the probe not at all, and 1e-5 the encoder of V-JEPA 2.1. What the model is good
+at, and how it fails, its authors say.
 """

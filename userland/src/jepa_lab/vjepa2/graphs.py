@@ -11,7 +11,7 @@ from jepa.packs.vision import Stored
 from jepa_lab.vjepa2.architecture import Architecture
 from jepa_lab.vjepa2.checkpoint import Weights
 from jepa_lab.vjepa2.graph import Graph, linear
-from jepa_lab.vjepa2.positions import FloatArray, acted_positions, tables, token_positions
+from jepa_lab.vjepa2.positions import FloatArray, acted_positions, spread_positions, tables, token_positions
 from jepa_lab.vjepa2.stack import Rotation, Stack
 
 MASK = 1
@@ -44,8 +44,13 @@ def write_encoder(
     laid = graph.op("Transpose", split, perm=[0, 3, 5, 1, 2, 4, 6])
     flat = graph.op("Reshape", laid, graph.shape(1, tokens, int(np.prod(inside))))
     kernel = weights.read("encoder.patch.weight").transpose(0, 2, 1, 3, 4).reshape(width, -1)
-    x = linear(graph, flat, "encoder.patch", kernel, weights.read("encoder.patch.bias"))
-    cosine, sine = tables(token_positions((time, rows, columns)), of.encoder.head_width)
+    bias = weights.read("encoder.patch.bias")
+    if of.newer:
+        bias = bias + weights.read("encoder.video")
+    x = linear(graph, flat, "encoder.patch", kernel, bias)
+    grid = (time, rows, columns)
+    places = spread_positions(grid) if of.newer else token_positions(grid)
+    cosine, sine = tables(places, of.encoder.head_width, tiled=not of.newer)
     rotation = Rotation(graph.constant("cosine", cosine[:, None]), graph.constant("sine", sine[:, None]))
     stack = Stack(graph, weights, "encoder", of.encoder, tokens)
     graph.op("Identity", stack.normed(stack.blocks(x, rotation)), out="last_hidden_state")

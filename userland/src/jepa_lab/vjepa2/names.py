@@ -66,6 +66,12 @@ def _flat(name: str) -> Callable[[re.Match[str], tuple[int, ...]], dict[str, Pie
 ORIGINAL: tuple[Rule, ...] = (
     (r"encoder/patch_embed\.proj\.(weight|bias)", _plain(r"encoder.patch.\1")),
     (r"encoder/norm\.(weight|bias)", _plain(r"encoder.norm.\1")),
+    # V-JEPA 2.1 norms what four of its blocks say; the last of them is the encoder's.
+    (r"encoder/norms_block\.3\.(weight|bias)", _plain(r"encoder.norm.\1")),
+    (r"encoder/norms_block\.([0-2])\.(weight|bias)", _plain(r"encoder.inner.\1.\2")),
+    (r"encoder/video_mod_embed", _flat("encoder.video")),
+    # What 2.1 embeds single pictures with: here they are clips in which nothing moves.
+    (r"encoder/(img_mod_embed|patch_embed_img\.proj\.(weight|bias))", _ignored),
     (r"encoder/blocks\.(\d+)\.(norm[12])\.(weight|bias)", _plain(r"encoder.blocks.\1.\2.\3")),
     (r"encoder/blocks\.(\d+)\.mlp\.(fc[12])\.(weight|bias)", _plain(r"encoder.blocks.\1.\2.\3")),
     (r"encoder/blocks\.(\d+)\.attn\.proj\.(weight|bias)", _plain(r"encoder.blocks.\1.out.\2")),
