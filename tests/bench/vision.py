@@ -4,9 +4,13 @@
 Weights are seeded, since the published ones cannot be had here; they cost the same. Each figure comes from a
 process of its own, so that its peak of memory is its own too; the ways take turns, so that a busy moment
 does not fall on one of them. Usage: python -m tests.bench.vision [OUT].
+
+jepa.cpp takes its turn too where it was built beside the tree: JEPA_CPP_BENCH names its jepa-bench, and
+JEPA_CPP_MODEL the same weights in its format (its converter takes what `--part checkpoint DIR` writes).
 """
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -22,6 +26,7 @@ CASES = (("16f", 16, WAYS, 3), ("64f", 64, ("onnx", "sdpa"), 1))
 """Eager attention at 64 frames holds 4 GiB of scores a layer; a round of the long ones takes minutes."""
 WINDOW = 128
 """Frames of a stream's window: a new moment costs a pass of 16, a whole window anew one of these."""
+CPP = "jepa.cpp"
 STORED = ("fp16", "int8")
 """How else weights can lie on disk; held against fp32."""
 
@@ -38,6 +43,7 @@ def main(out: Path) -> None:
             print(
                 f"converted for {frames} frames in {built['seconds']:.0f} s, {built['gib']:.2f} GiB at most"
             )
+            ways = (*ways, *_beside())
             rounds = [
                 {way: _apart("run", way, str(folder / "checkpoint"), str(pack), str(frames)) for way in ways}
                 for _ in range(repeats)
@@ -45,14 +51,14 @@ def main(out: Path) -> None:
             for way in ways[1:]:
                 seconds = {each: [one[each]["seconds"] for one in rounds] for each in ("onnx", way)}
                 peaks = {each: max(one[each]["gib"] for one in rounds) for each in ("onnx", way)}
-                suffix = "" if way == "sdpa" else f"_{way}"
+                suffix = "" if way == "sdpa" else f"_{way.replace('.', '')}"
                 entries += [
                     _entry(f"vjepa2_vitl_{label}_s{suffix}", "s", seconds["onnx"], seconds[way], way),
                     _entry(
                         f"vjepa2_vitl_{label}_peak_gib{suffix}", "GiB", [peaks["onnx"]], [peaks[way]], way
                     ),
                 ]
-            worst = min(one[way]["agrees"] for one in rounds for way in ways[1:])
+            worst = min(one[way]["agrees"] for one in rounds for way in ways if way in WAYS)
             entries.append(_entry(f"vjepa2_vitl_{label}_cosine", "1", [worst], [0.9999], "asked for"))
             entries[-1]["better"] = "higher"
         entries += _kept(folder)
@@ -63,6 +69,11 @@ def main(out: Path) -> None:
         print(
             f"{entry['name']:32}{entry['value']:>9} {entry['unit']:4} {entry['baseline']} x{entry['ratio']}"
         )
+
+
+def _beside() -> tuple[str, ...]:
+    """jepa.cpp, if it is there."""
+    return (CPP,) if {"JEPA_CPP_BENCH", "JEPA_CPP_MODEL"} <= set(os.environ) else ()
 
 
 def _kept(folder: Path) -> list[dict[str, object]]:
@@ -142,7 +153,7 @@ def part(what: str, *words: str) -> dict[str, float]:
     if what == "convert":
         return _convert(Path(words[0]), Path(words[1]), int(words[2]), *words[3:])
     way, checkpoint, pack, frames = words
-    run = _run_ours if way == "onnx" else _run_theirs
+    run = {"onnx": _run_ours, CPP: _run_cpp}.get(way, _run_theirs)
     return run(way, Path(checkpoint), Path(pack), int(frames))
 
 
@@ -185,6 +196,17 @@ def _run_ours(_: str, __: Path, pack: Path, frames: int) -> dict[str, float]:
     seconds = time.perf_counter() - start
     np.save(pack / "tokens.npy", tokens)
     return {"seconds": seconds, "agrees": 1.0}
+
+
+def _run_cpp(_: str, __: Path, pack: Path, frames: int) -> dict[str, float]:
+    """Its own harness, on a clip of its own: what is in a clip costs nothing."""
+    out = pack / "jepa-cpp.json"
+    command = [os.environ["JEPA_CPP_BENCH"], "-m", os.environ["JEPA_CPP_MODEL"], "--mode", "encoder"]
+    command += ["--frames", str(frames), "--size", "256x256", "--threads", str(THREADS)]
+    command += ["--repeat", "1", "--warmup", "0", "--json", str(out)]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    run = json.loads(out.read_text(encoding="utf-8"))["runs"][0]
+    return {"seconds": run["wall_ms_mean"] / 1e3, "gib": run["peak_rss_bytes"] / GIB}
 
 
 def _run_theirs(way: str, checkpoint: Path, pack: Path, frames: int) -> dict[str, float]:
