@@ -13,6 +13,7 @@ from transformers import VJEPA2Model
 from jepa.errors import JepaError
 from jepa_lab.vjepa2.checkpoint import open_checkpoint
 from tests.unit.jepa_lab.vjepa2 import tiny
+from tests.unit.jepa_lab.vjepa2.acting_reference import ActingPredictor
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,56 @@ def test_tensors_that_are_unknown_or_of_another_shape_are_named(model: VJEPA2Mod
     content["target_encoder"]["module.backbone.norm.bias"] = torch.zeros(3)
     with pytest.raises(JepaError, match=r"encoder.norm.bias has the shape \(3,\), not \(128,\)"):
         open_checkpoint(tiny.write_file(content, tmp_path / "vit.pt"))
+
+
+def test_so_they_are_in_a_directory(directory: Path) -> None:
+    weights = directory / "model.safetensors"
+    whole = load_file(weights)
+    save_file({**whole, "encoder.layer.7.head.weight": torch.zeros(3)}, weights)
+    with pytest.raises(
+        JepaError, match=r"1 tensors that V-JEPA 2 does not have, among them encoder\.layer\.7"
+    ):
+        open_checkpoint(directory)
+    lacking = "encoder.layer.2.attention.key.bias"
+    save_file({key: value for key, value in whole.items() if key != lacking}, weights)
+    with pytest.raises(JepaError, match=r"lacks 1 tensors, among them encoder\.blocks\.2\.key\.bias"):
+        open_checkpoint(directory)
+
+
+def test_a_directory_whose_second_file_was_not_downloaded_is_refused(
+    model: VJEPA2Model, tmp_path: Path
+) -> None:
+    model.save_pretrained(tmp_path, max_shard_size="1MB")
+    files = sorted(tmp_path.glob("*.safetensors"))
+    assert len(files) > 1
+    assert open_checkpoint(tmp_path).architecture.predictor is not None
+    files[-1].unlink()
+    with pytest.raises(JepaError, match=f"lacks 1 of its files, among them {files[-1].name}"):
+        open_checkpoint(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(JepaError, match=r"index\.json cannot be read"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cut", "message"),
+    [
+        ("state_encoder.weight", r"lacks 1 tensors, among them predictor\.state\.weight"),
+        (
+            "predictor_blocks.1.attn.proj.bias",
+            r"lacks 1 tensors, among them predictor\.blocks\.1\.out\.bias",
+        ),
+        ("action_encoder.bias", r"lacks 1 tensors, among them predictor\.action\.bias"),
+    ],
+)
+def test_what_the_acting_predictor_lacks_is_named(
+    model: VJEPA2Model, tmp_path: Path, cut: str, message: str
+) -> None:
+    content = tiny.original_layout(model)
+    reference = ActingPredictor(128, 128, 2, 2, 7, 4).state_dict()
+    content["predictor"] = {f"module.{key}": value for key, value in reference.items() if key != cut}
+    with pytest.raises(JepaError, match=message):
+        open_checkpoint(tiny.write_file(content, tmp_path / "ac.pt"))
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 50_000])

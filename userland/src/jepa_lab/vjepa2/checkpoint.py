@@ -120,6 +120,7 @@ def _open_directory(path: Path) -> Checkpoint:
     files = sorted(path.glob("*.safetensors"))
     if not files:
         raise JepaError(f"There are no safetensors in {path}.", _AGAIN)
+    _refuse_if_partly_there(path)
     shapes: dict[str, tuple[int, ...]] = {}
     where: dict[str, Any] = {}
     try:
@@ -140,6 +141,20 @@ def _open_directory(path: Path) -> Checkpoint:
         lambda key: where[key][0].get_tensor(where[key][1]),
         config,
     )
+
+
+def _refuse_if_partly_there(path: Path) -> None:
+    """Where weights lie in several files an index names them: one that was not downloaded is missed here."""
+    index = path / "model.safetensors.index.json"
+    if not index.exists():
+        return
+    try:
+        files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise JepaError(f"{index} cannot be read: {error}.", _AGAIN) from error
+    missing = sorted(name for name in files if not (path / str(name)).exists())
+    if missing:
+        raise JepaError(f"{path} lacks {len(missing)} of its files, among them {missing[0]}.", _AGAIN)
 
 
 def _config(path: Path) -> dict[str, Any]:
