@@ -79,8 +79,8 @@ ANYTHING = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(ANYTHING, st.floats(0, 0.6)), min_size=1, max_size=8))
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(ANYTHING, st.floats(0, 0.6)), min_size=1, max_size=6))
 def test_whatever_is_asked_of_it_nothing_leaves_the_envelope(
     asked: list[tuple[dict[str, float], float]],
 ) -> None:
@@ -95,7 +95,7 @@ def test_whatever_is_asked_of_it_nothing_leaves_the_envelope(
             sent = safe.send(action)
         except JepaError:
             after = arm.get_observation()
-            assert {name: after[name] for name in LIMITS} == {name: before[name] for name in LIMITS}
+            assert [after[name] for name in LIMITS] == pytest.approx([before[name] for name in LIMITS])
             continue
         assert stopped is None
         assert clock.now - sent_at >= PERIOD * 0.999

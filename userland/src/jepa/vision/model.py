@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 _FLOAT = 4
 _WORKING = 24
-"""Numbers a token for each of its width that are held while a clip is encoded: a fifth more than was
-measured of ViT-L at 64 frames (tests/bench/vision.py)."""
+"""Numbers a token for each of its width that are held while a clip is encoded."""
+_PACKED = 1.1
+"""Of a file of weights, what the runtime makes of it at most."""
+_SPARE = 128 << 20
+"""What it takes besides. With all three, ViT-L's peak is foreseen with up to a tenth to spare, for 16 and 64
+frames and each way to keep weights (tests/bench/vision.py)."""
 
 
 class VisionModel:
@@ -106,7 +110,7 @@ class VisionModel:
 
         Better one sentence now than the kernel's choice of a victim later.
         """
-        needed = sum(self._weights(name) + self._working(name) for name in names)
+        needed = _SPARE + sum(int(_PACKED * self._weights(each)) + self._working(each) for each in names)
         free = _available(self._root)
         if free is not None and needed > free:
             raise JepaError(
