@@ -104,7 +104,7 @@ bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its si
 
 .PHONY: evaluate
 evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
-	@$(VENV)/bin/jepa-lab evaluate --peers plain ridge trees ets
+	@$(VENV)/bin/jepa-lab evaluate --peers plain ridge trees told ets
 
 .PHONY: figures
 figures: $(VENV)/.done ## render the figures in README and docs from their JSON
@@ -115,6 +115,7 @@ record-vm: $(IMAGE) ## record workloads and the effects of actions in the image'
 	@$(PYTHON) tools/host.py run
 	@$(PY) -m tools.record_vm --plan acting
 	@$(PY) -m tools.record_vm --plan trials
+	@$(PY) -m tools.record_vm --plan scarce
 
 .PHONY: packs
 packs: packs-machine packs-vision ## train and export the packs (an hour)

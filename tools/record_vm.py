@@ -17,30 +17,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jepa_lab.record import SETTLE_S, folders
-from jepa_lab.workloads.plans import PLANS
+from jepa_lab.workloads.plans import PLANS, SHAPES
 from tests.vm.image import ROOT, built_image, kvm_works
 from tests.vm.machine import Machine, Setup
 
 LAB = "/var/lib/lab"
 POLL_S = 5.0
+SPARED = "-p OOMScoreAdjust=-900 -p OOMPolicy=continue"
+"""When memory runs out, and that may be the point, the recorder goes on."""
 # Only what records: the image has no PyTorch.
-PARTS = ("__init__.py", "cli.py", "record.py", "peers/__init__.py", "workloads")
+PARTS = ("__init__.py", "cli.py", "listening.py", "record.py", "peers/__init__.py", "workloads")
 
 
 def main() -> int:
     """Record what is missing; 1 when the guest cannot."""
     parser = argparse.ArgumentParser(description="Record sessions with actions in a VM.")
     parser.add_argument("--pack", type=Path, default=ROOT / "model-packs/machine")
-    parser.add_argument("--plan", default="acting", choices=PLANS)
+    parser.add_argument("--plan", default="acting", choices=SHAPES)
     parser.add_argument("--only", nargs="+", metavar="SESSION", help="default: all of the plan")
-    parser.add_argument("--cpus", type=int, default=2)
-    parser.add_argument("--memory", type=int, default=2048, metavar="MIB")
     args = parser.parse_args()
     names = missing(args.plan, args.pack, args.only or ())
     if not names:
         print("all of them are recorded already", file=sys.stderr)
         return 0
-    image = built_image()
+    image, shape = built_image(), SHAPES[args.plan]
     with tempfile.TemporaryDirectory(prefix="jepa-lab-", dir=ROOT / "build") as folder:
         place = Path(folder)
         disk = image.overlay(place / "lab.qcow2")
@@ -48,8 +48,8 @@ def main() -> int:
             disk,
             kernel=image.kernel,
             initrd=image.initrd,
-            memory_mib=args.memory,
-            cpus=args.cpus,
+            memory_mib=shape.memory_mib,
+            cpus=shape.cpus,
             kvm=kvm_works(),
         )
         machine = Machine("lab", setup, place, lambda line: print(line, file=sys.stderr))
@@ -115,8 +115,9 @@ def record(machine: Machine, plan: str, names: list[str], pack: Path, recorded: 
         left = [run for run in runs if run not in home]
         if session.name not in names or not left:
             continue
+        machine.slow_disk(session.operations_per_s)
         command = f"{python} record --plan {plan} --pack {LAB} --only {session.name} 2>{LAB}/log"
-        machine.succeed(f"systemd-run --quiet --collect --unit=lab sh -c '{command}'")
+        machine.succeed(f"systemd-run {SPARED} --quiet --collect --unit=lab sh -c '{command}'")
         time.sleep(len(left) * (session.seconds + SETTLE_S))
         while machine.execute("systemctl is-active --quiet lab").status == 0:
             time.sleep(POLL_S)

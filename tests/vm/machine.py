@@ -173,6 +173,13 @@ class Machine:
         except subprocess.TimeoutExpired:
             return False
 
+    def slow_disk(self, operations_per_s: int) -> None:
+        """Let the disk do so much at most from now on; 0 for as much as it can."""
+        limits = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops_rd", "iops_wr"), 0)
+        self._monitor().execute(
+            "block_set_io_throttle", {"device": "disk", "iops": operations_per_s, **limits}
+        )
+
     def crash(self) -> None:
         """Cut the power: QEMU is killed, the guest is told nothing. What it had not written is lost."""
         if self._process is not None:

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A plan is recorded once: sessions that are there are kept, broken ones are made again."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from jepa.errors import JepaError
+from jepa.telemetry.events.event import Event
+from jepa.telemetry.events.hub import EventHub
 from jepa.telemetry.recording import load_recording, read_meta
 from jepa.telemetry.schema import load_schema
 from jepa_lab.data import find_recordings
+from jepa_lab.listening import Listening
 from jepa_lab.record import record_plan
 from jepa_lab.workloads import plans
 from jepa_lab.workloads.session import Session
@@ -52,3 +57,33 @@ def test_a_plan_is_recorded_and_resumed(
 def test_an_unknown_plan_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(JepaError, match="wide"):
         record_plan("nope", tmp_path)
+
+
+def test_events_are_heard_while_the_context_lasts() -> None:
+    heard: list[Event] = []
+    read, write = os.pipe()
+    with Listening(heard.append, lambda: EventHub({"pipe": lambda: Piped(read)})):
+        os.write(write, b"x")
+        deadline = time.monotonic() + 5
+        while not heard and time.monotonic() < deadline:
+            time.sleep(0.01)
+    os.close(write)
+    assert [event.kind for event in heard] == ["unit_failed"]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.read(read, 1)
+
+
+class Piped:
+    """Tells an event for what is written into a pipe."""
+
+    name = "pipe"
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def ready(self) -> list[Event]:
+        os.read(self.fd, 1)
+        return [Event(1, "unit_failed", "a.service", None)]
+
+    def close(self) -> None:
+        os.close(self.fd)

@@ -15,6 +15,8 @@ from jepa_lab.workloads.faults import FAULTS
 from jepa_lab.workloads.plans import (
     HELD_OUT,
     PLANS,
+    SCARCE_HELD_OUT,
+    SCARCE_TRAINED,
     STEADY_HELD_OUT,
     STEADY_TRAINED,
     STEADY_VALIDATED,
@@ -22,6 +24,7 @@ from jepa_lab.workloads.plans import (
     VALIDATED,
 )
 from jepa_lab.workloads.runner import Runner
+from jepa_lab.workloads.scarce import SCARCE, small_disk, small_memory
 from jepa_lab.workloads.session import ALL_PROGRAMS, PROGRAMS, Session, Stretch, schedule
 from jepa_lab.workloads.steady import STEADY
 
@@ -76,9 +79,10 @@ def test_no_seed_is_shared_and_no_program_is_in_two_splits_but_for_company() -> 
     seeds = [session.seed for session in SESSIONS]
     assert len(set(seeds)) == len(seeds)
     trained = {name for session in splits["train"] for name in session.programs}
-    held_out, validated = {*HELD_OUT, *STEADY_HELD_OUT}, {*VALIDATED, *STEADY_VALIDATED}
+    held_out = {*HELD_OUT, *STEADY_HELD_OUT, *SCARCE_HELD_OUT}
+    validated = {*VALIDATED, *STEADY_VALIDATED}
     assert not trained & (held_out | validated)
-    assert trained == {*TRAINED, *STEADY_TRAINED}
+    assert trained == {*TRAINED, *STEADY_TRAINED, *SCARCE_TRAINED}
     for session in splits["heldout"]:
         assert set(session.programs) & held_out
         assert not set(session.programs) & validated, "choices were made on these"
@@ -89,16 +93,28 @@ def test_no_seed_is_shared_and_no_program_is_in_two_splits_but_for_company() -> 
 
 def test_there_are_programs_enough_and_each_is_in_some_session() -> None:
     assert len(PROGRAMS) > 25
-    assert {name for session in SESSIONS for name in session.programs} == {*PROGRAMS, *STEADY} - {"idle"}
+    assert {name for session in SESSIONS for name in session.programs} == {
+        *PROGRAMS,
+        *STEADY,
+        *SCARCE,
+    } - {"idle"}
 
 
 def test_every_busy_held_out_session_has_a_twin() -> None:
-    assert all(session.twin for session in SESSIONS if session.split == "heldout" and session.kind != "day")
+    kinds = ("busy", "trial")
+    assert all(session.twin for session in SESSIONS if session.split == "heldout" and session.kind in kinds)
+
+
+def test_only_small_machines_are_filled_up() -> None:
+    assert small_memory("MemTotal:         786432 kB\nMemFree: 1 kB\n")
+    assert not small_memory("MemTotal:       16384000 kB\n")
+    assert small_disk(4 << 30)
+    assert not small_disk(64 << 30)
 
 
 FAMILIES = {
     family: [name for name, program in ALL_PROGRAMS.items() if program.__module__.endswith(f".{family}")]
-    for family in ("compute", "desktop", "network", "storage", "steady", "faults")
+    for family in ("compute", "desktop", "network", "storage", "steady", "scarce", "faults")
 }
 
 

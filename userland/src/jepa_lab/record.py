@@ -12,8 +12,9 @@ from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.recording import TWIN, UNTOUCHED, Action, read_meta, record
+from jepa.telemetry.recording import LISTENED, TWIN, UNTOUCHED, Action, read_meta, record
 from jepa.telemetry.sampler import open_machine
+from jepa_lab.listening import Listening
 from jepa_lab.workloads.actions import Actor, plan_acts, plan_trials
 from jepa_lab.workloads.groups import Groups
 from jepa_lab.workloads.plans import PLANS
@@ -60,7 +61,7 @@ def folders(session: Session, pack: Path) -> list[Path]:
 def record_session(session: Session, folder: Path, scratch: Path, title: str = "") -> None:
     """Run the programs of ``session`` in ``scratch``, and record this machine meanwhile into ``folder``."""
     stretches = schedule(session)
-    labels = {**asdict(session), "schedule": [asdict(stretch) for stretch in stretches]}
+    labels = {**asdict(session), "schedule": [asdict(stretch) for stretch in stretches], LISTENED: True}
     untouched = folder.name.endswith(UNTOUCHED)
     if folder.name.endswith(TWIN) or untouched:
         labels["split"] = "twin"
@@ -82,11 +83,19 @@ def record_session(session: Session, folder: Path, scratch: Path, title: str = "
 
         def acting(tell: Callable[[Action], object]) -> None:
             if groups is not None and not untouched:
-                plan = plan_trials if session.kind == "trial" else plan_acts
-                acts = plan(session.seed, session.seconds, session.split == "heldout")
+                span = session.seed, session.seconds, session.split == "heldout"
+                acts = plan_trials(*span, session.deck) if session.kind == "trial" else plan_acts(*span)
                 held.enter_context(Actor(acts, groups, tell))
 
-        record(source, folder, session.seconds, labels=labels, on_frame=progress, acting=acting)
+        record(
+            source,
+            folder,
+            session.seconds,
+            labels=labels,
+            on_frame=progress,
+            listen=lambda tell: held.enter_context(Listening(tell)),
+            acting=acting,
+        )
     print(file=sys.stderr)
 
 

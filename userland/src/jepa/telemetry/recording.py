@@ -33,6 +33,8 @@ TWIN = ".twin"
 """What the name of a recording ends with that is the second run of another with the same seed."""
 UNTOUCHED = ".untouched"
 """The same, of a run in which no action was taken: what the other would have been without."""
+LISTENED = "listened"
+"""The label of a recording whose events were heard: what it does not tell of did not come."""
 
 
 @dataclass(frozen=True, slots=True)

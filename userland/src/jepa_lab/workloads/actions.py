@@ -16,7 +16,7 @@ from typing import Any
 from jepa.telemetry.recording import Action
 from jepa.telemetry.roles import Role
 from jepa_lab.workloads.groups import PLAYED, Groups
-from jepa_lab.workloads.session import TRIAL_S
+from jepa_lab.workloads.session import TRIAL_S, Deck
 
 _PERIOD_US = 100_000
 _SWAPPINESS = Path("proc/sys/vm/swappiness")
@@ -83,19 +83,28 @@ def plan_acts(seed: int, seconds: float, held_out: bool) -> list[Act]:
     return sorted(acts, key=lambda act: act.at_s)
 
 
-_DECK: tuple[tuple[str, Role | None], ...] = (
-    *2 * (("cpu.max", "foreground"), ("cpu.max", "background"), ("pause", "background")),
-    *((name, role) for name in ("cpu.weight", "memory.high") for role in PLAYED),
-    ("io.weight", "background"),
-    ("swappiness", None),
-)
+_Deck = tuple[tuple[str, Role | None], ...]
+_DECKS: dict[Deck, _Deck] = {
+    "all": (
+        *2 * (("cpu.max", "foreground"), ("cpu.max", "background"), ("pause", "background")),
+        *((name, role) for name in ("cpu.weight", "memory.high") for role in PLAYED),
+        ("io.weight", "background"),
+        ("swappiness", None),
+    ),
+    "cpu": (
+        *2 * (("cpu.weight", "foreground"), ("cpu.weight", "background")),
+        *(("cpu.max", role) for role in PLAYED),
+        ("pause", "background"),
+    ),
+    "memory": (*2 * tuple(("memory.high", role) for role in PLAYED), ("pause", "background")),
+}
 """What is tried in a session of trials, in random order as far as time goes: twice what most depends on."""
 _SETTLE_S = (15.0, 18.0)
 """Before the first trial on programs that have just begun."""
 _HOLD_S, _REST_S = (13.0, 16.0), (9.0, 12.0)
 
 
-def plan_trials(seed: int, seconds: float, held_out: bool) -> list[Act]:
+def plan_trials(seed: int, seconds: float, held_out: bool, which: Deck = "all") -> list[Act]:
     """Actions of a session of trials, in order: one at a time, each taken back and got over before the next.
 
     The same for the same seed; none reaches into the next pair of programs.
@@ -107,7 +116,7 @@ def plan_trials(seed: int, seconds: float, held_out: bool) -> list[Act]:
     while start < seconds:
         at, end = start + rng.uniform(*_SETTLE_S), min(start + TRIAL_S, seconds)
         while (back := at + rng.uniform(*_HOLD_S)) + _REST_S[0] <= end:
-            deck = deck or rng.sample(_DECK, len(_DECK))
+            deck = deck or rng.sample(_DECKS[which], len(_DECKS[which]))
             name, role = deck.pop()
             setting = SETTINGS[name]
             value = rng.choice(setting.held_out if held_out else setting.values)

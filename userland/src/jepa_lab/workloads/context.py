@@ -10,7 +10,10 @@ from pathlib import Path
 MEMORY_LIMIT_MIB = 1200
 """The most memory one program takes."""
 DISK_LIMIT_MIB = 200
-"""The most its folder holds; at most two programs run at once."""
+"""The most its folder holds; at most two programs run at once.
+
+Those of ``scarce`` take more, on machines made for it.
+"""
 
 
 @dataclass(frozen=True, slots=True)

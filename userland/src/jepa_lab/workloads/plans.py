@@ -6,7 +6,10 @@ that held-out figures speak of programs, seeds and mixtures that nobody has seen
 validation do not either.
 """
 
-from jepa_lab.workloads.session import PROGRAMS, Session, Split
+from dataclasses import dataclass
+
+from jepa_lab.workloads.scarce import SCARCE
+from jepa_lab.workloads.session import PROGRAMS, Deck, Session, Split
 from jepa_lab.workloads.steady import STEADY
 
 HELD_OUT = ("backlog", "backup", "keyvalue", "media", "transactions", "unpack", "wal")
@@ -64,34 +67,61 @@ _ACTING = (
 )
 """For machines with cgroup v2, such as our own VM: actions are taken meanwhile."""
 
-STEADY_HELD_OUT = ("squeeze", "heap", "lookup", "records")
+STEADY_HELD_OUT = ("squeeze", "sieve", "heap", "lookup", "records")
 STEADY_VALIDATED = ("order", "rewrite")
 STEADY_TRAINED = tuple(name for name in STEADY if name not in (*STEADY_HELD_OUT, *STEADY_VALIDATED))
+_FIRST_STEADY = ("loop", "digest", "spawn", "ring", "reread", "append")
+_FIRST_HELD_OUT = ("squeeze", "heap", "lookup", "records")
+_ON_CPU = ("loop", "digest", "parse", "match")
+_IN_MEMORY = ("ring", "reread", "loop")
 
 
-def _trial(name: str, split: Split, seed: int) -> Session:
+def _trial(
+    name: str, split: Split, seed: int, programs: tuple[str, ...] = _FIRST_STEADY, deck: Deck = "all"
+) -> Session:
     """Both roles steadily at work and one action at a time: what it does shows, and can be learned."""
-    programs = {"train": STEADY_TRAINED, "validation": (*STEADY_VALIDATED, "digest", "reread")}
-    return Session(
-        name,
-        split,
-        "trial",
-        seed,
-        programs.get(split, STEADY_HELD_OUT),
-        0.0,
-        twin=split != "train",
-        acts=True,
-    )
+    return Session(name, split, "trial", seed, programs, 0.0, twin=split != "train", acts=True, deck=deck)
 
 
 _TRIALS = (
-    _trial("eh1-trial", "heldout", 931),
-    _trial("ev1-trial", "validation", 531),
-    _trial("eh2-trial", "heldout", 932),
-    _trial("eh3-trial", "heldout", 946),  # of the first seeds that have CPU work in both pairs
+    _trial("eh1-trial", "heldout", 931, _FIRST_HELD_OUT),
+    _trial("ev1-trial", "validation", 531, (*STEADY_VALIDATED, "digest", "reread")),
+    _trial("eh2-trial", "heldout", 932, _FIRST_HELD_OUT),
+    # of the first seeds that have CPU work in both pairs
+    _trial("eh3-trial", "heldout", 946, _FIRST_HELD_OUT),
     *(_trial(f"e{number:02}-trial", "train", 230 + number) for number in range(1, 17)),
+    *(_trial(f"e{number}-cpu", "train", 230 + number, _ON_CPU, "cpu") for number in range(17, 23)),
+    _trial("eh4-cpu", "heldout", 947, ("squeeze", "sieve"), "cpu"),
+    *(_trial(f"e{number}-memory", "train", 230 + number, _IN_MEMORY, "memory") for number in range(23, 27)),
 )
 """For the VM too: trials of actions."""
+
+SCARCE_HELD_OUT = ("swell", "archive", "vacuum", "stumble")
+SCARCE_TRAINED = tuple(name for name in SCARCE if name not in SCARCE_HELD_OUT)
+
+
+def _scarce(
+    name: str, split: Split, seed: int, programs: tuple[str, ...], operations_per_s: int = 150
+) -> Session:
+    """A quarter of an hour on a machine with little, in which something runs out again and again."""
+    return Session(
+        name, split, "scarce", seed, programs, 0.1, seconds=900, operations_per_s=operations_per_s
+    )
+
+
+_SCARCE = (
+    _scarce("s01-memory", "train", 601, ("hoard", "balloon", "browser", "server", "log")),
+    _scarce("sh1-scarce", "heldout", 961, ("swell", "stumble", "keyvalue", "transactions")),
+    _scarce("s02-space", "train", 602, ("spool", "dump", "etl", "compile", "cron")),
+    _scarce("sv1-scarce", "validation", 561, (*VALIDATED, *SCARCE_TRAINED)),
+    _scarce("s03-disk", "train", 603, ("flood", "stampede", "scan", "developer", "sync")),
+    _scarce("sh2-scarce", "heldout", 962, ("archive", "vacuum", "wal", "backlog"), 60),
+    _scarce("s04-units", "train", 604, ("flapping", "sour", "batch", "ticker", "cron")),
+    _scarce("s05-mixed", "train", 605, (*SCARCE_TRAINED, "browser", "developer", "batch", "log"), 60),
+    _scarce("s07-disk", "train", 607, ("flood", "stampede", "log", "etl", "sync"), 50),
+    _scarce("sh3-scarce", "heldout", 963, ("swell", "archive", "keyvalue"), 60),
+)
+"""For a VM of SHAPES["scarce"], which has an end that can be reached."""
 
 _FAULTS = (
     Session("f01-desk", "tuning", "busy", 301, ("browser", "developer", "cron"), 0.2, faults=4),
@@ -105,5 +135,21 @@ PLANS: dict[str, tuple[Session, ...]] = {
     "wide": _WIDE,
     "acting": _ACTING,
     "trials": _TRIALS,
+    "scarce": _SCARCE,
     "faults": _FAULTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The VM that a plan is recorded in."""
+
+    memory_mib: int = 2048
+    cpus: int = 2
+
+
+SHAPES = {
+    "acting": Shape(),
+    "trials": Shape(cpus=1),
+    "scarce": Shape(memory_mib=768, cpus=1),
 }

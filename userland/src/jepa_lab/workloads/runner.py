@@ -18,6 +18,8 @@ from jepa_lab.workloads.groups import Groups
 from jepa_lab.workloads.session import ALL_PROGRAMS, Stretch
 
 _NICE = 5
+_KILLED_FIRST = "300"
+"""oom_score_adj of programs: when memory runs out, it is not the recorder that goes."""
 
 
 class Runner:
@@ -74,6 +76,7 @@ def main(arguments: list[str]) -> None:
     """Run one program: NAME SEED LEVEL SECONDS FOLDER."""
     name, seed, level, seconds, folder = arguments
     os.nice(_NICE)
+    Path("/proc/self/oom_score_adj").write_text(_KILLED_FIRST)
     deadline = time.monotonic() + float(seconds)
     # A program that is stuck in one long call ends all the same.
     signal.signal(signal.SIGALRM, lambda *_: os._exit(0))

@@ -11,6 +11,7 @@ from jepa_lab.workloads import compute, desktop, network, storage
 from jepa_lab.workloads.context import Program
 from jepa_lab.workloads.faults import FAULTS
 from jepa_lab.workloads.groups import PLAYED
+from jepa_lab.workloads.scarce import SCARCE
 from jepa_lab.workloads.steady import STEADY
 
 PROGRAMS: dict[str, Program] = {
@@ -47,17 +48,23 @@ PROGRAMS: dict[str, Program] = {
     "wal": storage.wal,
 }
 
-ALL_PROGRAMS: dict[str, Program] = {**PROGRAMS, **STEADY, **FAULTS}
+ALL_PROGRAMS: dict[str, Program] = {**PROGRAMS, **STEADY, **SCARCE, **FAULTS}
 """All that a stretch may be of."""
 
 TRIAL_S = 120.0
 """How long two programs stay together while actions are tried on them."""
 
 _UNHARMED_S = 60.0
+_DWELL_S = {"day": (10, 25, 70.0), "busy": (10, 25, 70.0), "scarce": (50, 30, 120.0)}
+"""How long a program works: at least, on average so much longer, at most."""
 
 Split = Literal["train", "validation", "heldout", "faults", "tuning"]
-Kind = Literal["day", "busy", "trial"]
-"""In a trial both roles are steadily at work, and one thing at a time is set."""
+Kind = Literal["day", "busy", "trial", "scarce"]
+"""In a trial both roles are steadily at work, and one thing at a time is set; in a scarce one something runs
+out again and again."""
+
+Deck = Literal["all", "cpu", "memory"]
+"""Which actions are tried: those on programs that all want the CPU, or memory, are too rare among all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,10 @@ class Session:
     """Whether programs play roles and actions are taken meanwhile; only with cgroup v2."""
     beside: float = 0.3
     """Probability that a second program, of another role, works beside the first."""
+    deck: Deck = "all"
+    """What is tried in a session of trials."""
+    operations_per_s: int = 0
+    """What the disk of the VM it is recorded in may do; 0 for as much as it can."""
     faults: int = 0
     """How many of FAULTS strike meanwhile, one after the other, after the first minute."""
 
@@ -102,7 +113,8 @@ def schedule(session: Session) -> list[Stretch]:
     stretches: list[Stretch] = []
     start, previous = 0.0, "idle"
     while start < session.seconds:
-        dwell = min(10 + rng.expovariate(1 / 25), 70.0, session.seconds - start)
+        least, more, most = _DWELL_S[session.kind]
+        dwell = min(least + rng.expovariate(1 / more), most, session.seconds - start)
         others = [name for name in session.programs if name != previous] or list(session.programs)
         program = "idle" if rng.random() < session.idle_share else rng.choice(others)
         role, other = roles.sample(PLAYED, 2)

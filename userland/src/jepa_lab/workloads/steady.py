@@ -5,7 +5,9 @@ What an action changes is not lost in what they do by themselves: trials of acti
 """
 
 import hashlib
+import json
 import os
+import re
 import subprocess
 import time
 import zlib
@@ -37,6 +39,32 @@ def order(work: Work) -> None:
     numbers = [work.rng.random() for _ in range(int(5_000 + 20_000 * work.level))]
     while work.left() > 0:
         sorted(numbers)
+
+
+def parse(work: Work) -> None:
+    """A document read and written again and again."""
+    text = json.dumps([{"id": n, "value": work.rng.random()} for n in range(int(500 + 2_000 * work.level))])
+    while work.left() > 0:
+        text = json.dumps(json.loads(text))
+
+
+def match(work: Work) -> None:
+    """A pattern looked for in the same lines again and again."""
+    words = [f"{work.rng.getrandbits(40):x}" for _ in range(int(2_000 + 4_000 * work.level))]
+    pattern = re.compile(r"(?:[a-f]+\d){2,}[a-f]")
+    while work.left() > 0:
+        for word in words:
+            pattern.search(word)
+
+
+def sieve(work: Work) -> None:
+    """Prime numbers, from the first one again and again."""
+    most = int(20_000 + 100_000 * work.level)
+    while work.left() > 0:
+        marks = bytearray([1]) * most
+        for number in range(2, int(most**0.5) + 1):
+            if marks[number]:
+                marks[number * number :: number] = bytes(len(range(number * number, most, number)))
 
 
 def squeeze(work: Work) -> None:
@@ -160,7 +188,8 @@ def _paced(work: Work, a_second: float, once: Callable[[], object]) -> None:
 STEADY: dict[str, Program] = {
     program.__name__: program
     for program in (
-        loop, digest, order, squeeze, spawn, ring, heap, reread, lookup, append, rewrite, records
+        loop, digest, order, parse, match, sieve, squeeze, spawn, ring, heap, reread, lookup, append,
+        rewrite, records,
     )
 }  # fmt: skip
 """By name; as with other programs, those of held-out and validation sessions are never trained on."""

@@ -19,7 +19,7 @@ def run(request: Request) -> int:
     if request.prompt and seconds is None:
         raise JepaError("At this prompt a recording needs an end.", "Add --seconds 60, or use a terminal.")
     from jepa.service.assembly import machine_source
-    from jepa.telemetry.recording import record
+    from jepa.telemetry.recording import LISTENED, record
     from jepa.telemetry.schema import load_schema
 
     taken = 0
@@ -40,6 +40,7 @@ def run(request: Request) -> int:
             source,
             request.args.folder,
             seconds,
+            labels={LISTENED: True},
             on_frame=on_frame,
             listen=source.listen,
             limit_bytes=limit * 2**20 if limit else None,
