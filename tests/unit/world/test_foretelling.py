@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Warnings are counted against what then began, on recordings small enough to count by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from jepa.telemetry.events.event import Event
+from jepa.telemetry.recording import LISTENED, Recording, describe_host
 from jepa.telemetry.schema import load_schema
 from jepa.world.foretelling import Watched, half_way, judge, warnings_of
-from jepa.world.hazards import HAZARDS, happening, within
+from jepa.world.hazards import HAZARDS, happened, happening, told_at, within
+
+SECOND = 1_000_000_000
 
 
 def series(frames: int, *on: tuple[int, int]) -> np.ndarray:
@@ -43,6 +49,26 @@ def test_an_event_happens_once_its_mean_is_high_enough_for_long_enough() -> None
     assert np.flatnonzero(half_way(values, schema)[:, column]).min() == 11
     values[15, schema.index("system.pressure.io.full")] = np.nan
     assert np.isnan(happening(values, schema)[15, column])
+
+
+def test_where_nobody_could_see_whether_it_happens_no_alarm_is_in_vain() -> None:
+    blind = np.full((200, 1), np.nan, np.float32)
+    warned = series(200, (20, 30)) > 0
+    assert judge([Watched(blind, warned)], ["unit_failure"]) == {}
+
+
+def test_what_events_tell_happens_at_the_next_frame_if_anyone_listened() -> None:
+    schema = load_schema()
+    ts_ns = np.arange(10, dtype=np.int64) * SECOND
+    told = [Event(int(3.4 * SECOND), "unit_failed", "a.service", None), Event(0, "oom_kill", None, None)]
+    meta = describe_host(schema, labels={LISTENED: True})
+    heard = Recording(schema, ts_ns, np.zeros((10, len(schema.names)), np.float32), (), tuple(told), meta)
+    column = [each.name for each in HAZARDS].index("unit_failure")
+    assert list(np.flatnonzero(happened(heard)[:, column])) == [4]
+    deaf = replace(heard, meta=replace(meta, labels={}))
+    assert np.isnan(happened(deaf)[:, column]).all()
+    late = [Event(int(9.5 * SECOND), "unit_failed", "a.service", None)]
+    assert not told_at(late, ts_ns, "unit_failed").any(), "after the last frame"
 
 
 def test_a_window_holds_what_comes_after_its_frame_up_to_its_end() -> None:

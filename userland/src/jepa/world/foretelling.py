@@ -2,7 +2,7 @@
 """How well events were foretold: how many of those that began, how long before, and how often in vain."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def warnings_of(odds: FloatArray) -> BoolArray:
 
 def half_way(values: FloatArray, schema: Schema, hazards: Sequence[Hazard] = HAZARDS) -> BoolArray:
     """(T, E) the rule of thumb to beat: warn once the channel is half way to where the event begins."""
-    halved = [Hazard(each.name, each.channel, each.threshold / 2, each.over_s) for each in hazards]
+    halved = [replace(each, threshold=each.threshold / 2, event=None) for each in hazards]
     return np.asarray(np.nan_to_num(happening(values, schema, halved)) > 0)
 
 
@@ -60,8 +60,9 @@ def judge(watched: Sequence[Watched], names: Sequence[str]) -> dict[str, Foretol
         leads: list[float | None] = []
         alarms = in_vain = frames = 0
         for each in watched:
-            on, warned = np.nan_to_num(each.happens[:, column]) > 0, each.warned[:, column]
-            frames += int(np.isfinite(each.happens[:, column]).sum())
+            seen = np.isfinite(each.happens[:, column])
+            on, warned = np.nan_to_num(each.happens[:, column]) > 0, each.warned[:, column] & seen
+            frames += int(seen.sum())
             leads += [_lead(warned, on, start) for start in _edges(on)]
             for start in _edges(warned):
                 if not on[start]:

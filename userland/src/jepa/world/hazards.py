@@ -1,33 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events worth foretelling, told from channels: when one happens, and whether it came within a horizon."""
+"""Events worth foretelling: when one happens, and whether it came within a horizon."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
+from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import BoolArray
+from jepa.telemetry.recording import LISTENED, Recording
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Hazard:
-    """It happens while the mean of ``channel`` over the last ``over_s`` frames is at least ``threshold``."""
+    """It happens while the mean of ``channel`` over the last ``over_s`` frames is at least ``threshold``.
+
+    With ``event``, it happens when such an event was told, and ``channel`` only leads up to it.
+    """
 
     name: str
     channel: str
     threshold: float
     over_s: int
+    hint: str
+    """Another channel that leads up to it."""
+    event: str | None = None
 
 
 HAZARDS: Final[tuple[Hazard, ...]] = (
-    Hazard("cpu_saturation", "system.pressure.cpu.some", 40.0, 5),
-    Hazard("memory_pressure", "system.pressure.memory.some", 10.0, 5),
-    Hazard("io_stall", "system.pressure.io.full", 20.0, 5),
-    Hazard("oom_kill", "system.paging.oom_kills", 0.5, 1),
-    Hazard("disk_full", "system.filesystem.utilization", 95.0, 1),
+    Hazard("cpu_saturation", "system.pressure.cpu.some", 40.0, 5, "system.cpu.runnable"),
+    Hazard("memory_pressure", "system.pressure.memory.some", 10.0, 5, "system.memory.utilization"),
+    Hazard("io_stall", "system.pressure.io.full", 20.0, 5, "system.disk.utilization"),
+    Hazard("oom_kill", "system.paging.oom_kills", 0.01, 1, "system.memory.utilization"),
+    Hazard("disk_full", "system.filesystem.utilization", 95.0, 1, "system.disk.io.write"),
+    Hazard(
+        "unit_failure", "system.process.exited.failed", 1.0, 5, "system.process.exited.killed", "unit_failed"
+    ),
 )
 """Thresholds as systemd-oomd and node monitors have them, by their order of magnitude."""
 
@@ -47,6 +59,25 @@ def happening(values: FloatArray, schema: Schema, hazards: Sequence[Hazard] = HA
         # A short history does not make an event: what was not there yet counts as none.
         mean *= known / np.maximum(hazard.over_s, known)
         result[:, column] = np.where(seen, mean >= hazard.threshold, np.nan)
+    return result
+
+
+def happened(recording: Recording, hazards: Sequence[Hazard] = HAZARDS) -> FloatArray:
+    """(T, E) as ``happening``, also for what events tell; NaN where nobody listened for them."""
+    result = happening(recording.values, recording.schema, hazards)
+    for column, hazard in enumerate(hazards):
+        if hazard.event is not None:
+            result[:, column] = told_at(recording.events, recording.ts_ns, hazard.event)
+            if not recording.meta.labels.get(LISTENED):
+                result[:, column] = np.nan
+    return result
+
+
+def told_at(events: Sequence[Event], ts_ns: npt.NDArray[np.int64], kind: str) -> FloatArray:
+    """(T,) 1 at the first frame at or after each event of ``kind``, else 0."""
+    result = np.zeros(len(ts_ns), np.float32)
+    frames = np.searchsorted(ts_ns, [event.ts_ns for event in events if event.kind == kind])
+    result[frames[frames < len(ts_ns)]] = 1
     return result
 
 
