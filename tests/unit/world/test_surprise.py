@@ -2,12 +2,13 @@
 """Surprise is a share of calibration frames, and names who strayed."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.telemetry.frame import Frame
 from jepa.world.forecast import Forecast
-from jepa.world.surprise import SurpriseScale, furthest
+from jepa.world.surprise import Sizes, SurpriseScale, furthest
 
 
 @given(st.floats(0, 10), st.floats(0, 10))
@@ -42,14 +43,50 @@ def test_a_machine_is_unfamiliar_when_most_of_its_frames_are_beyond_what_was_cal
         SurpriseScale(np.linspace(0, 1, 41).tolist()),
         SurpriseScale(np.linspace(0, 1, 41).tolist()),
     )
-    for distance in rng.uniform(0, 1.2, 299):
+    for number, distance in enumerate(rng.uniform(0, 1.2, 400)):
         like.remember(distance)
         unlike.remember(distance + 1)
-    assert not unlike.unfamiliar, "too early to say"
-    like.remember(0.5)
-    unlike.remember(1.5)
+        assert number >= 299 or not unlike.unfamiliar, "too early to say"
     assert unlike.unfamiliar
     assert not like.unfamiliar
+
+
+def test_a_fault_does_not_become_usual_but_what_lasts_does() -> None:
+    rng = np.random.default_rng(7)
+    scale = SurpriseScale(np.linspace(0, 1, 41).tolist())
+    for _ in range(6):
+        for size in (*rng.uniform(0, 1, 40), *[3.0] * 20):
+            scale.remember(size)
+        for size in rng.uniform(0, 1, 20):
+            scale.remember(size)
+    assert scale.probability(3.0) > 0.99, "however often it came"
+    for _ in range(200):
+        scale.remember(3.0)
+    assert scale.probability(3.0) < 0.9
+
+
+def test_chance_alone_does_not_make_it_forget_what_is_large() -> None:
+    """Large sizes that come one by one are remembered, so their share stays what it is."""
+    rng = np.random.default_rng(8)
+    scale = SurpriseScale([0.0, 1.0])
+    sizes = rng.gamma(2.0, 1.0, 6000)
+    said = []
+    for size in sizes:
+        said.append(scale.probability(size))
+        scale.remember(size)
+    assert 0.003 < (np.array(said[2000:]) > 0.995).mean() < 0.01
+
+
+def test_a_size_lasts_a_few_frames_and_grows_with_both_parts() -> None:
+    sizes = Sizes(2.0, 0.5)
+    usual = sizes.push(2.0, 0.5)
+    assert usual == pytest.approx(np.log(2), abs=1e-3)
+    sizes.push(2.0, 0.5)
+    strange = sizes.push(2.0, 50.0)
+    assert usual < strange < np.log(101)
+    assert sizes.push(2.0, 0.5) > usual
+    sizes.clear()
+    assert sizes.push(2.0, 0.5) == usual
 
 
 def test_what_has_become_usual_is_forgotten_when_it_ends() -> None:

@@ -20,6 +20,7 @@ from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 from jepa.world.notices import Notices
 from jepa.world.scale import Scale
+from jepa.world.surprise import Sizes
 from jepa_lab.vus import Scores, Stretch, vus_pr
 from jepa_lab.workloads.faults import FAULTS
 
@@ -36,7 +37,7 @@ class Found:
     """What was found of the faults of some recordings."""
 
     vus_pr: dict[str, float]
-    """By who scores: the model's surprise and its strayed channels together, PCA, KMeansAD."""
+    """By who scores: the model's surprise, PCA, the same smoothed as surprise is, KMeansAD."""
     chance: float
     """What scores at random reach: the share of frames within a fault."""
     faults: int
@@ -58,7 +59,13 @@ def judge_anomalies(recordings: Sequence[Recording], train: Sequence[Recording],
     for recording in recordings:
         anomalies = [(a - _SKIP_S, b - _SKIP_S) for a, b in faults_of(recording)]
         surprise, alarmed = surprises(recording, pack)
-        scores = {"model": surprise, "pca": pca.scores(recording), "kmeans": clusters.scores(recording)}
+        plane = pca.scores(recording)
+        scores = {
+            "model": surprise,
+            "pca": plane,
+            "pca smoothed": smoothed(plane),
+            "kmeans": clusters.scores(recording),
+        }
         for who, each in scores.items():
             areas.setdefault(who, []).append(vus_pr(each[_SKIP_S:], anomalies, EDGE_S))
         alarmed = [at - _SKIP_S for at in alarmed if at >= _SKIP_S]
@@ -103,6 +110,12 @@ def surprises(recording: Recording, pack: Pack) -> tuple[Scores, list[int]]:
         if any(event.kind == "anomaly" for event in notices.look(tick)):
             alarmed.append(number)
     return scores, alarmed
+
+
+def smoothed(scores: Scores) -> Scores:
+    """(T,) as jepa.world.surprise smooths sizes, so that nobody is ahead by that alone."""
+    sizes = Sizes(1.0, 1.0)
+    return np.array([sizes.push(float(each), 0.0) for each in scores])
 
 
 class _Standard:

@@ -35,9 +35,9 @@ class Surprise:
     distance: float
     """Squared distance between latents, divided by the latent width."""
     novelty: float
-    """Squared error of the frame as told from its latent, in deviations, a channel: new is what is large."""
+    """Squared error of the frame as told from its latent, in deviations of such errors, a channel."""
     size: float
-    """Both together, each in units of what is usual: about 2 on an ordinary frame."""
+    """Logarithm of both together, each in units of what is usual, over the last few frames."""
     probability: float
     """Share of calibration frames that were less surprising, 0..1."""
     channels: tuple[tuple[str, float], ...]

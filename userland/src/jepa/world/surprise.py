@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How surprising a frame is: a probability from the size of the surprise, and the channels that strayed."""
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
@@ -11,17 +12,41 @@ from jepa.telemetry.frame import Frame
 from jepa.world.forecast import Forecast
 
 _NAMED = 5
-
-
+_SMOOTHED = 3
+_LEAST = 1e-3
 _REMEMBERED = 1800
-"""Distances of this machine that count, the newest: half an hour at 1 Hz."""
+"""Sizes of this machine that count, the newest: half an hour at 1 Hz."""
 _TRUSTED = 120
-"""How many of this machine's distances weigh as much as the pack's calibration."""
-
-
+"""How many of this machine's sizes weigh as much as the pack's calibration."""
+_STRANGE = 0.995
+_RUN, _CALM = 3, 15
+"""So many strange frames, before so many that are not, are no chance."""
+_LASTING = 60
+"""Strange frames after which they are no fault any more, but what this machine does now."""
 _ENOUGH = 300
 """Frames after which it can be said whether this machine is like those the pack knows."""
 _UNLIKE = 0.99
+
+
+class Sizes:
+    """How large a surprise is: distance and novelty together, each in units of what is usual.
+
+    As a logarithm, and a mean over the last few frames: what is wrong lasts longer than a change of work.
+    """
+
+    def __init__(self, usual_distance: float, usual_novelty: float) -> None:
+        self._usual = usual_distance, usual_novelty
+        self._last: deque[float] = deque(maxlen=_SMOOTHED)
+
+    def push(self, distance: float, novelty: float) -> float:
+        """The size at a frame; about 0.7 on ordinary ones."""
+        usual_distance, usual_novelty = self._usual
+        self._last.append(math.log(distance / usual_distance + novelty / usual_novelty + _LEAST))
+        return sum(self._last) / len(self._last)
+
+    def clear(self) -> None:
+        """Forget the last frames."""
+        self._last.clear()
 
 
 class SurpriseScale:
@@ -29,28 +54,50 @@ class SurpriseScale:
 
     At first these are the frames the pack was calibrated on; with time those of this machine, on which all
     may be a little strange to the pack (conformal prediction with a window: Vovk, Gammerman and Shafer,
-    Algorithmic Learning in a Random World, 2005).
+    Algorithmic Learning in a Random World, 2005). What was strange several times in a row counts only once
+    it has lasted for long: a fault must not become what this machine is known for.
     """
 
     def __init__(self, quantiles: Sequence[float]) -> None:
-        self._distances = np.array(quantiles, np.float64)
+        self._sizes = np.array(quantiles, np.float64)
         self._shares = np.linspace(0.0, 1.0, len(quantiles))
         self._here: deque[float] = deque(maxlen=_REMEMBERED)
         self._ascending: list[float] = []
+        self._held: list[float] = []
+        self._calm = 0
 
-    def probability(self, distance: float) -> float:
+    def probability(self, size: float) -> float:
         """0..1; 1 beyond everything seen in calibration and here."""
-        calibrated = float(np.interp(distance, self._distances, self._shares))
+        calibrated = float(np.interp(size, self._sizes, self._shares))
         count = len(self._here)
-        below = bisect_left(self._ascending, distance)
+        below = bisect_left(self._ascending, size)
         return (_TRUSTED * calibrated + below) / (_TRUSTED + count)
 
-    def remember(self, distance: float) -> None:
-        """Count ``distance`` as one of this machine's."""
+    def remember(self, size: float) -> None:
+        """Count ``size`` as one of this machine's, unless it belongs to a passing fault."""
+        if self.probability(size) >= _STRANGE:
+            self._held.append(size)
+            self._calm = 0
+            if len(self._held) >= _LASTING:
+                self._settle()
+            return
+        self._keep(size)
+        self._calm += 1
+        if self._held and self._calm >= _CALM:
+            if len(self._held) < _RUN:
+                self._settle()
+            self._held.clear()
+
+    def _settle(self) -> None:
+        for size in self._held:
+            self._keep(size)
+        self._held.clear()
+
+    def _keep(self, size: float) -> None:
         if len(self._here) == _REMEMBERED:
             del self._ascending[bisect_left(self._ascending, self._here[0])]
-        self._here.append(distance)
-        insort(self._ascending, distance)
+        self._here.append(size)
+        insort(self._ascending, size)
 
     @property
     def unfamiliar(self) -> bool:
@@ -58,12 +105,14 @@ class SurpriseScale:
         if len(self._here) < _ENOUGH:
             return False
         usual = self._ascending[len(self._ascending) // 2]
-        return float(np.interp(usual, self._distances, self._shares)) >= _UNLIKE
+        return float(np.interp(usual, self._sizes, self._shares)) >= _UNLIKE
 
     def clear(self) -> None:
         """Forget this machine."""
         self._here.clear()
         self._ascending.clear()
+        self._held.clear()
+        self._calm = 0
 
 
 def furthest(frame: Frame, forecast: Forecast) -> tuple[tuple[str, float], ...]:

@@ -9,6 +9,8 @@ from jepa_lab.model.config import ModelConfig
 
 _CLIP = 8.0
 _RIDGE = 0.01
+_LOADING = 0.03
+"""Added to the variance of each channel's error, in squared deviations: some are next to nothing."""
 
 
 class Encoder(nn.Module):
@@ -18,6 +20,7 @@ class Encoder(nn.Module):
     spread: Tensor
     readout: Tensor
     offset: Tensor
+    whiten: Tensor
 
     def __init__(self, config: ModelConfig, center: Tensor, spread: Tensor) -> None:
         super().__init__()
@@ -25,6 +28,7 @@ class Encoder(nn.Module):
         self.register_buffer("spread", spread)
         self.register_buffer("readout", torch.zeros(config.channels, config.width))  # set after training
         self.register_buffer("offset", torch.zeros(config.channels))
+        self.register_buffer("whiten", torch.eye(config.channels))
         self.body = nn.Sequential(
             nn.Linear(2 * config.channels, config.hidden),
             nn.GELU(),
@@ -46,9 +50,17 @@ class Encoder(nn.Module):
         return standard
 
     def novelty(self, frame: Tensor, valid: Tensor, z: Tensor) -> Tensor:
-        """(N,) squared error of the frame as told from its latent, a channel: large where none was so."""
-        error = (self.standard(frame, valid) - F.linear(z, self.readout, self.offset)) * valid
+        """(N,) squared error of the frame as told from its latent, a channel: large where none was so.
+
+        In deviations of such errors in training, those of channels that go together counting once
+        (Mahalanobis, 1936).
+        """
+        error = self._error(frame, valid, z) @ self.whiten
         return error.square().sum(-1) / valid.sum(-1).clamp(min=1)
+
+    def _error(self, frame: Tensor, valid: Tensor, z: Tensor) -> Tensor:
+        error: Tensor = (self.standard(frame, valid) - F.linear(z, self.readout, self.offset)) * valid
+        return error
 
     def fit_readout(self, frame: Tensor, valid: Tensor, z: Tensor) -> None:
         """Set the linear readout that best tells frames (N, C) from latents (N, D), by ridge regression."""
@@ -58,3 +70,6 @@ class Encoder(nn.Module):
         weights = torch.linalg.solve(gram, ones.T @ x)  # (D + 1, C)
         self.readout.copy_(weights[:-1].T)
         self.offset.copy_(weights[-1])
+        error = self._error(frame, valid, z)
+        spread = error.T @ error / len(error) + _LOADING * torch.eye(error.shape[1])
+        self.whiten.copy_(torch.linalg.cholesky(torch.linalg.inv(spread)))
