@@ -86,7 +86,12 @@ def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_ne
     assert judged.clear.changes == 2
     assert judged.beyond.windows >= judged.clear.windows
     assert judged.channels[CPU]["sign_right"] == 1
+    assert judged.clear.size == pytest.approx(1)
     assert set(judged.settings) == {"pause.background"}
+    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth / 50, -truth))
+    faint = judge_effects([real], pack)
+    assert faint is not None
+    assert (faint.clear.sign_right, faint.clear.size) == (1, pytest.approx(0.02))
 
 
 def test_what_is_imagined_is_the_difference_that_the_change_makes(

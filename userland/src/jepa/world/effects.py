@@ -69,6 +69,11 @@ class Judged:
     """The lower end of the 95 % interval, by a bootstrap over changes."""
     shuffled: float | None
     """The same when each change is imagined as another one: 0.5 if what is changed matters."""
+    size: float | None
+    """How much of the real effects is imagined: the slope of the one on the other, through 0.
+
+    1 is all of it, which a plan needs to know: the right sign with a hundredth of the size would not do.
+    """
     windows: int
     """Effects judged: channels and horizons of changes."""
     by_chance: int
@@ -120,25 +125,17 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
     effect, deviations, chance = (
         np.concatenate([getattr(one, name) for one in real]) for name in ("effect", "deviations", "chance")
     )
-    sign = np.sign(np.nan_to_num(effect))
-    right, other = (np.sign(np.concatenate(each)) == sign for each in (told, shuffled))
+    effect, imagined = np.nan_to_num(effect), np.concatenate(told)
+    right, other = (np.sign(each) == np.sign(effect) for each in (imagined, np.concatenate(shuffled)))
+    compared = _Compared(imagined, effect, right, other)
     clear = deviations > _CLEAR
-
-    def shares(rows: npt.NDArray[np.bool_] | slice, columns: int | slice) -> dict[str, float] | None:
-        judged = clear[rows][:, columns]
-        if not judged.any():
-            return None
-        return {
-            "judged": float(judged.sum()),
-            "sign_right": float(right[rows][:, columns][judged].mean()),
-            "shuffled": float(other[rows][:, columns][judged].mean()),
-        }
-
-    everything = slice(None)
-    by_channel = {name: shares(everything, at) for at, name in enumerate(pack.schema.names)}
-    by_setting = {name: shares(np.array(what) == name, everything) for name in names}
+    by_channel = {
+        name: compared.shares(clear & (np.arange(clear.shape[1]) == at)[:, None])
+        for at, name in enumerate(pack.schema.names)
+    }
+    by_setting = {name: compared.shares(clear & (np.array(what) == name)[:, None, None]) for name in names}
     beyond, clearly = (
-        _judged(right, other, deviations > level, int((chance > level).sum()), level, rng)
+        compared.judged(deviations > level, int((chance > level).sum()), level, rng)
         for level in (_BEYOND, _CLEAR)
     )
     return Effects(
@@ -149,23 +146,44 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
     )
 
 
-def _judged(
-    right: BoolArray, other: BoolArray, of: BoolArray, by_chance: int, level: float, rng: np.random.Generator
-) -> Judged:
-    """(N, C, H) whether the sign is right, and is with shuffling, of the effects ``of``."""
-    hits, others, count = ((each & of).sum((1, 2)).astype(np.float64) for each in (right, other, of))  # (N,)
-    total = count.sum()
-    draws = rng.integers(0, len(count), (_DRAWS, len(count)))
-    lower = [hits[draw].sum() / count[draw].sum() for draw in draws if count[draw].sum()]
-    return Judged(
-        deviations=level,
-        sign_right=float(hits.sum() / total) if total else None,
-        sign_right_lower=float(np.percentile(lower, 2.5)) if lower else None,
-        shuffled=float(others.sum() / total) if total else None,
-        windows=int(total),
-        by_chance=by_chance,
-        changes=int((count > 0).sum()),
-    )
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Imagined and real effects of N changes, (N, C, H) each."""
+
+    imagined: FloatArray
+    effect: FloatArray
+    right: BoolArray
+    other: BoolArray
+    """Whether the sign is right, and whether it is with another change in the place of each."""
+
+    def shares(self, of: BoolArray) -> dict[str, float] | None:
+        """Of the effects ``of``; None where there is none."""
+        if not of.any():
+            return None
+        real = self.effect[of]
+        return {
+            "judged": float(of.sum()),
+            "sign_right": float(self.right[of].mean()),
+            "shuffled": float(self.other[of].mean()),
+            "size": float((self.imagined[of] * real).sum() / np.square(real).sum()),
+        }
+
+    def judged(self, of: BoolArray, by_chance: int, level: float, rng: np.random.Generator) -> Judged:
+        """The same with the lower end of an interval, changes being drawn anew."""
+        hits, count = ((each & of).sum((1, 2)).astype(np.float64) for each in (self.right, of))  # (N,)
+        draws = rng.integers(0, len(count), (_DRAWS, len(count)))
+        lower = [hits[draw].sum() / count[draw].sum() for draw in draws if count[draw].sum()]
+        found = self.shares(of)
+        return Judged(
+            deviations=level,
+            sign_right=found["sign_right"] if found else None,
+            sign_right_lower=float(np.percentile(lower, 2.5)) if lower else None,
+            shuffled=found["shuffled"] if found else None,
+            size=found["size"] if found else None,
+            windows=int(count.sum()),
+            by_chance=by_chance,
+            changes=int((count > 0).sum()),
+        )
 
 
 def changes_of(recording: Recording) -> list[Change]:
