@@ -67,7 +67,7 @@ def pack_rows(results: dict[str, Any]) -> list[str]:
     return rows
 
 
-KINDS = ("day", "busy", "steady", "changing", "acting")
+KINDS = ("day", "busy", "steady", "changing", "acting", "scarce")
 
 
 def kind_rows(results: dict[str, Any]) -> list[str]:
@@ -98,15 +98,15 @@ def kind_rows(results: dict[str, Any]) -> list[str]:
     if (effects := results["effects"]) is not None:
         rows += [
             "",
-            "| effects of actions | sign right | lower | shuffled |",
-            "|---|---|---|---|",
+            "| effects of actions | sign right | lower | shuffled | size imagined |",
+            "|---|---|---|---|---|",
         ]
         for part in (effects["beyond"], effects["clear"]):
-            cells = [number(part[name]) for name in ("sign_right", "sign_right_lower", "shuffled")]
+            cells = [number(part[name]) for name in ("sign_right", "sign_right_lower", "shuffled", "size")]
             beyond = f"{part['windows']} beyond {part['deviations']:.0f} deviations"
             rows.append(f"| {beyond}, {part['by_chance']} by chance | " + " | ".join(cells) + " |")
         for name, told in effects["settings"].items():
-            cells = [number(told["sign_right"]), "", number(told["shuffled"])]
+            cells = [number(told["sign_right"]), "", number(told["shuffled"]), number(told["size"])]
             rows.append(f"| of the latter, {told['judged']:.0f} of `{name}` | " + " | ".join(cells) + " |")
     if (found := results["anomalies"]) is not None:
         who = " | ".join(found["vus_pr"])

@@ -12,7 +12,7 @@ from jepa.telemetry.schema import load_schema
 from jepa.world.replay import Forecaster
 from jepa.world.windows import coming
 from jepa_lab.peers.ets import Ets
-from jepa_lab.peers.features import table
+from jepa_lab.peers.features import scheduled, table
 from jepa_lab.peers.ridge import Ridge
 from jepa_lab.peers.trees import Trees
 
@@ -61,6 +61,21 @@ def test_a_peer_learns_that_one_channel_follows_another(name: str) -> None:
     error = np.abs(ours[30:, 1, 1, 0] - truth[30:, 1, 1, 0])[judged].mean()
     persistence = np.abs(table(held, HORIZONS).past[30:, 1, 1, 0] * 100 - truth[30:, 1, 1, 0])[judged].mean()
     assert error < 0.6 * persistence
+
+
+def test_what_only_the_schedule_tells_is_how_many_programs_are_to_be_at_work() -> None:
+    """Two programs, one after the other with a rest of 10 s, and an idle stretch that counts for nothing."""
+    stretches = [("a", 0, 20), ("idle", 20, 10), ("b", 30, 170)]
+    labels = {
+        "schedule": [{"program": p, "start_s": start, "seconds": long} for p, start, long in stretches]
+    }
+    plain = recording(23)
+    told = scheduled(
+        dataclasses.replace(plain, meta=dataclasses.replace(plain.meta, labels=labels)), HORIZONS
+    )
+    np.testing.assert_allclose(told[15], [1, 1, 1, 1 / 3])
+    np.testing.assert_allclose(told[25], [0, 0, 0, 2 / 3], atol=1e-6)
+    assert not scheduled(plain, HORIZONS).any()
 
 
 def test_smoothing_follows_a_level_that_stays() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jepa.world.report import TARGETS, Evaluation
-from jepa.world.scoring import WINDOW
+from jepa.world.scoring import APART, WINDOW
 
 _DPI = 110
 
@@ -44,7 +44,8 @@ def plot(evaluation: Evaluation, path: Path) -> None:
     right.set_yticks(places, [moving[each] for each in order], fontsize=7)
     right.set(title="by channel, horizons from 5 s on", xlim=(0, 1), ylim=(-0.7, len(moving) - 0.3))
     right.legend(fontsize="small", loc="lower right")
-    figure.suptitle(f"{evaluation.pack} on {len(evaluation.recordings)} recordings")
+    apart = [kind for kind in APART if kind in evaluation.kinds]
+    figure.suptitle(evaluation.pack + (f", without {' and '.join(apart)} recordings" if apart else ""))
     figure.savefig(path, dpi=_DPI, metadata={"Software": None})
     pyplot.close(figure)
 

@@ -13,10 +13,10 @@ from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa.world.effects import Effects
 from jepa.world.foretelling import Foretold, Watched, half_way, judge, warnings_of
-from jepa.world.hazards import HAZARDS, happening
-from jepa.world.replay import ACTING, BASELINES, PLAIN, Forecaster, changes, replay
+from jepa.world.hazards import HAZARDS, happened
+from jepa.world.replay import BASELINES, NO_RIVALS, Forecaster, changes, replay
 from jepa.world.report import TARGETS, Evaluation, Figures
-from jepa.world.scoring import TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
+from jepa.world.scoring import APART, TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
 
 
 def evaluate(recording: Recording, pack: Pack, twin: Recording | None = None) -> Evaluation:
@@ -50,8 +50,7 @@ def evaluate_all(
             "The recordings are too short to judge a forecast.",
             f"Record {2 * max(shape.horizons_s) + 1} s at least.",
         )
-    # What is decided at random meanwhile nobody can foresee: those stand apart, unless there are no others.
-    plain = [each for each in replays if each.kind != ACTING] or replays
+    plain = [each for each in replays if each.kind not in APART] or replays
     moving = moving_channels(plain, schema)
     levels = shape.quantiles
     parts = [tallies(each, schema, levels, number) for number, each in enumerate(plain)]
@@ -75,7 +74,7 @@ def evaluate_all(
                 if each is not None
                 for part in tallies(each, schema, levels, number)
             ],
-            moving if all(each.kind != ACTING for each in some) else moving_channels(some, schema),
+            moving if all(each.kind not in APART for each in some) else moving_channels(some, schema),
             pack,
             others,
         )
@@ -88,7 +87,7 @@ def evaluate_all(
     pairs = [
         (each, mask)
         for each, mask in zip(replays, changing, strict=True)
-        if mask is not None and each.kind != ACTING
+        if mask is not None and each.kind not in APART
     ]
     if pairs:
         kinds["steady"] = figures([each.only(~mask) for each, mask in pairs])
@@ -114,7 +113,7 @@ def _foretold(
     recordings: Sequence[Recording], replays: Sequence[Replayed], names: Sequence[str]
 ) -> dict[str, dict[str, Foretold]]:
     hazards = [next(each for each in HAZARDS if each.name == name) for name in names]
-    happens = [happening(each.values, each.schema, hazards) for each in recordings]
+    happens = [happened(each, hazards) for each in recordings]
     warned = {
         "model": [warnings_of(each.odds) for each in replays if each.odds is not None],
         "half way": [half_way(each.values, each.schema, hazards) for each in recordings],
@@ -134,7 +133,7 @@ def _figures(
 ) -> Figures:
     scores = Scores(parts, moving, pack.manifest.shape.horizons_s)
     bound = Scores(twice, moving, pack.manifest.shape.horizons_s)
-    rivals = [who for who in others if who != PLAIN]
+    rivals = [who for who in others if who not in NO_RIVALS]
 
     def accuracies(who: str) -> dict[str, float | None]:
         return {

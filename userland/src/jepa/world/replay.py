@@ -13,7 +13,7 @@ from jepa.world import baselines
 from jepa.world.controls import Acting
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
-from jepa.world.scoring import WINDOW, Replayed
+from jepa.world.scoring import ACTING, WINDOW, Replayed
 from jepa.world.windows import coming
 
 BASELINES: Mapping[str, Callable[[FloatArray, Sequence[int]], FloatArray]] = {
@@ -23,9 +23,11 @@ BASELINES: Mapping[str, Callable[[FloatArray, Sequence[int]], FloatArray]] = {
 }
 """Forecasts that need no training, of values (T, C) for horizons (H,)."""
 PLAIN = "plain"
-"""The name under which the pack without adaptation is judged: shown beside the others, but no rival."""
-ACTING = "acting"
-"""The kind of a recording during which actions were taken."""
+"""The name under which the pack without adaptation is judged."""
+TOLD = "told"
+"""The name of a forecaster that knows when the lab's programs begin and end."""
+NO_RIVALS = (PLAIN, TOLD)
+"""Shown beside the others, but nobody to be ahead of."""
 _SAME_S = 0.6
 """Frames of two runs no further apart than this are at the same time after their starts."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jepa.world.effects import Effects
 from jepa.world.foretelling import Foretold
-from jepa.world.scoring import WINDOW
+from jepa.world.scoring import APART, WINDOW
 
 TARGETS = ("mean", "p90")
 """What is forecast of each window."""
@@ -52,7 +52,7 @@ class Evaluation:
     figures: Figures
     """Of the recordings without actions, if there are any."""
     kinds: dict[str, Figures]
-    """The same for day, for busy and for acting recordings, and of all of them for the windows in which no
+    """The same for day, busy, acting and scarce recordings, and of the first two for the windows in which no
     program began or ended and no action was taken (steady), and for the others (changing)."""
     literal: dict[str, float | None]
     """Banded accuracy with the band in the channels' units instead of on their own scale."""
@@ -96,7 +96,8 @@ class Evaluation:
     def to_text(self, full: str = "#") -> str:
         """Tables to read, with bars of the character ``full``."""
         whole = self.figures
-        apart = "; those with actions stand apart" if len(self.kinds) > 1 and "acting" in self.kinds else ""
+        named = [kind for kind in APART if kind in self.kinds] if len(self.kinds) > 1 else []
+        apart = f"; {' and '.join(named)} ones stand apart" if named else ""
         lines = [f"{self.pack} on {len(self.recordings)} recordings, {whole.windows} windows{apart}", ""]
         lines += [f"{'':24}{'model':>8}" + "".join(f"{who:>9}" for who in whole.baselines)]
         for title, key in (("banded accuracy", ""), ("  of the mean", "_mean"), ("  of the P90", "_p90")):
@@ -130,7 +131,7 @@ class Evaluation:
             lines += [
                 f"effects of actions, {part.windows} beyond {part.deviations:.0f} deviations of chance "
                 f"({part.by_chance} by chance): sign right {_show(part.sign_right)}, "
-                f"shuffled {_show(part.shuffled)}"
+                f"shuffled {_show(part.shuffled)}, size imagined {_show(part.size)}"
                 for part in (self.effects.beyond, self.effects.clear)
             ]
         if self.anomalies is not None:

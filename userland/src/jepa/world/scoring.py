@@ -16,6 +16,10 @@ WINDOW = "window"
 """The baseline whose misses are the hard windows: repeating the past window of the same length."""
 TWIN = "twin"
 """The name under which a second run of the same workload is judged as if it were a forecaster."""
+ACTING = "acting"
+"""The kind of a recording during which actions were taken."""
+APART = (ACTING, "scarce")
+"""Kinds whose figures stand apart: what comes there nobody can foresee, or it comes far more often."""
 BAND = 0.05
 """Half the width of the band a forecast must hit, as a share of the channel's range on its own scale."""
 NOISE_FLOORS = 2.0
@@ -31,7 +35,7 @@ class Replayed:
     """One recording with what was forecast at each frame, in the channels' units."""
 
     kind: str
-    """day or busy."""
+    """day, busy, acting or scarce."""
     truth: FloatArray  # (T, C, H, 2) mean and P90 of the window that came
     scored: (
         BoolArray  # (T, C, H): the window came, was observed enough, and the past is long enough to judge

@@ -27,6 +27,7 @@ class Table:
     own: FloatArray  # (T, C, F) what a channel shows of itself
     everyone: FloatArray  # (T, C) the mean of each channel's last seconds
     control: FloatArray  # (T, A) what actions have set
+    schedule: FloatArray  # (T, H + 1) programs at work now and in each window to come: nobody can know that
     past: FloatArray  # (T, C, H, 2) window persistence
     target: FloatArray  # (T, C, H, 2) what came, NaN where that was not seen
 
@@ -47,8 +48,31 @@ def table(recording: Recording, horizons: Sequence[int]) -> Table:
     nearest = min(range(len(horizons)), key=lambda column: abs(horizons[column] - _ALL_S))
     control = in_force(recording.actions, recording.ts_ns)
     return Table(
-        np.nan_to_num(own), past[:, :, nearest, 0], control, past, _unit(truth, scale, keep_nan=True)
+        np.nan_to_num(own),
+        past[:, :, nearest, 0],
+        control,
+        scheduled(recording, horizons),
+        past,
+        _unit(truth, scale, keep_nan=True),
     )
+
+
+def scheduled(recording: Recording, horizons: Sequence[int]) -> FloatArray:
+    """(T, H + 1) programs of the lab at work at each frame, and on average in each window after it.
+
+    How many, not which: those of held-out sessions are not known.
+    """
+    now = (recording.ts_ns - recording.ts_ns[:1]) / 1e9
+    found = np.zeros((len(now), len(horizons) + 1), np.float32)
+    for each in recording.meta.labels.get("schedule", ()):
+        if each["program"] == "idle":
+            continue
+        start, end = float(each["start_s"]), float(each["start_s"]) + float(each["seconds"])
+        found[:, 0] += (now >= start) & (now < end)
+        for column, horizon in enumerate(horizons, 1):
+            shared = np.minimum(end, now + horizon) - np.maximum(start, now)
+            found[:, column] += np.clip(shared, 0, None) / horizon
+    return found
 
 
 def moving(tables: Sequence[Table]) -> BoolArray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import load_recording
-from jepa.world.replay import Forecaster
+from jepa.world.replay import TOLD, Forecaster
 from jepa_lab.data import find_recordings
 
 
@@ -34,6 +34,7 @@ def fit_peers(names: Sequence[str], recordings: Path, pack: Pack) -> dict[str, F
         "plain": lambda: Plain(pack),
         "ridge": lambda: Ridge(train, validation),
         "trees": lambda: Trees(train, validation),
+        TOLD: lambda: Trees(train, validation, told=True),
         "ets": Ets,
     }
     peers: dict[str, Forecaster] = {}
