@@ -105,7 +105,7 @@ def test_streaming_equals_the_full_window(
     with torch.no_grad():
         whole = model(batch, Pick(torch.arange(FRAMES), torch.arange(len(schema.channels))))
         strange = model.encoder.novelty(batch.frame[0], batch.valid[0], whole.z[0]).numpy()
-    scale = Scale(schema)
+    scale, shape = Scale(schema), pack.manifest.shape
     world = WorldModel.load(pack, schema)
     for number, values in enumerate(recording.values):
         frame = Frame(number * SECOND, values, ~np.isnan(values))
@@ -118,6 +118,7 @@ def test_streaming_equals_the_full_window(
         np.testing.assert_allclose(said[~unseen], wanted[~unseen], atol=2e-5)
         np.testing.assert_allclose(odds, torch.sigmoid(whole.hazards[0, number]).numpy(), atol=2e-5)
     assert world.context_frames < FRAMES, "the ring must have gone round"
+    assert world._counts()[1] == (FRAMES - shape.window) // shape.coarse_s, "and some of it kept for longer"
     assert scale.noise_floor.min() > 0
 
 
@@ -168,7 +169,8 @@ def test_each_imagined_second_follows_from_the_one_before(
                     "latent": wanted,
                     "control": courses[0, second + 1][None],
                     "caches": caches,
-                    "count": np.array([shape.window], np.float32),
+                    "coarse": world._coarse,
+                    "count": world._counts(),
                 },
             )
 

@@ -41,7 +41,7 @@ def recordings(schema: Schema, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_it_learns_a_period_and_repeats_itself_for_a_seed(
     schema: Schema, recordings: Path, tmp_path: Path
 ) -> None:
-    config = TrainConfig(steps=25, validate_every=12, sessions=2)
+    config = TrainConfig(steps=25, validate_every=12, frames=200)
     first, second = (train(recordings, schema, config) for _ in range(2))
     history = first.report["history"]
     assert isinstance(history, list)

@@ -14,13 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from jepa.packs.pack import load_pack
-from jepa.telemetry.recording import load_recording
+from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
 from jepa.world.evaluate import evaluate_all
-from jepa.world.report import Figures
+from jepa.world.scoring import ACTING
 from jepa_lab.build import build_pack
 from jepa_lab.data import find_recordings
-from jepa_lab.train import TrainConfig, train
+from jepa_lab.train import NEVER_S, TrainConfig, train
 
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "as it is": {},
@@ -41,13 +41,15 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "actions not told": {"tell_actions": False},
     "roles not mirrored": {"mirror": False},
     "without acting sessions": {"acting": False},
+    "no coarse context": {"coarse_s": NEVER_S},
 }
 """What differs from the usual training, by name."""
 
 COLUMNS = (
-    *("variant", "seed", "day and busy", "with actions", "MAE, 5-30 s", "CRPS, 5-30 s"),
+    *("variant", "seed", "day and busy", "with actions", "scarce", "MAE, 5-30 s", "CRPS, 5-30 s"),
     *("coverage", "effective rank", "settings untold"),
 )
+_JUDGED = (("day", "busy"), (ACTING,), ("scarce",))
 
 
 def ablate(recordings: Path, schema: Schema, kept: Path, names: Sequence[str], seed: int) -> None:
@@ -78,19 +80,26 @@ def _judged(recordings: Path, schema: Schema, config: TrainConfig) -> list[float
         build_pack(trained.model, trained.report, recordings, schema, "0.0.0", Path(folder))
         pack = load_pack(Path(folder), schema)
         held = [load_recording(each, schema) for each in find_recordings(recordings, "validation")]
-        figures: list[Figures] = [
+        quiet, acted, scarce = (
             evaluate_all(part, pack, adapt=False).figures
-            for part in (
-                [each for each in held if not each.actions],
-                [each for each in held if each.actions],
-            )
-        ]
+            for part in ([each for each in held if _kind(each) in kinds] for kinds in _JUDGED)
+        )
     history = trained.report["history"]
     assert isinstance(history, list)
     best = min(history, key=lambda line: line["pinball"] + config.band_weight * line["missed"])
-    quiet, acted = figures
     measured = (
-        *(quiet.banded_accuracy, acted.banded_accuracy, quiet.mae_skill_5_30s, quiet.crps_skill_5_30s),
-        *(quiet.coverage_90, trained.report["effective_rank"], best["unsettled"]),
+        *(quiet.banded_accuracy, acted.banded_accuracy, scarce.banded_accuracy),
+        *(
+            quiet.mae_skill_5_30s,
+            quiet.crps_skill_5_30s,
+            quiet.coverage_90,
+            trained.report["effective_rank"],
+            best["unsettled"],
+        ),
     )
     return [None if value is None else round(float(str(value)), 4) for value in measured]
+
+
+def _kind(recording: Recording) -> str:
+    kind = str(recording.meta.labels.get("kind", "busy"))
+    return ACTING if recording.actions and kind != "trial" else kind

@@ -15,8 +15,9 @@ from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROL_NAMES, Acting
-from jepa.world.hazards import HAZARDS, happening
+from jepa.world.hazards import HAZARDS, happened
 from jepa.world.model import WorldModel
+from jepa.world.surprise import Sizes
 from jepa_lab.data import find_recordings
 from jepa_lab.export import export, graph_modules
 from jepa_lab.files import OPSET, write_manifest
@@ -41,6 +42,8 @@ def build_pack(
     shape = Shape(
         width=size.width,
         window=size.window,
+        coarse=size.coarse,
+        coarse_s=size.coarse_s,
         layers=size.layers,
         heads=size.heads,
         key_width=size.recall_heads * size.recall_width,
@@ -91,7 +94,7 @@ def untaught(recordings: list[Recording]) -> tuple[str, ...]:
     """The events that began too seldom in ``recordings`` for anyone to learn what foretells them."""
     began = np.zeros(len(HAZARDS))
     for recording in recordings:
-        on = np.nan_to_num(happening(recording.values, recording.schema)) > 0
+        on = np.nan_to_num(happened(recording)) > 0
         began += (on[1:] & ~on[:-1]).sum(axis=0)
     return tuple(
         hazard.name for hazard, times in zip(HAZARDS, began, strict=True) if times < _LEAST_BEGINNINGS
@@ -100,8 +103,9 @@ def untaught(recordings: list[Recording]) -> tuple[str, ...]:
 
 def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibration:
     """What is usual, and quantiles of the surprise, over recordings that were not trained on."""
-    parts = []
+    runs: list[list[tuple[float, float]]] = []
     for recording in recordings:
+        parts: list[tuple[float, float]] = []
         world = WorldModel.load(pack, schema)
         acting = Acting(recording.actions)
         for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True):
@@ -109,8 +113,12 @@ def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibr
             tick = world.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
             if tick.surprise is not None and tick.context_frames > 5:
                 parts.append((tick.surprise.distance, tick.surprise.novelty))
-    usual = np.maximum(np.median(parts, axis=0), 1e-6).round(6)
-    sizes = (np.array(parts) / usual).sum(axis=1)
+        runs.append(parts)
+    usual = np.maximum(np.median([each for parts in runs for each in parts], axis=0), 1e-6).round(6)
+    sizes = []
+    for parts in runs:
+        scale = Sizes(*usual)
+        sizes += [scale.push(*each) for each in parts]
     points = np.quantile(sizes, np.linspace(0, 1, _CALIBRATION_POINTS))
     return Calibration(
         usual_distance=float(usual[0]),

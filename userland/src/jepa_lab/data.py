@@ -14,7 +14,7 @@ from jepa.errors import JepaError
 from jepa.telemetry.recording import Recording, load_recording, read_meta
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROLS, in_force, recent_means
-from jepa.world.hazards import happening, within
+from jepa.world.hazards import happened, within
 from jepa.world.scale import Scale
 from jepa.world.windows import all_window_stats, stats_on_scale
 from jepa_lab.model.config import ModelConfig
@@ -70,7 +70,7 @@ def to_stretch(recording: Recording, size: ModelConfig) -> Stretch:
             scored[: frames - horizon, :, column] = seen[horizon:, :, column]
     frame = scale.to_unit(values)
     valid = ~np.isnan(frame)
-    came, told = within(happening(values, recording.schema), horizons)
+    came, told = within(happened(recording), horizons)
     control = in_force(recording.actions, recording.ts_ns)
     return Stretch(
         torch.from_numpy(np.nan_to_num(frame, nan=0.0)),

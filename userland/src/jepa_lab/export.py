@@ -34,9 +34,9 @@ class _Advance(nn.Module):
         self.predictor, self.key = model.predictor, model.recall.key
 
     def forward(
-        self, latent: Tensor, control: Tensor, caches: Tensor, count: Tensor
+        self, latent: Tensor, control: Tensor, caches: Tensor, coarse: Tensor, count: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        context, kept = self.predictor.step(latent, control, caches, count)
+        context, kept = self.predictor.step(latent, control, caches, coarse, count)
         return context, self.predictor.next_latent(latent, context), self.key(context), kept
 
 
@@ -53,9 +53,10 @@ class _Decode(nn.Module):
         stats: Tensor,
         keys: Tensor,
         outcomes: Tensor,
+        followed: Tensor,
         count: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        recalled, changed = self.recall.step(context, keys, outcomes, stats, count)
+        recalled, changed = self.recall.step(context, keys, outcomes, followed, stats, count)
         quantiles, hazards = self.decoder(context, control, recent, stats, recalled, changed)
         return quantiles[0], torch.sigmoid(hazards[0])
 
@@ -76,15 +77,17 @@ class _Imagine(nn.Module):
         latent: Tensor,
         controls: Tensor,
         caches: Tensor,
+        coarse: Tensor,
         recent: Tensor,
         stats: Tensor,
         keys: Tensor,
         outcomes: Tensor,
+        followed: Tensor,
         count: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        contexts, latents = self.predictor.imagine(latent, controls, caches, count)
+        contexts, latents = self.predictor.imagine(latent, controls, caches, coarse, count)
         context = contexts[:, 0]
-        recalled, changed = self.recall.step(context, keys, outcomes, stats, count)
+        recalled, changed = self.recall.step(context, keys, outcomes, followed, stats, count)
         candidates = len(controls)
         quantiles, hazards = self.decoder(
             context,
@@ -108,20 +111,23 @@ def _graphs(model: MachineModel) -> dict[str, _Graph]:
     size = model.config
     channels, width, window, horizons = size.channels, size.width, size.window, len(size.horizons_s)
     caches = torch.zeros(size.layers, 2, size.heads, window, width // size.heads)
-    count = torch.ones(1)
+    coarse = torch.zeros(size.layers, 2, size.heads, size.coarse, width // size.heads)
+    count = torch.ones(2)
     remembered = {
         "recent": torch.zeros(1, len(RECENT_S), size.controls),
         "stats": torch.zeros(1, channels, len(size.windows_s), 2),
-        "keys": torch.zeros(window, size.recall_heads * size.recall_width),
+        "keys": torch.zeros(window + size.coarse, size.recall_heads * size.recall_width),
         "outcomes": torch.zeros(horizons, window, 4, channels),
+        "followed": torch.zeros(horizons, size.coarse, 4, channels),
         "count": count,
     }
     control = torch.zeros(1, size.controls)
     decode = {"context": torch.zeros(1, width), "control": control, **remembered}
     courses = torch.zeros(size.candidates, size.imagined, size.controls)
-    imagine = {"latent": torch.zeros(1, width), "controls": courses, "caches": caches, **remembered}
+    before = {"caches": caches, "coarse": coarse}
+    imagine = {"latent": torch.zeros(1, width), "controls": courses, **before, **remembered}
     frame = {"frame": torch.zeros(1, channels), "valid": torch.zeros(1, channels)}
-    advance = {"latent": torch.zeros(1, width), "control": control, "caches": caches, "count": count}
+    advance = {"latent": torch.zeros(1, width), "control": control, **before, "count": count}
     return {
         "encode": _Graph(_Encode(model.encoder), frame, ("latent", "novelty")),
         "advance": _Graph(_Advance(model), advance, ("context", "next_latent", "key", "caches_out")),
@@ -159,6 +165,7 @@ def _metadata(model: MachineModel, schema: Schema, name: str) -> dict[str, str]:
         "jepa.schema_version": str(schema.version),
         "jepa.schema_digest": schema.digest,
         "jepa.window": str(size.window),
+        "jepa.coarse": f"{size.coarse} x {size.coarse_s} s",
         "jepa.width": str(size.width),
         "jepa.horizons_s": json.dumps(size.horizons_s),
         "jepa.quantiles": json.dumps(size.quantiles),

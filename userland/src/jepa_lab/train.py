@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ from jepa_lab.model.world import Batch, MachineModel, Output, Pick
 _SOFTNESS = 0.015
 _COVER = 0.9
 _LEAST_SPREAD = 0.01
+NEVER_S = 3600
+"""A step of the coarse context that no recording is long enough for."""
 _CHANGED = 0.02
 """A setting has just changed if it differs by so much from what it was over the last seconds."""
 
@@ -60,13 +62,19 @@ class TrainConfig:
     validate_every: int = 20
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
-    sessions: int = 5
-    """Recordings in a batch."""
+    frames: int = 1200
+    """In a batch, about, of recordings of about the same length; two recordings at least."""
     decoded_frames: int = 48
+    """Frames of a batch that forecasts are made at."""
+    changed_frames: int = 16
+    """How many of them are, if there are so many, such at which a setting changes: else these are one in a
+    hundred, and what an action does is learned too little to plan by."""
     decoded_channels: int = 20
     channel_drop: float = 0.1
     mirror: bool = True
     """Whether foreground and background change their parts in half of the sessions."""
+    coarse_s: int = 15
+    """How far apart the frames of the coarse context are."""
     tell_actions: bool = True
     """Whether the model is told what actions have set."""
     acting: bool = True
@@ -103,7 +111,7 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(True)
-    size = ModelConfig.of(schema)
+    size = replace(ModelConfig.of(schema), coarse_s=config.coarse_s)
     folders = {split: find_recordings(recordings, split) for split in ("train", "validation")}
     stretches = {split: load_stretches(paths, schema, size) for split, paths in folders.items()}
     if not config.acting:
@@ -113,15 +121,14 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     facts = channel_facts(stretches["train"], Scale(schema))
     model = MachineModel(size, facts.center, facts.spread, facts.floor)
     mirror = Mirror.of(schema) if config.mirror else None
-    held = batch_of(stretches["validation"])
+    held = [batch_of(each) for each in _alike(stretches["validation"])]
     history = _fit(model, stretches["train"], held, facts, mirror, config)
     widen_intervals(model, held, facts)
     with torch.no_grad():
         model.decoder.embedding.mul_(facts.observed[:, None])
-        rank = effective_rank(_latents(model, stretches["validation"]))
-        seen = batch_of(stretches["train"])
-        real = seen.real.bool()
-        frame, valid = seen.frame[real], seen.valid[real]
+        rank = effective_rank(torch.cat([_latents(model, each) for each in held]))
+        frame = torch.cat([each.frame for each in stretches["train"]])
+        valid = torch.cat([each.valid for each in stretches["train"]])
         model.encoder.fit_readout(frame, valid, model.encoder(frame, valid))
     report: dict[str, object] = {
         "config": asdict(config),
@@ -138,7 +145,7 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
 def _fit(
     model: MachineModel,
     stretches: Sequence[Stretch],
-    held: Batch,
+    held: Sequence[Batch],
     facts: ChannelFacts,
     mirror: Mirror | None,
     config: TrainConfig,
@@ -162,13 +169,13 @@ def _fit(
         rate = min(1.0, (step + 1) / 50) * (1 - 0.95 * step / config.steps)
         optimiser.param_groups[0]["lr"] = config.learning_rate * rate
         model.train()
-        chosen = rng.sample(list(stretches), min(config.sessions, len(stretches)))
+        chosen = _draw(stretches, rng, config.frames)
         batch = batch_of(chosen, rng, config.channel_drop, mirror)
         parts = losses(
             model,
             inverse,
             batch,
-            _pick(batch, facts, model.config.hazard_channels, config, generator),
+            _pick(batch, facts, model.config, config, generator),
             unit,
             config,
             generator,
@@ -180,28 +187,9 @@ def _fit(
         _average(averaged, model, config.average if step > 100 else 0.9)
         if step % config.validate_every and spent < 1:
             continue
-        with torch.no_grad():
-            everything = _every(held)
-            output = averaged(held, everything)
-            target, scored = _targets(held, everything)
-            levels = torch.tensor(averaged.config.quantiles)
-            median = output.quantiles[..., averaged.config.quantiles.index(0.5)]
-            pins = float(pinball(output.quantiles, levels, target, scored, unit))
-            missed = float(missed_band(median, target, scored, BAND, _SOFTNESS))
-            events = foretelling(output.hazards, *_events(held, everything))
-            unsettled = inverse_dynamics(inverse, output.z, held)
-            forecast = pins + config.band_weight * missed
-            z = output.z[held.real.bool()]
-        line = {name: round(part.item(), 4) for name, part in parts.items()}
-        line |= {
-            "step": step,
-            "pinball": round(pins, 4),
-            "missed": round(missed, 4),
-            "events": round(float(events), 4),
-            "unsettled": round(float(unsettled), 4),
-            "rank": round(effective_rank(z), 1),
-            "spread": round(float(z.std(0).min()), 3),
-        }
+        found = validated(averaged, inverse, held, unit)
+        forecast = found["pinball"] + config.band_weight * found["missed"]
+        line = {name: round(part.item(), 4) for name, part in parts.items()} | {"step": step} | found
         line["seconds"] = round(time.monotonic() - start, 1)
         history.append(line)
         print("\r" + " ".join(f"{name} {value}" for name, value in line.items()), end="   ", file=sys.stderr)
@@ -214,6 +202,58 @@ def _fit(
     model.load_state_dict(best_state)
     model.eval()
     return history
+
+
+def validated(
+    model: MachineModel, inverse: InverseDynamics, held: Sequence[Batch], unit: Tensor
+) -> dict[str, float]:
+    """What the held batches say, each recording weighing the same."""
+    levels = torch.tensor(model.config.quantiles)
+    rows, latents = [], []
+    for batch in held:
+        with torch.no_grad():
+            everything = _every(batch)
+            output = model(batch, everything)
+            target, scored = _targets(batch, everything)
+            median = output.quantiles[..., model.config.quantiles.index(0.5)]
+            rows.append(
+                {
+                    "pinball": float(pinball(output.quantiles, levels, target, scored, unit)),
+                    "missed": float(missed_band(median, target, scored, BAND, _SOFTNESS)),
+                    "events": float(foretelling(output.hazards, *_events(batch, everything))),
+                    "unsettled": float(inverse_dynamics(inverse, output.z, batch)),
+                }
+            )
+            latents.append(output.z[batch.real.bool()])
+    weights = [len(batch.frame) for batch in held]
+    mean = {name: sum(w * row[name] for w, row in zip(weights, rows, strict=True)) for name in rows[0]}
+    z = torch.cat(latents)
+    return {name: round(total / sum(weights), 4) for name, total in mean.items()} | {
+        "rank": round(effective_rank(z), 1),
+        "spread": round(float(z.std(0).min()), 3),
+    }
+
+
+_LONGER = 1.5
+"""Recordings whose lengths differ by less than this factor share a batch: padding is work for nothing."""
+
+
+def _alike(stretches: Sequence[Stretch]) -> list[list[Stretch]]:
+    """The stretches in groups of about the same length."""
+    groups: list[list[Stretch]] = []
+    for stretch in sorted(stretches, key=lambda each: len(each.frame)):
+        if not groups or len(stretch.frame) > _LONGER * len(groups[-1][0].frame):
+            groups.append([])
+        groups[-1].append(stretch)
+    return groups
+
+
+def _draw(stretches: Sequence[Stretch], rng: random.Random, frames: int) -> list[Stretch]:
+    """Stretches of about the same length, about ``frames`` together; every frame is as likely as others."""
+    groups = _alike(stretches)
+    sizes = [sum(len(each.frame) for each in group) for group in groups]
+    group = rng.choices(groups, sizes)[0]
+    return rng.sample(group, min(len(group), max(2, round(frames / len(group[0].frame)))))
 
 
 def losses(
@@ -282,42 +322,51 @@ def _targets(batch: Batch, pick: Pick) -> tuple[Tensor, Tensor]:
     return target, batch.scored[:, pick.frames][:, :, pick.channels]
 
 
-def widen_intervals(model: MachineModel, held: Batch, facts: ChannelFacts) -> None:
+def widen_intervals(model: MachineModel, held: Sequence[Batch], facts: ChannelFacts) -> None:
     """Scale the distances between quantiles so that 90 % intervals cover 90 % of the validation windows.
 
     One factor for each horizon and target; without it a model judges the unknown by what it was trained on.
     """
     moving = (facts.persistence > facts.floor[:, None, None]).any(-1).any(-1)
-    pick = _every(held)
+    parts = [_needed(model, batch) for batch in held]
+    for column in range(len(model.config.horizons_s)):
+        for side in range(2):
+            reached = torch.cat(
+                [needed[..., column, side][scored[..., column] & moving] for needed, scored in parts]
+            )
+            factor = torch.quantile(reached, _COVER).clamp(0.5, 4.0)
+            model.decoder.widen[column, side] *= factor
+
+
+def _needed(model: MachineModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(B, N, C, H, 2) how far each interval must be stretched to reach its target, and which count."""
+    pick = _every(batch)
     with torch.no_grad():
-        quantiles = model(held, pick).quantiles
-    target, scored = _targets(held, pick)
+        quantiles = model(batch, pick).quantiles
+    target, scored = _targets(batch, pick)
     middle = quantiles[..., model.config.quantiles.index(0.5)]
     below, above = middle - quantiles[..., 0], quantiles[..., -1] - middle
-    # How far each interval would have to be stretched to reach its target.
     needed = torch.where(
         target < middle, (middle - target) / (below + 1e-6), (target - middle) / (above + 1e-6)
     )
-    weight = scored.bool() & moving[:, None]
-    for column in range(needed.shape[-2]):
-        for side in range(2):
-            reach = needed[..., column, side][weight[..., column]]
-            factor = torch.quantile(reach, _COVER).clamp(0.5, 4.0)
-            model.decoder.widen[column, side] *= factor
+    return needed, scored.bool()
 
 
 def _pick(
     batch: Batch,
     facts: ChannelFacts,
-    hazard_channels: tuple[int, ...],
+    size: ModelConfig,
     config: TrainConfig,
     generator: torch.Generator,
 ) -> Pick:
     sequences, frames = batch.frame.shape[:2]
     observed = facts.observed.nonzero()[:, 0]
     some = observed[torch.randperm(len(observed), generator=generator)[: config.decoded_channels]]
-    channels = torch.tensor(sorted({*some.tolist(), *hazard_channels}))
-    chosen = torch.randperm(frames, generator=generator)[: config.decoded_frames]
+    channels = torch.tensor(sorted({*some.tolist(), *size.hazard_channels, *size.hint_channels}))
+    changed = (batch.control[:, 1:] != batch.control[:, :-1]).any(-1).any(0).nonzero()[:, 0] + 1
+    first = changed[torch.randperm(len(changed), generator=generator)[: config.changed_frames]]
+    mixed = torch.randperm(frames, generator=generator)
+    chosen = torch.cat([first, mixed[~torch.isin(mixed, first)]])[: config.decoded_frames]
     forget = torch.rand(sequences, len(chosen), len(channels), 1, generator=generator) < config.forget
     return Pick(chosen, channels, forget.float())
 
@@ -335,8 +384,7 @@ def _average(averaged: MachineModel, model: MachineModel, decay: float) -> None:
             held.copy_(fresh)
 
 
-def _latents(model: MachineModel, stretches: Sequence[Stretch]) -> Tensor:
-    batch = batch_of(stretches)
+def _latents(model: MachineModel, batch: Batch) -> Tensor:
     output: Output = model(batch, _every(batch))
     return output.z[batch.real.bool()]
 

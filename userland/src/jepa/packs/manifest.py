@@ -50,6 +50,9 @@ class Shape(Strict):
 
     width: int = Field(ge=1, le=4096)
     window: int = Field(ge=128, le=65536)
+    coarse: int = Field(ge=1, le=65536)
+    """Frames seen beyond the window, one in ``coarse_s``."""
+    coarse_s: int = Field(ge=1, le=3600)
     layers: int = Field(ge=1, le=64)
     heads: int = Field(ge=1, le=64)
     key_width: int = Field(ge=1, le=4096)

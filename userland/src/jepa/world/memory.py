@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the context remembers of each moment: the key to find it by, and what followed it."""
+"""What the context remembers of each moment: the key to find it by, and what followed it.
+
+Beyond the window of the last W frames one frame in so many is kept: the coarse context, of V frames.
+"""
 
 import numpy as np
 
@@ -7,25 +10,39 @@ from jepa.world.forecast import FloatArray
 
 
 class Memory:
-    """Rings over the last W frames, newest last, laid out as the decode graph wants them.
+    """Rings, newest last, laid out as the decode graph wants them.
 
-    ``keys`` (W, K) finds a moment. ``outcomes`` (H, W, 4, C) holds, for the window of each horizon that
-    ends at each frame: its mean, its P90, 1, and the channel's value when it began; all 0 where the
-    window was not observed.
+    ``keys`` (W + V, K) finds a moment, of the window first, then of the coarse context. ``outcomes``
+    (H, W, 4, C) holds, for the window of each horizon that ends at each frame: its mean, its P90, 1, and the
+    channel's value when it began; all 0 where the window was not observed. ``followed`` (H, V, 4, C) holds
+    the same of the windows that began at each frame of the coarse context.
     """
 
-    def __init__(self, window: int, key_width: int, horizons: tuple[int, ...], channels: int) -> None:
-        self.keys: FloatArray = np.zeros((window, key_width), np.float32)
+    def __init__(
+        self, window: int, coarse: int, key_width: int, horizons: tuple[int, ...], channels: int
+    ) -> None:
+        self.keys: FloatArray = np.zeros((window + coarse, key_width), np.float32)
         self.outcomes: FloatArray = np.zeros((len(horizons), window, 4, channels), np.float32)
+        self.followed: FloatArray = np.zeros((len(horizons), coarse, 4, channels), np.float32)
+        self._window = window
         self._horizons = horizons
         self._values: FloatArray = np.zeros((max(horizons) + 1, channels), np.float32)
 
+    def thin(self) -> None:
+        """Take the frame that is about to leave the window into the coarse context."""
+        far = self.keys[self._window :]
+        far[:-1] = far[1:]
+        far[-1] = self.keys[0]
+        self.followed[:, :-1] = self.followed[:, 1:]
+        for number, horizon in enumerate(self._horizons):
+            self.followed[number, -1] = self.outcomes[number, horizon]
+
     def push(self, key: FloatArray, stats: FloatArray, seen: FloatArray) -> None:
         """Take a frame: key (K,), stats (C, H, 2) and seen (C, H) of the windows that end with it."""
-        for ring in (self.keys, self._values):
+        for ring in (self.keys[: self._window], self._values):
             ring[:-1] = ring[1:]
         self.outcomes[:, :-1] = self.outcomes[:, 1:]
-        self.keys[-1] = key
+        self.keys[self._window - 1] = key
         self._values[-1] = stats[:, 0, 0]
         newest = self.outcomes[:, -1]
         newest[:, 0] = stats[..., 0].T
@@ -36,5 +53,5 @@ class Memory:
 
     def clear(self) -> None:
         """Forget everything."""
-        for ring in (self.keys, self._values, self.outcomes):
+        for ring in (self.keys, self._values, self.outcomes, self.followed):
             ring.fill(0)

@@ -19,7 +19,7 @@ from jepa.world.hazards import HAZARDS
 from jepa.world.memory import Memory
 from jepa.world.scale import Scale
 from jepa.world.sessions import open_session
-from jepa.world.surprise import SurpriseScale, furthest
+from jepa.world.surprise import Sizes, SurpriseScale, furthest
 from jepa.world.windows import Trailing, stats_on_scale
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class WorldModel:
         """Times that frames were further apart than 2.5 s; after 60 s the context starts anew."""
         self._shape = shape
         self._scale = Scale(self.schema)
-        self._surprise = SurpriseScale(pack.manifest.calibration.surprise)
+        usual = pack.manifest.calibration
+        self._sizes = Sizes(usual.usual_distance, usual.usual_novelty)
+        self._surprise = SurpriseScale(usual.surprise)
         self._encode, self._advance, self._decode = (
             open_session(pack.graphs[name], f"{pack.title}/{name}")
             for name in ("encode", "advance", "decode")
@@ -54,17 +56,19 @@ class WorldModel:
         self._untaught = np.array([name in shape.untaught for name in shape.hazards], np.bool_)
         channels = len(self.schema.channels)
         self._windows = (*shape.horizons_s, *shape.longer_s)
-        self._memory = Memory(shape.window, shape.key_width, shape.horizons_s, channels)
+        self._memory = Memory(shape.window, shape.coarse, shape.key_width, shape.horizons_s, channels)
         self._stats = np.zeros((channels, len(self._windows), 2), np.float32)
         self._seen = np.zeros((channels, len(self._windows)), np.float32)
         self._adapter = Adapter(channels, shape.horizons_s, shape.quantiles) if adapt else None
-        self._empty_caches = np.zeros(
-            (shape.layers, 2, shape.heads, shape.window, shape.width // shape.heads), np.float32
+        self._empty_caches, self._empty_coarse = (
+            np.zeros((shape.layers, 2, shape.heads, frames, shape.width // shape.heads), np.float32)
+            for frames in (shape.window, shape.coarse)
         )
         self._trailing = Trailing(channels, self._windows)
         self._caches = self._before = self._empty_caches
+        self._coarse = self._empty_coarse
         self._latent: FloatArray | None = None
-        self._count = 0
+        self._taken = 0
         self._ts_ns: int | None = None
         self._expected: FloatArray | None = None
         self._last: Forecast | None = None
@@ -95,8 +99,8 @@ class WorldModel:
 
     @property
     def context_frames(self) -> int:
-        """Frames the context holds."""
-        return self._count
+        """Frames the context holds, but for those of the coarse context."""
+        return min(self._taken, self._shape.window)
 
     @property
     def context_limit(self) -> int:
@@ -122,15 +126,14 @@ class WorldModel:
             quantiles = self._adapter.adapt(quantiles, *self._as_horizons())
         forecast = self._forecast(frame.ts_ns, quantiles, odds, unseen)
         surprise = None
-        if expected is not None and self._count > 1:
-            usual = self.pack.manifest.calibration
+        if expected is not None and self._taken > 1:
             distance = float(np.square(latent - expected).mean())
-            size = distance / usual.usual_distance + novelty / usual.usual_novelty
+            size = self._sizes.push(distance, novelty)
             outside = () if last is None else furthest(frame, last)
             surprise = Surprise(distance, novelty, size, self._surprise.probability(size), outside)
             self._surprise.remember(size)
         self._last = forecast
-        return Tick(forecast, surprise, self._count, (time.perf_counter() - start) * 1e3)
+        return Tick(forecast, surprise, self.context_frames, (time.perf_counter() - start) * 1e3)
 
     def act(self, action: str, args: Mapping[str, Any]) -> bool:
         """Know that ``action`` is in force from now on; False for one that the pack knows nothing of."""
@@ -150,7 +153,8 @@ class WorldModel:
             self._imagine = open_session(self.pack.graphs["imagine"], f"{self.pack.title}/imagine")
         padded = np.zeros(wanted, np.float32)
         padded[: len(courses)] = courses
-        inputs = {"latent": self._latent, "controls": padded, "caches": self._before, **self._remembered()}
+        inputs = {"latent": self._latent, "controls": padded, "caches": self._before, "coarse": self._coarse}
+        inputs |= self._remembered()
         latents, medians, odds = (out[: len(courses)] for out in self._imagine.run(None, inputs))
         odds[:, self._untaught] = np.nan
         units = self._scale.from_unit(np.moveaxis(medians, 1, -1))  # (K, H, 2, C)
@@ -178,7 +182,8 @@ class WorldModel:
 
         Answers latent, novelty, context state and, (C,), which channels were never seen.
         """
-        self._count = min(self._count + 1, self._shape.window)
+        self._thin()
+        self._taken += 1
         self._ts_ns = frame.ts_ns
         self._recent.push(self._controls.vector)
         values = np.where(frame.valid, frame.values, np.float32(np.nan))
@@ -193,13 +198,26 @@ class WorldModel:
                 "latent": latent,
                 "control": self._controls.vector[None],
                 "caches": self._caches,
-                "count": np.array([self._count], np.float32),
+                "coarse": self._coarse,
+                "count": self._counts(),
             },
         )
         windows = self._trailing.push(values)
         self._stats, self._seen = stats_on_scale(windows, self._scale)
         self._memory.push(key[0], *self._as_horizons())
         return latent, float(novelty[0]), context, windows.share[:, -1] == 0
+
+    def _thin(self) -> None:
+        """Keep the frame that is about to leave the window if its turn has come."""
+        leaves = self._taken - self._shape.window
+        if leaves >= 0 and leaves % self._shape.coarse_s == self._shape.coarse_s - 1:
+            self._coarse = np.concatenate([self._coarse[..., 1:, :], self._caches[..., :1, :]], axis=3)
+            self._memory.thin()
+
+    def _counts(self) -> FloatArray:
+        """(2,) frames in the window, and in the coarse context."""
+        coarse = max(0, self._taken - self._shape.window) // self._shape.coarse_s
+        return np.array([self.context_frames, min(coarse, self._shape.coarse)], np.float32)
 
     def _as_horizons(self) -> tuple[FloatArray, FloatArray]:
         """Of the past windows, (C, H, 2) and (C, H), those as long as the horizons."""
@@ -215,7 +233,8 @@ class WorldModel:
             "stats": self._stats[None],
             "keys": self._memory.keys,
             "outcomes": self._memory.outcomes,
-            "count": np.array([self._count], np.float32),
+            "followed": self._memory.followed,
+            "count": self._counts(),
         }
 
     def _forecast(self, ts_ns: int, quantiles: FloatArray, odds: FloatArray, unseen: BoolArray) -> Forecast:
@@ -246,12 +265,14 @@ class WorldModel:
         self.gaps += 1
 
     def _forget(self) -> None:
-        self._count = 0
+        self._taken = 0
         self._ts_ns = self._expected = self._last = self._latent = None
         self._caches = self._before = self._empty_caches
+        self._coarse = self._empty_coarse
         self._trailing = Trailing(len(self.schema.channels), self._windows)
         self._memory.clear()
         self._recent.fill(self._controls.vector)
+        self._sizes.clear()
         self._surprise.clear()
         if self._adapter is not None:
             self._adapter.clear()

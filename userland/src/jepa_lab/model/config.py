@@ -15,6 +15,8 @@ class ModelConfig:
     channels: int
     hazard_channels: tuple[int, ...]
     """Of each event foretold, the channel that tells it."""
+    hint_channels: tuple[int, ...]
+    """And another that leads up to it."""
     controls: int
     """A: settings that actions change, see jepa.world.controls."""
     width: int = 96
@@ -24,6 +26,9 @@ class ModelConfig:
     heads: int = 4
     window: int = 128
     """W: frames the attention sees, and frames recall looks back on."""
+    coarse: int = 128
+    """V: how many frames beyond the window they see too, one in ``coarse_s``."""
+    coarse_s: int = 15
     recall_heads: int = 2
     recall_width: int = 24
     embedding: int = 12
@@ -52,4 +57,5 @@ class ModelConfig:
     def of(cls, schema: Schema) -> "ModelConfig":
         """The usual sizes, for the channels of ``schema`` and all events and controls there are."""
         telling = tuple(schema.index(hazard.channel) for hazard in HAZARDS)
-        return cls(channels=len(schema.channels), hazard_channels=telling, controls=len(CONTROLS))
+        hints = tuple(schema.index(hazard.hint) for hazard in HAZARDS)
+        return cls(len(schema.channels), telling, hints, len(CONTROLS))

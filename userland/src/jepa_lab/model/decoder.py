@@ -68,7 +68,9 @@ class Decoder(nn.Module):
             bias[column, :, column] = 1.5  # the past window of the same length
         bias[..., self.candidates + 1 : -2] = -1.0
         self.out.bias = nn.Parameter(bias.flatten())
-        self.hazard = nn.Parameter(torch.zeros(len(config.hazard_channels), config.decoder_hidden, horizons))
+        self.hazard = nn.Parameter(
+            torch.zeros(len(config.hazard_channels), 2 * config.decoder_hidden, horizons)
+        )
         self.usual = nn.Parameter(torch.full((len(config.hazard_channels), horizons), -4.0))
 
     def forward(
@@ -108,7 +110,8 @@ class Decoder(nn.Module):
             [level, relative, peaks, alike, concern, own.expand(len(h), -1, -1), context], -1
         )
         hidden = self.body(features)
-        telling = hidden[:, _rows(channels, self.config.hazard_channels)]  # (N, E, hidden)
+        told_by = (self.config.hazard_channels, self.config.hint_channels)
+        telling = torch.cat([hidden[:, _rows(channels, some)] for some in told_by], -1)  # (N, E, 2 * hidden)
         hazards = torch.einsum("neh,ehk->nek", telling, self.hazard) + self.usual
         raw = self.out(hidden).unflatten(-1, (len(self.config.horizons_s), 2, self.outputs))
         # Candidates for each horizon: windows of every length just past (the shortest is the last value).

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The causal predictor: attention over a sliding window, whole for training, one frame at a time when
-streaming.
+"""The causal predictor: attention over a sliding window and, beyond it, over one frame in so many; whole for
+training, one frame at a time when streaming.
 
 The only position it knows is the age of a frame relative to the one that looks back, so a key or value
 computed once stays true while the window slides.
@@ -11,8 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.reach import reach
 
 _NEVER = -1e4
+_FAR = 4.0
+"""How much less the coarse context counts to begin with, at most."""
 
 
 class Layer(nn.Module):
@@ -20,6 +23,7 @@ class Layer(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.config = config
         self.heads = config.heads
         self.norm_attention = nn.LayerNorm(config.width)
         self.query_key_value = nn.Linear(config.width, 3 * config.width)
@@ -32,6 +36,8 @@ class Layer(nn.Module):
         # Starts as a mild preference for what is recent, different in each head.
         slope = torch.tensor([0.0, 0.01, 0.05, 0.2])[torch.arange(config.heads) % 4]
         self.age_bias = nn.Parameter(-slope[:, None] * torch.arange(config.window))  # (heads, W), by age
+        far = -(slope * config.window).clamp(max=_FAR)
+        self.coarse_bias = nn.Parameter(far[:, None].repeat(1, config.coarse))  # (heads, V), newest first
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(..., D) -> query, key, value, each (..., heads, D / heads)."""
@@ -45,48 +51,56 @@ class Layer(nn.Module):
         return result
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D), each frame looking back on at most W frames, itself included."""
-        frames, window = x.shape[1], self.age_bias.shape[1]
-        age = torch.arange(frames)[:, None] - torch.arange(frames)[None, :]
-        bias = self.age_bias[:, age.clamp(0, window - 1)].masked_fill((age < 0) | (age >= window), _NEVER)
+        """(B, T, D) -> (B, T, D), each frame looking back as ``reach`` says, itself included."""
+        frames = x.shape[1]
+        seen = reach(torch.arange(frames), frames, self.config)
+        bias = self.age_bias[:, seen.age.clamp(0, self.config.window - 1)].masked_fill(~seen.near, _NEVER)
+        if frames > self.config.window:
+            far = self.coarse_bias[:, seen.block.clamp(0, self.config.coarse - 1)]
+            bias = torch.where(seen.coarse, far, bias)
         query, key, value = (part.transpose(1, 2) for part in self.project(x))
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.finish(x, attended.transpose(1, 2).flatten(-2))
 
-    def step(
-        self, x: Tensor, keys: Tensor, values: Tensor, age_mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The newest frame alone: x (1, D), caches (heads, W, D / heads), age_mask (W,) -> x and caches."""
+    def step(self, x: Tensor, cache: Tensor, coarse: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The newest frame alone: x (1, D), cache (2, heads, W, d), coarse (2, heads, V, d) -> x and cache.
+
+        mask (W + V,) is 0 for what is a frame.
+        """
+        keys, values = cache[0], cache[1]
         query, key, value = self.project(x)  # (1, heads, d)
         keys = torch.cat([keys[:, 1:], key.transpose(0, 1)], 1)
         values = torch.cat([values[:, 1:], value.transpose(0, 1)], 1)
         scale = keys.shape[-1] ** -0.5
-        logits = (query.transpose(0, 1) * scale) @ keys.transpose(1, 2)  # (heads, 1, W)
-        bias = (self.age_bias.flip(1) + age_mask)[:, None]
-        attended = torch.softmax(logits + bias, -1) @ values  # (heads, 1, d)
-        return self.finish(x, attended.transpose(0, 1).flatten(-2)), keys, values
+        every = torch.cat([keys, coarse[0]], 1)
+        logits = (query.transpose(0, 1) * scale) @ every.transpose(1, 2)  # (heads, 1, W + V)
+        bias = torch.cat([self.age_bias.flip(1), self.coarse_bias.flip(1)], 1) + mask
+        attended = torch.softmax(logits + bias[:, None], -1) @ torch.cat([values, coarse[1]], 1)
+        return self.finish(x, attended.transpose(0, 1).flatten(-2)), torch.stack([keys, values])
 
     def imagine(
-        self, x: Tensor, keys: Tensor, values: Tensor, past: Tensor, fresh: list[tuple[Tensor, Tensor]]
+        self, x: Tensor, cache: Tensor, coarse: Tensor, past: Tensor, fresh: list[tuple[Tensor, Tensor]]
     ) -> Tensor:
-        """One imagined frame of each course: x (K, D), caches (heads, W, d) of all, past (W,) 0 or never.
+        """One imagined frame of each course: x (K, D), cache and coarse as ``step`` has them, past (W + V,).
 
         ``fresh`` holds each course's own keys and values, (K, heads, d) a frame, and gains this frame's.
         """
         query, key, value = self.project(x)  # (K, heads, d)
         fresh.append((key, value))
-        query = query * keys.shape[-1] ** -0.5
-        steps, window = len(fresh), keys.shape[1]
+        query = query * query.shape[-1] ** -0.5
+        steps, window = len(fresh), cache.shape[2]
+        keys, values = torch.cat([cache, coarse], 2)
         # The newest cached frame was one before the first imagined one.
         ages = torch.arange(window, 0, -1) + steps - 1
-        bias = self.age_bias[:, ages.clamp(max=window - 1)] + past  # (heads, W)
-        before = (query.transpose(0, 1) @ keys.transpose(1, 2)).transpose(0, 1) + bias  # (K, heads, W)
+        bias = torch.cat([self.age_bias[:, ages.clamp(max=window - 1)], self.coarse_bias.flip(1)], 1) + past
+        before = (query.transpose(0, 1) @ keys.transpose(1, 2)).transpose(0, 1) + bias  # (K, heads, W + V)
         own = torch.stack([(query * each).sum(-1) for each, _ in fresh], -1)  # (K, heads, steps)
         own = own + self.age_bias[:, :steps].flip(1)
         weight = torch.softmax(torch.cat([before, own], -1), -1)
-        attended = (weight[..., :window].transpose(0, 1) @ values).transpose(0, 1)
+        cached = keys.shape[1]
+        attended = (weight[..., :cached].transpose(0, 1) @ values).transpose(0, 1)
         for number, (_, each) in enumerate(fresh):
-            attended = attended + weight[..., window + number, None] * each
+            attended = attended + weight[..., cached + number, None] * each
         return self.finish(x, attended.flatten(-2))
 
 
@@ -95,7 +109,7 @@ class Predictor(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.window = config.window
+        self.window, self.coarse = config.window, config.coarse
         self.control = nn.Linear(config.controls, config.width, bias=False)
         nn.init.zeros_(self.control.weight)  # what was never seen set does nothing
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
@@ -120,25 +134,35 @@ class Predictor(nn.Module):
         change: Tensor = self.ahead[step](h)
         return z + change
 
-    def step(self, z: Tensor, control: Tensor, caches: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    def step(
+        self, z: Tensor, control: Tensor, caches: Tensor, coarse: Tensor, count: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Take one latent (1, D) and the settings (1, A), given what was before.
 
-        That is caches (layers, 2, heads, W, D / heads) and count (1,) of frames so far, this one included.
+        That is caches (layers, 2, heads, W, D / heads), coarse (layers, 2, heads, V, D / heads) and count
+        (2,): frames so far, this one included, and frames in the coarse context.
         """
         age = torch.arange(self.window - 1, -1, -1, dtype=torch.float32)
-        age_mask = torch.where(age < count, 0.0, _NEVER)
+        mask = torch.cat([torch.where(age < count[0], 0.0, _NEVER), self._far(count)])
         x = z + self.control(control)
         kept = []
         for number, layer in enumerate(self.layers):
             assert isinstance(layer, Layer)
-            x, keys, values = layer.step(x, caches[number, 0], caches[number, 1], age_mask)
-            kept.append(torch.stack([keys, values]))
+            x, cache = layer.step(x, caches[number], coarse[number], mask)
+            kept.append(cache)
         return self.norm(x), torch.stack(kept)
 
-    def imagine(self, z: Tensor, controls: Tensor, caches: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    def _far(self, count: Tensor) -> Tensor:
+        """(V,) 0 for what is in the coarse context."""
+        age = torch.arange(self.coarse - 1, -1, -1, dtype=torch.float32)
+        return torch.where(age < count[1], 0.0, _NEVER)
+
+    def imagine(
+        self, z: Tensor, controls: Tensor, caches: Tensor, coarse: Tensor, count: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """What follows latent z (1, D) under each of K courses of settings (K, S, A), a second each.
 
-        caches and count as ``step`` takes them, from before z was taken -> context states and the latents
+        The rest as ``step`` takes it, from before z was taken -> context states and the latents
         after each second, (K, S, D) both. Each latent is the prediction from the one imagined before it.
         """
         age = torch.arange(self.window, 0, -1, dtype=torch.float32)  # of what is cached, seen from z
@@ -147,10 +171,11 @@ class Predictor(nn.Module):
         fresh: list[list[tuple[Tensor, Tensor]]] = [[] for _ in self.layers]
         for now in range(controls.shape[1]):
             x = z + self.control(controls[:, now])
-            past = torch.where((age < count) & (age + now < self.window), 0.0, _NEVER)
+            near = torch.where((age < count[0]) & (age + now < self.window), 0.0, _NEVER)
+            past = torch.cat([near, self._far(count)])
             for number, layer in enumerate(self.layers):
                 assert isinstance(layer, Layer)
-                x = layer.imagine(x, caches[number, 0], caches[number, 1], past, fresh[number])
+                x = layer.imagine(x, caches[number], coarse[number], past, fresh[number])
             h = self.norm(x)
             z = self.next_latent(z, h)
             contexts.append(h)

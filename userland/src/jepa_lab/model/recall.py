@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.reach import reach
 
 _NEVER = -1e4
 
@@ -18,6 +19,7 @@ class Recall(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.config = config
         self.heads, self.width, self.window = config.recall_heads, config.recall_width, config.window
         self.horizons = config.horizons_s
         self.query = nn.Linear(config.width, self.heads * self.width)
@@ -33,12 +35,12 @@ class Recall(nn.Module):
         query = self._split(self.query(h[:, at])).transpose(1, 2)
         key = self._split(self.key(h)).transpose(1, 2)
         logits = query @ key.transpose(2, 3) * self.width**-0.5  # (B, heads, N, T) by anchor
-        age = at[:, None] - torch.arange(frames)[None, :]
+        looked = reach(at, frames, self.config)
+        age, seen_at_all = looked.age, looked.near | looked.coarse
         values, changes = [], []
         for column, horizon in enumerate(self.horizons):
             anchors = max(0, frames - horizon)
-            near = age[:, :anchors]
-            allowed = (near >= horizon) & (near < self.window)
+            allowed = (age[:, :anchors] >= horizon) & seen_at_all[:, :anchors]
             value, change = self._weigh(
                 logits[..., :anchors].masked_fill(~allowed, _NEVER),
                 stats[:, horizon:, :, column].unsqueeze(1),
@@ -52,26 +54,30 @@ class Recall(nn.Module):
         return torch.stack(values, 3), torch.stack(changes, 3)
 
     def step(
-        self, h: Tensor, keys: Tensor, outcomes: Tensor, stats: Tensor, count: Tensor
+        self, h: Tensor, keys: Tensor, outcomes: Tensor, followed: Tensor, stats: Tensor, count: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Of the newest frame, h (K, D) in K ways: stats (1, C, L, 2), keys (W, heads * width).
+        """Of the newest frame, h (K, D) in K ways: stats (1, C, L, 2), keys (W + V, heads * width).
 
-        outcomes (H, W, 4, C), laid out as in jepa.world.memory; count (1,) of the W that are frames.
+        outcomes (H, W, 4, C) and followed (H, V, 4, C), laid out as in jepa.world.memory; count (2,) of the
+        W and of the V that are frames.
         -> (K, C, H, 2, heads) each.
         """
         query = self._split(self.query(h)).transpose(0, 1)  # (heads, K, d)
-        key = self._split(keys).permute(1, 2, 0)  # (heads, d, W)
-        age = torch.arange(self.window - 1, -1, -1, dtype=torch.float32)
-        logits = query @ key * self.width**-0.5 + torch.where(age < count, 0.0, _NEVER)  # (heads, K, W)
+        key = self._split(keys).permute(1, 2, 0)  # (heads, d, W + V)
+        near = torch.arange(self.window - 1, -1, -1, dtype=torch.float32) < count[0]
+        far = torch.arange(self.config.coarse - 1, -1, -1, dtype=torch.float32) < count[1]
+        logits = query @ key * self.width**-0.5 + torch.where(torch.cat([near, far]), 0.0, _NEVER)
         null = self.null[:, None, None]
         top = torch.maximum(logits.amax(-1, keepdim=True), null)
         nothing = torch.exp(null - top)[None, ..., None]  # (1, heads, K, 1, 1)
         # The weight of a moment belongs to the windows that ended h frames after it.
-        weight = torch.cat([torch.exp(logits - top), torch.zeros(self.heads, len(h), 1)], -1)
+        weights = torch.exp(logits - top)  # (heads, K, W + V)
+        weight = torch.cat([weights[..., : self.window], torch.zeros(self.heads, len(h), 1)], -1)
         ended = torch.arange(self.window)[None, :] - torch.tensor(self.horizons)[:, None]
         ended = torch.where(ended < 0, self.window, ended)
         spread = weight[..., ended].permute(2, 0, 1, 3).flatten(1, 2)  # (H, heads * K, W)
         sums = spread @ outcomes.flatten(2)  # (H, heads * K, 4 * C)
+        sums = sums + weights[..., self.window :].flatten(0, 1) @ followed.flatten(2)
         sums = sums.reshape(len(self.horizons), self.heads, len(h), 4, -1)
         fallback = stats[0, :, : len(self.horizons)].permute(1, 2, 0)[:, None, None]  # (H, 1, 1, 2, C)
         now = stats[0, :, 0, 0]  # (C,)
