@@ -36,6 +36,13 @@ def test_a_socket_in_use_is_kept_and_its_owner_named(place: Path, kind: socket.S
         listen(place / "s", kind, "jepa-telemetry")
 
 
+def test_a_socket_for_a_group_is_for_nobody_else_and_a_second_owner_is_refused(place: Path) -> None:
+    with listen(place / "s", socket.SOCK_DGRAM, "jepa-telemetry", 0o660):
+        assert stat.S_IMODE((place / "s").stat().st_mode) == 0o660
+        with pytest.raises(JepaError, match="Another jepa-telemetry"):
+            listen(place / "s", socket.SOCK_DGRAM, "jepa-telemetry", 0o660)
+
+
 def test_a_file_in_the_place_of_the_socket_is_kept(place: Path) -> None:
     (place / "s").write_text("mine")
     with pytest.raises(JepaError, match="is not a socket"):

@@ -2,12 +2,13 @@
 """`jepa vision` keeps clips, finds them again, and tells what comes next, from the command line."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from jepa.shell.cli import main, run_line
+from jepa.telemetry.events.reports import SOCKET_NAME, Reports
 from jepa_lab.vjepa2.checkpoint import open_checkpoint
 from jepa_lab.vjepa2.convert import Wanted, convert
 from tests.unit.jepa_lab.vjepa2 import tiny
@@ -97,18 +98,65 @@ def test_a_probe_names_what_comes_next(
 def test_at_the_prompt_a_camera_needs_an_end(
     vision_pack: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    class Endless:
-        live, damaged = True, 0
-        closed = False
+    def refuse(where: str) -> None:
+        raise AssertionError(f"{where} is opened")
 
-        def __iter__(self) -> object:
-            raise AssertionError("nothing is read")
+    monkeypatch.setattr("jepa.vision.source.open_source", refuse)
+    for action in ("embed", "watch"):
+        words = f"vision {action} /dev/video0 --pack {vision_pack} --index {tmp_path / 'index'}"
+        assert "needs an end" in run_line(None, words)  # type: ignore[arg-type]
 
-        def close(self) -> None:
-            self.closed = True
 
-    camera = Endless()
-    monkeypatch.setattr("jepa.vision.source.open_source", lambda _: camera)
-    words = f"vision embed /dev/video0 --pack {vision_pack} --index {tmp_path / 'index'}"
-    assert "needs an end" in run_line(None, words)  # type: ignore[arg-type]
-    assert camera.closed
+@pytest.fixture
+def listener(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reports]:
+    """What the collector hears of reports."""
+    monkeypatch.setenv("JEPA_TELEMETRY_SOCKET", str(place / "t.sock"))
+    reports = Reports(place / SOCKET_NAME)
+    yield reports
+    reports.close()
+
+
+def test_what_surprises_is_shown_and_told_to_the_event_stream(
+    video: Callable[..., Path], listener: Reports, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["vision", "watch", str(video(frames=120, dark_from=100))]
+    assert main([*words, "--json"]) == 0
+    *events, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert [each["kind"] for each in events] == ["anomaly", "anomaly_over"]
+    assert events[0]["unit"] == words[-1]
+    assert last["seen"]["clips"] == 30
+    assert last["untold"] == 0
+    assert [each.kind for each in listener.ready()] == ["anomaly", "anomaly_over"]
+
+
+def test_an_end_without_listeners_is_said(
+    video: Callable[..., Path],
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("JEPA_TELEMETRY_SOCKET", str(place / "t.sock"))
+    assert main(["vision", "watch", str(video(frames=120, dark_from=100)), "--clips", "26"]) == 0
+    out = capsys.readouterr().out
+    assert "Plain changes of coarse pictures: There is no vision pack here." in out
+    assert "anomaly" in out
+    assert "26 clips" in out
+    assert "1 events are not in `jepa events`" in out
+
+
+def test_latents_are_watched_where_there_is_a_pack(
+    answer: Callable[..., tuple[int, str, str]], video: Callable[..., Path], listener: Reports
+) -> None:
+    status, out, _ = answer("watch", str(video(frames=24)))
+    assert status == 0
+    assert out.startswith("6 clips, 0 unchanged"), "nothing is said of plain changes"
+
+
+@pytest.mark.parametrize("where", ["/nowhere.mp4", "/dev/video99"])
+def test_a_source_to_watch_that_is_none_is_one_sentence(
+    where: str, listener: Reports, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["vision", "watch", where]) == 1
+    said = capsys.readouterr().err
+    assert where in said
+    assert "Traceback" not in said

@@ -59,14 +59,19 @@ def drawn(number: int, width: int = 96, height: int = 80, dark: bool = False) ->
 @pytest.fixture
 def video(tmp_path: Path) -> Callable[..., Path]:
     def write(
-        name: str = "video.mp4", frames: int = 24, size: tuple[int, int] = (96, 80), dark: bool = False
+        name: str = "video.mp4",
+        frames: int = 24,
+        size: tuple[int, int] = (96, 80),
+        dark: bool = False,
+        dark_from: int | None = None,
     ) -> Path:
         path = tmp_path / name
         with av.open(str(path), "w") as container:
             stream = container.add_stream("mpeg4", rate=FPS)
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
             for number in range(frames):
-                frame = av.VideoFrame.from_ndarray(drawn(number, *size, dark=dark), format="rgb24")
+                night = dark or (dark_from is not None and number >= dark_from)
+                frame = av.VideoFrame.from_ndarray(drawn(number, *size, dark=night), format="rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
         return path

@@ -40,6 +40,23 @@ def test_too_little_memory_is_said_before_anything_is_loaded(
     assert VisionModel.load(vision_pack, tmp_path).encode(frames).shape == (2, 16, 128)
 
 
+def test_limits_of_the_process_count_as_well(
+    vision_pack: Path, frames: list[np.ndarray], tmp_path: Path
+) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text("MemAvailable:    100000000 kB\n")
+    (tmp_path / "proc/self/cgroup").write_text("0::/jepa.slice/jepa-vision.service\n")
+    group = tmp_path / "sys/fs/cgroup/jepa.slice"
+    (group / "jepa-vision.service").mkdir(parents=True)
+    for folder, limit in ((group / "jepa-vision.service", "max"), (group, "66001000")):
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text("66000000\n")
+    with pytest.raises(JepaError, match="and 0 MiB are free"):
+        VisionModel.load(vision_pack, tmp_path).open()
+    (group / "memory.max").write_text("max\n")
+    VisionModel.load(vision_pack, tmp_path).open()
+
+
 def test_a_machine_pack_sees_nothing() -> None:
     with pytest.raises(JepaError, match="is for the machine"):
         VisionModel.load(default_pack_dir())

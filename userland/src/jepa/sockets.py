@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Local sockets that every person of the machine may read from, in place of those a killed daemon left."""
+"""Local sockets of daemons, in place of those that a killed one left."""
 
 import socket
 import stat
@@ -7,9 +7,12 @@ from pathlib import Path
 
 from jepa.errors import JepaError
 
+FOR_ALL = 0o666
+"""Mode of a socket that every person of the machine may read from: what is served can only be read."""
 
-def listen(path: Path, kind: socket.SocketKind, who: str) -> socket.socket:
-    """A listening socket at ``path``, mode 0666, in place of a stale one; ``who`` names the daemon.
+
+def listen(path: Path, kind: socket.SocketKind, who: str, mode: int = FOR_ALL) -> socket.socket:
+    """A socket at ``path`` that hears whoever may write to it, in place of a stale one; ``who`` owns it.
 
     JepaError when another process listens there, or when ``path`` cannot be used.
     """
@@ -18,8 +21,9 @@ def listen(path: Path, kind: socket.SocketKind, who: str) -> socket.socket:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(path, kind, who)
         listener.bind(str(path))
-        path.chmod(0o666)  # what is served can only be read
-        listener.listen(128)
+        path.chmod(mode)
+        if kind != socket.SOCK_DGRAM:
+            listener.listen(128)
     except JepaError:
         listener.close()
         raise

@@ -5,11 +5,15 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.hub import EventHub, open_events
+from jepa.telemetry.events.reports import Reports, State
+from jepa.telemetry.sampler import SourceState
+from jepa.vision.telling import Teller
 
 
 class Spoken:
@@ -109,6 +113,21 @@ async def test_a_source_that_cannot_be_opened_says_why_and_is_tried_again() -> N
     await stop(task)
 
 
+async def test_what_is_reported_of_cameras_is_told_and_their_state_shown(place: Path) -> None:
+    path = place / "reports.sock"
+    hub = EventHub({"one": Opened("one"), "vision": lambda: Reports(path)})
+    got: list[Event] = []
+    task = await run_with(hub, got)
+    with contextlib.closing(Teller(path)) as teller:
+        teller.state(State(False, "/dev/video0 is gone."))
+        teller.tell(Event(time.time_ns(), "camera_lost", "/dev/video0", "gone", "warning"))
+        await until(lambda: len(got) == 1)
+    assert (got[0].kind, got[0].source) == ("camera_lost", "vision")
+    assert hub.sources()[1] == SourceState("vision", False, 0, 0, "/dev/video0 is gone.")
+    await stop(task)
+    assert not path.exists()
+
+
 async def test_stopping_closes_every_descriptor() -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     hub = EventHub({"one": Opened("one"), "two": Opened("two")})
@@ -116,11 +135,13 @@ async def test_stopping_closes_every_descriptor() -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_this_machines_sources_open_or_say_why_not() -> None:
-    hub = open_events()
+def test_this_machines_sources_open_or_say_why_not(place: Path) -> None:
+    hub = open_events(place / "reports.sock")
     try:
-        for state in hub.sources():
+        *own, cameras = hub.sources()
+        for state in own:
             assert state.ok != bool(state.reason), state
+        assert (cameras.ok, cameras.reason) == (True, "no camera is watched")
         if os.geteuid() == 0 and Path("/dev/kmsg").exists():
             assert hub.sources()[0].ok, hub.sources()[0]
     finally:

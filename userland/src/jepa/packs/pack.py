@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds, reads and verifies packs; one that does not fit is refused with the reason."""
 
+import contextlib
 import hashlib
 import os
 import tomllib
@@ -48,6 +49,27 @@ def default_pack_dir() -> Path:
     if INSTALLED.is_dir():
         return INSTALLED
     return Path(__file__).resolve().parents[4] / "model-packs" / "machine"
+
+
+def packs_here() -> list[Path]:
+    """The directories with a manifest next to the pack in use, that one first."""
+    default = default_pack_dir()
+    try:
+        beside = sorted(path for path in default.parent.iterdir() if (path / "pack.toml").is_file())
+    except OSError:
+        beside = []
+    if not (default / "pack.toml").is_file():
+        return beside
+    return [default, *(path for path in beside if path != default)]
+
+
+def first_of_kind(kind: str) -> Path | None:
+    """The first pack here for ``kind``, such as vision; None when there is none that can be read."""
+    for folder in packs_here():
+        with contextlib.suppress(JepaError):
+            if read_manifest(folder).kind == kind:
+                return folder
+    return None
 
 
 def load_pack(folder: Path, schema: Schema | None = None) -> Pack:

@@ -65,11 +65,12 @@ VERBS = (
     ),
     Verb(
         "vision",
-        "keep what a video shows, find it again, tell what comes next, reach a goal",
+        "keep what a video shows, find it again, tell what comes next or surprises, reach a goal",
         (
             "jepa vision embed holiday.mp4",
             "jepa vision search door.png",
             "jepa vision anticipate /dev/video0 --pack packs/vitl",
+            "jepa vision watch /dev/video0 --fps 1",
             "jepa vision reach goal.png --robot two-room --dry-run",
         ),
     ),
@@ -168,8 +169,9 @@ def _packs(parser: argparse.ArgumentParser) -> None:
 def _vision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
-        choices=("embed", "search", "anticipate", "reach"),
-        help="embed: into the index; search: in it; anticipate: what comes next; reach: a robot, a goal",
+        choices=("embed", "search", "anticipate", "watch", "reach"),
+        help="embed: into the index; search: in it; anticipate: what comes next; watch: what surprises; "
+        "reach: a robot, a goal",
     )
     parser.add_argument(
         "source", help="a video, a picture, a folder of pictures, /dev/videoN, an rtsp URL, or screen"

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A V-JEPA 2 pack at work: clips to latents, and the latents of the moments after them."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,11 @@ class VisionModel:
     def place(self) -> int:
         """Tokens of one step of time."""
         return self.manifest.tokens.rows * self.manifest.tokens.columns
+
+    def open(self) -> None:
+        """Read the graphs that latents and what follows them take; JepaError when they cannot be had."""
+        for name in ("encoder", *(["predictor"] if self.manifest.ahead else [])):
+            self._session(name)
 
     def encode(self, frames: Sequence[FloatArray]) -> FloatArray:
         """A clip's frames, (3, P, P) each, to its tokens (T, H * W, D)."""
@@ -137,7 +143,12 @@ _AGAIN = "Build or install the pack again."
 
 
 def _available(root: Path) -> int | None:
-    """Bytes that can be had without swapping; None where the kernel does not say."""
+    """Bytes that can be had without swapping, here and in this process's groups; None if nothing says."""
+    found = [free for free in (_of_machine(root), *_of_groups(root)) if free is not None]
+    return min(found, default=None)
+
+
+def _of_machine(root: Path) -> int | None:
     try:
         for line in (root / "proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -145,3 +156,16 @@ def _available(root: Path) -> int | None:
     except (OSError, ValueError, IndexError):
         return None
     return None
+
+
+def _of_groups(root: Path) -> Iterator[int]:
+    """What the limits of this process's control group and of those around it leave."""
+    try:
+        own = Path((root / "proc/self/cgroup").read_text().partition("0::/")[2].strip("/\n"))
+    except OSError:
+        return
+    for group in (own, *own.parents):
+        folder = root / "sys/fs/cgroup" / group
+        for name in ("memory.max", "memory.high"):
+            with contextlib.suppress(OSError, ValueError):  # "max" is no number
+                yield max(0, int((folder / name).read_text()) - int((folder / "memory.current").read_text()))

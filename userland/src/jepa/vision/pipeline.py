@@ -3,18 +3,22 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from jepa.errors import JepaError
 from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.source import Picture, Source
 
 _QUEUE = 64
 """Framed pictures that wait to be taken."""
 _GRID = 16
+_SILENT_S = 30.0
+"""How long a live source may give no picture; its library may wait for one forever."""
+_LET_GO_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Counts:
     """Lost because nobody took them in time; of live sources alone."""
     unchanged: int = 0
     """Clips that were skipped because nothing in them had changed."""
+    left: int = 0
+    """Taken, but in no clip, since one beside it was dropped or the source broke off."""
 
 
 @dataclass(slots=True)
@@ -77,7 +83,7 @@ class Still:
             yield picture
         if count == 1:
             for number in range(1, self._frames):
-                yield Picture(number / self._fps, picture.rgb)
+                yield Picture(number / self._fps, picture.content)
 
     def close(self) -> None:
         """Let go of the source."""
@@ -108,7 +114,7 @@ class Pipeline:
         self._over = False
         self._error: BaseException | None = None
 
-    def __iter__(self) -> Iterator[Taken]:
+    def __iter__(self) -> Generator[Taken]:
         """The clips; the source's error, if it breaks off, after those that were whole."""
         thread = threading.Thread(target=self._fill, daemon=True)
         thread.start()
@@ -116,7 +122,8 @@ class Pipeline:
         try:
             while (item := self._next()) is not None:
                 if held and item[0] != held[-1][0] + 1:
-                    held.clear()  # a picture between was dropped
+                    self.counts.left += len(held)
+                    held.clear()
                 held.append(item)
                 if len(held) == self._frames:
                     frames = tuple(frame for _, _, frame in held)
@@ -127,17 +134,24 @@ class Pipeline:
                     else:
                         self.counts.unchanged += 1
         finally:
-            with self._room:
-                self._over = True
-                self._room.notify_all()
-            thread.join()
+            self.stop()
+            # A camera's driver may hold the thread; it lets go of the camera when it comes back.
+            thread.join(_LET_GO_S if self._source.live else None)
+            self.counts.left += len(held) + len(self._queue)
         if self._error is not None:
             raise self._error
+
+    def stop(self) -> None:
+        """End the clips, from any thread."""
+        with self._room:
+            self._over = True
+            self._room.notify_all()
 
     def _next(self) -> tuple[int, float, FloatArray] | None:
         with self._room:
             while not self._queue and not self._over:
-                self._room.wait()
+                if not self._room.wait(_SILENT_S if self._source.live else None):
+                    raise JepaError(f"It has given no picture for {_SILENT_S:.0f} s.", "Is it still there?")
             if not self._queue:
                 return None
             item = self._queue.popleft()
@@ -157,9 +171,7 @@ class Pipeline:
         except BaseException as error:  # told to whoever takes the clips
             self._error = error
         finally:
-            with self._room:
-                self._over = True
-                self._room.notify_all()
+            self.stop()
 
     def _put(self, at_s: float, frame: FloatArray) -> bool:
         with self._room:

@@ -21,6 +21,7 @@ ByteArray = npt.NDArray[np.uint8]
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 _STREAMS = ("rtsp://", "rtsps://")
+_DEVICES = ("/dev/video", "/dev/v4l/")
 _PATIENCE_S = 10.0
 """How long a stream or a camera may say nothing."""
 _FOLDER_FPS = 4.0
@@ -35,8 +36,14 @@ class Picture:
 
     at_s: float
     """Since the first one."""
-    rgb: ByteArray
-    """(H, W, 3)"""
+    content: "ByteArray | av.VideoFrame"
+
+    @property
+    def rgb(self) -> ByteArray:
+        """(H, W, 3), made when it is asked for: of most frames of a camera it is not."""
+        if isinstance(self.content, np.ndarray):
+            return self.content
+        return np.asarray(self.content.to_ndarray(format="rgb24"), np.uint8)
 
 
 class Source(Protocol):
@@ -57,6 +64,11 @@ class Source(Protocol):
         """Let go of the file or the device."""
 
 
+def is_live(where: str) -> bool:
+    """Whether ``where`` names something that has no end of its own."""
+    return where.startswith((*_STREAMS, *_DEVICES)) or where == "screen"
+
+
 def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Source:
     """Open ``where``: a video, a picture, a folder of pictures, ``/dev/videoN``, an rtsp URL or ``screen``.
 
@@ -64,7 +76,7 @@ def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Sour
     """
     if where.startswith(_STREAMS):
         return VideoSource(where, live=True, options={"rtsp_transport": "tcp"}, timeout=_PATIENCE_S)
-    if where.startswith("/dev/video"):
+    if where.startswith(_DEVICES):
         return VideoSource(where, live=True, format="v4l2", timeout=_PATIENCE_S)
     if where == "screen":
         display = environment.get("DISPLAY")
@@ -116,7 +128,7 @@ class VideoSource:
                 now = float(frame.time) if frame.time is not None else count / _FOLDER_FPS
                 first = now if first is None else first
                 count += 1
-                yield Picture(now - first, np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+                yield Picture(now - first, frame)
         if not count:
             raise JepaError(f"There is no whole frame in {self._where}.", _remedy(self.live))
 
@@ -172,7 +184,7 @@ class FolderSource:
             except JepaError:
                 self.damaged += 1
                 continue
-            yield Picture(count / _FOLDER_FPS, picture.rgb)
+            yield Picture(count / _FOLDER_FPS, picture.content)
             count += 1
         if not count:
             raise JepaError(f"No picture in {self._folder} can be read.", "Name another folder.")

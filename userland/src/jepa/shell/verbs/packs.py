@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from jepa.errors import JepaError
-from jepa.packs.pack import default_pack_dir, verify_pack
+from jepa.packs.pack import default_pack_dir, packs_here, verify_pack
 from jepa.shell.parser import UsageError
 from jepa.shell.request import Request
 
@@ -17,7 +17,7 @@ def run(request: Request) -> int:
     if request.args.action == "build":
         return build(request)
     wanted: str | None = request.args.pack
-    folders = [chosen(wanted)] if wanted else here()
+    folders = [chosen(wanted)] if wanted else packs_here()
     if not folders:
         raise JepaError(
             f"There is no pack in {default_pack_dir().parent}.", "Install one, or name it in JEPA_PACK."
@@ -82,18 +82,6 @@ def chosen(wanted: str | None) -> Path:
         return default
     beside = default.parent / wanted
     return beside if not Path(wanted).exists() and beside.is_dir() else Path(wanted)
-
-
-def here() -> list[Path]:
-    """The directories with a manifest next to the pack in use, that one first."""
-    default = default_pack_dir()
-    try:
-        beside = sorted(path for path in default.parent.iterdir() if (path / "pack.toml").is_file())
-    except OSError:
-        beside = []
-    if not (default / "pack.toml").is_file():
-        return beside
-    return [default, *(path for path in beside if path != default)]
 
 
 def examine(folder: Path) -> dict[str, object]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jepa.errors import JepaError
-from jepa.packs.pack import read_manifest
+from jepa.packs.pack import first_of_kind
 from jepa.shell.request import Request
-from jepa.shell.verbs.packs import chosen, here
+from jepa.shell.verbs.packs import chosen
+from jepa.shell.words import event_line
 
 if TYPE_CHECKING:
     from jepa.vision.clip import FloatArray
@@ -27,6 +28,8 @@ def run(request: Request) -> int:
     """Do one of ACTIONS; Ctrl-C ends a source that does not end by itself."""
     if request.args.action == "reach":
         return reach(request)
+    if request.args.action == "watch":
+        return watch(request)
     from jepa.vision.model import VisionModel
 
     model = VisionModel.load(_pack(request, "vision"))
@@ -101,6 +104,8 @@ def _show_moment(
     request: Request, model: "VisionModel", at_s: float, latents: "tuple[FloatArray, FloatArray, FloatArray]"
 ) -> None:
     """One line for each step that was told: of the clip before it, what was told, and the clip that came."""
+    from jepa.vision.surprise import alike
+
     before, told, after = latents
     came = after[-len(told) :]
     label = {}
@@ -167,10 +172,38 @@ def reach(request: Request) -> int:
     return 0 if move.there or args.dry_run else 1
 
 
-def alike(one: "FloatArray", other: "FloatArray") -> float:
-    """Mean cosine of the tokens (N, D) of one moment and those of another."""
-    lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
-    return float(((one * other).sum(-1) / np.maximum(lengths, 1e-9)).mean())
+def watch(request: Request) -> int:
+    """Show the events of a source as they come, and tell them to the machine's event stream if it hears.
+
+    Without a vision pack it tells plain changes.
+    """
+    from jepa.service.answers import event_out
+    from jepa.vision.daemon import sights
+    from jepa.vision.telling import Teller
+    from jepa.vision.watch import Watch
+
+    args, out = request.args, request.out
+    _refuse_endless(request)
+    sight, coarse_because = sights(None if args.pack is None else chosen(args.pack))
+    if coarse_because and not out.json:
+        out.line(f"Plain changes of coarse pictures: {coarse_because}")
+    watching, teller = Watch(args.source, sight(), args.fps), Teller()
+    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(iter(watching)) as coming:
+        for events in coming:
+            for event in events:
+                teller.tell(event)
+                out.data(event_out(event)) if out.json else out.line(event_line(event_out(event)))
+                out.stream.flush()
+            if args.clips is not None and watching.seen.clips >= args.clips:
+                break
+    if out.json:
+        out.data({"seen": asdict(watching.seen), "untold": teller.waiting, "why": teller.fault})
+    else:
+        out.line(watching.seen.words)
+        if teller.waiting:
+            out.line(f"{teller.waiting} events are not in `jepa events`: {teller.fault}")
+    teller.close()
+    return 0
 
 
 def _pipeline(request: Request, model: "VisionModel", *, still: bool = False) -> "Pipeline":
@@ -179,14 +212,20 @@ def _pipeline(request: Request, model: "VisionModel", *, still: bool = False) ->
     from jepa.vision.pipeline import Gate, Pipeline, Still
     from jepa.vision.source import open_source
 
+    if not still:
+        _refuse_endless(request)
     source = open_source(request.args.source)
-    if source.live and request.prompt and request.args.clips is None and not still:
-        source.close()
-        raise JepaError("At this prompt a camera needs an end.", "Add --clips 10, or use a terminal.")
     gate = Gate(request.args.skip_unchanged) if request.args.action == "embed" else None
     frames = model.manifest.clip.frames
     wanted = Still(source, frames, request.args.fps) if still else source
     return Pipeline(wanted, Framer(model.manifest.clip), frames, request.args.fps, gate)
+
+
+def _refuse_endless(request: Request) -> None:
+    from jepa.vision.source import is_live
+
+    if request.prompt and request.args.clips is None and is_live(request.args.source):
+        raise JepaError("At this prompt a camera needs an end.", "Add --clips 10, or use a terminal.")
 
 
 def _clips(request: Request, pipeline: "Pipeline") -> "Iterator[Taken]":
@@ -209,10 +248,9 @@ def _folder(request: Request) -> Path:
 def _pack(request: Request, kind: str) -> Path:
     if request.args.pack is not None:
         return chosen(request.args.pack)
-    for folder in here():
-        with contextlib.suppress(JepaError):
-            if read_manifest(folder).kind == kind:
-                return folder
+    found = first_of_kind(kind)
+    if found is not None:
+        return found
     raise JepaError(
         f"There is no {kind} pack here.",
         "Name one with --pack; `jepa packs build vjepa2` makes one for vision.",

@@ -138,12 +138,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def collect(path: Path, period_s: float = 1.0) -> None:
     """Collect this machine until SIGTERM or SIGINT; JepaError when ``path`` cannot be used."""
     from jepa.telemetry.events.hub import open_events
+    from jepa.telemetry.events.reports import SOCKET_NAME
     from jepa.telemetry.sampler import open_machine
 
     notifier = Notifier()
     notifier.send(STATUS="Loading programs into the kernel.")
     machine = open_machine(kernel=True, own_cost=True)
-    hub = open_events()
+    hub = open_events(path.with_name(SOCKET_NAME))
     try:
         drop_capabilities()
         # Only now: whoever connects may expect frames from then on.

@@ -24,6 +24,8 @@ Kind = Literal[
     "anomaly",
     "anomaly_over",
     "foretold",
+    "camera_lost",
+    "camera_back",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -41,4 +43,4 @@ class Event:
     detail: str | None
     severity: str = "info"
     source: str = ""
-    """Who told it: kmsg, units, devices, health, collector, model."""
+    """Who told it: kmsg, units, devices, health, vision, collector, model."""

@@ -5,10 +5,12 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import Event
+from jepa.telemetry.events.reports import NAME, Reports
 from jepa.telemetry.sampler import SourceState
 
 _RETRY_S = (5.0, 300.0)
@@ -31,6 +33,14 @@ class EventSource(Protocol):
         """Give back the descriptor."""
 
 
+@runtime_checkable
+class Told(EventSource, Protocol):
+    """A source that passes on what another process tells, and how that one says it does."""
+
+    def state(self) -> SourceState:
+        """How that process does."""
+
+
 Opener = Callable[[], EventSource]
 """Opens a source; OSError, ValueError, ImportError or JepaError when it cannot be had."""
 _FAULTS = (OSError, ValueError, ImportError, JepaError)
@@ -49,7 +59,11 @@ class EventHub:
 
     def sources(self) -> list[SourceState]:
         """How each source does."""
-        return list(self._states.values())
+        return [self._state(name) for name in self._openers]
+
+    def _state(self, name: str) -> SourceState:
+        source = self._open.get(name)
+        return source.state() if isinstance(source, Told) else self._states[name]
 
     async def run(self, on_event: Callable[[Event], object]) -> None:
         """Tell events as they happen, until cancelled; then everything is closed."""
@@ -123,10 +137,13 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def open_events() -> EventHub:
-    """The events of this machine: the kernel's log, the service manager, udev, the disks' health."""
+def open_events(reports: Path) -> EventHub:
+    """The events of this machine: the kernel's log, the service manager, udev, the disks' health, cameras.
+
+    What cameras show is heard of at the socket ``reports``.
+    """
     openers = {"kmsg": _open_kmsg, "units": _open_units, "devices": _open_devices, "health": _open_health}
-    return EventHub(openers)
+    return EventHub({**openers, NAME: lambda: _open_reports(reports)})
 
 
 def _open_kmsg() -> EventSource:
@@ -151,6 +168,10 @@ def _open_health() -> EventSource:
     from jepa.telemetry.events.health import Health
 
     return Health()
+
+
+def _open_reports(path: Path) -> EventSource:
+    return Reports(path)
 
 
 _FIRST_PASSED = 3
