@@ -90,4 +90,5 @@ def all_sources() -> set[str]:
         "health",
         "kmsg",
         "units",
+        "vision",
     }

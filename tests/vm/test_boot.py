@@ -81,6 +81,8 @@ def test_jepa_off_leaves_plain_debian(
         "no",
     ]
     machine.fail("pgrep -f jepad")
+    machine.succeed("modprobe vivid n_devs=1 node_types=0x1; udevadm settle")
+    assert machine.succeed("systemctl show -P ActiveState jepa-vision").strip() == "inactive"
     refused = machine.fail("jepa status")
     assert refused.status == 1
     assert "Traceback" not in refused.err

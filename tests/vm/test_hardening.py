@@ -35,9 +35,10 @@ def test_nobody_can_log_in_with_a_password(machine: Machine) -> None:
     assert [name for name, password in hashes.items() if not password.startswith(("!", "*"))] == []
 
 
-def test_daemon_runs_in_a_tight_sandbox(machine: Machine) -> None:
-    report = machine.succeed("systemd-analyze security --no-pager jepad.service", 60)
-    match = re.search(r"Overall exposure level for jepad\.service: ([\d.]+)", report)
+@pytest.mark.parametrize("unit", ["jepad", "jepa-vision"])
+def test_daemons_run_in_a_tight_sandbox(machine: Machine, unit: str) -> None:
+    report = machine.succeed(f"systemd-analyze security --no-pager {unit}.service", 60)
+    match = re.search(rf"Overall exposure level for {unit}\.service: ([\d.]+)", report)
     assert match, report
     assert float(match[1]) <= 1.5
 

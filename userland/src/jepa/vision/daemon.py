@@ -65,7 +65,7 @@ class Cameras:
         if not self._watches:
             return State(True, "no camera is plugged in")
         faults = [watch.fault for watch in self._watches.values() if watch.fault]
-        counts = [f"{where}: {watch.seen.words}" for where, watch in self._watches.items()]
+        counts = [f"{watch.unit}: {watch.seen.words}" for watch in self._watches.values()]
         return State(not faults, " ".join([*faults, *counts])[:LONGEST_TEXT])
 
     def stop(self) -> None:

@@ -75,6 +75,8 @@ class Watch:
         retry_s: tuple[float, float] = _RETRY_S,
     ) -> None:
         self.where = where
+        self.unit = where
+        """How events name it: the device that ``where`` last led to."""
         self.fault = ""
         """Why it cannot be watched just now."""
         self._sight, self._fps, self._patient = sight, fps, patient
@@ -86,7 +88,6 @@ class Watch:
         self._before = Seen()
         """All of it but what the pipeline that is open counts."""
         self._open: tuple[Source, Pipeline] | None = None
-        self._unit = where
         self._lost_ns: int | None = None
         self._calm: int | None = None
         """Clips since the last strange one, while there is an anomaly."""
@@ -129,8 +130,9 @@ class Watch:
 
     def _once(self) -> Iterator[list[Event]]:
         """From opening the source to its end; JepaError when it breaks off."""
-        self._unit = str(Path(self.where).resolve()) if self.where.startswith("/dev/v4l/") else self.where
-        source = self._opened(self._unit)
+        if self.where.startswith("/dev/v4l/") and Path(self.where).exists():
+            self.unit = str(Path(self.where).resolve())
+        source = self._opened(self.unit)
         self._patient |= source.live
         pipeline = Pipeline(source, self._framer, self._sight.clip.frames, self._fps)
         self._open = source, pipeline
@@ -147,7 +149,7 @@ class Watch:
         finally:
             self._before, self._open = self.seen, None
         if source.live and not self._stopped.is_set():
-            raise JepaError(f"{self._unit} has ended.", "Is it still there?")
+            raise JepaError(f"{self.unit} has ended.", "Is it still there?")
 
     def _look(self, taken: Taken, follows: bool, live: bool) -> Iterator[Event]:
         self._before.clips += 1
@@ -192,4 +194,4 @@ class Watch:
 
     def _event(self, kind: str, detail: str | None, severity: str) -> Event:
         text = None if detail is None else detail[:LONGEST_TEXT]
-        return Event(self._wall_ns(), kind, self._unit[:LONGEST_UNIT], text, severity, NAME)
+        return Event(self._wall_ns(), kind, self.unit[:LONGEST_UNIT], text, severity, NAME)
