@@ -36,6 +36,7 @@ def test_what_is_no_source_or_no_pack_is_one_sentence(machine: Machine) -> None:
         "embed /dev/video7",
         "reach /nowhere.png",
         "embed /nowhere.mp4 --pack /usr/lib/jepa/packs/machine",
+        "watch /dev/video7",
     ):
         done = machine.execute(f"jepa vision {words}", 120)
         assert done.status == 1, words
