@@ -4,7 +4,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +133,29 @@ def test_a_change_while_it_was_away_is_no_surprise() -> None:
     port = Port(Camera(QUIET), Camera([250] * 40))
     told = watched(Watch("c", CoarseSight(), FPS, opened=port, retry_s=SOON), 40)
     assert [each.kind for each in told] == ["camera_lost", "camera_back"]
+
+
+def test_a_clip_follows_only_one_that_was_looked_at() -> None:
+    class Told(CoarseSight):
+        gate = 0.02
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.follows: list[bool] = []
+
+        def look(self, frames: Sequence[np.ndarray], *, follows: bool) -> float | None:
+            self.follows.append(follows)
+            return super().look(frames, follows=follows)
+
+    sight = Told()
+    port = Port(Camera([0] * 4 + [90] * 4 + [91] * 4 + [180] * 4 + [0] * 4), Camera([99] * 4))
+    watched(Watch("c", sight, FPS, opened=port, retry_s=SOON), 6)
+    assert sight.follows == [False, True, False, True, False]
+
+
+def test_a_camera_known_by_its_port_is_not_taken_for_another_with_its_number() -> None:
+    with pytest.raises(JepaError, match="is not plugged in"):
+        list(Watch("/dev/v4l/by-path/none", CoarseSight(), FPS, opened=Port(Camera([1] * 4))))
 
 
 def test_a_camera_that_ends_without_a_word_is_lost_too() -> None:

@@ -38,6 +38,15 @@ def test_what_is_reported_arrives(report: Event | State) -> None:
     assert decode(encode(report), NOW) == report
 
 
+@given(st.text(max_size=2 * LONGEST_TEXT))
+def test_whatever_words_a_library_says_a_report_of_them_is_taken(text: str) -> None:
+    for report in (State(False, text), Event(NOW, "camera_lost", text, text, "warning", "vision")):
+        arrived = decode(encode(report), NOW)
+        assert type(arrived) is type(report)
+        if text.isprintable() and len(text) <= LONGEST_UNIT:
+            assert arrived == report
+
+
 @given(
     st.one_of(
         st.binary(max_size=300),

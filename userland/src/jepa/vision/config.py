@@ -47,11 +47,20 @@ _CORRECT = "Correct it, or remove it to watch every camera."
 
 
 def plugged_in() -> list[str]:
-    """The cameras that udev knows, each by where it is plugged in, since their numbers change."""
+    """The cameras that udev knows, each by where it is plugged in, since their numbers change.
+
+    JepaError where there is no libudev.
+    """
     import pyudev
 
+    try:
+        context = pyudev.Context()
+    except ImportError as error:
+        raise JepaError(
+            f"Cameras cannot be looked for: {error}.", f"Install libudev, or name them in {FILE}."
+        ) from error
     found = []
-    for device in pyudev.Context().list_devices(subsystem="video4linux"):
+    for device in context.list_devices(subsystem="video4linux"):
         # Metadata, outputs and radios are devices of this kind, too.
         if device.device_node and ":capture:" in device.properties.get("ID_V4L_CAPABILITIES", ""):
             links = [link for link in sorted(device.device_links) if link.startswith("/dev/v4l/by-path/")]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import Event
-from jepa.telemetry.events.reports import LONGEST_TEXT, LONGEST_UNIT, NAME
+from jepa.telemetry.events.reports import NAME
 from jepa.vision.clip import Framer
 from jepa.vision.pipeline import Gate, Pipeline, Taken
 from jepa.vision.source import Source, open_source
@@ -88,6 +88,8 @@ class Watch:
         self._before = Seen()
         """All of it but what the pipeline that is open counts."""
         self._open: tuple[Source, Pipeline] | None = None
+        self._end_s: float | None = None
+        """Of the clip before, if that was looked at."""
         self._lost_ns: int | None = None
         self._calm: int | None = None
         """Clips since the last strange one, while there is an anomaly."""
@@ -130,7 +132,10 @@ class Watch:
 
     def _once(self) -> Iterator[list[Event]]:
         """From opening the source to its end; JepaError when it breaks off."""
-        if self.where.startswith("/dev/v4l/") and Path(self.where).exists():
+        if self.where.startswith("/dev/v4l/"):
+            # Its number may be another camera's by now.
+            if not Path(self.where).exists():
+                raise JepaError(f"{self.unit} is not plugged in.", "Plug it in.")
             self.unit = str(Path(self.where).resolve())
         source = self._opened(self.unit)
         self._patient |= source.live
@@ -138,26 +143,26 @@ class Watch:
         self._open = source, pipeline
         if self._stopped.is_set():
             pipeline.stop()  # told before there was one to tell
-        end_s: float | None = None
+        self._end_s = None
         self._sight.clear()
         try:
             with closing(iter(pipeline)) as clips:
                 for taken in clips:
-                    follows = end_s is not None and taken.start_s - end_s < _GAP_FRAMES / self._fps
-                    end_s = taken.end_s
-                    yield [*self._back(), *self._look(taken, follows, source.live)]
+                    yield [*self._back(), *self._look(taken, source.live)]
         finally:
             self._before, self._open = self.seen, None
         if source.live and not self._stopped.is_set():
             raise JepaError(f"{self.unit} has ended.", "Is it still there?")
 
-    def _look(self, taken: Taken, follows: bool, live: bool) -> Iterator[Event]:
+    def _look(self, taken: Taken, live: bool) -> Iterator[Event]:
         self._before.clips += 1
         if self._gate.changed(taken.frames):
+            follows = self._end_s is not None and taken.start_s - self._end_s < _GAP_FRAMES / self._fps
             distance = self._sight.look(taken.frames, follows=follows)
+            self._end_s = taken.end_s
         else:
             self._before.unchanged += 1
-            distance = 0.0
+            self._end_s, distance = None, 0.0
         judged = None if distance is None else self._usual.judge(distance)
         strange = judged is not None and judged.share >= STRANGE_SHARE and judged.times >= STRANGE_TIMES
         self._before.strange += strange
@@ -193,5 +198,4 @@ class Watch:
             yield self._event("camera_back", f"after {gone_s:.0f} s", "info")
 
     def _event(self, kind: str, detail: str | None, severity: str) -> Event:
-        text = None if detail is None else detail[:LONGEST_TEXT]
-        return Event(self._wall_ns(), kind, self.unit[:LONGEST_UNIT], text, severity, NAME)
+        return Event(self._wall_ns(), kind, self.unit, detail, severity, NAME)

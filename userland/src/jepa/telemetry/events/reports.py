@@ -10,7 +10,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -44,13 +44,24 @@ class State:
 
 
 def encode(report: Event | State) -> bytes:
-    """``report`` as one datagram."""
+    """``report`` as one datagram, its words cut and cleaned as ``decode`` wants them."""
     if isinstance(report, State):
-        content: dict[str, Any] = {"type": "state", **asdict(report)}
+        content: dict[str, Any] = {
+            "type": "state",
+            "ok": report.ok,
+            "reason": _line(report.reason, LONGEST_TEXT),
+        }
     else:
-        content = {"type": "event", **asdict(report)}
-        del content["source"]
+        content = {"type": "event", "ts_ns": report.ts_ns, "kind": report.kind, "severity": report.severity}
+        content["unit"] = _line(report.unit, LONGEST_UNIT)
+        content["detail"] = _line(report.detail, LONGEST_TEXT)
     return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _line(text: str | None, longest: int) -> str | None:
+    if text is None:
+        return None
+    return "".join(each if each.isprintable() else " " for each in text[:longest])
 
 
 def decode(datagram: bytes, now_ns: int) -> Event | State:
