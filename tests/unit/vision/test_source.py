@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jepa.errors import JepaError
-from jepa.vision.source import open_source
+from jepa.vision.source import VideoSource, open_source
 from tests.unit.vision.conftest import FPS, drawn
 
 
@@ -23,6 +23,14 @@ def test_a_video_yields_its_frames_in_time(video: Callable[..., Path]) -> None:
     assert pictures[3].rgb.shape == (80, 96, 3)
     assert np.abs(pictures[3].rgb.astype(int) - drawn(3)).mean() < 8, "it is what was drawn"
     assert source.damaged == 0
+
+
+def test_a_live_source_gives_the_same_pictures_from_memory_of_its_own(video: Callable[..., Path]) -> None:
+    path = str(video(frames=12))
+    with closing(VideoSource(path, live=False)) as file, closing(VideoSource(path, live=True)) as live:
+        for one, other in zip(file, live, strict=True):
+            assert one.at_s == other.at_s
+            np.testing.assert_array_equal(one.rgb, other.rgb)
 
 
 def test_a_truncated_video_yields_what_is_whole(video: Callable[..., Path]) -> None:

@@ -3,10 +3,10 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -98,10 +98,12 @@ class VideoSource:
     """Whatever the FFmpeg libraries can open as a video."""
 
     def __init__(self, where: str, *, live: bool, **options: Any) -> None:
+        import av
+
         self.live = live
         self.damaged = 0
         self._where = where
-        import av
+        self._demuxer: Generator[av.Packet[Any]] | None = None
 
         try:
             self._container: av.container.InputContainer = av.open(where, **options)
@@ -136,10 +138,11 @@ class VideoSource:
         import av
 
         packets = self._container.demux(self._container.streams.video[0])
+        demuxer = self._demuxer = cast("Generator[av.Packet[Any]]", packets)
         broken = 0
         while True:
             try:
-                packet = next(packets)
+                packet = _copied(next(demuxer)) if self.live else next(demuxer)
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as error:
@@ -156,8 +159,27 @@ class VideoSource:
 
     def close(self) -> None:
         """Let go of it."""
+        if self._demuxer is not None:
+            self._demuxer.close()  # it still holds its last packet (see _copied)
         with contextlib.suppress(Exception):
             self._container.close()
+
+
+def _copied(packet: "av.Packet[Any]") -> "av.Packet[Any]":
+    """A packet in memory of its own.
+
+    A camera's lies in a buffer of the driver, which the library gives back, when the last reference to the
+    packet or to a frame of it goes, through what it frees when the camera is closed: a crash, if that comes
+    first.
+    """
+    import av
+
+    if not packet.size:
+        return packet
+    own: av.Packet[Any] = av.Packet(bytes(packet))
+    own.stream = packet.stream
+    own.pts, own.dts, own.time_base = packet.pts, packet.dts, packet.time_base
+    return own
 
 
 class FolderSource:

@@ -80,7 +80,8 @@ def decode(datagram: bytes, now_ns: int) -> Event | State:
         if not isinstance(ok, bool):
             raise ValueError("no state")
         return State(ok, _text(content, "reason", LONGEST_TEXT) or "")
-    if content.get("type") != "event" or content.get("kind") not in KINDS:
+    kind = content.get("kind")
+    if content.get("type") != "event" or not isinstance(kind, str) or kind not in KINDS:
         raise ValueError("no kind of report")
     if content.get("severity") not in get_args(Severity):
         raise ValueError("no severity")
@@ -89,7 +90,7 @@ def decode(datagram: bytes, now_ns: int) -> Event | State:
         raise ValueError("no time")
     return Event(
         ts_ns if now_ns - _OLDEST_NS < ts_ns <= now_ns else now_ns,
-        content["kind"],
+        kind,
         _text(content, "unit", LONGEST_UNIT),
         _text(content, "detail", LONGEST_TEXT),
         content["severity"],
