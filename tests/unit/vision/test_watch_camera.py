@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What surprises is told once, a camera that goes is waited for, and every picture is counted."""
 
+import gc
 import itertools
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -127,6 +129,20 @@ def test_a_hundred_replugs_leave_nothing_behind() -> None:
     assert threading.active_count() == threads
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
     assert all(camera.closed for camera in port.opened)
+
+
+def test_a_camera_that_went_is_forgotten_at_once_not_when_garbage_is_collected() -> None:
+    port = Port(*(Camera([100] * 9) for _ in range(5)))
+    gone = [weakref.ref(camera) for camera in port.cameras if camera is not None]
+    gc.collect()
+    gc.disable()
+    try:
+        watch = Watch("/dev/video0", CoarseSight(), FPS, opened=port, retry_s=(0.0, 0.0))
+        watched(watch, 10)
+        port.opened.clear()
+        assert [each() for each in gone] == [None] * 5
+    finally:
+        gc.enable()
 
 
 def test_a_change_while_it_was_away_is_no_surprise() -> None:

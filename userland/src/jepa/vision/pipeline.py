@@ -138,8 +138,12 @@ class Pipeline:
             # A camera's driver may hold the thread; it lets go of the camera when it comes back.
             thread.join(_LET_GO_S if self._source.live else None)
             self.counts.left += len(held) + len(self._queue)
-        if self._error is not None:
-            raise self._error
+            error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame: a circle, and all pictures in it
 
     def stop(self) -> None:
         """End the clips, from any thread."""
