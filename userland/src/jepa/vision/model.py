@@ -53,7 +53,9 @@ class VisionModel:
 
     def open(self) -> None:
         """Read the graphs that latents and what follows them take; JepaError when they cannot be had."""
-        for name in ("encoder", *(["predictor"] if self.manifest.ahead else [])):
+        names = ("encoder", *(["predictor"] if self.manifest.ahead else []))
+        self.refuse_if_too_large(*(name for name in names if name not in self._sessions))
+        for name in names:
             self._session(name)
 
     def encode(self, frames: Sequence[FloatArray]) -> FloatArray:
