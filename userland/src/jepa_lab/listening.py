@@ -7,14 +7,14 @@ import threading
 from collections.abc import Callable
 
 from jepa.telemetry.events.event import Event
-from jepa.telemetry.events.hub import EventHub, open_events
+from jepa.telemetry.events.hub import EventHub, open_failures
 
 
 class Listening:
     """Tells ``on_event`` each event as it happens, for as long as the context lasts."""
 
     def __init__(
-        self, on_event: Callable[[Event], object], opened: Callable[[], EventHub] = open_events
+        self, on_event: Callable[[Event], object], opened: Callable[[], EventHub] = open_failures
     ) -> None:
         self._on_event, self._opened = on_event, opened
         self._loop = asyncio.new_event_loop()

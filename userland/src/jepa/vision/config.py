@@ -43,7 +43,7 @@ def load_config(path: Path = FILE) -> Config:
         raise JepaError(f"{path}: {where}: {first['msg']}.", _CORRECT) from error
 
 
-_CORRECT = "Correct it, or remove it to watch every camera."
+_CORRECT = "Correct it, or empty it to watch every camera."
 
 
 def plugged_in() -> list[str]:

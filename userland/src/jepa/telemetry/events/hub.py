@@ -146,6 +146,11 @@ def open_events(reports: Path) -> EventHub:
     return EventHub({**openers, NAME: lambda: _open_reports(reports)})
 
 
+def open_failures() -> EventHub:
+    """What goes wrong on this machine: the kernel's log and the service manager alone."""
+    return EventHub({"kmsg": _open_kmsg, "units": _open_units})
+
+
 def _open_kmsg() -> EventSource:
     from jepa.telemetry.events.kmsg import KernelLog, load_rules, open_log
 
