@@ -25,7 +25,7 @@ def decoder(config: ModelConfig) -> Decoder:
     made = Decoder(config, flat * 3, flat, flat / 10)
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.05)
+            parameter.add_(torch.randn_like(parameter) * 0.1)
         made.control.weight.zero_()  # what is in force tells nothing by itself here
     return made.eval()
 

@@ -132,12 +132,13 @@ def batch_of(
     rng: random.Random | None = None,
     drop: float = 0.0,
     mirror: Mirror | None = None,
+    ahead: float = 0.5,
 ) -> Batch:
     """All stretches as one batch; with ``rng``, each from a random start and with channels dropped.
 
     A dropped channel is absent from what the encoder sees, as on a machine that has not got it. With
-    ``mirror``, half of them have their roles' parts changed. In half of them actions are told a frame before
-    they show, as they are when one asks what they would do.
+    ``mirror``, half of them have their roles' parts changed. In the share ``ahead`` of them actions are told
+    a frame before they show, as they are when one asks what they would do.
     """
     parts: list[dict[str, Tensor]] = []
     for stretch in stretches:
@@ -146,7 +147,7 @@ def batch_of(
         part = {name: getattr(stretch, name)[start:] for name in Stretch.__slots__}
         if rng and mirror and rng.random() < 0.5:
             part = mirror.apply(part)
-        if rng and rng.random() < 0.5:
+        if rng and rng.random() < ahead:
             part["control"] = part["foreseen"]
         if rng:
             keep = torch.tensor([float(rng.random() >= drop) for _ in range(stretch.frame.shape[1])])

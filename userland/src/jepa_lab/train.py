@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jepa.telemetry.schema import Schema
 from jepa.world.scale import Scale
@@ -66,9 +66,6 @@ class TrainConfig:
     """In a batch, about, of recordings of about the same length; two recordings at least."""
     decoded_frames: int = 48
     """Frames of a batch that forecasts are made at."""
-    changed_frames: int = 16
-    """How many of them are, if there are so many, such at which a setting changes: else these are one in a
-    hundred, and what an action does is learned too little to plan by."""
     decoded_channels: int = 20
     channel_drop: float = 0.1
     mirror: bool = True
@@ -82,6 +79,11 @@ class TrainConfig:
     forget: float = 0.15
     """Share of channels whose own vector is left out, so that unseen channels are served too."""
     band_weight: float = 2.0
+    effect_sessions: int = 3
+    """Recordings whose last frames before a setting changes each step asks anew, for effects alone.
+
+    Among all frames these are one in a hundred: what an action does would be learned too little to plan by.
+    """
     far_less: float = 0.5
     """By which power of its length a horizon weighs less: windows that overlap are not so many."""
     fresh_weight: float = 2.0
@@ -161,6 +163,7 @@ def _fit(
     )
     unit = torch.maximum(facts.persistence, facts.floor[:, None, None])
     averaged = copy.deepcopy(model).eval()
+    acting = [each for each in stretches if each.control.any()]
     best, best_state, stale = float("inf"), copy.deepcopy(averaged.state_dict()), 0
     history: list[dict[str, float]] = []
     start = time.monotonic()
@@ -183,6 +186,10 @@ def _fit(
         optimiser.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if acting:
+            some = rng.sample(acting, min(config.effect_sessions, len(acting)))
+            parts["effect"] = effect(model, batch_of(some, rng, 0.0, mirror, 1.0), facts, unit, config)
+            _learn_alone(parts["effect"], model.decoder.effect_parameters())
         optimiser.step()
         _average(averaged, model, config.average if step > 100 else 0.9)
         if step % config.validate_every and spent < 1:
@@ -293,6 +300,34 @@ def losses(
     }
 
 
+def _learn_alone(loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
+    """Add the gradients of ``loss`` to those of ``parameters``, and to no others."""
+    if not loss.requires_grad:
+        return
+    gradients = torch.autograd.grad(loss, parameters)
+    norm = torch.stack([each.norm() for each in gradients]).norm()
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        gradient = gradient / norm.clamp(min=1.0)
+        parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+
+def effect(
+    model: MachineModel, batch: Batch, facts: ChannelFacts, unit: Tensor, config: TrainConfig
+) -> Tensor:
+    """Pinball loss of all forecasts at the last frames before settings change, told the new ones."""
+    before = torch.zeros_like(batch.real, dtype=torch.bool)  # (B, T)
+    before[:, 1:] = (batch.control[:, 1:] != batch.control[:, :-1]).any(-1)
+    frames = before.any(0).nonzero()[:, 0]
+    if not len(frames):
+        return unit.new_zeros(())
+    pick = Pick(frames, torch.arange(len(facts.observed)))
+    target, scored = _targets(batch, pick)
+    told = scored * before[:, frames, None, None]
+    levels = torch.tensor(model.config.quantiles)
+    weigh = torch.tensor(model.config.horizons_s) ** -config.far_less
+    return pinball(model(batch, pick).quantiles, levels, target, told, unit, weigh)
+
+
 def inverse_dynamics(inverse: InverseDynamics, z: Tensor, batch: Batch) -> Tensor:
     """Mean squared error of settings told from latents z (B, T, D), over what guessing their mean leaves.
 
@@ -363,10 +398,7 @@ def _pick(
     observed = facts.observed.nonzero()[:, 0]
     some = observed[torch.randperm(len(observed), generator=generator)[: config.decoded_channels]]
     channels = torch.tensor(sorted({*some.tolist(), *size.hazard_channels, *size.hint_channels}))
-    changed = (batch.control[:, 1:] != batch.control[:, :-1]).any(-1).any(0).nonzero()[:, 0] + 1
-    first = changed[torch.randperm(len(changed), generator=generator)[: config.changed_frames]]
-    mixed = torch.randperm(frames, generator=generator)
-    chosen = torch.cat([first, mixed[~torch.isin(mixed, first)]])[: config.decoded_frames]
+    chosen = torch.randperm(frames, generator=generator)[: config.decoded_frames]
     forget = torch.rand(sequences, len(chosen), len(channels), 1, generator=generator) < config.forget
     return Pick(chosen, channels, forget.float())
 

@@ -5,7 +5,7 @@ One MLP serves all channels; what differs between them is a small learned vector
 of simple forecasts (the last value, windows just past, what recall tells) plus a learned offset, so that
 the model starts from persistence instead of having to learn it; quantiles cannot cross because they are
 sums of positive steps from it. While a setting has just changed, the past is no guide: by how much, each
-channel may also fall towards nothing, or jump, as far as the change concerns it; a change a while ago, or
+channel may also fall towards nothing, or jump, as a second MLP tells of the change; one a while ago, or
 none, leaves everything as it is. What the MLP makes of the channels that tell of events also gives the odds
 that one comes.
 """
@@ -46,14 +46,14 @@ class Decoder(nn.Module):
         horizons, heads = len(config.horizons_s), config.recall_heads
         windows = len(config.windows_s)
         self.candidates = windows + 2 * heads
-        self.outputs = self.candidates + 1 + len(config.quantiles) - 1 + 2
+        self.outputs = self.candidates + 1 + len(config.quantiles) - 1
         self.context = nn.Linear(config.width, _CONTEXT)
         self.control = nn.Linear(config.controls, _CONTEXT, bias=False)
         nn.init.zeros_(self.control.weight)
         self.embedding = nn.Parameter(torch.randn(config.channels, config.embedding) * 0.1)
         self.concern = nn.Parameter(torch.randn(config.controls, config.channels, config.concern) * 0.1)
         changes = len(RECENT_S) * config.concern
-        inputs = changes + 1 + 2 * (windows - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
+        inputs = 1 + 2 * (windows - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
         self.body = nn.Sequential(
             nn.Linear(inputs, config.decoder_hidden),
             nn.GELU(),
@@ -66,12 +66,21 @@ class Decoder(nn.Module):
         bias = torch.zeros(horizons, 2, self.outputs)
         for column in range(horizons):
             bias[column, :, column] = 1.5  # the past window of the same length
-        bias[..., self.candidates + 1 : -2] = -1.0
+        bias[..., self.candidates + 1 :] = -1.0
         self.out.bias = nn.Parameter(bias.flatten())
+        hidden = nn.Linear(inputs + changes, config.decoder_hidden)
+        effects = nn.Linear(config.decoder_hidden, horizons * 2 * 2)
+        nn.init.normal_(effects.weight, std=0.01)
+        nn.init.zeros_(effects.bias)
+        self.effect = nn.Sequential(hidden, nn.GELU(), effects)
         self.hazard = nn.Parameter(
             torch.zeros(len(config.hazard_channels), 2 * config.decoder_hidden, horizons)
         )
         self.usual = nn.Parameter(torch.full((len(config.hazard_channels), horizons), -4.0))
+
+    def effect_parameters(self) -> list[nn.Parameter]:
+        """What alone tells how a change of settings takes a channel; it has a say in nothing else."""
+        return [self.concern, *self.effect.parameters()]
 
     def forward(
         self,
@@ -106,9 +115,7 @@ class Decoder(nn.Module):
         concern = concern if forget is None else concern * (1 - forget)
         context = torch.cat([self.context(h), self.control(control)], -1)
         context = context[:, None, :].expand(-1, stats.shape[1], -1)
-        features = torch.cat(
-            [level, relative, peaks, alike, concern, own.expand(len(h), -1, -1), context], -1
-        )
+        features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1), context], -1)
         hidden = self.body(features)
         told_by = (self.config.hazard_channels, self.config.hint_channels)
         telling = torch.cat([hidden[:, _rows(channels, some)] for some in told_by], -1)  # (N, E, 2 * hidden)
@@ -122,9 +129,12 @@ class Decoder(nn.Module):
         unit = _unit(stats[:, :, :horizons], floor + _FLOOR_SHARE * spread[:, 0])
         median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
         wide = spread[..., None]  # (C, 1, 1)
-        median = median * (1 - fresh * torch.sigmoid(raw[..., -2] - _RARELY)) + fresh * raw[..., -1] * wide
+        effect = self.effect(torch.cat([features, concern], -1)).unflatten(-1, (horizons, 2, 2))
+        median = (
+            median * (1 - fresh * torch.sigmoid(effect[..., 0] - _RARELY)) + fresh * effect[..., 1] * wide
+        )
         unit = unit + fresh * _UNSURE * wide
-        steps = F.softplus(raw[..., self.candidates + 1 : -2]) * (unit * self.widen)[..., None]
+        steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
         up = steps[..., _MIDDLE:].cumsum(-1)
         offsets = torch.cat([down, torch.zeros_like(median[..., None]), up], -1)
