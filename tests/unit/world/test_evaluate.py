@@ -48,7 +48,7 @@ def test_recordings_with_actions_stand_apart(pack: Pack, recording: Recording, a
     assert together.moving == alone.moving
     assert set(together.kinds) == {"busy", "acting", "steady", "changing"}
     assert together.kinds["busy"] == together.figures
-    assert "those with actions stand apart" in together.to_text()
+    assert "acting ones stand apart" in together.to_text()
     assert "stand apart" not in alone.to_text()
     parts = [together.kinds[each].windows for each in ("steady", "changing")]
     assert min(parts) > 0
