@@ -20,15 +20,26 @@ class VisualConfig:
     crop: int = 56
     """Pixels of a picture, each way."""
     channels: int = 3
+    empty: float = 0.5
+    """The brightness that becomes 0."""
+    contrast: float = 0.5
+    """How far from it becomes 1."""
+    wide: tuple[int, ...] = (16, 32, 32)
+    """Channels of each convolution; each halves the picture."""
+    normed: bool = False
+    """Batches are normalised after each convolution."""
     width: int = 48
     """D, of a latent."""
     hidden: int = 256
     actions: int = 2
+    """Numbers of an action: those of every step of the environment that it fills."""
+    block: int = 1
+    """Steps of the environment that one action fills."""
     steps: int = 8
     """Actions of a course that is imagined."""
     candidates: int = 64
     farthest: int = 50
-    """Steps beyond which a goal is just far."""
+    """Steps of the environment beyond which a goal is just far."""
 
 
 class PictureEncoder(nn.Module):
@@ -36,14 +47,12 @@ class PictureEncoder(nn.Module):
 
     def __init__(self, config: VisualConfig) -> None:
         super().__init__()
-        wide = (config.channels, 16, 32, 32)
         layers: list[nn.Module] = []
-        for before, after in pairwise(wide):
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GELU()]
-        side = config.crop // 8
-        self.body = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(32 * side * side, config.hidden), nn.GELU()
-        )
+        for before, after in pairwise((config.channels, *config.wide)):
+            norm = [nn.BatchNorm2d(after)] if config.normed else []
+            layers += [nn.Conv2d(before, after, 3, 2, 1), *norm, nn.GELU()]
+        flat = config.wide[-1] * (config.crop // 2 ** len(config.wide)) ** 2
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, config.hidden), nn.GELU())
         self.out = nn.Linear(config.hidden, config.width)
         self.norm: nn.Module = nn.BatchNorm1d(config.width, affine=False)
 
