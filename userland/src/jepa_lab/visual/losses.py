@@ -23,8 +23,8 @@ class Weights:
     """For goals of other walks to be far."""
     reversible: bool = True
     """The way back is as long as the way."""
-    teaching: bool = False
-    """Goals teach the encoder too, and not only the heads."""
+    sketch: float = 1.0
+    """For drawing pictures from latents, where that is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ def losses(
     model: VisualModel,
     of: Stretches,
     weights: Weights,
-    to_shape: tuple[Tensor, torch.Generator] | None = None,
+    to_shape: tuple[Tensor, Tensor, torch.Generator] | None = None,
 ) -> dict[str, Tensor]:
     """Every loss with its weight applied.
 
-    ``to_shape``: all latents (N, D), and what draws the directions in which they are looked at; None when
-    they are as they are.
+    ``to_shape``: all pictures (N, 3, P, P), their latents (N, D), and what draws the directions in which
+    those are looked at; None when latents are as they are.
     """
     z, actions = of.z, of.actions
     ahead = z[:, 0]
@@ -60,12 +60,12 @@ def losses(
         rolled.append(ahead)
     one = model.following(z[:, :-1], actions)
     if to_shape is not None:
-        encoded, generator = to_shape
+        pictures, encoded, generator = to_shape
         variance, covariance = variance_covariance(encoded)
         told = model.inverse(torch.cat([z[:, :-1], z[:, 1:]], -1))
-    shown = of if weights.teaching else Stretches(z.detach(), actions, of.goal.detach(), of.steps)
-    missed = first(model, shown)
-    apart = distances(model, shown, weights)
+    still = Stretches(z.detach(), actions, of.goal.detach(), of.steps)  # goals teach the encoder nothing
+    missed = first(model, still)
+    apart = distances(model, still, weights)
     parts = {
         "next": F.mse_loss(one, z[:, 1:]),
         "rolled": F.mse_loss(torch.stack(rolled, 1), z[:, 1:]),
@@ -77,6 +77,9 @@ def losses(
             "covariance": weights.covariance * covariance,
             "inverse": weights.inverse * F.mse_loss(told, actions),
         }
+        if model.config.sketch:
+            small = F.avg_pool2d(pictures, model.config.sketch).flatten(1)
+            parts["sketch"] = weights.sketch * F.mse_loss(model.sketch(encoded), small)
     return parts | {"apart": apart, "first": missed}
 
 

@@ -28,6 +28,8 @@ class VisualConfig:
     """Channels of each convolution; each halves the picture."""
     normed: bool = False
     """Batches are normalised after each convolution."""
+    sketch: int = 0
+    """It learns to draw its picture, so many times smaller, from the latent; in training only, 0 for not."""
     width: int = 48
     """D, of a latent."""
     hidden: int = 256
@@ -84,6 +86,9 @@ class VisualModel(nn.Module):
         """What was done between two latents that follow each other; in training only."""
         self.first = _mlp(2 * config.width, config.hidden, config.actions)
         self.apart = _mlp(2 * config.width, config.hidden, 1)
+        if config.sketch:
+            side = config.crop // config.sketch
+            self.sketch = _mlp(config.width, config.hidden, config.channels * side * side)
 
     def following(self, latent: Tensor, action: Tensor) -> Tensor:
         """(..., D), (..., A) -> the latent one step on (..., D)."""

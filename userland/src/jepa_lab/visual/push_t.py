@@ -133,3 +133,9 @@ class SimulatedTable:
     def disconnect(self) -> None:
         """It is gone at once."""
         self.is_connected = False
+
+
+def simulated() -> tuple[SimulatedTable, Envelope]:
+    """For `jepa vision reach --robot`: the disc in one corner, the block near the middle."""
+    at = np.array([100, 400, 256, 230, np.pi / 4, 0, 0], np.float32)
+    return SimulatedTable(at), SimulatedTable.ENVELOPE

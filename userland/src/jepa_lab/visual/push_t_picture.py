@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jepa.packs.vision import Clip
-from jepa.vision.clip import FloatArray
+from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.source import ByteArray
 
 SIZE = 512
@@ -73,6 +73,7 @@ class _Canvas:
     def __init__(self, side: int, smooth: float, tint: Callable[[FloatArray], FloatArray]) -> None:
         self._side, self._pixel, self._smooth, self._tint = side, SIZE / side, smooth, tint
         self._margin = self._half(_FAR) + 1  # around the picture: what is partly outside needs no care
+        self._kept = slice(self._margin, self._margin + side)
         whole = side + 2 * self._margin
         places = ((np.arange(whole) + 0.5 - self._margin) * self._pixel).astype(np.float32)
         x, y = np.meshgrid(places, places)
@@ -103,8 +104,16 @@ class _Canvas:
 
         self._put(whole, disc, RADIUS, outside_disc, _DISC)
         self._put(whole, middle, _FAR, outside_block_and_parts, _BLOCK)
-        kept = slice(self._margin, self._margin + self._side)
-        return whole[:, kept, kept]
+        return whole[:, self._kept, self._kept]
+
+    @property
+    def empty(self) -> FloatArray:
+        """The picture (side, side, 3) of what never moves."""
+        return self._empty[self._kept, self._kept]
+
+    @empty.setter
+    def empty(self, picture: FloatArray) -> None:
+        self._empty[self._kept, self._kept] = picture
 
     def _fresh(self, count: int) -> FloatArray:
         """Empty pictures (N, ...) in the memory of the last ones: new pages take longer than painting."""
@@ -151,6 +160,7 @@ class Painter:
     def __init__(self, clip: Clip) -> None:
         mean, std = np.array(clip.mean, np.float32), np.array(clip.std, np.float32)
         self._canvas = _Canvas(clip.crop, 1.0, lambda rgb: (rgb / np.float32(255) - mean) / std)
+        self._canvas.empty = np.moveaxis(Framer(clip)(np.asarray(np.rint(_LARGE.empty), np.uint8)), 0, 2)
 
     def __call__(self, state: FloatArray) -> FloatArray:
         """States (N, 7) -> (N, 3, P, P) normalised."""

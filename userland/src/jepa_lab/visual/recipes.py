@@ -37,6 +37,7 @@ def recipe(name: str) -> Recipe:
             empty=1.0,
             contrast=0.25,
             normed=True,
+            sketch=3,
             width=64,
             hidden=384,
             actions=10,
@@ -45,7 +46,14 @@ def recipe(name: str) -> Recipe:
             candidates=128,
         )
         training = VisualTraining(
-            walks=4_000, length=120, steps=6_000, settling=4_000, weights=Weights(reversible=False)
+            walks=2_500,
+            length=120,
+            steps=2_000,
+            batch=72,
+            stretch=4,
+            settling=1_500,
+            learning_rate=3e-3,
+            weights=Weights(inverse=3.0, sketch=20.0, strangers=1.0, reversible=False),
         )
         return Recipe(PushT(), config, training, Path("model-packs/vision-push-t"))
     raise JepaError(f"There is no environment {name!r}.", f"Name one of {', '.join(NAMES)}.")

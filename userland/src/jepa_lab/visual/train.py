@@ -51,8 +51,8 @@ class VisualTraining:
     settling: int = 0
     """Steps after those, on latents of the encoder as it is then: many more in the same time."""
     settling_batch: int = 256
-    settling_stretch: int = 8
-    settling_goals: int = 4
+    settling_stretch: int = 6
+    settling_rate: float = 1e-3
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     weights: Weights = field(default_factory=Weights)
@@ -76,10 +76,10 @@ def train(
     def from_pictures() -> Learnt:
         model.train()
         drawn = _draw(rng, walks, training, config)
-        of, encoded = _seen(model, drawn, walks, painter)
+        of, pictures, encoded = _seen(model, drawn, walks, painter)
         if training.cloning:
             return {"first": first(model, of)}, encoded
-        return losses(model, of, training.weights, (encoded, generator)), encoded
+        return losses(model, of, training.weights, (pictures, encoded, generator)), encoded
 
     line = _descend("", model, training, training.steps, from_pictures)
     model.eval()
@@ -89,7 +89,7 @@ def train(
             training,
             batch=training.settling_batch,
             stretch=training.settling_stretch,
-            goals=training.settling_goals,
+            learning_rate=training.settling_rate,
         )
         model.encoder.requires_grad_(False)
 
@@ -101,7 +101,7 @@ def train(
                 return {"first": first(model, of)}, z
             return losses(model, of, training.weights), z
 
-        line |= _descend("settling ", model, training, training.settling, from_latents)
+        line |= _descend("settling ", model, settled, training.settling, from_latents)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return model, {
         "config": asdict(config),
@@ -173,16 +173,19 @@ def _draw(rng: np.random.Generator, walks: Walks, training: VisualTraining, conf
 Paint = Callable[[FloatArray], FloatArray]
 
 
-def _seen(model: VisualModel, drawn: _Drawn, walks: Walks, painter: Paint) -> tuple[Stretches, Tensor]:
-    """The batch, painted and encoded; and all latents (N, D)."""
+def _seen(
+    model: VisualModel, drawn: _Drawn, walks: Walks, painter: Paint
+) -> tuple[Stretches, Tensor, Tensor]:
+    """The batch, painted and encoded; and all pictures (N, 3, P, P) and latents (N, D)."""
     stretch, goal = (walks.at[drawn.which[:, None], each] for each in (drawn.span, drawn.later))
     states = np.concatenate([each.reshape(-1, each.shape[-1]) for each in (stretch, goal)])
-    encoded: Tensor = model.encoder(torch.from_numpy(painter(states)))
+    pictures = torch.from_numpy(painter(states))
+    encoded: Tensor = model.encoder(pictures)
     z, later = encoded[: drawn.span.size], encoded[drawn.span.size :]
     of = Stretches(
         z.reshape(*drawn.span.shape, -1), drawn.actions, later.reshape(*drawn.later.shape, -1), drawn.steps
     )
-    return of, encoded
+    return of, pictures, encoded
 
 
 def _kept(model: VisualModel, walks: Walks, painter: Paint) -> Tensor:
