@@ -2,12 +2,16 @@
 """Push-T moves, looks and succeeds as the public environment does, and those who push cover it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from jepa.vision.clip import Framer
+from jepa.vision.planning import VisualPlanner
+from jepa.vision.reaching import Reaching
+from jepa.vision.robots import SafeRobot, open_robot
 from jepa_lab.visual import pushing
 from jepa_lab.visual.push_t import SimulatedTable, Table, displaced, reached
 from jepa_lab.visual.push_t_picture import SIZE, Painter, draw
@@ -158,3 +162,21 @@ def test_as_a_robot_the_disc_goes_where_it_is_sent() -> None:
         robot.send_action({"x": 150.0, "y": 400.0})
     seen = robot.get_observation()
     assert seen["x"] == pytest.approx(150, abs=1) and seen["camera"].shape == (224, 224, 3)
+
+
+def test_the_shipped_pack_moves_it_a_period_at_a_time() -> None:
+    planner = VisualPlanner.load(Path(__file__).parents[4] / "model-packs/vision-push-t")
+    assert planner.manifest.actions == 10 and planner.manifest.periods == 5
+    robot, envelope = open_robot("jepa_lab.visual.push_t:simulated")
+    goal = draw(state(250, 420, 256, 230, np.pi / 4)[None])[0]
+    now = [0.0]
+    safe = SafeRobot(robot, envelope, clock=lambda: now[0])
+    robot.connect()
+    on_way = Reaching(planner, safe, envelope, goal, wait=lambda s: now.__setitem__(0, now[0] + s))
+    moves = [on_way.step() for _ in range(12)]
+    seen = robot.get_observation()
+    assert moves[-1].steps_left < moves[0].steps_left
+    assert np.hypot(seen["x"] - 250, seen["y"] - 420) < 60, (
+        "the block is where it is to be, the disc goes there"
+    )
+    assert all(abs(move.action["x"] - 256) <= 256 for move in moves)

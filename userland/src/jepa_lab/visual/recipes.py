@@ -42,8 +42,7 @@ def recipe(name: str) -> Recipe:
             hidden=384,
             actions=10,
             block=5,
-            steps=6,
-            candidates=128,
+            steps=5,
         )
         training = VisualTraining(
             walks=2_500,
