@@ -175,7 +175,7 @@ def test_the_shipped_pack_moves_it_a_period_at_a_time() -> None:
     on_way = Reaching(planner, safe, envelope, goal, wait=lambda s: now.__setitem__(0, now[0] + s))
     moves = [on_way.step() for _ in range(12)]
     seen = robot.get_observation()
-    assert moves[-1].steps_left < moves[0].steps_left
+    assert moves[-1].left < moves[0].left
     assert np.hypot(seen["x"] - 250, seen["y"] - 420) < 60, (
         "the block is where it is to be, the disc goes there"
     )
