@@ -125,8 +125,9 @@ packs-machine: $(VENV)/.done ## train and export the machine pack
 	@$(VENV)/bin/jepa-lab train
 
 .PHONY: packs-vision
-packs-vision: $(VENV)/.done ## train, export and judge the visual world model
-	@$(VENV)/bin/jepa-lab train-visual
+packs-vision: $(VENV)/.done ## train, export and judge the visual world models
+	@$(VENV)/bin/jepa-lab train-visual --env two-room
+	@$(VENV)/bin/jepa-lab train-visual --env push-t
 
 .PHONY: lock
 lock: $(VENV)/.done ## resolve the image's Python packages again into requirements/image.lock

@@ -18,6 +18,7 @@ LAB_ONLY = {
     "statsforecast",
     "safetensors",
     "transformers",
+    "pymunk",
     "jepa_lab",
 }
 

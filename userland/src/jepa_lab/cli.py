@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jepa.errors import JepaError
 from jepa_lab.peers import PEERS
+from jepa_lab.visual import NAMES as VISUAL
 
 if TYPE_CHECKING:
     from jepa.packs.pack import Pack
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     """A recording, its twin, and the same without actions."""
 
 PACK = Path("model-packs/machine")
-VISION = Path("model-packs/vision")
 RECORDED = PACK / "recordings"
 
 
@@ -73,14 +73,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     judge.add_argument("--json", action="store_true", help="print JSON instead of a table")
     judge.set_defaults(run=_evaluate)
-    visual = verbs.add_parser("train-visual", help="train the visual world model, build its pack, judge it")
-    visual.add_argument("--out", type=Path, default=VISION)
+    visual = verbs.add_parser("train-visual", help="train a visual world model, build its pack, judge it")
+    visual.add_argument("--env", choices=VISUAL, default=VISUAL[0], help="default: %(default)s")
+    visual.add_argument("--out", type=Path, help="default: the pack's folder under model-packs")
     visual.add_argument("--version", default="0.1.0", help="of the pack")
     visual.add_argument("--seed", type=int, default=1)
     visual.add_argument("--episodes", type=int, default=400, help="to judge it on")
     visual.set_defaults(run=_train_visual)
     again = verbs.add_parser("judge-visual", help="judge that pack again, without training")
-    again.add_argument("--pack", type=Path, default=VISION)
+    again.add_argument("--pack", type=Path, default=Path("model-packs/vision"))
     again.add_argument("--episodes", type=int, default=400, help="to judge it on")
     again.set_defaults(run=_judge_visual)
     converter = verbs.add_parser("convert", help="build a vision pack from a V-JEPA 2 checkpoint")
@@ -103,27 +104,30 @@ def _train_visual(arguments: argparse.Namespace) -> None:
 
     from jepa.vision.planning import VisualPlanner
     from jepa_lab.visual.judge import cloning, judge, random_policy
-    from jepa_lab.visual.model import VisualConfig
     from jepa_lab.visual.pack import build_pack
-    from jepa_lab.visual.train import VisualTraining, train
+    from jepa_lab.visual.recipes import recipe
+    from jepa_lab.visual.train import train
 
-    config, training = VisualConfig(), VisualTraining(seed=arguments.seed)
-    model, report = train(config, training)
-    cloned, _ = train(config, replace(training, cloning=True))
+    chosen = recipe(arguments.env)
+    environment, training = chosen.environment, replace(chosen.training, seed=arguments.seed)
+    out = arguments.out or chosen.folder
+    model, report = train(environment, chosen.config, training)
+    cloned, _ = train(environment, chosen.config, replace(training, cloning=True))
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     frames = training.walks * (training.length + 1)
-    report |= {"trained": today, "seed": arguments.seed, "data": f"{frames} frames of walks in TwoRoom"}
-    manifest = build_pack(model, report, arguments.version, arguments.out)
+    data = f"{frames} frames of walks in {environment.title}"
+    report |= {"trained": today, "seed": arguments.seed, "data": data}
+    manifest = build_pack(environment.name, model, report, arguments.version, out)
     others = {
         "behaviour cloning": cloning(cloned),
         "own proposals, not imagined": cloning(model),
-        "random": random_policy(1),
+        "random": random_policy(1, environment.numbers),
     }
-    results = judge(VisualPlanner.load(arguments.out), others, arguments.episodes)
+    results = judge(environment, VisualPlanner.load(out), others, arguments.episodes)
     results["training"] = {key: report[key] for key in ("training", "parameters", "last")}
-    out = arguments.out / manifest.results
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    file = out / manifest.results
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in results.items() if key != "training"}, indent=1))
 
 
@@ -133,8 +137,10 @@ def _judge_visual(arguments: argparse.Namespace) -> None:
 
     from jepa.vision.planning import VisualPlanner
     from jepa_lab.visual.judge import judge, random_policy
+    from jepa_lab.visual.recipes import recipe
 
     planner = VisualPlanner.load(arguments.pack)
+    environment = recipe(planner.manifest.name).environment
     file = arguments.pack / planner.manifest.results
     try:
         before = json.loads(file.read_text(encoding="utf-8"))
@@ -146,7 +152,8 @@ def _judge_visual(arguments: argparse.Namespace) -> None:
         raise JepaError(
             f"Others were judged on {before['episodes']} episodes.", "Use as many, or train the pack anew."
         )
-    results = judge(planner, {"random": random_policy(1)}, arguments.episodes)
+    others = {"random": random_policy(1, environment.numbers)}
+    results = judge(environment, planner, others, arguments.episodes)
     results["baselines"] = {**before["baselines"], **results["baselines"]}
     file.write_text(json.dumps({**before, **results}, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(results, indent=1))

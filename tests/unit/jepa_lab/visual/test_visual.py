@@ -16,6 +16,7 @@ from jepa_lab.visual.model import VisualConfig, VisualModel
 from jepa_lab.visual.pack import build_pack
 from jepa_lab.visual.train import VisualTraining, clip_of, train
 
+ROOM = walks.TwoRoom()
 REPORT = {"trained": "2000-01-01", "data": "none", "seed": 0, "parameters": 1}
 
 
@@ -32,14 +33,14 @@ def model() -> VisualModel:
 @pytest.fixture(scope="module")
 def folder(model: VisualModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("robot")
-    build_pack(model, REPORT, "0.0.9", out)
+    build_pack("two-room", model, REPORT, "0.0.9", out)
     return out
 
 
 def test_it_learns_and_repeats_itself_for_a_seed() -> None:
     short = VisualTraining(walks=40, length=30, steps=12, batch=8, stretch=4)
-    one, report = train(VisualConfig(), short)
-    other, _ = train(VisualConfig(), short)
+    one, report = train(ROOM, VisualConfig(), short)
+    other, _ = train(ROOM, VisualConfig(), short)
     for mine, same in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(mine, same)
     last = report["last"]
@@ -111,10 +112,11 @@ def test_a_robot_pack_verifies_and_other_packs_are_refused(folder: Path) -> None
 
 
 def test_episodes_are_seeded_and_judged_by_the_environments_own_success(folder: Path) -> None:
-    episodes = judge.Episodes.seeded(5)
-    np.testing.assert_array_equal(episodes.goal, judge.Episodes.seeded(5).goal)
+    episodes = judge.Episodes.seeded(ROOM, 5)
+    np.testing.assert_array_equal(episodes.goal, judge.Episodes.seeded(ROOM, 5).goal)
     assert not two_room.reached(episodes.start, episodes.goal).any()
-    assert 0 < judge.Episodes.seeded(100).across.mean() < 1
+    many = judge.Episodes.seeded(ROOM, 100)
+    assert 0 < ROOM.is_hard(many.start, many.goal).mean() < 1
     pictures = two_room.draw(episodes.goal)
     goals = {picture.tobytes(): goal for picture, goal in zip(pictures, episodes.goal, strict=True)}
 
@@ -124,9 +126,9 @@ def test_episodes_are_seeded_and_judged_by_the_environments_own_success(folder: 
         y, x = np.unravel_index(red.argmax(), red.shape)
         return walks.expert(np.array([[x, y]], np.float32), goals[goal.tobytes()][None])[0]
 
-    assert judge.success(knows, episodes).all()
-    assert judge.success(judge.random_policy(0), judge.Episodes.seeded(2)).mean() < 0.7
-    results = judge.judge(VisualPlanner.load(folder), {"random": judge.random_policy(1)}, 1)
+    assert judge.success(ROOM, knows, episodes).all()
+    assert judge.success(ROOM, judge.random_policy(0, 2), judge.Episodes.seeded(ROOM, 2)).mean() < 0.7
+    results = judge.judge(ROOM, VisualPlanner.load(folder), {"random": judge.random_policy(1, 2)}, 1)
     assert set(results["baselines"]) == {"random"}
     assert results["plan_ms"]["p50"] <= results["plan_ms"]["p99"]
     assert 0 <= results["success_rate_lower"] <= results["success_rate"] <= 1

@@ -26,12 +26,14 @@ class RobotManifest(Strict):
     """Of a latent."""
     actions: int = Field(ge=1, le=256)
     """Numbers in one action, each -1..1."""
+    periods: int = Field(default=1, ge=1, le=256)
+    """Of the robot, that one action fills: it holds the numbers of each, one after the other."""
     steps: int = Field(ge=1, le=256)
     """Actions of a course that is imagined."""
     candidates: int = Field(ge=1, le=4096)
     """Courses imagined at once."""
     farthest: int = Field(ge=1)
-    """Steps that a distance of 1 means, or more."""
+    """Periods that a distance of 1 means, or more."""
     provenance: Provenance
     graphs: dict[str, Graph]
 
@@ -39,6 +41,8 @@ class RobotManifest(Strict):
     def _complete(self) -> "RobotManifest":
         if set(self.graphs) != ROBOT_GRAPHS:
             raise ValueError(f"graphs must be {', '.join(sorted(ROBOT_GRAPHS))}")
+        if self.actions % self.periods:
+            raise ValueError("every period has as many numbers of an action")
         if self.clip.frames != 1:
             raise ValueError("a picture is one frame")
         return self

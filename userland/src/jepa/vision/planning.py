@@ -45,9 +45,9 @@ class Course:
     """The course of actions chosen."""
 
     moves: FloatArray
-    """(S, A) how far each of the robot's numbers is to move, in its own units."""
+    """(P, A) how far each of the robot's numbers is to move in each period, in its own units."""
     distances: FloatArray
-    """(S,) to the goal after each of them, as imagined."""
+    """(S,) to the goal after each action, as imagined; one fills P / S periods."""
     took_ms: float
 
 
@@ -110,8 +110,8 @@ class VisualPlanner:
 
     @property
     def numbers(self) -> int:
-        """In an action."""
-        return self.manifest.actions
+        """In an action of one period."""
+        return self.manifest.actions // self.manifest.periods
 
     def see(self, rgb: ByteArray) -> FloatArray:
         """A picture (H, W, 3) to its latent (D,)."""
@@ -154,7 +154,8 @@ class VisualPlanner:
             energies = _energies(distances)
         best = int(energies.argmin())
         took_ms = (time.perf_counter() - start) * 1e3
-        return Course(actions[best] * standing.reach, distances[best] * of.farthest, took_ms)
+        moves = actions[best].reshape(-1, self.numbers) * standing.reach
+        return Course(moves, distances[best] * of.farthest, took_ms)
 
     def there(self, left: float, course: Course) -> bool:
         """So few steps are left that it counts."""

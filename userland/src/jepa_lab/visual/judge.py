@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from jepa.vision import two_room
 from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.planning import Standing, VisualPlanner
 from jepa.vision.source import ByteArray
+from jepa_lab.visual.environment import Environment
 from jepa_lab.visual.model import VisualModel
 from jepa_lab.visual.train import clip_of
-from jepa_lab.visual.walks import walk
 
 OFFSET, BUDGET = 25, 50
 """The goal is what an expert's walk showed so many steps on, and there are so many to reach it: the
@@ -24,45 +23,45 @@ protocol of stable-worldmodel's evaluations."""
 _SEED = 90_001
 
 Policy = Callable[[ByteArray, ByteArray], FloatArray]
-"""A picture of now and one of the goal, (H, W, 3) each, to an action (A,)."""
+"""A picture of now and one of the goal, (H, W, 3) each, to an action (A,); its first step is taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Episodes:
-    """Where each begins, and where it is to end."""
+    """Where each begins, and where it is to end; (N, S) states."""
 
     start: FloatArray
     goal: FloatArray
 
     @classmethod
-    def seeded(cls, count: int, seed: int = _SEED) -> "Episodes":
+    def seeded(cls, environment: Environment, count: int, seed: int = _SEED) -> "Episodes":
         """Cut from walks that were never trained on; none is reached before it begins."""
         rng = np.random.default_rng(seed)
-        start, goal = np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
-        while len(start) < count:
-            walks = walk(rng, count, 4 * OFFSET)
+        starts: list[FloatArray] = []
+        goals: list[FloatArray] = []
+        while sum(map(len, starts)) < count:
+            walks = environment.expert(rng, count, 4 * OFFSET)
             at = rng.integers(0, 3 * OFFSET, count)
             rows = np.arange(count)
             one, other = walks.at[rows, at], walks.at[rows, at + OFFSET]
-            apart = ~two_room.reached(one, other)
-            start, goal = np.concatenate([start, one[apart]]), np.concatenate([goal, other[apart]])
-        return cls(start[:count], goal[:count])
-
-    @property
-    def across(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        """(N,) whether the goal lies in the other room."""
-        return np.asarray((self.start[:, 0] > two_room.SIZE / 2) != (self.goal[:, 0] > two_room.SIZE / 2))
+            apart = ~environment.reached(one, other)
+            starts.append(one[apart])
+            goals.append(other[apart])
+        return cls(np.concatenate(starts)[:count], np.concatenate(goals)[:count])
 
 
-def success(policy: Policy, episodes: Episodes) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+def success(
+    environment: Environment, policy: Policy, episodes: Episodes
+) -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """(N,) whether the goal of each was reached within the budget."""
     done = np.zeros(len(episodes.start), np.bool_)
-    goals = two_room.draw(episodes.goal)
-    for number, start in enumerate(episodes.start):
-        at = start[None]
+    for number, (start, goal) in enumerate(zip(episodes.start, episodes.goal, strict=True)):
+        world = environment.begin(start)
+        picture = environment.draw(goal[None])[0]
         for _ in range(BUDGET):
-            at = two_room.step(at, policy(two_room.draw(at)[0], goals[number])[None])
-            if two_room.reached(at, episodes.goal[number][None])[0]:
+            action = policy(environment.draw(world.state[None])[0], picture)
+            world.step(action[: environment.numbers])
+            if environment.reached(world.state[None], goal[None])[0]:
                 done[number] = True
                 break
     return done
@@ -94,10 +93,10 @@ def cloning(model: VisualModel) -> Policy:
     return policy
 
 
-def random_policy(seed: int) -> Policy:
+def random_policy(seed: int, numbers: int) -> Policy:
     """Anything."""
     rng = np.random.default_rng(seed)
-    return lambda _, __: rng.uniform(-1, 1, 2).astype(np.float32)
+    return lambda _, __: rng.uniform(-1, 1, numbers).astype(np.float32)
 
 
 def lower(successes: int, count: int) -> float:
@@ -109,25 +108,29 @@ def lower(successes: int, count: int) -> float:
     )
 
 
-def judge(planner: VisualPlanner, others: dict[str, Policy], count: int) -> dict[str, Any]:
+def judge(
+    environment: Environment, planner: VisualPlanner, others: dict[str, Policy], count: int
+) -> dict[str, Any]:
     """The contract's results of one environment."""
-    episodes = Episodes.seeded(count)
+    episodes = Episodes.seeded(environment, count)
+    hard = environment.is_hard(episodes.start, episodes.goal)
     took: list[float] = []
     policies = {"planner": planning(planner, 1, took), **others}
     rows: dict[str, Any] = {}
     for name, policy in policies.items():
-        done = success(policy, episodes)
+        done = success(environment, policy, episodes)
         rows[name] = {
             "success_rate": float(done.mean()),
             "success_rate_lower": lower(int(done.sum()), count),
-            "across": float(done[episodes.across].mean()) if episodes.across.any() else None,
+            "hard": float(done[hard].mean()) if hard.any() else None,
         }
     ours = rows.pop("planner")
     return {
-        "environment": "TwoRoom",
+        "environment": environment.title,
         "protocol": f"goal {OFFSET} steps on in an expert's walk, {BUDGET} steps to reach it",
         "episodes": count,
-        "episodes_across": int(episodes.across.sum()),
+        "episodes_hard": int(hard.sum()),
+        "hard_means": environment.hard,
         **ours,
         "plan_ms": {"p50": float(np.percentile(took, 50)), "p99": float(np.percentile(took, 99))},
         "baselines": rows,

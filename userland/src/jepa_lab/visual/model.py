@@ -20,15 +20,28 @@ class VisualConfig:
     crop: int = 56
     """Pixels of a picture, each way."""
     channels: int = 3
+    empty: float = 0.5
+    """The brightness that becomes 0."""
+    contrast: float = 0.5
+    """How far from it becomes 1."""
+    wide: tuple[int, ...] = (16, 32, 32)
+    """Channels of each convolution; each halves the picture."""
+    normed: bool = False
+    """Batches are normalised after each convolution."""
+    sketch: int = 0
+    """It learns to draw its picture, so many times smaller, from the latent; in training only, 0 for not."""
     width: int = 48
     """D, of a latent."""
     hidden: int = 256
     actions: int = 2
+    """Numbers of an action: those of every step of the environment that it fills."""
+    block: int = 1
+    """Steps of the environment that one action fills."""
     steps: int = 8
     """Actions of a course that is imagined."""
     candidates: int = 64
     farthest: int = 50
-    """Steps beyond which a goal is just far."""
+    """Steps of the environment beyond which a goal is just far."""
 
 
 class PictureEncoder(nn.Module):
@@ -36,14 +49,12 @@ class PictureEncoder(nn.Module):
 
     def __init__(self, config: VisualConfig) -> None:
         super().__init__()
-        wide = (config.channels, 16, 32, 32)
         layers: list[nn.Module] = []
-        for before, after in pairwise(wide):
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GELU()]
-        side = config.crop // 8
-        self.body = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(32 * side * side, config.hidden), nn.GELU()
-        )
+        for before, after in pairwise((config.channels, *config.wide)):
+            norm = [nn.BatchNorm2d(after)] if config.normed else []
+            layers += [nn.Conv2d(before, after, 3, 2, 1), *norm, nn.GELU()]
+        flat = config.wide[-1] * (config.crop // 2 ** len(config.wide)) ** 2
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, config.hidden), nn.GELU())
         self.out = nn.Linear(config.hidden, config.width)
         self.norm: nn.Module = nn.BatchNorm1d(config.width, affine=False)
 
@@ -75,6 +86,9 @@ class VisualModel(nn.Module):
         """What was done between two latents that follow each other; in training only."""
         self.first = _mlp(2 * config.width, config.hidden, config.actions)
         self.apart = _mlp(2 * config.width, config.hidden, 1)
+        if config.sketch:
+            side = config.crop // config.sketch
+            self.sketch = _mlp(config.width, config.hidden, config.channels * side * side)
 
     def following(self, latent: Tensor, action: Tensor) -> Tensor:
         """(..., D), (..., A) -> the latent one step on (..., D)."""

@@ -51,8 +51,13 @@ class _Propose(nn.Module):
         return torch.stack(actions, 1), torch.stack(far, 1)
 
 
-def build_pack(model: VisualModel, report: dict[str, object], version: str, out: Path) -> RobotManifest:
-    """Write graphs and manifest into ``out``; ``report`` says when and on what the model was trained."""
+def build_pack(
+    name: str, model: VisualModel, report: dict[str, object], version: str, out: Path
+) -> RobotManifest:
+    """Write graphs and manifest for the environment ``name`` into ``out``.
+
+    ``report`` says when and on what the model was trained.
+    """
     model = copy.deepcopy(model).eval()
     size = model.config
     encoder = model.encoder
@@ -66,18 +71,19 @@ def build_pack(model: VisualModel, report: dict[str, object], version: str, out:
         "propose": (_Propose(model), {**ends, "noise": course}, ("actions", "distances")),
     }
     out.mkdir(parents=True, exist_ok=True)
-    facts = {"jepa.pack": f"two-room {version}", "jepa.licence": "Apache-2.0"}
-    paths = {name: write_graph(out / f"{name}.onnx", *graph, facts) for name, graph in graphs.items()}
+    facts = {"jepa.pack": f"{name} {version}", "jepa.licence": "Apache-2.0"}
+    paths = {each: write_graph(out / f"{each}.onnx", *graph, facts) for each, graph in graphs.items()}
     manifest = RobotManifest(
-        name="two-room",
+        name=name,
         version=version,
         kind="robot",
         licence="Apache-2.0",
         card="CARD.md",
-        results="results/two-room.json",
+        results=f"results/{name}.json",
         clip=clip_of(size),
         width=size.width,
         actions=size.actions,
+        periods=size.block,
         steps=size.steps,
         candidates=size.candidates,
         farthest=size.farthest,
@@ -88,8 +94,8 @@ def build_pack(model: VisualModel, report: dict[str, object], version: str, out:
             parameters=int(str(report["parameters"])),
         ),
         graphs={
-            name: Graph(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), opset=OPSET)
-            for name, path in paths.items()
+            each: Graph(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), opset=OPSET)
+            for each, path in paths.items()
         },
     )
     write_manifest(out, manifest, "jepa-lab train-visual")

@@ -1,27 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trains the visual world model on walks through TwoRoom, drawn as they are needed."""
+"""Trains the visual world model on walks through an environment, drawn as they are needed."""
 
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from jepa.packs.vision import Clip
-from jepa_lab.losses import effective_rank, sigreg, variance_covariance
+from jepa.vision.clip import FloatArray
+from jepa_lab.losses import effective_rank
+from jepa_lab.visual.environment import Environment, Walks
+from jepa_lab.visual.losses import Stretches, Weights, first, losses
 from jepa_lab.visual.model import VisualConfig, VisualModel
-from jepa_lab.visual.walks import Painter, Walks, walk
 
-HALF = (0.5, 0.5, 0.5)
+IntArray = npt.NDArray[np.int64]
 
 
 def clip_of(config: VisualConfig) -> Clip:
-    """How a picture is made for the encoder: smaller, and each colour within -1..1."""
+    """How a picture is made for the encoder: smaller, and empty where it says so."""
     return Clip(
-        frames=1, channels=config.channels, resize=config.crop, crop=config.crop, mean=HALF, std=HALF
+        frames=1,
+        channels=config.channels,
+        resize=config.crop,
+        crop=config.crop,
+        mean=(config.empty,) * config.channels,
+        std=(config.contrast,) * config.channels,
     )
 
 
@@ -37,51 +45,63 @@ class VisualTraining:
     batch: int = 48
     """Walks in a batch, a stretch of each."""
     stretch: int = 8
-    """Frames of each that follow one another."""
+    """Frames of each that follow one another, an action apart."""
+    goals: int = 1
+    """Later frames for each stretch, to be goals."""
+    settling: int = 0
+    """Steps after those, on latents of the encoder as it is then: many more in the same time."""
+    settling_batch: int = 256
+    settling_stretch: int = 6
+    settling_rate: float = 1e-3
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    sigreg_weight: float = 0.02
-    variance_weight: float = 1.0
-    covariance_weight: float = 0.05
-    inverse_weight: float = 1.0
+    weights: Weights = field(default_factory=Weights)
     cloning: bool = False
     """Learn nothing but what to do first, encoder and all: behaviour cloning, to compare with."""
 
 
-def train(config: VisualConfig, training: VisualTraining) -> tuple[VisualModel, dict[str, object]]:
+def train(
+    environment: Environment, config: VisualConfig, training: VisualTraining
+) -> tuple[VisualModel, dict[str, object]]:
     """The model, and what is worth remembering of its making."""
     torch.set_num_threads(1)
     torch.manual_seed(training.seed)
     torch.use_deterministic_algorithms(True)
     rng = np.random.default_rng(training.seed)
     generator = torch.Generator().manual_seed(training.seed)
-    walks = walk(rng, training.walks, training.length)
-    painter = Painter(clip_of(config))
+    walks = environment.walk(rng, training.walks, training.length)
+    painter = environment.painter(clip_of(config))
     model = VisualModel(config)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), training.learning_rate, weight_decay=training.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, training.learning_rate, training.steps, pct_start=0.05
-    )
-    start = time.monotonic()
-    line: dict[str, float] = {}
-    for number in range(training.steps):
+
+    def from_pictures() -> Learnt:
         model.train()
-        parts, z = losses(model, *_batch(rng, walks, painter, training, config), training, generator)
-        optimiser.zero_grad()
-        sum(parts.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
-        if number % 100 == 0 or number == training.steps - 1:
-            line = {name: round(part.item(), 4) for name, part in parts.items()}
-            line["rank"] = round(effective_rank(z.detach()), 1)
-            spent = time.monotonic() - start
-            told = " ".join(f"{name} {value}" for name, value in line.items())
-            print(f"\r{number}/{training.steps} {told} {spent:.0f} s   ", end="", file=sys.stderr)
-    print(file=sys.stderr)
+        drawn = _draw(rng, walks, training, config)
+        of, pictures, encoded = _seen(model, drawn, walks, painter)
+        if training.cloning:
+            return {"first": first(model, of)}, encoded
+        return losses(model, of, training.weights, (pictures, encoded, generator)), encoded
+
+    line = _descend("", model, training, training.steps, from_pictures)
     model.eval()
+    if training.settling:
+        kept = _kept(model, walks, painter)
+        settled = replace(
+            training,
+            batch=training.settling_batch,
+            stretch=training.settling_stretch,
+            learning_rate=training.settling_rate,
+        )
+        model.encoder.requires_grad_(False)
+
+        def from_latents() -> Learnt:
+            drawn = _draw(rng, walks, settled, config)
+            z, goal = (kept[drawn.which[:, None], each] for each in (drawn.span, drawn.later))
+            of = Stretches(z, drawn.actions, goal, drawn.steps)
+            if training.cloning:
+                return {"first": first(model, of)}, z
+            return losses(model, of, training.weights), z
+
+        line |= _descend("settling ", model, settled, training.settling, from_latents)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return model, {
         "config": asdict(config),
@@ -91,70 +111,84 @@ def train(config: VisualConfig, training: VisualTraining) -> tuple[VisualModel, 
     }
 
 
-def losses(
-    model: VisualModel,
-    pictures: Tensor,
-    actions: Tensor,
-    far: tuple[Tensor, Tensor],
-    training: VisualTraining,
-    generator: torch.Generator,
-) -> tuple[dict[str, Tensor], Tensor]:
-    """Every loss with its weight applied, and the latents (N, D).
-
-    pictures (B, T, 3, P, P), actions (B, T - 1, A); ``far``: goals (B, 3, P, P), and the steps to them from
-    the stretch's first frame (B,).
-    """
-    goals, steps = far
-    together = torch.cat([pictures.flatten(0, 1), goals])
-    encoded = model.encoder(together)
-    z = encoded[: -len(goals)].unflatten(0, pictures.shape[:2])  # (B, T, D)
-    goal = encoded[-len(goals) :]
-    ahead = z[:, 0]
-    rolled = []
-    for at in range(actions.shape[1]):  # each latent from the one imagined before it
-        ahead = model.following(ahead, actions[:, at])
-        rolled.append(ahead)
-    one = model.following(z[:, :-1], actions)
-    variance, covariance = variance_covariance(encoded)
-    told = model.inverse(torch.cat([z[:, :-1], z[:, 1:]], -1))
-    now, there = (z, goal) if training.cloning else (z.detach(), goal.detach())
-    there = there[:, None].expand(-1, z.shape[1], -1)
-    # Frames of the stretch lie on the way to the goal, each one step nearer than the one before.
-    left = (steps[:, None] - torch.arange(z.shape[1])).clamp(min=0).float()
-    on_way = (left > 0)[:, :-1, None].float()
-    away = model.distance(now, there)
-    hint = model.propose(now[:, :-1], there[:, :-1])
-    back = model.distance(there, now)
-    whole = model.config.farthest
-    parts = {
-        "next": F.mse_loss(one, z[:, 1:]),
-        "rolled": F.mse_loss(torch.stack(rolled, 1), z[:, 1:]),
-        "sigreg": training.sigreg_weight * sigreg(encoded, 64, generator),
-        "variance": training.variance_weight * variance,
-        "covariance": training.covariance_weight * covariance,
-        "inverse": training.inverse_weight * F.mse_loss(told, actions),
-        "apart": F.smooth_l1_loss(away, (left / whole).clamp(max=1), beta=0.02) * 10
-        + F.smooth_l1_loss(back, (left / whole).clamp(max=1), beta=0.02) * 10,
-        "first": ((hint - actions).square() * on_way).sum() / (2 * on_way.sum()).clamp(min=1),
-    }
-    return {"first": parts["first"]} if training.cloning else parts, encoded
+Learnt = tuple[dict[str, Tensor], Tensor]
+"""Every loss, with its weight applied, and latents (..., D)."""
 
 
-def _batch(
-    rng: np.random.Generator,
-    walks: Walks,
-    painter: Painter,
-    training: VisualTraining,
-    config: VisualConfig,
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+def _descend(
+    told: str, model: VisualModel, training: VisualTraining, steps: int, learn: Callable[[], Learnt]
+) -> dict[str, float]:
+    """``steps`` of it; the last losses, and how many directions latents fill."""
+    optimiser = torch.optim.AdamW(
+        model.parameters(), training.learning_rate, weight_decay=training.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, training.learning_rate, steps, pct_start=0.05)
+    start = time.monotonic()
+    line: dict[str, float] = {}
+    for number in range(steps):
+        parts, z = learn()
+        optimiser.zero_grad()
+        sum(parts.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if number % 100 == 0 or number == steps - 1:
+            line = {name: round(part.item(), 4) for name, part in parts.items()}
+            line["rank"] = round(effective_rank(z.detach().flatten(0, -2)), 1)
+            spent = time.monotonic() - start
+            shown = " ".join(f"{name} {value}" for name, value in line.items())
+            print(f"\r{told}{number}/{steps} {shown} {spent:.0f} s   ", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Which frames a batch is of."""
+
+    which: IntArray
+    """(B,) walks."""
+    span: IntArray
+    """(B, T) frames of each."""
+    later: IntArray
+    """(B, G) frames that are goals."""
+    actions: Tensor
+    """(B, T - 1, A)"""
+    steps: Tensor
+    """(B, G) from the first frame to them."""
+
+
+def _draw(rng: np.random.Generator, walks: Walks, training: VisualTraining, config: VisualConfig) -> _Drawn:
     which = rng.integers(0, len(walks.at), training.batch)
-    start = rng.integers(0, training.length - training.stretch, training.batch)
-    span = start[:, None] + np.arange(training.stretch)
-    at = walks.at[which[:, None], span]  # (B, T, 2)
-    actions = torch.from_numpy(walks.action[which[:, None], span[:, :-1]])
-    farthest = np.minimum(training.length - start, config.farthest)
-    steps = (1 + rng.random(training.batch) * farthest).astype(np.int64).clip(1, farthest)
-    goal = walks.at[which, start + steps]
-    pictures = torch.from_numpy(painter(np.concatenate([at.reshape(-1, 2), goal])))
-    shape = (*at.shape[:2], *pictures.shape[1:])
-    return pictures[: -len(goal)].reshape(shape), actions, (pictures[-len(goal) :], torch.from_numpy(steps))
+    start = rng.integers(0, training.length - training.stretch * config.block, training.batch)
+    span = start[:, None] + config.block * np.arange(training.stretch)
+    each = span[:, :-1, None] + np.arange(config.block)
+    actions = walks.action[which[:, None, None], each].reshape(*span[:, 1:].shape, -1)
+    farthest = np.minimum(training.length - start, config.farthest)[:, None]
+    share = rng.random((training.batch, training.goals))
+    steps = (1 + share * farthest).astype(np.int64).clip(1, farthest)
+    return _Drawn(which, span, start[:, None] + steps, torch.from_numpy(actions), torch.from_numpy(steps))
+
+
+Paint = Callable[[FloatArray], FloatArray]
+
+
+def _seen(
+    model: VisualModel, drawn: _Drawn, walks: Walks, painter: Paint
+) -> tuple[Stretches, Tensor, Tensor]:
+    """The batch, painted and encoded; and all pictures (N, 3, P, P) and latents (N, D)."""
+    stretch, goal = (walks.at[drawn.which[:, None], each] for each in (drawn.span, drawn.later))
+    states = np.concatenate([each.reshape(-1, each.shape[-1]) for each in (stretch, goal)])
+    pictures = torch.from_numpy(painter(states))
+    encoded: Tensor = model.encoder(pictures)
+    z, later = encoded[: drawn.span.size], encoded[drawn.span.size :]
+    of = Stretches(
+        z.reshape(*drawn.span.shape, -1), drawn.actions, later.reshape(*drawn.later.shape, -1), drawn.steps
+    )
+    return of, pictures, encoded
+
+
+def _kept(model: VisualModel, walks: Walks, painter: Paint) -> Tensor:
+    """The latents of every frame, (walks, T + 1, D)."""
+    with torch.no_grad():
+        return torch.stack([model.encoder(torch.from_numpy(painter(states))) for states in walks.at])

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Walks through TwoRoom to learn from: experts with noise, and pictures of them, painted quickly."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from jepa.packs.vision import Clip
+from jepa.vision import two_room
 from jepa.vision.clip import FloatArray, Framer, middle_rows
+from jepa.vision.source import ByteArray
 from jepa.vision.two_room import (
     BACKGROUND,
     CENTRE,
@@ -20,6 +23,7 @@ from jepa.vision.two_room import (
     reached,
     step,
 )
+from jepa_lab.visual.environment import Walks
 
 _REACH = 41
 """Pixels around the dot in which a picture differs from the background; beyond, float32 sees none of it."""
@@ -62,16 +66,6 @@ def expert(at: FloatArray, goal: FloatArray) -> FloatArray:
     return np.asarray(way / np.maximum(far, SPEED), np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class Walks:
-    """Trajectories."""
-
-    at: FloatArray
-    """(B, T + 1, 2) positions."""
-    action: FloatArray
-    """(B, T, 2) what was done at each but the last."""
-
-
 def walk(
     rng: np.random.Generator, count: int, steps: int, noise: float = 0.3, wander: float = 0.15
 ) -> Walks:
@@ -92,3 +86,46 @@ def walk(
         actions.append(action)
         at.append(step(now, action))
     return Walks(np.stack(at, 1), np.stack(actions, 1))
+
+
+class Room:
+    """One dot that goes on."""
+
+    def __init__(self, state: FloatArray) -> None:
+        self.state = state
+
+    def step(self, action: FloatArray) -> None:
+        """See `jepa_lab.visual.environment.World`."""
+        self.state = step(self.state[None], action[None])[0]
+
+
+class TwoRoom:
+    """TwoRoom as an environment to learn from; see `jepa_lab.visual.environment.Environment`."""
+
+    name, title, hard, numbers = "two-room", "TwoRoom", "in the other room", 2
+
+    def walk(self, rng: np.random.Generator, count: int, steps: int) -> Walks:
+        """Experts with noise, who now and then only wander."""
+        return walk(rng, count, steps)
+
+    expert = walk
+
+    def painter(self, clip: Clip) -> Callable[[FloatArray], FloatArray]:
+        """Of positions (N, 2)."""
+        return Painter(clip)
+
+    def draw(self, state: FloatArray) -> ByteArray:
+        """Of positions (N, 2)."""
+        return two_room.draw(state)
+
+    def begin(self, state: FloatArray) -> Room:
+        """With the dot there."""
+        return Room(state)
+
+    def reached(self, state: FloatArray, goal: FloatArray) -> npt.NDArray[np.bool_]:
+        """Within 16 pixels."""
+        return reached(state, goal)
+
+    def is_hard(self, start: FloatArray, goal: FloatArray) -> npt.NDArray[np.bool_]:
+        """The wall is in the way."""
+        return np.asarray((start[:, 0] > CENTRE) != (goal[:, 0] > CENTRE))

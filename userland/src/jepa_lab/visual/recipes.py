@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is trained for which environment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jepa.errors import JepaError
+from jepa_lab.visual import NAMES
+from jepa_lab.visual.environment import Environment
+from jepa_lab.visual.losses import Weights
+from jepa_lab.visual.model import VisualConfig
+from jepa_lab.visual.train import VisualTraining
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One environment, and the numbers that fit it."""
+
+    environment: Environment
+    config: VisualConfig
+    training: VisualTraining
+    folder: Path
+    """Of its pack."""
+
+
+def recipe(name: str) -> Recipe:
+    """By the environment's name; JepaError when there is none."""
+    if name == "two-room":
+        from jepa_lab.visual.walks import TwoRoom
+
+        return Recipe(TwoRoom(), VisualConfig(), VisualTraining(), Path("model-packs/vision"))
+    if name == "push-t":
+        from jepa_lab.visual.pushing import PushT
+
+        config = VisualConfig(
+            crop=48,
+            empty=1.0,
+            contrast=0.25,
+            normed=True,
+            sketch=3,
+            width=64,
+            hidden=384,
+            actions=10,
+            block=5,
+            steps=5,
+        )
+        training = VisualTraining(
+            walks=2_500,
+            length=120,
+            steps=2_000,
+            batch=72,
+            stretch=4,
+            settling=1_500,
+            learning_rate=3e-3,
+            weights=Weights(inverse=3.0, sketch=20.0, strangers=1.0, reversible=False),
+        )
+        return Recipe(PushT(), config, training, Path("model-packs/vision-push-t"))
+    raise JepaError(f"There is no environment {name!r}.", f"Name one of {', '.join(NAMES)}.")
