@@ -45,6 +45,9 @@ NOT_FOR_RUNNING = (
 )
 """What the wheels carry for developers; 30 MB that no part of the running system opens."""
 
+LAB_ONLY = ("vision-push-t",)
+"""Packs that nothing in the image has a robot for."""
+
 
 def wheel_platforms(architecture: str) -> list[str]:
     """Return pip's options that pick wheels for the image's interpreter instead of the one that runs pip."""
@@ -100,6 +103,7 @@ def make_userland() -> None:
         f"Summary: {project['description']}\nLicense: {project['license']}\n"
     )
     packs = sorted(manifest.parent for manifest in ROOT.glob("model-packs/*/pack.toml"))
+    packs = [pack for pack in packs if pack.name not in LAB_ONLY]
     # what they were trained on stays here
     for_pack = shutil.ignore_patterns("recordings", "scratch")
     for pack in packs:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa vision` keeps clips, finds them again, and tells what comes next, from the command line."""
 
+import importlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -101,6 +102,7 @@ def test_at_the_prompt_a_camera_needs_an_end(
     def refuse(where: str) -> None:
         raise AssertionError(f"{where} is opened")
 
+    importlib.import_module("jepa.vision.watch")  # what it is given when imported it keeps
     monkeypatch.setattr("jepa.vision.source.open_source", refuse)
     for action in ("embed", "watch"):
         words = f"vision {action} /dev/video0 --pack {vision_pack} --index {tmp_path / 'index'}"
