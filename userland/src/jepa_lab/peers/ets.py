@@ -12,8 +12,9 @@ from jepa.world.forecast import FloatArray
 from jepa.world.windows import P90
 
 _PAST = 128
-_EVERY = 5
-"""Fitted on one frame in so many, since a fit takes some hundredths of a second; in between it stays."""
+_EVERY, _FITS = 5, 48
+"""Fitted on one frame in so many, or fewer, so that there are not more fits than that in a recording: one
+takes some hundredths of a second, a channel. In between it stays."""
 
 
 class Ets:
@@ -24,7 +25,8 @@ class Ets:
         result = last(recording.values, horizons).copy()
         low = [channel.low for channel in recording.schema.channels]
         high = [channel.high for channel in recording.schema.channels]
-        for now in range(2 * max(horizons), len(recording.values), _EVERY):
+        every = max(_EVERY, len(recording.values) // _FITS)
+        for now in range(2 * max(horizons), len(recording.values), every):
             past = recording.values[max(0, now + 1 - _PAST) : now + 1]
             known = np.nan_to_num(past)
             lag = seasons(known)
@@ -34,7 +36,7 @@ class Ets:
                 path = np.clip(path, low[channel], high[channel])
                 for column, horizon in enumerate(horizons):
                     coming = path[:horizon]
-                    result[now : now + _EVERY, channel, column] = coming.mean(), np.quantile(coming, P90)
+                    result[now : now + every, channel, column] = coming.mean(), np.quantile(coming, P90)
         return result
 
 

@@ -25,7 +25,7 @@ _SETTINGS = {
     "verbose": -1,
 }
 _ROUNDS, _PATIENCE = 400, 30
-_EVERY = 2
+_EVERY = 4
 """Of neighbouring frames, whose windows are nearly the same, one in so many is learned from."""
 _ALL_KEPT = 8
 """Principal components of the whole frame that each channel sees."""
