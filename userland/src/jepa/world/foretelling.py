@@ -12,7 +12,7 @@ from jepa.world.forecast import FloatArray
 from jepa.world.hazards import HAZARDS, Hazard, happening
 
 LIKELY = 0.5
-"""Odds from which an event counts as foretold."""
+"""Odds from which an event counts as foretold; the warning stands until they are below half of that."""
 _REACH = 60
 """Frames before its beginning in which an event can be foretold."""
 
@@ -43,8 +43,13 @@ class Foretold:
 
 
 def warnings_of(odds: FloatArray) -> BoolArray:
-    """(T, E) from the model's odds (T, E, H)."""
-    return np.asarray(np.nan_to_num(odds).max(axis=-1) >= LIKELY)
+    """(T, E) from the model's odds (T, E, H), as jepad tells them (jepa.world.notices)."""
+    warned = np.zeros(odds.shape[:2], np.bool_)
+    standing = np.zeros(odds.shape[1], np.bool_)
+    for number, chance in enumerate(np.nan_to_num(odds).max(axis=-1)):
+        standing = (chance >= LIKELY) | (standing & (chance >= LIKELY / 2))
+        warned[number] = standing
+    return warned
 
 
 def half_way(values: FloatArray, schema: Schema, hazards: Sequence[Hazard] = HAZARDS) -> BoolArray:
