@@ -10,9 +10,8 @@ from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray
 from jepa.world.hazards import HAZARDS, Hazard, happening
+from jepa.world.notices import Rules
 
-LIKELY = 0.5
-"""Odds from which an event counts as foretold; the warning stands until they are below half of that."""
 _REACH = 60
 """Frames before its beginning in which an event can be foretold."""
 
@@ -43,11 +42,12 @@ class Foretold:
 
 
 def warnings_of(odds: FloatArray) -> BoolArray:
-    """(T, E) from the model's odds (T, E, H), as jepad tells them (jepa.world.notices)."""
+    """(T, E) from the model's odds (T, E, H): where what jepad would have foretold stands."""
+    rules = Rules()
     warned = np.zeros(odds.shape[:2], np.bool_)
     standing = np.zeros(odds.shape[1], np.bool_)
     for number, chance in enumerate(np.nan_to_num(odds).max(axis=-1)):
-        standing = (chance >= LIKELY) | (standing & (chance >= LIKELY / 2))
+        standing = (chance >= rules.likely) | (standing & (chance >= rules.unlikely))
         warned[number] = standing
     return warned
 

@@ -26,7 +26,12 @@ class Rules:
     calm: int = 15
     """Frames without a strange one that end it."""
     likely: float = 0.5
-    """Odds from which an event is foretold; it may be foretold anew once they were below half of that."""
+    """Odds from which an event is foretold."""
+
+    @property
+    def unlikely(self) -> float:
+        """Odds below which what was foretold no longer stands; it may be foretold anew."""
+        return self.likely / 2
 
 
 class Notices:
@@ -62,7 +67,7 @@ class Notices:
             if not np.isfinite(odds).all():
                 continue
             chance = float(odds.max())
-            if chance < self._rules.likely / 2:
+            if chance < self._rules.unlikely:
                 self._told.discard(name)
             elif chance >= self._rules.likely and name not in self._told:
                 self._told.add(name)
