@@ -146,7 +146,8 @@ def test_a_watched_line_is_whole_before_the_next_prompt_comes(line: Line) -> Non
     line.expect("Live: ")
     line.type("\x03")
     ending = line.expect("jepa> ")
-    assert ending.endswith("\r\nStopped.\r\njepa> ")
+    # The terminal shows the key where it was pressed: within the line, or after it on a busy machine.
+    assert ending.replace("^C", "").endswith("\r\nStopped.\r\njepa> ")
 
 
 def test_watching_what_is_no_channel_is_refused(line: Line) -> None:
