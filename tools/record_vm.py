@@ -26,7 +26,10 @@ POLL_S = 5.0
 SPARED = "-p OOMScoreAdjust=-900 -p OOMPolicy=continue"
 """When memory runs out, and that may be the point, the recorder goes on."""
 # Only what records: the image has no PyTorch.
-PARTS = ("__init__.py", "cli.py", "listening.py", "record.py", "peers/__init__.py", "workloads")
+PARTS = (
+    *("__init__.py", "cli.py", "listening.py", "record.py", "workloads"),
+    *("peers/__init__.py", "visual/__init__.py"),
+)
 
 
 def main() -> int:
