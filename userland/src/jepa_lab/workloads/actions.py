@@ -96,6 +96,11 @@ _DECKS: dict[Deck, _Deck] = {
         *(("cpu.max", role) for role in PLAYED),
         ("pause", "background"),
     ),
+    "share": (
+        *2 * tuple(("cpu.max", role) for role in PLAYED),
+        *(("cpu.weight", role) for role in PLAYED),
+        ("pause", "background"),
+    ),
     "memory": (*2 * tuple(("memory.high", role) for role in PLAYED), ("pause", "background")),
 }
 """What is tried in a session of trials, in random order as far as time goes: twice what most depends on."""

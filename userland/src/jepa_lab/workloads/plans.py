@@ -93,6 +93,12 @@ _TRIALS = (
     *(_trial(f"e{number}-cpu", "train", 230 + number, _ON_CPU, "cpu") for number in range(17, 23)),
     _trial("eh4-cpu", "heldout", 947, ("squeeze", "sieve"), "cpu"),
     *(_trial(f"e{number}-memory", "train", 230 + number, _IN_MEMORY, "memory") for number in range(23, 27)),
+    *(
+        _trial(f"e{number}-share", "train", 230 + number, STEADY_TRAINED, "share")
+        for number in range(27, 35)
+    ),
+    _trial("eh5-share", "heldout", 948, STEADY_HELD_OUT, "share"),
+    _trial("eh6-share", "heldout", 949, STEADY_HELD_OUT, "share"),
 )
 """For the VM too: trials of actions."""
 
@@ -120,6 +126,8 @@ _SCARCE = (
     _scarce("s05-mixed", "train", 605, (*SCARCE_TRAINED, "browser", "developer", "batch", "log"), 60),
     _scarce("s07-disk", "train", 607, ("flood", "stampede", "log", "etl", "sync"), 50),
     _scarce("sh3-scarce", "heldout", 963, ("swell", "archive", "keyvalue"), 60),
+    _scarce("s08-space", "train", 608, ("spool", "dump", "log", "batch")),
+    _scarce("s09-space", "train", 609, ("spool", "dump", "etl", "browser")),
 )
 """For a VM of SHAPES["scarce"], which has an end that can be reached."""
 
