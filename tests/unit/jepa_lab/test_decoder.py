@@ -47,7 +47,8 @@ def medians(
 ) -> Tensor:
     h, stats, recalled, changed = state
     with torch.no_grad():
-        quantiles, _ = decoder(h, control, recent, stats, recalled, changed)
+        situation = decoder.effect.situation(stats)
+        quantiles, _ = decoder(h, control, recent, stats, recalled, changed, situation)
     assert (quantiles.diff(dim=-1) >= 0).all(), "in order"
     assert ((quantiles >= 0) & (quantiles <= 1)).all()
     return quantiles[..., 2]
@@ -70,12 +71,11 @@ def test_what_was_set_long_ago_moves_nothing_and_what_was_set_just_now_does(
     assert (undone - now).abs().max() > 0.01, "taking back is not the same as setting"
 
 
-def test_a_channel_that_is_forgotten_is_concerned_by_nothing_of_its_own(
+def test_a_channel_that_is_forgotten_has_nothing_of_its_own(
     decoder: Decoder, config: ModelConfig, state: tuple[Tensor, Tensor, Tensor, Tensor]
 ) -> None:
     h, stats, recalled, changed = state
     control = torch.zeros(FRAMES, config.controls)
-    control[:, 4] = 1
     never = torch.zeros(FRAMES, len(RECENT_S), config.controls)
     forget = torch.ones(FRAMES, config.channels, 1)
     same = torch.ones_like(stats) * 0.3
@@ -87,6 +87,7 @@ def test_a_channel_that_is_forgotten_is_concerned_by_nothing_of_its_own(
             same,
             torch.ones_like(recalled) * 0.3,
             torch.ones_like(changed) * 0.3,
+            decoder.effect.situation(same),
             None,
             forget,
         )

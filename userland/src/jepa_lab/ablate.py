@@ -42,6 +42,8 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "roles not mirrored": {"mirror": False},
     "without acting sessions": {"acting": False},
     "no coarse context": {"coarse_s": NEVER_S},
+    "half of the sessions": {"every": 2},
+    "a quarter of the sessions": {"every": 4},
 }
 """What differs from the usual training, by name."""
 

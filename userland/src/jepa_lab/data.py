@@ -39,6 +39,15 @@ class Stretch:
     told: Tensor
 
 
+TRIAL = "trial"
+"""The kind of session in which one setting is tried at a time."""
+
+
+def kind_of(folder: Path) -> str:
+    """The kind of session that the recording in ``folder`` is of."""
+    return str(read_meta(folder).labels.get("kind", "busy"))
+
+
 def find_recordings(root: Path, split: str) -> list[Path]:
     """The finished recordings below ``root`` that belong to ``split``, by name."""
     found = []
@@ -125,6 +134,10 @@ class Mirror:
         }
         settings = {name: part[name][..., self.controls] for name in ("control", "foreseen", "recent")}
         return {**part, **swapped, **settings}
+
+    def of_stretch(self, stretch: Stretch) -> Stretch:
+        """``stretch`` with the parts changed."""
+        return Stretch(**self.apply({name: getattr(stretch, name) for name in Stretch.__slots__}))
 
 
 def batch_of(

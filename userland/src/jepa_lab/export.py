@@ -57,7 +57,8 @@ class _Decode(nn.Module):
         count: Tensor,
     ) -> tuple[Tensor, Tensor]:
         recalled, changed = self.recall.step(context, keys, outcomes, followed, stats, count)
-        quantiles, hazards = self.decoder(context, control, recent, stats, recalled, changed)
+        situation = self.decoder.effect.situation(stats)
+        quantiles, hazards = self.decoder(context, control, recent, stats, recalled, changed, situation)
         return quantiles[0], torch.sigmoid(hazards[0])
 
 
@@ -96,6 +97,7 @@ class _Imagine(nn.Module):
             stats.expand(candidates, -1, -1, -1),
             recalled,
             changed,
+            self.decoder.effect.situation(stats),
         )
         return latents, quantiles[..., self.middle], torch.sigmoid(hazards)
 

@@ -12,21 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from jepa.telemetry.schema import Schema
 from jepa.world.scale import Scale
 from jepa.world.scoring import BAND
 from jepa_lab.data import (
+    TRIAL,
     ChannelFacts,
     Mirror,
     Stretch,
     batch_of,
     channel_facts,
     find_recordings,
+    kind_of,
     load_stretches,
     untold,
 )
+from jepa_lab.effects import EffectTraining, learn_effects
 from jepa_lab.losses import (
     effective_rank,
     foretelling,
@@ -76,14 +79,11 @@ class TrainConfig:
     """Whether the model is told what actions have set."""
     acting: bool = True
     """Whether sessions with actions are trained on."""
+    every: int = 1
+    """One session in so many is trained on, in the order of their names."""
     forget: float = 0.15
     """Share of channels whose own vector is left out, so that unseen channels are served too."""
     band_weight: float = 2.0
-    effect_sessions: int = 3
-    """Recordings whose last frames before a setting changes each step asks anew, for effects alone.
-
-    Among all frames these are one in a hundred: what an action does would be learned too little to plan by.
-    """
     far_less: float = 0.5
     """By which power of its length a horizon weighs less: windows that overlap are not so many."""
     fresh_weight: float = 2.0
@@ -115,7 +115,15 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     torch.use_deterministic_algorithms(True)
     size = replace(ModelConfig.of(schema), coarse_s=config.coarse_s)
     folders = {split: find_recordings(recordings, split) for split in ("train", "validation")}
+    folders["train"] = folders["train"][:: config.every]
     stretches = {split: load_stretches(paths, schema, size) for split, paths in folders.items()}
+    trials = [
+        each
+        for folder, each in zip(folders["train"], stretches["train"], strict=True)
+        if kind_of(folder) == TRIAL
+    ]
+    if not (config.acting and config.tell_actions):
+        trials = []
     if not config.acting:
         stretches["train"] = [each for each in stretches["train"] if not each.control.any()]
     if not config.tell_actions:
@@ -124,10 +132,13 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     model = MachineModel(size, facts.center, facts.spread, facts.floor)
     mirror = Mirror.of(schema) if config.mirror else None
     held = [batch_of(each) for each in _alike(stretches["validation"])]
+    model.decoder.effect.requires_grad_(False)
     history = _fit(model, stretches["train"], held, facts, mirror, config)
+    effects = learn_effects(model, trials, mirror, EffectTraining(seed=config.seed))
     widen_intervals(model, held, facts)
     with torch.no_grad():
         model.decoder.embedding.mul_(facts.observed[:, None])
+        model.decoder.effect.concern.mul_(facts.observed[:, None])
         rank = effective_rank(torch.cat([_latents(model, each) for each in held]))
         frame = torch.cat([each.frame for each in stretches["train"]])
         valid = torch.cat([each.valid for each in stretches["train"]])
@@ -140,6 +151,7 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
         "frames": {split: sum(len(part.frame) for part in parts) for split, parts in stretches.items()},
         "effective_rank": round(rank, 1),
         "history": history,
+        "effects": effects,
     }
     return Trained(model, facts, report)
 
@@ -156,14 +168,13 @@ def _fit(
     generator = torch.Generator().manual_seed(config.seed)
     inverse = InverseDynamics(model.config)
     optimiser = torch.optim.AdamW(
-        [*model.parameters(), *inverse.parameters()],
+        [each for each in (*model.parameters(), *inverse.parameters()) if each.requires_grad],
         config.learning_rate,
         weight_decay=config.weight_decay,
         betas=(0.9, 0.98),
     )
     unit = torch.maximum(facts.persistence, facts.floor[:, None, None])
     averaged = copy.deepcopy(model).eval()
-    acting = [each for each in stretches if each.control.any()]
     best, best_state, stale = float("inf"), copy.deepcopy(averaged.state_dict()), 0
     history: list[dict[str, float]] = []
     start = time.monotonic()
@@ -186,10 +197,6 @@ def _fit(
         optimiser.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if acting:
-            some = rng.sample(acting, min(config.effect_sessions, len(acting)))
-            parts["effect"] = effect(model, batch_of(some, rng, 0.0, mirror, 1.0), facts, unit, config)
-            _learn_alone(parts["effect"], model.decoder.effect_parameters())
         optimiser.step()
         _average(averaged, model, config.average if step > 100 else 0.9)
         if step % config.validate_every and spent < 1:
@@ -298,34 +305,6 @@ def losses(
         "hazard": config.hazard_weight * foretelling(output.hazards, *_events(batch, pick)),
         "inverse": config.inverse_weight * inverse_dynamics(inverse, output.z, batch),
     }
-
-
-def _learn_alone(loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
-    """Add the gradients of ``loss`` to those of ``parameters``, and to no others."""
-    if not loss.requires_grad:
-        return
-    gradients = torch.autograd.grad(loss, parameters)
-    norm = torch.stack([each.norm() for each in gradients]).norm()
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        gradient = gradient / norm.clamp(min=1.0)
-        parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
-
-
-def effect(
-    model: MachineModel, batch: Batch, facts: ChannelFacts, unit: Tensor, config: TrainConfig
-) -> Tensor:
-    """Pinball loss of all forecasts at the last frames before settings change, told the new ones."""
-    before = torch.zeros_like(batch.real, dtype=torch.bool)  # (B, T)
-    before[:, 1:] = (batch.control[:, 1:] != batch.control[:, :-1]).any(-1)
-    frames = before.any(0).nonzero()[:, 0]
-    if not len(frames):
-        return unit.new_zeros(())
-    pick = Pick(frames, torch.arange(len(facts.observed)))
-    target, scored = _targets(batch, pick)
-    told = scored * before[:, frames, None, None]
-    levels = torch.tensor(model.config.quantiles)
-    weigh = torch.tensor(model.config.horizons_s) ** -config.far_less
-    return pinball(model(batch, pick).quantiles, levels, target, told, unit, weigh)
 
 
 def inverse_dynamics(inverse: InverseDynamics, z: Tensor, batch: Batch) -> Tensor:

@@ -7,6 +7,11 @@ from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROLS
 from jepa.world.hazards import HAZARDS
 
+_SITUATION = (
+    *("system.role.foreground.", "system.role.background."),
+    *("system.cpu.", "system.pressure.", "system.disk."),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -17,6 +22,8 @@ class ModelConfig:
     """Of each event foretold, the channel that tells it."""
     hint_channels: tuple[int, ...]
     """And another that leads up to it."""
+    situation_channels: tuple[int, ...]
+    """S channels that say what the roles and the machine are doing, for what a change of settings does."""
     controls: int
     """A: settings that actions change, see jepa.world.controls."""
     width: int = 96
@@ -35,6 +42,9 @@ class ModelConfig:
     """Width of what is learned of each channel alone."""
     concern: int = 6
     """Width of what is learned of each channel and setting: how the one takes a change of the other."""
+    effect_code: int = 32
+    """Width of what is made of a change of settings, for all channels."""
+    effect_hidden: int = 48
     decoder_hidden: int = 64
     dropout: float = 0.1
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)
@@ -58,4 +68,5 @@ class ModelConfig:
         """The usual sizes, for the channels of ``schema`` and all events and controls there are."""
         telling = tuple(schema.index(hazard.channel) for hazard in HAZARDS)
         hints = tuple(schema.index(hazard.hint) for hazard in HAZARDS)
-        return cls(len(schema.channels), telling, hints, len(CONTROLS))
+        situation = tuple(at for at, name in enumerate(schema.names) if name.startswith(_SITUATION))
+        return cls(len(schema.channels), telling, hints, situation, len(CONTROLS))

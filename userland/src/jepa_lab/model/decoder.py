@@ -4,26 +4,21 @@
 One MLP serves all channels; what differs between them is a small learned vector. The median is a mixture
 of simple forecasts (the last value, windows just past, what recall tells) plus a learned offset, so that
 the model starts from persistence instead of having to learn it; quantiles cannot cross because they are
-sums of positive steps from it. While a setting has just changed, the past is no guide: by how much, each
-channel may also fall towards nothing, or jump, as a second MLP tells of the change; one a while ago, or
-none, leaves everything as it is. What the MLP makes of the channels that tell of events also gives the odds
-that one comes.
+sums of positive steps from it. While a setting has just changed the past is no guide: then all of it jumps
+as `jepa_lab.model.effect` tells; a change a while ago, or none, leaves everything as it is. What the MLP
+makes of the channels that tell of events also gives the odds that one comes.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jepa.world.controls import RECENT_S
 from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.effect import Effect, freshness
 
 _CONTEXT = 24
 _MIDDLE = 2
 _FLOOR_SHARE = 0.05
-_CHANGED = 4.0
-"""A quarter of a setting's range is change enough."""
-_RARELY = 3.0
-"""By how much a logit is lowered, so that a channel falls to nothing only when there is reason to."""
 _UNSURE = 0.1
 """How much of its usual spread a channel's interval gains while a change is fresh."""
 
@@ -51,8 +46,6 @@ class Decoder(nn.Module):
         self.control = nn.Linear(config.controls, _CONTEXT, bias=False)
         nn.init.zeros_(self.control.weight)
         self.embedding = nn.Parameter(torch.randn(config.channels, config.embedding) * 0.1)
-        self.concern = nn.Parameter(torch.randn(config.controls, config.channels, config.concern) * 0.1)
-        changes = len(RECENT_S) * config.concern
         inputs = 1 + 2 * (windows - 1) + 2 * horizons * heads + config.embedding + 2 * _CONTEXT
         self.body = nn.Sequential(
             nn.Linear(inputs, config.decoder_hidden),
@@ -68,19 +61,11 @@ class Decoder(nn.Module):
             bias[column, :, column] = 1.5  # the past window of the same length
         bias[..., self.candidates + 1 :] = -1.0
         self.out.bias = nn.Parameter(bias.flatten())
-        hidden = nn.Linear(inputs + changes, config.decoder_hidden)
-        effects = nn.Linear(config.decoder_hidden, horizons * 2 * 2)
-        nn.init.normal_(effects.weight, std=0.01)
-        nn.init.zeros_(effects.bias)
-        self.effect = nn.Sequential(hidden, nn.GELU(), effects)
+        self.effect = Effect(config, inputs - 2 * _CONTEXT, 2 * _CONTEXT)
         self.hazard = nn.Parameter(
             torch.zeros(len(config.hazard_channels), 2 * config.decoder_hidden, horizons)
         )
         self.usual = nn.Parameter(torch.full((len(config.hazard_channels), horizons), -4.0))
-
-    def effect_parameters(self) -> list[nn.Parameter]:
-        """What alone tells how a change of settings takes a channel; it has a say in nothing else."""
-        return [self.concern, *self.effect.parameters()]
 
     def forward(
         self,
@@ -90,10 +75,12 @@ class Decoder(nn.Module):
         stats: Tensor,
         recalled: Tensor,
         changed: Tensor,
+        situation: Tensor,
         channels: Tensor | None = None,
         forget: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """h (N, D), control (N, A), recent (N or 1, R, A), stats (N, C, L, 2), the rest (N, C, H, 2, heads).
+        """h (N, D), control (N, A), recent (N or 1, R, A), stats (N, C, L, 2), situation (N or 1, S) of
+        `Effect.situation`, recalled and changed (N, C, H, 2, heads).
 
         -> quantiles (N, C, H, 2, Q) on the unit scale, and logits (N, E, H) of events.
 
@@ -108,15 +95,11 @@ class Decoder(nn.Module):
         peaks = torch.asinh((stats[..., 1:, 1] - stats[..., 1:, 0]) / spread)
         alike = torch.asinh((recalled - last[..., None]).flatten(2) / spread)
         level = ((last[..., 0] - center) / spread).clamp(-4, 4)
-        changed_by = control[:, None] - recent  # (N, R, A)
-        fresh = (_CHANGED * changed_by.abs().amax((1, 2))).clamp(max=1)[:, None, None, None]
-        concern = torch.einsum("nra,ack->ncrk", changed_by, self.concern[:, of]).flatten(2)
         own = self.embedding[of] if forget is None else self.embedding[of] * (1 - forget)
-        concern = concern if forget is None else concern * (1 - forget)
         context = torch.cat([self.context(h), self.control(control)], -1)
-        context = context[:, None, :].expand(-1, stats.shape[1], -1)
-        features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1), context], -1)
-        hidden = self.body(features)
+        features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1)], -1)
+        everywhere = context[:, None, :].expand(-1, stats.shape[1], -1)
+        hidden = self.body(torch.cat([features, everywhere], -1))
         told_by = (self.config.hazard_channels, self.config.hint_channels)
         telling = torch.cat([hidden[:, _rows(channels, some)] for some in told_by], -1)  # (N, E, 2 * hidden)
         hazards = torch.einsum("neh,ehk->nek", telling, self.hazard) + self.usual
@@ -129,11 +112,9 @@ class Decoder(nn.Module):
         unit = _unit(stats[:, :, :horizons], floor + _FLOOR_SHARE * spread[:, 0])
         median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
         wide = spread[..., None]  # (C, 1, 1)
-        effect = self.effect(torch.cat([features, concern], -1)).unflatten(-1, (horizons, 2, 2))
-        median = (
-            median * (1 - fresh * torch.sigmoid(effect[..., 0] - _RARELY)) + fresh * effect[..., 1] * wide
-        )
-        unit = unit + fresh * _UNSURE * wide
+        changed_by = control[:, None] - recent  # (N, R, A)
+        median = median + self.effect(features, changed_by, context, situation, channels) * wide
+        unit = unit + freshness(changed_by) * _UNSURE * wide
         steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
         up = steps[..., _MIDDLE:].cumsum(-1)

@@ -77,6 +77,7 @@ class MachineModel(nn.Module):
             stats[:, pick.frames].flatten(0, 1),
             recalled.flatten(0, 1),
             changed.flatten(0, 1),
+            self.decoder.effect.situation(batch.stats[:, pick.frames].flatten(0, 1)),
             pick.channels,
             None if pick.forget is None else pick.forget.flatten(0, 1),
         )
