@@ -79,7 +79,19 @@ def _parser() -> argparse.ArgumentParser:
     visual.add_argument("--version", default="0.1.0", help="of the pack")
     visual.add_argument("--seed", type=int, default=1)
     visual.add_argument("--episodes", type=int, default=400, help="to judge it on")
+    visual.add_argument("--device", default="cpu", help="of PyTorch, to train on (default: %(default)s)")
+    visual.add_argument(
+        "--minutes", type=float, help="to train for, all in all (default: the recipe's steps)"
+    )
+    visual.add_argument("--keep", type=Path, metavar="DIR", help="only train, and keep it there")
     visual.set_defaults(run=_train_visual)
+    builder = verbs.add_parser("build-visual", help="build and judge a pack of what was kept")
+    builder.add_argument("kept", type=Path, help="the folder of train-visual --keep")
+    builder.add_argument("--env", choices=VISUAL, default=VISUAL[0], help="default: %(default)s")
+    builder.add_argument("--out", type=Path, help="default: the pack's folder under model-packs")
+    builder.add_argument("--version", default="0.1.0", help="of the pack")
+    builder.add_argument("--episodes", type=int, default=400, help="to judge it on")
+    builder.set_defaults(run=_build_visual)
     again = verbs.add_parser("judge-visual", help="judge that pack again, without training")
     again.add_argument("--pack", type=Path, default=Path("model-packs/vision"))
     again.add_argument("--episodes", type=int, default=400, help="to judge it on")
@@ -98,29 +110,53 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_MODEL, _CLONED = "model.pt", "cloned.pt"
+
+
 def _train_visual(arguments: argparse.Namespace) -> None:
+    import tempfile
+    from functools import partial
+
+    from jepa_lab.visual.keeping import keep
+    from jepa_lab.visual.recipes import recipe
+    from jepa_lab.visual.train import Clock, train
+
+    chosen = recipe(arguments.env)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = arguments.keep or Path(folder)
+        kept.mkdir(parents=True, exist_ok=True)
+        for name, cloning in ((_MODEL, False), (_CLONED, True)):
+            training = replace(chosen.training, seed=arguments.seed, cloning=cloning)
+            clock = Clock.within(30 * arguments.minutes) if arguments.minutes else None
+            watch = partial(keep, kept / name)
+            watch(train(chosen.environment, chosen.config, training, arguments.device, clock, watch))
+        if not arguments.keep:
+            arguments.kept = kept
+            _build_visual(arguments)
+
+
+def _build_visual(arguments: argparse.Namespace) -> None:
     import datetime
     import json
 
     from jepa.vision.planning import VisualPlanner
     from jepa_lab.visual.judge import cloning, judge, random_policy
+    from jepa_lab.visual.keeping import kept
     from jepa_lab.visual.pack import build_pack
     from jepa_lab.visual.recipes import recipe
-    from jepa_lab.visual.train import train
 
     chosen = recipe(arguments.env)
-    environment, training = chosen.environment, replace(chosen.training, seed=arguments.seed)
-    out = arguments.out or chosen.folder
-    model, report = train(environment, chosen.config, training)
-    cloned, _ = train(environment, chosen.config, replace(training, cloning=True))
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    frames = training.walks * (training.length + 1)
+    environment, out = chosen.environment, arguments.out or chosen.folder
+    trained, cloned = (kept(arguments.kept / name) for name in (_MODEL, _CLONED))
+    report, training = trained.report, trained.report["training"]
+    made = datetime.datetime.fromtimestamp((arguments.kept / _MODEL).stat().st_mtime, datetime.UTC)
+    frames = training["walks"] * (training["length"] + 1)
     data = f"{frames} frames of walks in {environment.title}"
-    report |= {"trained": today, "seed": arguments.seed, "data": data}
-    manifest = build_pack(environment.name, model, report, arguments.version, out)
+    facts = report | {"trained": made.date().isoformat(), "seed": training["seed"], "data": data}
+    manifest = build_pack(environment.name, trained.model, facts, arguments.version, out)
     others = {
-        "behaviour cloning": cloning(cloned),
-        "own proposals, not imagined": cloning(model),
+        "behaviour cloning": cloning(cloned.model),
+        "own proposals, not imagined": cloning(trained.model),
         "random": random_policy(1, environment.numbers),
     }
     results = judge(environment, VisualPlanner.load(out), others, arguments.episodes)

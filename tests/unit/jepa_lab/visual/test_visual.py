@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The visual world model learns, its graphs say what PyTorch says, and planning uses them."""
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ from jepa.packs.pack import default_pack_dir, verify_pack
 from jepa.vision import two_room
 from jepa.vision.planning import Standing, VisualPlanner
 from jepa_lab.visual import judge, walks
+from jepa_lab.visual.keeping import Trained, keep, kept
 from jepa_lab.visual.model import VisualConfig, VisualModel
 from jepa_lab.visual.pack import build_pack
-from jepa_lab.visual.train import VisualTraining, clip_of, train
+from jepa_lab.visual.train import Clock, VisualTraining, clip_of, train
 
 ROOM = walks.TwoRoom()
 REPORT = {"trained": "2000-01-01", "data": "none", "seed": 0, "parameters": 1}
@@ -39,13 +42,37 @@ def folder(model: VisualModel, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_it_learns_and_repeats_itself_for_a_seed() -> None:
     short = VisualTraining(walks=40, length=30, steps=12, batch=8, stretch=4)
-    one, report = train(ROOM, VisualConfig(), short)
-    other, _ = train(ROOM, VisualConfig(), short)
-    for mine, same in zip(one.parameters(), other.parameters(), strict=True):
+    one, other = (train(ROOM, VisualConfig(), short) for _ in range(2))
+    for mine, same in zip(one.model.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(mine, same)
-    last = report["last"]
-    assert isinstance(last, dict)
-    assert {"next", "rolled", "apart", "first", "rank"} <= set(last)
+    assert {"next", "rolled", "apart", "first", "rank"} <= set(one.report["last"])
+    assert one.report["training"]["steps"] == 12
+
+
+def test_by_the_clock_it_ends_in_time_and_says_how_many_steps_it_took() -> None:
+    many = VisualTraining(walks=10, length=30, steps=100_000, batch=4, stretch=4, settling=100_000)
+    now, shown = time.monotonic(), []
+    trained = train(ROOM, VisualConfig(), many, clock=Clock(now + 1, now + 2), watch=shown.append)
+    assert time.monotonic() - now < 10
+    assert shown and shown[-1].report["training"]["settling"], "whoever wants to keep it meanwhile"
+    assert 1 <= trained.report["training"]["steps"] < 1_000
+    assert 1 <= trained.report["training"]["settling"] < 1_000
+
+
+def test_what_was_trained_is_kept_without_what_only_training_needs(
+    model: VisualModel, tmp_path: Path
+) -> None:
+    file = tmp_path / "model.pt"
+    keep(file, Trained(model, {"config": asdict(model.config)}))
+    again = kept(file)
+    assert again.model.config == model.config
+    for name in ("encoder", "change", "first", "apart"):
+        one, other = (getattr(each, name).state_dict() for each in (model, again.model))
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    assert not any(key.startswith("inverse") for key in torch.load(file)["state"])
+    file.write_bytes(b"no model")
+    with pytest.raises(JepaError, match="is no trained model"):
+        kept(file)
 
 
 def test_what_the_graphs_say_is_what_the_model_says(model: VisualModel, folder: Path) -> None:

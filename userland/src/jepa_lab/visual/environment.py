@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from jepa.packs.vision import Clip
 from jepa.vision.clip import FloatArray
@@ -21,6 +22,10 @@ class Walks:
     """(B, T + 1, S) states."""
     action: FloatArray
     """(B, T, A) what was done at each but the last."""
+
+
+Painter = Callable[[FloatArray], Tensor]
+"""States (N, S) to pictures as an encoder takes them, (N, 3, P, P), where it is."""
 
 
 class World(Protocol):
@@ -51,8 +56,8 @@ class Environment(Protocol):
     def expert(self, rng: np.random.Generator, count: int, steps: int) -> Walks:
         """``count`` trajectories of which goals are taken."""
 
-    def painter(self, clip: Clip) -> Callable[[FloatArray], FloatArray]:
-        """States (N, S) to pictures as an encoder takes them, (N, 3, P, P)."""
+    def painter(self, clip: Clip, device: str = "cpu") -> Painter:
+        """For an encoder on PyTorch's ``device``."""
 
     def draw(self, state: FloatArray) -> ByteArray:
         """States (N, S) to pictures (N, H, W, 3)."""

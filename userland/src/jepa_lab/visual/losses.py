@@ -21,6 +21,8 @@ class Weights:
     inverse: float = 1.0
     strangers: float = 0.0
     """For goals of other walks to be far."""
+    imagined: bool = False
+    """The heads learn from imagined latents too, for those are what planning shows them."""
     reversible: bool = True
     """The way back is as long as the way."""
     sketch: float = 1.0
@@ -66,10 +68,13 @@ def losses(
     still = Stretches(z.detach(), actions, of.goal.detach(), of.steps)  # goals teach the encoder nothing
     missed = first(model, still)
     apart = distances(model, still, weights)
-    parts = {
-        "next": F.mse_loss(one, z[:, 1:]),
-        "rolled": F.mse_loss(torch.stack(rolled, 1), z[:, 1:]),
-    }
+    course = torch.stack(rolled, 1)
+    if weights.imagined:
+        later = of.steps - model.config.block
+        dreamt = Stretches(course.detach(), actions[:, 1:], still.goal, later)
+        missed = (missed + first(model, dreamt)) / 2
+        apart = (apart + distances(model, dreamt, weights)) / 2
+    parts = {"next": F.mse_loss(one, z[:, 1:]), "rolled": F.mse_loss(course, z[:, 1:])}
     if to_shape is not None:
         parts |= {
             "sigreg": weights.sigreg * sigreg(encoded, 64, generator),

@@ -6,7 +6,6 @@ nothing rubs, so a push along the edge's normal moves and turns it by its mass a
 the best point, pushes for a while, and thinks again. All are noisy.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -247,9 +246,9 @@ class PushT:
         """Those who know, with their noise."""
         return push(rng, count, steps)
 
-    def painter(self, clip: Clip) -> Callable[[FloatArray], FloatArray]:
+    def painter(self, clip: Clip, device: str = "cpu") -> Painter:
         """Of states (N, 7)."""
-        return Painter(clip)
+        return Painter(clip, device)
 
     def draw(self, state: FloatArray) -> ByteArray:
         """Of states (N, 7)."""

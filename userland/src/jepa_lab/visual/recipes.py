@@ -33,26 +33,31 @@ def recipe(name: str) -> Recipe:
         from jepa_lab.visual.pushing import PushT
 
         config = VisualConfig(
-            crop=48,
+            crop=64,
             empty=1.0,
             contrast=0.25,
+            wide=(32, 64, 128, 128),
             normed=True,
-            sketch=3,
-            width=64,
-            hidden=384,
+            sketch=4,
+            width=96,
+            hidden=512,
             actions=10,
             block=5,
             steps=5,
         )
         training = VisualTraining(
-            walks=2_500,
+            walks=20_000,
+            lots=80,
             length=120,
-            steps=2_000,
-            batch=72,
-            stretch=4,
-            settling=1_500,
-            learning_rate=3e-3,
-            weights=Weights(inverse=3.0, sketch=20.0, strangers=1.0, reversible=False),
+            steps=8_000,
+            batch=256,
+            stretch=5,
+            goals=2,
+            settling=12_000,
+            settling_batch=1_024,
+            learning_rate=2e-3,
+            # SIGReg grows with how many latents it is shown.
+            weights=Weights(sigreg=0.004, inverse=3.0, sketch=20.0, strangers=1.0, reversible=False),
         )
         return Recipe(PushT(), config, training, Path("model-packs/vision-push-t"))
     raise JepaError(f"There is no environment {name!r}.", f"Name one of {', '.join(NAMES)}.")

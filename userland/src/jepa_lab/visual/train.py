@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains the visual world model on walks through an environment, drawn as they are needed."""
 
+import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +15,16 @@ import torch
 from torch import Tensor
 
 from jepa.packs.vision import Clip
-from jepa.vision.clip import FloatArray
 from jepa_lab.losses import effective_rank
-from jepa_lab.visual.environment import Environment, Walks
+from jepa_lab.visual.environment import Environment, Painter, Walks
+from jepa_lab.visual.keeping import Trained
 from jepa_lab.visual.losses import Stretches, Weights, first, losses
 from jepa_lab.visual.model import VisualConfig, VisualModel
 
+_AT_ONCE = 32
+"""Walks whose frames are encoded together."""
+_SEEING = 0.62
+"""Of the time, where a clock counts; the rest is for settling."""
 IntArray = npt.NDArray[np.int64]
 
 
@@ -39,6 +46,8 @@ class VisualTraining:
 
     seed: int = 1
     walks: int = 2_000
+    lots: int = 1
+    """They are made in so many, side by side, each of a seed of its own."""
     length: int = 80
     """Steps of a walk."""
     steps: int = 3_000
@@ -60,17 +69,71 @@ class VisualTraining:
     """Learn nothing but what to do first, encoder and all: behaviour cloning, to compare with."""
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When to have done, by `time.monotonic`, where that counts and not steps; the rate falls by it."""
+
+    seen: float
+    settled: float
+
+    @classmethod
+    def within(cls, seconds: float) -> "Clock":
+        """From now on."""
+        now = time.monotonic()
+        return cls(now + _SEEING * seconds, now + seconds)
+
+
+Watch = Callable[[Trained], object]
+"""Is shown every hundred steps what there is by then."""
+
+
 def train(
-    environment: Environment, config: VisualConfig, training: VisualTraining
-) -> tuple[VisualModel, dict[str, object]]:
-    """The model, and what is worth remembering of its making."""
+    environment: Environment,
+    config: VisualConfig,
+    training: VisualTraining,
+    device: str = "cpu",
+    clock: Clock | None = None,
+    watch: Watch = lambda _: None,
+) -> Trained:
+    """What is made of it.
+
+    ``device`` is PyTorch's. On the CPU, and without a ``clock``, a seed always makes the same.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(training.seed)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(device == "cpu")
+    torch.set_float32_matmul_precision("highest" if device == "cpu" else "high")
     rng = np.random.default_rng(training.seed)
-    generator = torch.Generator().manual_seed(training.seed)
-    walks = environment.walk(rng, training.walks, training.length)
-    painter = environment.painter(clip_of(config))
+    walks = gathered(environment, training, rng)
+    with torch.device(device):
+        trained = _learnt(environment, walks, rng, config, training, clock, watch)
+    return replace(trained, model=trained.model.cpu())
+
+
+def gathered(environment: Environment, training: VisualTraining, rng: np.random.Generator) -> Walks:
+    """The walks to learn from, by as many processes as there are cores."""
+    if training.lots == 1:
+        return environment.walk(rng, training.walks, training.length)
+    make = partial(environment.walk, count=training.walks // training.lots, steps=training.length)
+    processes = min(training.lots, len(os.sched_getaffinity(0)))
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        made = pool.map(make, rng.spawn(training.lots))
+    return Walks(*(np.concatenate([getattr(each, name) for each in made]) for name in ("at", "action")))
+
+
+def _learnt(
+    environment: Environment,
+    walks: Walks,
+    rng: np.random.Generator,
+    config: VisualConfig,
+    training: VisualTraining,
+    clock: Clock | None,
+    watch: Watch,
+) -> Trained:
+    """On PyTorch's device of the moment."""
+    device = torch.get_default_device()
+    generator = torch.Generator(device).manual_seed(training.seed)
+    painter = environment.painter(clip_of(config), str(device))
     model = VisualModel(config)
 
     def from_pictures() -> Learnt:
@@ -81,11 +144,23 @@ def train(
             return {"first": first(model, of)}, encoded
         return losses(model, of, training.weights, (pictures, encoded, generator)), encoded
 
-    line = _descend("", model, training, training.steps, from_pictures)
+    def so_far(seen: int, settled: int, last: dict[str, float]) -> Trained:
+        taken = asdict(replace(training, steps=seen, settling=settled))
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        report = {"config": asdict(config), "training": taken, "parameters": parameters, "last": last}
+        return Trained(model, report)
+
+    def seeing(number: int, last: dict[str, float]) -> None:
+        watch(so_far(number, 0, last))
+
+    seen, line = _descend(
+        "", model, training, training.steps, from_pictures, clock.seen if clock else None, seeing
+    )
+    settled = 0
     model.eval()
     if training.settling:
         kept = _kept(model, walks, painter)
-        settled = replace(
+        other = replace(
             training,
             batch=training.settling_batch,
             stretch=training.settling_stretch,
@@ -94,21 +169,28 @@ def train(
         model.encoder.requires_grad_(False)
 
         def from_latents() -> Learnt:
-            drawn = _draw(rng, walks, settled, config)
-            z, goal = (kept[drawn.which[:, None], each] for each in (drawn.span, drawn.later))
+            drawn = _draw(rng, walks, other, config)
+            which = torch.as_tensor(drawn.which)[:, None]
+            z, goal = (kept[which, torch.as_tensor(each)] for each in (drawn.span, drawn.later))
             of = Stretches(z, drawn.actions, goal, drawn.steps)
             if training.cloning:
                 return {"first": first(model, of)}, z
             return losses(model, of, training.weights), z
 
-        line |= _descend("settling ", model, settled, training.settling, from_latents)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return model, {
-        "config": asdict(config),
-        "training": asdict(training),
-        "parameters": parameters,
-        "last": line,
-    }
+        def settling(number: int, last: dict[str, float]) -> None:
+            watch(so_far(seen, number, line | last))
+
+        settled, late = _descend(
+            "settling ",
+            model,
+            other,
+            training.settling,
+            from_latents,
+            clock.settled if clock else None,
+            settling,
+        )
+        line |= late
+    return so_far(seen, settled, line)
 
 
 Learnt = tuple[dict[str, Tensor], Tensor]
@@ -116,30 +198,49 @@ Learnt = tuple[dict[str, Tensor], Tensor]
 
 
 def _descend(
-    told: str, model: VisualModel, training: VisualTraining, steps: int, learn: Callable[[], Learnt]
-) -> dict[str, float]:
-    """``steps`` of it; the last losses, and how many directions latents fill."""
+    told: str,
+    model: VisualModel,
+    training: VisualTraining,
+    steps: int,
+    learn: Callable[[], Learnt],
+    end: float | None,
+    tell: Callable[[int, dict[str, float]], object],
+) -> tuple[int, dict[str, float]]:
+    """``steps`` of it, or as many as there are until ``end``: how many, and the last losses."""
     optimiser = torch.optim.AdamW(
-        model.parameters(), training.learning_rate, weight_decay=training.weight_decay
+        model.parameters(),
+        training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=torch.get_default_device().type != "cpu" or None,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, training.learning_rate, steps, pct_start=0.05)
     start = time.monotonic()
     line: dict[str, float] = {}
-    for number in range(steps):
+    number = done = 0
+    while done < steps:
         parts, z = learn()
         optimiser.zero_grad()
         sum(parts.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        schedule.step()
-        if number % 100 == 0 or number == steps - 1:
+        spent = time.monotonic() - start
+        before, done = done, done + 1 if end is None else _share(steps, spent, end - start)
+        for _ in range(before, done):
+            schedule.step()
+        if number % 100 == 0 or done == steps:
             line = {name: round(part.item(), 4) for name, part in parts.items()}
             line["rank"] = round(effective_rank(z.detach().flatten(0, -2)), 1)
-            spent = time.monotonic() - start
             shown = " ".join(f"{name} {value}" for name, value in line.items())
-            print(f"\r{told}{number}/{steps} {shown} {spent:.0f} s   ", end="", file=sys.stderr)
+            print(f"\r{told}{done}/{steps} {number} {shown} {spent:.0f} s   ", end="", file=sys.stderr)
+            tell(number + 1, line)
+        number += 1
     print(file=sys.stderr)
-    return line
+    return number, line
+
+
+def _share(steps: int, spent: float, seconds: float) -> int:
+    """How many of ``steps`` are done when ``spent`` of the ``seconds`` are."""
+    return min(steps, int(steps * spent / max(seconds, 1e-3)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +268,16 @@ def _draw(rng: np.random.Generator, walks: Walks, training: VisualTraining, conf
     farthest = np.minimum(training.length - start, config.farthest)[:, None]
     share = rng.random((training.batch, training.goals))
     steps = (1 + share * farthest).astype(np.int64).clip(1, farthest)
-    return _Drawn(which, span, start[:, None] + steps, torch.from_numpy(actions), torch.from_numpy(steps))
-
-
-Paint = Callable[[FloatArray], FloatArray]
+    return _Drawn(which, span, start[:, None] + steps, torch.as_tensor(actions), torch.as_tensor(steps))
 
 
 def _seen(
-    model: VisualModel, drawn: _Drawn, walks: Walks, painter: Paint
+    model: VisualModel, drawn: _Drawn, walks: Walks, painter: Painter
 ) -> tuple[Stretches, Tensor, Tensor]:
     """The batch, painted and encoded; and all pictures (N, 3, P, P) and latents (N, D)."""
     stretch, goal = (walks.at[drawn.which[:, None], each] for each in (drawn.span, drawn.later))
     states = np.concatenate([each.reshape(-1, each.shape[-1]) for each in (stretch, goal)])
-    pictures = torch.from_numpy(painter(states))
+    pictures = painter(states)
     encoded: Tensor = model.encoder(pictures)
     z, later = encoded[: drawn.span.size], encoded[drawn.span.size :]
     of = Stretches(
@@ -188,7 +286,12 @@ def _seen(
     return of, pictures, encoded
 
 
-def _kept(model: VisualModel, walks: Walks, painter: Paint) -> Tensor:
+def _kept(model: VisualModel, walks: Walks, painter: Painter) -> Tensor:
     """The latents of every frame, (walks, T + 1, D)."""
+    count, length = walks.at.shape[:2]
     with torch.no_grad():
-        return torch.stack([model.encoder(torch.from_numpy(painter(states))) for states in walks.at])
+        lots = [
+            model.encoder(painter(walks.at[at : at + _AT_ONCE].reshape(-1, walks.at.shape[-1])))
+            for at in range(0, count, _AT_ONCE)
+        ]
+    return torch.cat(lots).reshape(count, length, -1)

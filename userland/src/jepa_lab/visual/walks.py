@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Walks through TwoRoom to learn from: experts with noise, and pictures of them, painted quickly."""
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from jepa.packs.vision import Clip
 from jepa.vision import two_room
@@ -23,6 +22,7 @@ from jepa.vision.two_room import (
     reached,
     step,
 )
+from jepa_lab.visual import environment
 from jepa_lab.visual.environment import Walks
 
 _REACH = 41
@@ -110,9 +110,10 @@ class TwoRoom:
 
     expert = walk
 
-    def painter(self, clip: Clip) -> Callable[[FloatArray], FloatArray]:
+    def painter(self, clip: Clip, device: str = "cpu") -> environment.Painter:
         """Of positions (N, 2)."""
-        return Painter(clip)
+        painter = Painter(clip)
+        return lambda at: torch.from_numpy(painter(at)).to(device)
 
     def draw(self, state: FloatArray) -> ByteArray:
         """Of positions (N, 2)."""
