@@ -7,6 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
+DEVICE ?= cpu
 VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
@@ -125,9 +126,9 @@ packs-machine: $(VENV)/.done ## train and export the machine pack
 	@$(VENV)/bin/jepa-lab train
 
 .PHONY: packs-vision
-packs-vision: $(VENV)/.done ## train, export and judge the visual world models
+packs-vision: $(VENV)/.done ## train, export and judge the visual world models; DEVICE=cuda
 	@$(VENV)/bin/jepa-lab train-visual --env two-room
-	@$(VENV)/bin/jepa-lab train-visual --env push-t
+	@$(VENV)/bin/jepa-lab train-visual --env push-t --device $(DEVICE)
 
 .PHONY: lock
 lock: $(VENV)/.done ## resolve the image's Python packages again into requirements/image.lock
