@@ -48,7 +48,7 @@ def medians(
     h, stats, recalled, changed = state
     with torch.no_grad():
         situation = decoder.effect.situation(stats)
-        quantiles, _ = decoder(h, control, recent, stats, recalled, changed, situation)
+        quantiles, _ = decoder(h, control, recent, stats, recalled, changed, situation=situation)
     assert (quantiles.diff(dim=-1) >= 0).all(), "in order"
     assert ((quantiles >= 0) & (quantiles <= 1)).all()
     return quantiles[..., 2]
@@ -87,7 +87,6 @@ def test_a_channel_that_is_forgotten_has_nothing_of_its_own(
             same,
             torch.ones_like(recalled) * 0.3,
             torch.ones_like(changed) * 0.3,
-            decoder.effect.situation(same),
             None,
             forget,
         )

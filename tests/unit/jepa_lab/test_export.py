@@ -12,7 +12,7 @@ from jepa.packs.pack import Pack, load_pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recorder, Recording, describe_host, load_recording
 from jepa.telemetry.schema import Schema, load_schema
-from jepa.world.controls import CONTROLS
+from jepa.world.controls import CONTROLS, RECENT_S
 from jepa.world.model import WorldModel
 from jepa.world.scale import Scale
 from jepa_lab.build import build_pack, mflop_per_tick
@@ -125,14 +125,14 @@ def test_streaming_equals_the_full_window(
 def ticked(pack: Pack, recording: Recording, schema: Schema, frames: int) -> WorldModel:
     world = WorldModel.load(pack, schema, adapt=False)
     for number, values in enumerate(recording.values[:frames]):
-        if number == frames - 1:
+        if number == frames - 1 - RECENT_S[0]:
             assert world.act("cpu.max", {"role": "background", "value": 25})
         world.tick(Frame(number * SECOND, values, ~np.isnan(values)))
     return world
 
 
-@pytest.mark.parametrize("frames", [5, 200])
-def test_what_is_imagined_of_a_setting_is_what_is_forecast_when_it_is_set(
+@pytest.mark.parametrize("frames", [8, 200])
+def test_what_is_imagined_of_settings_that_stay_is_what_is_forecast(
     pack: Pack, recording: Recording, schema: Schema, frames: int
 ) -> None:
     world = ticked(pack, recording, schema, frames)

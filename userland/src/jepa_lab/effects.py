@@ -24,7 +24,7 @@ class EffectTraining:
     """How to learn effects."""
 
     seed: int = 1
-    steps: int = 4000
+    steps: int = 2000
     batch: int = 48
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
@@ -32,8 +32,6 @@ class EffectTraining:
     """Of a channel's spreads: errors below count by their square, beyond as they are."""
     far_less: float = 0.5
     """By which power of its length a horizon weighs less."""
-    after: tuple[int, ...] = (1, 4, 9)
-    """Frames since a change at which it is learned too, beside the last one before it."""
 
 
 _KEPT = 0.8
@@ -44,10 +42,10 @@ _WARM = 16
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """N frames at which settings have just changed, or are told to change."""
+    """N frames at which settings are told to change."""
 
     features: Tensor  # (N, C, F) what the decoder knows of each channel
-    changed_by: Tensor  # (N, R, A)
+    changed_by: Tensor  # (N, A)
     context: Tensor  # (N, K) the decoder's
     situation: Tensor  # (N, S)
     plain: Tensor  # (N, C, H, 2) the median without effects
@@ -62,14 +60,8 @@ def learn_effects(
 
     Nothing happens without a change of settings.
     """
-    moments = _joined(
-        [
-            each
-            for trial in trials
-            for part in ([trial] if mirror is None else [trial, mirror.of_stretch(trial)])
-            for each in _moments(model, part, training)
-        ]
-    )
+    mirrored = [] if mirror is None else [mirror.of_stretch(trial) for trial in trials]
+    moments = _joined([_moments(model, trial) for trial in (*trials, *mirrored)])
     if moments is None:
         return {}
     effect, spread = model.decoder.effect, model.decoder.spread[:, None, None]
@@ -105,40 +97,29 @@ def learn_effects(
     return line
 
 
-def _moments(model: MachineModel, trial: Stretch, training: EffectTraining) -> list[Moments]:
-    """Just before each change and, of what is told then, some frames after it."""
-    changes = (trial.control[1:] != trial.control[:-1]).any(-1).nonzero()[:, 0]  # the last frames before
-    frames = len(trial.frame)
-    changes = changes[changes >= _WARM]
-    until = torch.cat([changes[1:], torch.tensor([frames - 1])])
-    found = [_seen(model, trial, trial.foreseen, changes, until - changes)]
-    for after in training.after:
-        fine = changes + after < until
-        found.append(
-            _seen(model, trial, trial.control, changes[fine] + after, (until - changes)[fine] - after)
-        )
-    return [each for each in found if each is not None]
-
-
-def _seen(model: MachineModel, trial: Stretch, control: Tensor, at: Tensor, kept: Tensor) -> Moments | None:
-    """The frames ``at`` (N,) of ``trial``, whose settings ``control`` stay for ``kept`` (N,) frames."""
+def _moments(model: MachineModel, trial: Stretch) -> Moments | None:
+    """The last frames of ``trial`` before settings change, told of it."""
+    at = (trial.control[1:] != trial.control[:-1]).any(-1).nonzero()[:, 0]
+    at = at[at >= _WARM]
     if not len(at):
         return None
+    kept = torch.cat([at[1:], torch.tensor([len(trial.frame) - 1])]) - at
     fields = {name: getattr(trial, name)[None] for name in Stretch.__slots__ if name != "foreseen"}
-    batch = Batch(**(fields | {"control": control[None]}), real=torch.ones(1, len(trial.frame)))
+    batch = Batch(**(fields | {"control": trial.foreseen[None]}), real=torch.ones(1, len(trial.frame)))
     told: list[Tensor] = []
     watch = model.decoder.effect.register_forward_pre_hook(lambda _, inputs: told.extend(inputs))
     with torch.no_grad():
-        output = model(batch, Pick(at, torch.arange(trial.frame.shape[1])))
+        output = model(batch, Pick(at, torch.arange(trial.frame.shape[1]), asked=True))
     watch.remove()
-    features, changed_by, context, situation = told[:4]
+    features, changed_by, context, situation = told
     horizons = torch.tensor(model.config.horizons_s)
     weight = trial.scored[at] * (kept[:, None] >= _KEPT * horizons)[:, None]
     median = output.quantiles[0, ..., model.config.quantiles.index(0.5)]
     return Moments(features, changed_by, context, situation, median, trial.target[at], weight)
 
 
-def _joined(parts: Sequence[Moments]) -> Moments | None:
-    if not parts:
+def _joined(parts: Sequence[Moments | None]) -> Moments | None:
+    some = [part for part in parts if part is not None]
+    if not some:
         return None
-    return Moments(*(torch.cat([getattr(part, name) for part in parts]) for name in Moments.__slots__))
+    return Moments(*(torch.cat([getattr(part, name) for part in some]) for name in Moments.__slots__))

@@ -57,8 +57,7 @@ class _Decode(nn.Module):
         count: Tensor,
     ) -> tuple[Tensor, Tensor]:
         recalled, changed = self.recall.step(context, keys, outcomes, followed, stats, count)
-        situation = self.decoder.effect.situation(stats)
-        quantiles, hazards = self.decoder(context, control, recent, stats, recalled, changed, situation)
+        quantiles, hazards = self.decoder(context, control, recent, stats, recalled, changed)
         return quantiles[0], torch.sigmoid(hazards[0])
 
 
@@ -97,7 +96,7 @@ class _Imagine(nn.Module):
             stats.expand(candidates, -1, -1, -1),
             recalled,
             changed,
-            self.decoder.effect.situation(stats),
+            situation=self.decoder.effect.situation(stats),
         )
         return latents, quantiles[..., self.middle], torch.sigmoid(hazards)
 

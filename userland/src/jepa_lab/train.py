@@ -132,7 +132,6 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     model = MachineModel(size, facts.center, facts.spread, facts.floor)
     mirror = Mirror.of(schema) if config.mirror else None
     held = [batch_of(each) for each in _alike(stretches["validation"])]
-    model.decoder.effect.requires_grad_(False)
     history = _fit(model, stretches["train"], held, facts, mirror, config)
     effects = learn_effects(model, trials, mirror, EffectTraining(seed=config.seed))
     widen_intervals(model, held, facts)
@@ -168,7 +167,7 @@ def _fit(
     generator = torch.Generator().manual_seed(config.seed)
     inverse = InverseDynamics(model.config)
     optimiser = torch.optim.AdamW(
-        [each for each in (*model.parameters(), *inverse.parameters()) if each.requires_grad],
+        [*model.parameters(), *inverse.parameters()],
         config.learning_rate,
         weight_decay=config.weight_decay,
         betas=(0.9, 0.98),

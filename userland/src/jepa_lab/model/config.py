@@ -44,7 +44,7 @@ class ModelConfig:
     """Width of what is learned of each channel and setting: how the one takes a change of the other."""
     effect_code: int = 32
     """Width of what is made of a change of settings, for all channels."""
-    effect_hidden: int = 48
+    effect_hidden: int = 64
     decoder_hidden: int = 64
     dropout: float = 0.1
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)

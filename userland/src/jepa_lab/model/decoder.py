@@ -4,9 +4,9 @@
 One MLP serves all channels; what differs between them is a small learned vector. The median is a mixture
 of simple forecasts (the last value, windows just past, what recall tells) plus a learned offset, so that
 the model starts from persistence instead of having to learn it; quantiles cannot cross because they are
-sums of positive steps from it. While a setting has just changed the past is no guide: then all of it jumps
-as `jepa_lab.model.effect` tells; a change a while ago, or none, leaves everything as it is. What the MLP
-makes of the channels that tell of events also gives the odds that one comes.
+sums of positive steps from it. Asked what a change of settings would do, all of it jumps as
+`jepa_lab.model.effect` tells. What the MLP makes of the channels that tell of events also gives the odds
+that one comes.
 """
 
 import torch
@@ -75,18 +75,18 @@ class Decoder(nn.Module):
         stats: Tensor,
         recalled: Tensor,
         changed: Tensor,
-        situation: Tensor,
         channels: Tensor | None = None,
         forget: Tensor | None = None,
+        situation: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """h (N, D), control (N, A), recent (N or 1, R, A), stats (N, C, L, 2), situation (N or 1, S) of
-        `Effect.situation`, recalled and changed (N, C, H, 2, heads).
+        """h (N, D), control (N, A), recent (N or 1, R, A), stats (N, C, L, 2), the rest (N, C, H, 2, heads).
 
         -> quantiles (N, C, H, 2, Q) on the unit scale, and logits (N, E, H) of events.
 
         ``channels`` (C,) says which channels these are, all when None; those that tell of events must be
-        among them. Where ``forget`` (N, C, 1) is 1 the
-        channel's own vector is left out, as for a channel never seen in training.
+        among them. Where ``forget`` (N, C, 1) is 1 the channel's own vector is left out, as for a channel
+        never seen in training. ``situation`` (N or 1, S) of `Effect.situation` asks, of all channels, what
+        ``control`` would do in the place of what was set.
         """
         of = slice(None) if channels is None else channels
         center, spread, floor = self.center[of, None], self.spread[of, None], self.floor[of]
@@ -112,9 +112,9 @@ class Decoder(nn.Module):
         unit = _unit(stats[:, :, :horizons], floor + _FLOOR_SHARE * spread[:, 0])
         median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
         wide = spread[..., None]  # (C, 1, 1)
-        changed_by = control[:, None] - recent  # (N, R, A)
-        median = median + self.effect(features, changed_by, context, situation, channels) * wide
-        unit = unit + freshness(changed_by) * _UNSURE * wide
+        if situation is not None:
+            median = median + self.effect(features, control - recent[:, 0], context, situation) * wide
+        unit = unit + freshness(control[:, None] - recent) * _UNSURE * wide
         steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
         up = steps[..., _MIDDLE:].cumsum(-1)

@@ -46,6 +46,7 @@ class Pick:
     frames: Tensor  # (N,)
     channels: Tensor  # (C',) among them those that tell of events
     forget: Tensor | None = None  # (B, N, C', 1), see Decoder
+    asked: bool = False  # what the settings then would do, of all channels
 
 
 class MachineModel(nn.Module):
@@ -77,8 +78,8 @@ class MachineModel(nn.Module):
             stats[:, pick.frames].flatten(0, 1),
             recalled.flatten(0, 1),
             changed.flatten(0, 1),
-            self.decoder.effect.situation(batch.stats[:, pick.frames].flatten(0, 1)),
             pick.channels,
             None if pick.forget is None else pick.forget.flatten(0, 1),
+            self.decoder.effect.situation(batch.stats[:, pick.frames].flatten(0, 1)) if pick.asked else None,
         )
         return Output(z, h, quantiles.unflatten(0, (shape[0], -1)), hazards.unflatten(0, (shape[0], -1)))

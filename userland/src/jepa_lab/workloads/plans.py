@@ -127,7 +127,6 @@ _SCARCE = (
     _scarce("s07-disk", "train", 607, ("flood", "stampede", "log", "etl", "sync"), 50),
     _scarce("sh3-scarce", "heldout", 963, ("swell", "archive", "keyvalue"), 60),
     _scarce("s08-space", "train", 608, ("spool", "dump", "log", "batch")),
-    _scarce("s09-space", "train", 609, ("spool", "dump", "etl", "browser")),
 )
 """For a VM of SHAPES["scarce"], which has an end that can be reached."""
 
