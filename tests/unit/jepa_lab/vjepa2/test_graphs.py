@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import VJEPA2Model
 
+from jepa_lab.vjepa2 import stack
 from jepa_lab.vjepa2.checkpoint import Checkpoint, open_checkpoint
 from jepa_lab.vjepa2.graph import Graph
 from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor, write_probe
@@ -32,6 +33,12 @@ def checkpoint(
     return open_checkpoint(folder)
 
 
+@pytest.fixture(params=[stack.AT_ONCE, 24])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the few tokens here, or so few that they take several parts, the last a smaller one."""
+    monkeypatch.setattr(stack, "AT_ONCE", request.param)
+
+
 def run(graph: Graph, **inputs: np.ndarray) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -44,6 +51,7 @@ def worst_cosine(one: np.ndarray, other: np.ndarray) -> float:
     return float(((one * other).sum(-1) / lengths).min())
 
 
+@pytest.mark.usefixtures("at_once")
 def test_the_encoder_is_that_of_transformers(
     checkpoint: Checkpoint, model: VJEPA2Model, tmp_path: Path
 ) -> None:
@@ -56,6 +64,7 @@ def test_the_encoder_is_that_of_transformers(
     np.testing.assert_allclose(said, wanted, atol=1e-4)
 
 
+@pytest.mark.usefixtures("at_once")
 def test_the_predictor_is_that_of_transformers_whatever_is_masked(
     checkpoint: Checkpoint, model: VJEPA2Model, tmp_path: Path
 ) -> None:
@@ -75,6 +84,7 @@ def test_the_predictor_is_that_of_transformers_whatever_is_masked(
     assert worst_cosine(said, output.predictor_output.last_hidden_state.numpy()) >= 0.9999
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(("batch", "frames"), [(5, 1), (2, 3)])
 def test_the_acting_predictor_is_as_described(
     model: VJEPA2Model, tmp_path: Path, batch: int, frames: int

@@ -11,6 +11,9 @@ from jepa_lab.vjepa2.graph import CONTRIB, Graph, layer_norm
 from jepa_lab.vjepa2.positions import FloatArray, order
 from jepa_lab.vjepa2.stored import stored_linear
 
+AT_ONCE = 512
+"""Tokens that go through a block's products together; more only take memory: only attention needs all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
@@ -43,26 +46,56 @@ class Stack:
 
     def blocks(self, x: str, rotation: Rotation | None) -> str:
         """All blocks, one after the other; without a rotation tokens have no place."""
+        rotations = [self._rotation(rotation, span) for span in self._spans()]
         for number in range(self._of.depth):
-            x = self._block(x, f"{self._part}.blocks.{number}", rotation)
+            x = self._block(x, f"{self._part}.blocks.{number}", rotations)
         return x
 
     def normed(self, x: str) -> str:
         """The norm after the last block."""
         return self._norm(x, f"{self._part}.norm")
 
-    def _block(self, x: str, name: str, rotation: Rotation | None) -> str:
+    def _block(self, x: str, name: str, rotations: list[Rotation | None]) -> str:
+        """``rotations`` are those of the parts of the tokens."""
         graph = self._graph
-        normed = self._norm(x, f"{name}.norm1")
-        query, key = (
-            self._linear(normed, f"{name}.{each}")
-            if rotation is None
-            else self._rotated(normed, f"{name}.{each}", rotation)
-            for each in ("query", "key")
-        )
-        value = self._linear(normed, f"{name}.value")
-        attended = self._attended(query, key, value)
-        return self._mlp(graph.op("Add", x, self._linear(attended, f"{name}.out")), name)
+        asked: tuple[list[str], ...] = ([], [], [])
+        for span, rotation in zip(self._spans(), rotations, strict=True):
+            normed = self._norm(self._part_of(x, span, 1), f"{name}.norm1")
+            for parts, each in zip(asked, ("query", "key"), strict=False):
+                linear = f"{name}.{each}"
+                parts.append(
+                    self._linear(normed, linear)
+                    if rotation is None
+                    else self._rotated(normed, linear, rotation, span[1] - span[0])
+                )
+            asked[2].append(self._linear(normed, f"{name}.value"))
+        attended = self._attended(*(self._joined(parts) for parts in asked))
+        after = []
+        for span in self._spans():
+            told = self._linear(self._part_of(attended, span, 1), f"{name}.out")
+            after.append(self._mlp(graph.op("Add", self._part_of(x, span, 1), told), name))
+        return self._joined(after)
+
+    def _spans(self) -> list[tuple[int, int]]:
+        """The tokens in parts."""
+        starts = range(0, self._tokens, AT_ONCE)
+        return [(start, min(start + AT_ONCE, self._tokens)) for start in starts]
+
+    def _part_of(self, x: str, span: tuple[int, int], axis: int) -> str:
+        """Those of ``span`` along the ``axis`` of tokens."""
+        if span == (0, self._tokens):
+            return x
+        shape = self._graph.shape
+        return self._graph.op("Slice", x, shape(span[0]), shape(span[1]), shape(axis))
+
+    def _rotation(self, rotation: Rotation | None, span: tuple[int, int]) -> Rotation | None:
+        """What those of ``span`` are rotated by."""
+        if rotation is None:
+            return None
+        return Rotation(*(self._part_of(each, span, 0) for each in (rotation.cosine, rotation.sine)))
+
+    def _joined(self, parts: list[str]) -> str:
+        return parts[0] if len(parts) == 1 else self._graph.op("Concat", *parts, axis=1)
 
     def asked(self, query: str, x: str, name: str) -> str:
         """What a query (1, 1, D) gathers from all tokens (1, N, D), in a block that knows of no places."""
@@ -101,13 +134,13 @@ class Stack:
             "MultiHeadAttention", query, key, value, domain=CONTRIB, num_heads=self._of.heads
         )
 
-    def _rotated(self, x: str, name: str, rotation: Rotation) -> str:
-        """(B, N, D) queries or keys, each head in ``order``, rotated."""
+    def _rotated(self, x: str, name: str, rotation: Rotation, tokens: int) -> str:
+        """(B, N, D) queries or keys of N ``tokens``, each head in ``order``, rotated."""
         graph, of = self._graph, self._of
         weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
         flat = stored_linear(graph, x, name, _in_order(weight, of), _in_order(bias, of))
         half = of.head_width // 2
-        heads = graph.op("Reshape", flat, graph.shape(self._batch, self._tokens, of.heads, of.head_width))
+        heads = graph.op("Reshape", flat, graph.shape(self._batch, tokens, of.heads, of.head_width))
         axis, zero = graph.shape(-1), graph.shape(0)
         middle, end = graph.shape(half), graph.shape(of.head_width)
         first = graph.op("Slice", heads, zero, middle, axis)
@@ -116,7 +149,7 @@ class Stack:
         turned = graph.op(
             "Add", graph.op("Mul", heads, rotation.cosine), graph.op("Mul", exchanged, rotation.sine)
         )
-        return graph.op("Reshape", turned, graph.shape(self._batch, self._tokens, of.width))
+        return graph.op("Reshape", turned, graph.shape(self._batch, tokens, of.width))
 
     def _linear(self, x: str, name: str) -> str:
         weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
