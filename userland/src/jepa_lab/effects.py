@@ -66,7 +66,6 @@ def learn_effects(
         return {}
     effect, spread = model.decoder.effect, model.decoder.spread[:, None, None]
     generator = torch.Generator().manual_seed(training.seed)
-    effect.requires_grad_(True)
     optimiser = torch.optim.AdamW(
         effect.parameters(), training.learning_rate, weight_decay=training.weight_decay
     )
@@ -75,6 +74,8 @@ def learn_effects(
     )
     horizons = torch.tensor(model.config.horizons_s) ** -training.far_less
     line: dict[str, float] = {}
+    effect.train()
+    torch.manual_seed(training.seed)  # for dropout
     for step in range(training.steps):
         some = torch.randint(len(moments.context), (training.batch,), generator=generator)
         jump = effect(
@@ -94,6 +95,7 @@ def learn_effects(
             told = " ".join(f"{name} {value}" for name, value in line.items())
             print(f"\reffects: {told}   ", end="", file=sys.stderr)
     print(file=sys.stderr)
+    effect.eval()
     return line
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jepa.telemetry.recording import read_meta
 from jepa.telemetry.schema import Schema
 from jepa.world.scale import Scale
 from jepa.world.scoring import BAND
@@ -109,7 +110,11 @@ class Trained:
 
 
 def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
-    """Train on the ``train`` recordings below ``recordings``, stopping early on the ``validation`` ones."""
+    """Train on the ``train`` recordings below ``recordings``, stopping early on the ``validation`` ones.
+
+    Every kernel's sessions are shown as often as those of another, however many there are: sessions of
+    emulated machines are cheap, and are not what most people have.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     torch.use_deterministic_algorithms(True)
@@ -124,15 +129,18 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     ]
     if not (config.acting and config.tell_actions):
         trials = []
-    if not config.acting:
-        stretches["train"] = [each for each in stretches["train"] if not each.control.any()]
     if not config.tell_actions:
         stretches = {split: [untold(each) for each in some] for split, some in stretches.items()}
+    machines: dict[str, list[Stretch]] = {}
+    for folder, each in zip(folders["train"], stretches["train"], strict=True):
+        if config.acting or not each.control.any():
+            machines.setdefault(read_meta(folder).kernel, []).append(each)
+    stretches["train"] = [each for some in machines.values() for each in some]
     facts = channel_facts(stretches["train"], Scale(schema))
     model = MachineModel(size, facts.center, facts.spread, facts.floor)
     mirror = Mirror.of(schema) if config.mirror else None
     held = [batch_of(each) for each in _alike(stretches["validation"])]
-    history = _fit(model, stretches["train"], held, facts, mirror, config)
+    history = _fit(model, list(machines.values()), held, facts, mirror, config)
     effects = learn_effects(model, trials, mirror, EffectTraining(seed=config.seed))
     widen_intervals(model, held, facts)
     with torch.no_grad():
@@ -157,7 +165,7 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
 
 def _fit(
     model: MachineModel,
-    stretches: Sequence[Stretch],
+    machines: Sequence[Sequence[Stretch]],
     held: Sequence[Batch],
     facts: ChannelFacts,
     mirror: Mirror | None,
@@ -182,7 +190,7 @@ def _fit(
         rate = min(1.0, (step + 1) / 50) * (1 - 0.95 * step / config.steps)
         optimiser.param_groups[0]["lr"] = config.learning_rate * rate
         model.train()
-        chosen = _draw(stretches, rng, config.frames)
+        chosen = _draw(rng.choice(machines), rng, config.frames)
         batch = batch_of(chosen, rng, config.channel_drop, mirror)
         parts = losses(
             model,

@@ -32,6 +32,7 @@ class Effect(nn.Module):
         self.code = nn.Sequential(
             nn.Linear(told, config.effect_hidden),
             nn.GELU(),
+            nn.Dropout(config.effect_dropout),
             nn.Linear(config.effect_hidden, config.effect_code),
             nn.GELU(),
         )
@@ -40,6 +41,7 @@ class Effect(nn.Module):
         self.body = nn.Sequential(
             nn.Linear(features + config.concern + config.effect_code, config.effect_hidden),
             nn.GELU(),
+            nn.Dropout(config.effect_dropout),
             nn.Linear(config.effect_hidden, config.effect_hidden),
             nn.GELU(),
         )
