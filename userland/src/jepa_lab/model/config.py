@@ -46,7 +46,7 @@ class ModelConfig:
     """Width of what is made of a change of settings, for all channels."""
     effect_hidden: int = 64
     effect_dropout: float = 0.2
-    """Trials are few: without it signs are right in 0.84 of effects in sessions left out, with it in 0.88."""
+    """Trials are few: without it 0.84 of the signs are right in sessions left out, with it 0.88."""
     decoder_hidden: int = 64
     dropout: float = 0.1
     horizons_s: tuple[int, ...] = (1, 5, 15, 30, 60)

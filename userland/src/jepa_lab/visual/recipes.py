@@ -38,9 +38,9 @@ def recipe(name: str) -> Recipe:
             contrast=0.25,
             wide=(32, 64, 128, 128),
             normed=True,
-            sketch=4,
-            width=96,
-            hidden=512,
+            sketch=2,
+            width=128,
+            hidden=768,
             actions=10,
             block=5,
             steps=5,
@@ -49,15 +49,17 @@ def recipe(name: str) -> Recipe:
             walks=20_000,
             lots=80,
             length=120,
-            steps=8_000,
+            steps=4_103,
             batch=256,
             stretch=5,
             goals=2,
-            settling=12_000,
+            settling=5_643,
             settling_batch=1_024,
             learning_rate=2e-3,
             # SIGReg grows with how many latents it is shown.
-            weights=Weights(sigreg=0.004, inverse=3.0, sketch=20.0, strangers=1.0, reversible=False),
+            weights=Weights(
+                sigreg=0.004, inverse=3.0, sketch=40.0, strangers=1.0, imagined=True, reversible=False
+            ),
         )
         return Recipe(PushT(), config, training, Path("model-packs/vision-push-t"))
     raise JepaError(f"There is no environment {name!r}.", f"Name one of {', '.join(NAMES)}.")
