@@ -47,7 +47,7 @@ class Cameras:
         for where in self._found():
             if where not in self._watches and len(self._watches) < MOST:
                 watch = self._watches[where] = self._made(where)
-                thread = threading.Thread(target=self._follow, args=(watch,), name=where, daemon=True)
+                thread = threading.Thread(target=self._follow, args=(watch,), name=watch.unit, daemon=True)
                 self._threads.append(thread)
                 thread.start()
         if self._broken is not None:

@@ -2,7 +2,9 @@
 """Pictures from wherever they come: a file, a folder, a camera, a stream, a screen; all through PyAV."""
 
 import contextlib
+import errno
 import os
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jepa.errors import JepaError
+from jepa.vision.address import is_stream, shown
 
 if TYPE_CHECKING:
     import av
@@ -20,14 +23,17 @@ if TYPE_CHECKING:
 ByteArray = npt.NDArray[np.uint8]
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
-_STREAMS = ("rtsp://", "rtsps://")
 _DEVICES = ("/dev/video", "/dev/v4l/")
 _PATIENCE_S = 10.0
 """How long a stream or a camera may say nothing."""
+_RTSP = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
+"""In its own connection, so that nothing must be let in from the network and none is lost; and no sound."""
 _FOLDER_FPS = 4.0
 """Pictures of a folder have no time of their own."""
 _MOST_DAMAGED = 100
 """Damaged packets in a row after which the rest is given up."""
+_REFUSED = frozenset({errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES})
+"""What a process hears that is kept from the network; the first where it may not even have a socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Source(Protocol):
 
 def is_live(where: str) -> bool:
     """Whether ``where`` names something that has no end of its own."""
-    return where.startswith((*_STREAMS, *_DEVICES)) or where == "screen"
+    return is_stream(where) or where.startswith(_DEVICES) or where == "screen"
 
 
 def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Source:
@@ -74,10 +80,10 @@ def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Sour
 
     JepaError when it is none of these or cannot be opened.
     """
-    if where.startswith(_STREAMS):
-        return VideoSource(where, live=True, options={"rtsp_transport": "tcp"}, timeout=_PATIENCE_S)
+    if is_stream(where):
+        return VideoSource(where, live=True, patience_s=_PATIENCE_S, options=_RTSP)
     if where.startswith(_DEVICES):
-        return VideoSource(where, live=True, format="v4l2", timeout=_PATIENCE_S)
+        return VideoSource(where, live=True, patience_s=_PATIENCE_S, format="v4l2")
     if where == "screen":
         display = environment.get("DISPLAY")
         if display:
@@ -88,7 +94,7 @@ def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Sour
         return FolderSource(path)
     if not path.exists():
         raise JepaError(
-            f"There is no {where}.",
+            f"There is no {shown(where)}.",
             "Name a video, a folder of pictures, /dev/videoN, an rtsp URL or screen.",
         )
     return VideoSource(where, live=False)
@@ -97,21 +103,23 @@ def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Sour
 class VideoSource:
     """Whatever the FFmpeg libraries can open as a video."""
 
-    def __init__(self, where: str, *, live: bool, **options: Any) -> None:
+    def __init__(self, where: str, *, live: bool, patience_s: float | None = None, **options: Any) -> None:
+        """Open ``where``, then and later waiting so long for it to say something; JepaError if it cannot."""
         import av
 
         self.live = live
         self.damaged = 0
-        self._where = where
+        self._where, self._patience_s = where, patience_s
         self._demuxer: Generator[av.Packet[Any]] | None = None
 
+        began = time.monotonic()
         try:
-            self._container: av.container.InputContainer = av.open(where, **options)
+            self._container: av.container.InputContainer = av.open(where, timeout=patience_s, **options)
         except (av.FFmpegError, OSError) as error:
-            raise JepaError(f"{where} cannot be opened: {_reason(error)}.", _remedy(live)) from error
+            raise self._failure("cannot be opened", error, began) from None  # it names the password
         if not self._container.streams.video:
             self._container.close()
-            raise JepaError(f"{where} holds no video.", "Name another source.")
+            raise JepaError(f"{shown(where)} holds no video.", "Name another source.")
 
     def __iter__(self) -> Iterator[Picture]:
         """The frames; damaged ones are counted and left out."""
@@ -132,7 +140,7 @@ class VideoSource:
                 count += 1
                 yield Picture(now - first, frame)
         if not count:
-            raise JepaError(f"There is no whole frame in {self._where}.", _remedy(self.live))
+            raise JepaError(f"There is no whole frame in {shown(self._where)}.", self._remedy())
 
     def _packets(self) -> Iterator["av.Packet[Any]"]:
         import av
@@ -141,6 +149,7 @@ class VideoSource:
         demuxer = self._demuxer = cast("Generator[av.Packet[Any]]", packets)
         broken = 0
         while True:
+            began = time.monotonic()
             try:
                 packet = _copied(next(demuxer)) if self.live else next(demuxer)
             except StopIteration:
@@ -148,7 +157,7 @@ class VideoSource:
             except (av.FFmpegError, OSError) as error:
                 # A truncated file ends here; a camera that was unplugged, too.
                 if self.live:
-                    raise JepaError(f"{self._where} is gone: {_reason(error)}.", _remedy(True)) from error
+                    raise self._failure("is gone", error, began) from None
                 self.damaged += 1
                 broken += 1
                 if broken >= _MOST_DAMAGED:
@@ -163,6 +172,25 @@ class VideoSource:
             self._demuxer.close()  # it still holds its last packet (see _copied)
         with contextlib.suppress(Exception):
             self._container.close()
+
+    def _failure(self, what: str, error: Exception, began: float) -> JepaError:
+        """Of a call that ``began`` then; the library has several words for one that it ended for silence."""
+        number, name = getattr(error, "errno", None), shown(self._where)
+        if self._patience_s is not None and time.monotonic() - began >= self._patience_s:
+            return JepaError(f"{name} {what}: it said nothing for {self._patience_s:g} s.", self._remedy())
+        if is_stream(self._where) and number in _REFUSED:
+            return JepaError(
+                f"{name} {what}: this process may not use the network; allow jepa-vision the camera's "
+                "address with systemctl edit jepa-vision.",
+                "The how-to on watching a camera has the lines.",
+            )
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return JepaError(f"{name} {what}: {str(reason).rstrip('.')}.", self._remedy())
+
+    def _remedy(self) -> str:
+        if is_stream(self._where):
+            return "Is it on, are its address, name and password right, and may you reach it?"
+        return "Is it plugged in, and may you read it?" if self.live else "Name another file."
 
 
 def _copied(packet: "av.Packet[Any]") -> "av.Packet[Any]":
@@ -213,12 +241,3 @@ class FolderSource:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-
-def _reason(error: Exception) -> str:
-    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(said).rstrip(".")
-
-
-def _remedy(live: bool) -> str:
-    return "Is it plugged in, and may you read it?" if live else "Name another file."

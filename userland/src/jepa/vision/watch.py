@@ -11,6 +11,7 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import NAME
+from jepa.vision.address import shown
 from jepa.vision.clip import Framer
 from jepa.vision.pipeline import Gate, Pipeline, Taken
 from jepa.vision.source import Source, open_source
@@ -75,8 +76,8 @@ class Watch:
         retry_s: tuple[float, float] = _RETRY_S,
     ) -> None:
         self.where = where
-        self.unit = where
-        """How events name it: the device that ``where`` last led to."""
+        self.unit = shown(where)
+        """How events name it: the device that ``where`` last led to, or the address without its password."""
         self.fault = ""
         """Why it cannot be watched just now."""
         self._sight, self._fps, self._patient = sight, fps, patient
@@ -132,12 +133,13 @@ class Watch:
 
     def _once(self) -> Iterator[list[Event]]:
         """From opening the source to its end; JepaError when it breaks off."""
-        if self.where.startswith("/dev/v4l/"):
+        where = self.where
+        if where.startswith("/dev/v4l/"):
             # Its number may be another camera's by now.
-            if not Path(self.where).exists():
+            if not Path(where).exists():
                 raise JepaError(f"{self.unit} is not plugged in.", "Plug it in.")
-            self.unit = str(Path(self.where).resolve())
-        source = self._opened(self.unit)
+            where = self.unit = str(Path(where).resolve())
+        source = self._opened(where)
         self._patient |= source.live
         pipeline = Pipeline(source, self._framer, self._sight.clip.frames, self._fps)
         self._open = source, pipeline

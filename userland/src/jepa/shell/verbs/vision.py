@@ -40,16 +40,15 @@ def run(request: Request) -> int:
 
 def embed(request: Request, model: "VisionModel") -> None:
     """Put a latent of each clip into the index."""
+    from jepa.vision.address import shown
     from jepa.vision.index import Seen, pooled
 
     index, out = _index(request, model), request.out
     pipeline = _pipeline(request, model)
-    kept = 0
+    source, kept = shown(request.args.source), 0
     try:
         for taken in _clips(request, pipeline):
-            index.add(
-                Seen(request.args.source, taken.start_s, taken.end_s), pooled(model.encode(taken.frames))
-            )
+            index.add(Seen(source, taken.start_s, taken.end_s), pooled(model.encode(taken.frames)))
             kept += 1
             if not out.json:
                 out.line(f"  {_span(taken)}  kept")
@@ -64,6 +63,7 @@ def embed(request: Request, model: "VisionModel") -> None:
 
 def search(request: Request, model: "VisionModel") -> None:
     """Show the clips of the index most like the first clip of a source."""
+    from jepa.vision.address import shown
     from jepa.vision.index import pooled
 
     index = _index(request, model)
@@ -71,7 +71,9 @@ def search(request: Request, model: "VisionModel") -> None:
         raise JepaError(f"The index {_folder(request)} is empty.", "Fill it with `jepa vision embed`.")
     first = next(iter(_pipeline(request, model, still=True)), None)
     if first is None:
-        raise JepaError(f"{request.args.source} is shorter than a clip.", "Name a longer one, or a picture.")
+        raise JepaError(
+            f"{shown(request.args.source)} is shorter than a clip.", "Name a longer one, or a picture."
+        )
     found = index.search(pooled(model.encode(first.frames)), request.args.most)
     if request.out.json:
         request.out.data([{**asdict(each.seen), "alike": each.alike} for each in found])
