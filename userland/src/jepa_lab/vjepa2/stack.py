@@ -11,8 +11,11 @@ from jepa_lab.vjepa2.graph import CONTRIB, Graph, layer_norm
 from jepa_lab.vjepa2.positions import FloatArray, order
 from jepa_lab.vjepa2.stored import stored_linear
 
-AT_ONCE = 512
-"""Tokens that go through a block's products together; more only take memory: only attention needs all."""
+AT_ONCE = (256, 1024)
+"""Tokens, at least and at most, that go through a block's products and ask together; else a quarter of all.
+
+More only take memory: nothing but what is asked, keys and values, needs all of them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +60,29 @@ class Stack:
 
     def _block(self, x: str, name: str, rotations: list[Rotation | None]) -> str:
         """``rotations`` are those of the parts of the tokens."""
-        graph = self._graph
-        asked: tuple[list[str], ...] = ([], [], [])
+        keys, values, after = [], [], []
         for span, rotation in zip(self._spans(), rotations, strict=True):
             normed = self._norm(self._part_of(x, span, 1), f"{name}.norm1")
-            for parts, each in zip(asked, ("query", "key"), strict=False):
-                linear = f"{name}.{each}"
-                parts.append(
-                    self._linear(normed, linear)
-                    if rotation is None
-                    else self._rotated(normed, linear, rotation, span[1] - span[0])
-                )
-            asked[2].append(self._linear(normed, f"{name}.value"))
-        attended = self._attended(*(self._joined(parts) for parts in asked))
-        after = []
-        for span in self._spans():
-            told = self._linear(self._part_of(attended, span, 1), f"{name}.out")
-            after.append(self._mlp(graph.op("Add", self._part_of(x, span, 1), told), name))
+            keys.append(self._turned(normed, f"{name}.key", rotation, span))
+            values.append(self._linear(normed, f"{name}.value"))
+        key, value = self._joined(keys), self._joined(values)
+        for span, rotation in zip(self._spans(), rotations, strict=True):
+            part = self._part_of(x, span, 1)
+            query = self._turned(self._norm(part, f"{name}.norm1"), f"{name}.query", rotation, span)
+            # A mask would cost the scores of every pair, so each frame attends by itself to those up to it.
+            seen = (0, self._tokens if self._frames == 1 else span[1])
+            attended = self._attention(query, self._part_of(key, seen, 1), self._part_of(value, seen, 1))
+            told = self._graph.op("Add", part, self._linear(attended, f"{name}.out"))
+            after.append(self._mlp(told, name))
         return self._joined(after)
 
     def _spans(self) -> list[tuple[int, int]]:
-        """The tokens in parts."""
-        starts = range(0, self._tokens, AT_ONCE)
-        return [(start, min(start + AT_ONCE, self._tokens)) for start in starts]
+        """The tokens in parts: those of each frame, or so many at once."""
+        least, most = AT_ONCE
+        size = min(most, max(least, -(-self._tokens // 4)))
+        if self._frames > 1:
+            size = self._tokens // self._frames
+        return [(start, min(start + size, self._tokens)) for start in range(0, self._tokens, size)]
 
     def _part_of(self, x: str, span: tuple[int, int], axis: int) -> str:
         """Those of ``span`` along the ``axis`` of tokens."""
@@ -113,25 +116,17 @@ class Stack:
         hidden = graph.op("Gelu", self._linear(self._norm(x, f"{name}.norm2"), f"{name}.fc1"))
         return graph.op("Add", x, self._linear(hidden, f"{name}.fc2"))
 
-    def _attended(self, query: str, key: str, value: str) -> str:
-        """A mask would cost the scores of every pair, so each frame attends by itself to those up to it."""
-        if self._frames == 1:
-            return self._attention(query, key, value)
-        graph = self._graph
-        frame = self._tokens // self._frames
-        axis, zero = graph.shape(1), graph.shape(0)
-        parts = []
-        for number in range(self._frames):
-            start, end = graph.shape(number * frame), graph.shape((number + 1) * frame)
-            asking = graph.op("Slice", query, start, end, axis)
-            last = number + 1 == self._frames
-            seen = [each if last else graph.op("Slice", each, zero, end, axis) for each in (key, value)]
-            parts.append(self._attention(asking, *seen))
-        return graph.op("Concat", *parts, axis=1)
-
     def _attention(self, query: str, key: str, value: str) -> str:
         return self._graph.op(
             "MultiHeadAttention", query, key, value, domain=CONTRIB, num_heads=self._of.heads
+        )
+
+    def _turned(self, x: str, name: str, rotation: Rotation | None, span: tuple[int, int]) -> str:
+        """Queries or keys of the tokens of ``span``."""
+        return (
+            self._linear(x, name)
+            if rotation is None
+            else self._rotated(x, name, rotation, span[1] - span[0])
         )
 
     def _rotated(self, x: str, name: str, rotation: Rotation, tokens: int) -> str:
