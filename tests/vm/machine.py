@@ -156,22 +156,24 @@ class Machine:
                     late = f"no root shell {timeout * self.factor:.0f} s after power on"
                     raise self._error(late) from None
             except ChannelClosed:
-                if not self._emulator_crashed() or again:
+                if not self._emulation_failed() or again:
                     raise self._error("the machine ended while it booted") from None
-                # QEMU 7.2's emulation crashes once in some dozen boots; that says nothing of the guest.
-                self.say("QEMU itself crashed; switched on again")
+                # QEMU 7.2's emulation fails once in some dozen boots; that says nothing of the guest.
+                self.say("the emulation failed; switched on again")
                 self._close()
                 self.start()
                 again, deadline = True, time.monotonic() + timeout * self.factor
         self.say("shell answers")
 
-    def _emulator_crashed(self) -> bool:
-        """Whether QEMU ended by a signal that only a fault of its own sends."""
+    def _emulation_failed(self) -> bool:
+        """Whether QEMU ended by a fault of its own, or emulated what no CPU does."""
         assert self._process is not None
         try:
-            return self._process.wait(5) in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
+            ended = self._process.wait(5)
         except subprocess.TimeoutExpired:
             return False
+        crashed = ended in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
+        return crashed or (not self.setup.kvm and bool(console.EMULATION.search(self.console_text())))
 
     def slow_disk(self, operations_per_s: int) -> None:
         """Let the disk do so much at most from now on; 0 for as much as it can."""

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.vm.console import Allow, plain, scan
+from tests.vm.console import EMULATION, Allow, plain, scan
 
 TROUBLE = [
     ("kernel panic", "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs"),
@@ -49,3 +49,9 @@ def test_allowed_line_is_forgiven_and_only_that() -> None:
     text = "[FAILED] Failed to start a.service\n[FAILED] Failed to start b.service\n"
     findings = scan(text, [Allow(r"start a\.service", "this test breaks it")])
     assert [finding.line for finding in findings] == ["[FAILED] Failed to start b.service"]
+
+
+def test_a_breakpoint_that_the_emulation_invented_is_told_from_other_oopses() -> None:
+    assert EMULATION.search("[    2.515549] Oops: int3: 0000 [#1] SMP NOPTI")
+    assert not EMULATION.search("[    2.515549] Oops: general protection fault: 0000 [#1] SMP NOPTI")
+    assert not EMULATION.search("[    2.515549] Oops: 0002 [#1] SMP NOPTI")
