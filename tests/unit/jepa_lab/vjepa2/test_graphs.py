@@ -33,7 +33,7 @@ def checkpoint(
     return open_checkpoint(folder)
 
 
-@pytest.fixture(params=[stack.AT_ONCE, (24, 24)])
+@pytest.fixture(params=[stack.AT_ONCE, (12, 20)])
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of the few tokens here, or so few that they take several parts, the last a smaller one."""
     monkeypatch.setattr(stack, "AT_ONCE", request.param)

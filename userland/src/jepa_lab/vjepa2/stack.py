@@ -12,10 +12,11 @@ from jepa_lab.vjepa2.positions import FloatArray, order
 from jepa_lab.vjepa2.stored import stored_linear
 
 AT_ONCE = (256, 1024)
-"""Tokens, at least and at most, that go through a block's products and ask together; else a quarter of all.
+"""Tokens, at least and at most, that go through a block's products and ask together, in four parts if so.
 
 More only take memory: nothing but what is asked, keys and values, needs all of them.
 """
+_PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Stack:
         key, value = self._joined(keys), self._joined(values)
         for span, rotation in zip(self._spans(), rotations, strict=True):
             part = self._part_of(x, span, 1)
+            # Normed once more: what was normed for the keys would have to be kept until here.
             query = self._turned(self._norm(part, f"{name}.norm1"), f"{name}.query", rotation, span)
             # A mask would cost the scores of every pair, so each frame attends by itself to those up to it.
             seen = (0, self._tokens if self._frames == 1 else span[1])
@@ -77,11 +79,12 @@ class Stack:
         return self._joined(after)
 
     def _spans(self) -> list[tuple[int, int]]:
-        """The tokens in parts: those of each frame, or so many at once."""
+        """The tokens in parts: those of each frame, or parts of about the same size."""
         least, most = AT_ONCE
-        size = min(most, max(least, -(-self._tokens // 4)))
-        if self._frames > 1:
-            size = self._tokens // self._frames
+        parts = self._frames
+        if parts == 1:
+            parts = max(1, min(_PARTS, self._tokens // least), -(-self._tokens // most))
+        size = -(-self._tokens // parts)
         return [(start, min(start + size, self._tokens)) for start in range(0, self._tokens, size)]
 
     def _part_of(self, x: str, span: tuple[int, int], axis: int) -> str:
