@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run as a program: opens the source named, in a process that may have no socket of the internet.
 
-The filter is what systemd makes of RestrictAddressFamilies=AF_UNIX, for x86-64 (linux/seccomp.h).
+The filter is what systemd makes of RestrictAddressFamilies=AF_UNIX (linux/seccomp.h).
 """
 
 import ctypes
 import errno
+import platform
 import struct
 import sys
 
-SOCKET, AF_INET, AF_INET6 = 41, 2, 10
+SOCKET = 41 if platform.machine() == "x86_64" else 198
+"""The number of the call: x86-64's own, and that which all newer machines share (asm-generic/unistd.h)."""
+AF_INET, AF_INET6 = 2, 10
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
 NUMBER_AT, FIRST_ARGUMENT_AT = 0, 16
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | errno.EAFNOSUPPORT
