@@ -173,7 +173,7 @@ class Machine:
         except subprocess.TimeoutExpired:
             return False
         crashed = ended in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
-        return crashed or (not self.setup.kvm and bool(console.EMULATION.search(self.console_text())))
+        return crashed or (not self.setup.kvm and console.emulation_slipped(self.console_text()))
 
     def slow_disk(self, operations_per_s: int) -> None:
         """Let the disk do so much at most from now on; 0 for as much as it can."""

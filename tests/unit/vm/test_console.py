@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.vm.console import EMULATION, Allow, plain, scan
+from tests.vm.console import Allow, emulation_slipped, plain, scan
 
 TROUBLE = [
     ("kernel panic", "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs"),
@@ -52,6 +52,8 @@ def test_allowed_line_is_forgiven_and_only_that() -> None:
 
 
 def test_a_breakpoint_that_the_emulation_invented_is_told_from_other_oopses() -> None:
-    assert EMULATION.search("[    2.515549] Oops: int3: 0000 [#1] SMP NOPTI")
-    assert not EMULATION.search("[    2.515549] Oops: general protection fault: 0000 [#1] SMP NOPTI")
-    assert not EMULATION.search("[    2.515549] Oops: 0002 [#1] SMP NOPTI")
+    oops = "[    2.515549] Oops: int3: 0000 [#1] SMP NOPTI"
+    assert emulation_slipped(f"[    0.786302] mtrr\n{oops}\n")
+    assert not emulation_slipped(f"Starting jepa-telemetry.service\n{oops}\n"), "it sets probes"
+    assert not emulation_slipped("[    2.515549] Oops: general protection fault: 0000 [#1] SMP NOPTI")
+    assert not emulation_slipped("[    2.515549] Oops: 0002 [#1] SMP NOPTI")
