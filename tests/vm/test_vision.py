@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa vision` on the image: a robot's goal that is a picture, and sources that are none."""
+"""`jepa vision` on the image: a robot's goal that is a picture, the screen, and sources that are none."""
 
 import json
 
@@ -29,6 +29,15 @@ def test_a_robots_course_towards_a_picture_is_imagined_by_the_shipped_pack(machi
     move = json.loads(said.splitlines()[0])
     assert set(move["action"]) == {"x", "y"}
     assert move["expected_left"] < move["left"] or move["there"]
+
+
+def test_the_screen_is_watched_as_a_camera_is(machine: Machine) -> None:
+    lines = machine.succeed("jepa vision watch screen --clips 2 --json", 240).splitlines()
+    seen = json.loads(lines[-1])["seen"]
+    machine.say(str(seen))
+    assert seen["clips"] == 2
+    assert seen["taken"] >= 8
+    assert not any("camera_lost" in line for line in lines)
 
 
 def test_what_is_no_source_or_no_pack_is_one_sentence(machine: Machine) -> None:
