@@ -12,11 +12,12 @@ from jepa_lab.vjepa2.positions import FloatArray, order
 from jepa_lab.vjepa2.stored import stored_linear
 
 AT_ONCE = (256, 1024)
-"""Tokens, at least and at most, that go through a block's products and ask together, in four parts if so.
-
-More only take memory: nothing but what is asked, keys and values, needs all of them.
-"""
+"""Tokens, at least and at most, that go through what follows attention together: more only take memory."""
 _PARTS = 4
+"""How many parts the tokens are worth, and the heads, which need all tokens but not each other."""
+
+Span = tuple[int, int]
+"""From which on, and up to which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,67 +51,67 @@ class Stack:
 
     def blocks(self, x: str, rotation: Rotation | None) -> str:
         """All blocks, one after the other; without a rotation tokens have no place."""
-        rotations = [self._rotation(rotation, span) for span in self._spans()]
         for number in range(self._of.depth):
-            x = self._block(x, f"{self._part}.blocks.{number}", rotations)
+            x = self._block(x, f"{self._part}.blocks.{number}", rotation)
         return x
 
     def normed(self, x: str) -> str:
         """The norm after the last block."""
         return self._norm(x, f"{self._part}.norm")
 
-    def _block(self, x: str, name: str, rotations: list[Rotation | None]) -> str:
-        """``rotations`` are those of the parts of the tokens."""
-        keys, values, after = [], [], []
-        for span, rotation in zip(self._spans(), rotations, strict=True):
-            normed = self._norm(self._part_of(x, span, 1), f"{name}.norm1")
-            keys.append(self._turned(normed, f"{name}.key", rotation, span))
-            values.append(self._linear(normed, f"{name}.value"))
-        key, value = self._joined(keys), self._joined(values)
-        for span, rotation in zip(self._spans(), rotations, strict=True):
-            part = self._part_of(x, span, 1)
-            # Normed once more: what was normed for the keys would have to be kept until here.
-            query = self._turned(self._norm(part, f"{name}.norm1"), f"{name}.query", rotation, span)
+    def _block(self, x: str, name: str, rotation: Rotation | None) -> str:
+        normed = self._norm(x, f"{name}.norm1")
+        attended = self._joined([self._heads(normed, name, each, rotation) for each in self._groups()], 2)
+        after = []
+        for span in self._spans():
+            told = self._linear(self._part_of(attended, span), f"{name}.out")
+            after.append(self._mlp(self._graph.op("Add", self._part_of(x, span), told), name))
+        return self._joined(after, 1)
+
+    def _heads(self, normed: str, name: str, heads: Span, rotation: Rotation | None) -> str:
+        """What the ``heads`` gather (B, N, d x heads), of tokens (B, N, D)."""
+        query = self._turned(normed, f"{name}.query", heads, rotation)
+        key = self._turned(normed, f"{name}.key", heads, rotation)
+        value = self._of_heads(normed, f"{name}.value", heads)
+        if self._frames == 1:
+            return self._attention(query, key, value, heads)
+        size = self._tokens // self._frames
+        gathered = []
+        for end in range(size, self._tokens + 1, size):
             # A mask would cost the scores of every pair, so each frame attends by itself to those up to it.
-            seen = (0, self._tokens if self._frames == 1 else span[1])
-            attended = self._attention(query, self._part_of(key, seen, 1), self._part_of(value, seen, 1))
-            told = self._graph.op("Add", part, self._linear(attended, f"{name}.out"))
-            after.append(self._mlp(told, name))
-        return self._joined(after)
+            own, seen = (end - size, end), (0, end)
+            parts = self._part_of(query, own), self._part_of(key, seen), self._part_of(value, seen)
+            gathered.append(self._attention(*parts, heads))
+        return self._joined(gathered, 1)
 
-    def _spans(self) -> list[tuple[int, int]]:
-        """The tokens in parts: those of each frame, or parts of about the same size."""
+    def _groups(self) -> list[Span]:
+        """The heads in groups: nothing needs the queries, keys and values of all of them at once."""
+        return _even(self._of.heads, min(_PARTS, self._tokens // AT_ONCE[0]))
+
+    def _spans(self) -> list[Span]:
+        """The tokens in parts: what follows attention asks nothing of other tokens."""
         least, most = AT_ONCE
-        parts = self._frames
-        if parts == 1:
-            parts = max(1, min(_PARTS, self._tokens // least), -(-self._tokens // most))
-        size = -(-self._tokens // parts)
-        return [(start, min(start + size, self._tokens)) for start in range(0, self._tokens, size)]
+        return _even(self._tokens, max(min(_PARTS, self._tokens // least), -(-self._tokens // most)))
 
-    def _part_of(self, x: str, span: tuple[int, int], axis: int) -> str:
-        """Those of ``span`` along the ``axis`` of tokens."""
+    def _part_of(self, x: str, span: Span) -> str:
+        """Those tokens (B, N, D) that are of ``span``."""
         if span == (0, self._tokens):
             return x
         shape = self._graph.shape
-        return self._graph.op("Slice", x, shape(span[0]), shape(span[1]), shape(axis))
+        return self._graph.op("Slice", x, shape(span[0]), shape(span[1]), shape(1))
 
-    def _rotation(self, rotation: Rotation | None, span: tuple[int, int]) -> Rotation | None:
-        """What those of ``span`` are rotated by."""
-        if rotation is None:
-            return None
-        return Rotation(*(self._part_of(each, span, 0) for each in (rotation.cosine, rotation.sine)))
-
-    def _joined(self, parts: list[str]) -> str:
-        return parts[0] if len(parts) == 1 else self._graph.op("Concat", *parts, axis=1)
+    def _joined(self, parts: list[str], axis: int) -> str:
+        return parts[0] if len(parts) == 1 else self._graph.op("Concat", *parts, axis=axis)
 
     def asked(self, query: str, x: str, name: str) -> str:
         """What a query (1, 1, D) gathers from all tokens (1, N, D), in a block that knows of no places."""
-        graph = self._graph
+        graph, heads = self._graph, (0, self._of.heads)
         normed = self._norm(x, f"{name}.norm1")
         attended = self._attention(
             self._linear(query, f"{name}.query"),
             self._linear(normed, f"{name}.key"),
             self._linear(normed, f"{name}.value"),
+            heads,
         )
         return self._mlp(graph.op("Add", query, attended), name)
 
@@ -119,43 +120,56 @@ class Stack:
         hidden = graph.op("Gelu", self._linear(self._norm(x, f"{name}.norm2"), f"{name}.fc1"))
         return graph.op("Add", x, self._linear(hidden, f"{name}.fc2"))
 
-    def _attention(self, query: str, key: str, value: str) -> str:
+    def _attention(self, query: str, key: str, value: str, heads: Span) -> str:
         return self._graph.op(
-            "MultiHeadAttention", query, key, value, domain=CONTRIB, num_heads=self._of.heads
+            "MultiHeadAttention", query, key, value, domain=CONTRIB, num_heads=heads[1] - heads[0]
         )
 
-    def _turned(self, x: str, name: str, rotation: Rotation | None, span: tuple[int, int]) -> str:
-        """Queries or keys of the tokens of ``span``."""
-        return (
-            self._linear(x, name)
-            if rotation is None
-            else self._rotated(x, name, rotation, span[1] - span[0])
-        )
-
-    def _rotated(self, x: str, name: str, rotation: Rotation, tokens: int) -> str:
-        """(B, N, D) queries or keys of N ``tokens``, each head in ``order``, rotated."""
+    def _turned(self, x: str, name: str, heads: Span, rotation: Rotation | None) -> str:
+        """(B, N, d x heads) queries or keys of the ``heads``, each in ``order`` and rotated."""
+        if rotation is None:
+            return self._of_heads(x, name, heads)
         graph, of = self._graph, self._of
-        weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
-        flat = stored_linear(graph, x, name, _in_order(weight, of), _in_order(bias, of))
-        half = of.head_width // 2
-        heads = graph.op("Reshape", flat, graph.shape(self._batch, tokens, of.heads, of.head_width))
+        weight, bias = self._read(name)
+        flat = self._rows(x, name, heads, _in_order(weight, of), _in_order(bias, of))
+        half, many = of.head_width // 2, heads[1] - heads[0]
+        apart = graph.op("Reshape", flat, graph.shape(self._batch, self._tokens, many, of.head_width))
         axis, zero = graph.shape(-1), graph.shape(0)
         middle, end = graph.shape(half), graph.shape(of.head_width)
-        first = graph.op("Slice", heads, zero, middle, axis)
-        second = graph.op("Slice", heads, middle, end, axis)
+        first = graph.op("Slice", apart, zero, middle, axis)
+        second = graph.op("Slice", apart, middle, end, axis)
         exchanged = graph.op("Concat", second, first, axis=-1)
         turned = graph.op(
-            "Add", graph.op("Mul", heads, rotation.cosine), graph.op("Mul", exchanged, rotation.sine)
+            "Add", graph.op("Mul", apart, rotation.cosine), graph.op("Mul", exchanged, rotation.sine)
         )
-        return graph.op("Reshape", turned, graph.shape(self._batch, tokens, of.width))
+        return graph.op("Reshape", turned, graph.shape(self._batch, self._tokens, many * of.head_width))
+
+    def _of_heads(self, x: str, name: str, heads: Span) -> str:
+        """(B, N, d x heads) of the ``heads`` alone."""
+        return self._rows(x, name, heads, *self._read(name))
+
+    def _rows(self, x: str, name: str, heads: Span, weight: FloatArray, bias: FloatArray) -> str:
+        """x (B, N, D) times the rows of ``weight`` (D, D) that are of the ``heads``, plus ``bias`` (D,)."""
+        if heads != (0, self._of.heads):
+            name = f"{name}.{heads[0]}"
+        rows = slice(*(each * self._of.head_width for each in heads))
+        return stored_linear(self._graph, x, name, weight[rows], bias[rows])
 
     def _linear(self, x: str, name: str) -> str:
-        weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
-        return stored_linear(self._graph, x, name, weight, bias)
+        return stored_linear(self._graph, x, name, *self._read(name))
+
+    def _read(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Weight and bias."""
+        return self._weights.read(f"{name}.weight"), self._weights.read(f"{name}.bias")
 
     def _norm(self, x: str, name: str) -> str:
-        weight, bias = (self._weights.read(f"{name}.{each}") for each in ("weight", "bias"))
-        return layer_norm(self._graph, x, name, weight, bias, self._epsilon)
+        return layer_norm(self._graph, x, name, *self._read(name), self._epsilon)
+
+
+def _even(many: int, parts: int) -> list[Span]:
+    """``many`` in so many ``parts`` or fewer, the last of which may be smaller."""
+    size = -(-many // max(1, parts))
+    return [(start, min(start + size, many)) for start in range(0, many, size)]
 
 
 def _in_order(weight: FloatArray, of: Transformer) -> FloatArray:
