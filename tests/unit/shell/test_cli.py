@@ -242,12 +242,17 @@ def test_ctrl_c_ends_watch_quietly(socket: Path) -> None:
         assert watch.stderr.read() == ""
 
 
-def test_ctrl_c_ends_a_recording_with_the_frames_so_far(tmp_path: Path) -> None:
-    command = [*JEPA, "record", str(tmp_path / "r"), "--json"]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_a_stop_ends_a_recording_with_the_frames_so_far(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    # In the background of a script it is started with Ctrl-C's signal ignored.
+    ignoring = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+    command = [*ignoring, *JEPA, "record", str(tmp_path / "r"), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as recorder:
         while not any(path.stat().st_size > 400 for path in tmp_path.glob("r/log/*.frames")):
             assert recorder.poll() is None
-        recorder.send_signal(signal.SIGINT)
+        recorder.send_signal(number)
         out, err = recorder.communicate(timeout=60)
     assert (recorder.returncode, err) == (0, "")
     assert json.loads(out)["frames"] >= 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa record`: frames of this machine into a directory, as Parquet; needs no daemon."""
 
+import signal
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(request: Request) -> int:
-    """Record until --seconds or Ctrl-C, then write the Parquet files."""
+    """Record until --seconds, Ctrl-C or SIGTERM, then write the Parquet files."""
     seconds: int | None = request.args.seconds
     if request.prompt and seconds is None:
         raise JepaError("At this prompt a recording needs an end.", "Add --seconds 60, or use a terminal.")
@@ -33,6 +34,10 @@ def run(request: Request) -> int:
             sys.stderr.write(f"\r{duration(taken)}{end}  ")
             sys.stderr.flush()
 
+    if not request.prompt:
+        # Started by a script it ignores Ctrl-C's signal, and none of them may cost what was recorded.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
     limit: int | None = request.args.limit
     source = machine_source(load_schema(), local=True)
     try:
