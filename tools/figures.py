@@ -67,7 +67,7 @@ def pack_rows(results: dict[str, Any]) -> list[str]:
     return rows
 
 
-KINDS = ("day", "busy", "steady", "changing", "acting", "scarce")
+KINDS = ("day", "busy", "steady", "changing", "acting", "scarce", "lived")
 
 
 def kind_rows(results: dict[str, Any]) -> list[str]:

@@ -1,18 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings as numbers: nothing is 0, more of a limit is more, and what was set holds until it changes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.telemetry.recording import Action
-from jepa.world.controls import CONTROLS, RECENT_S, Controls, Recent, in_force, recent_means, strength
+from jepa.telemetry.recording import Action, Recording
+from jepa.world.controls import (
+    CONTROLS,
+    RECENT_S,
+    Controls,
+    Host,
+    Recent,
+    in_force,
+    recent_means,
+    strength,
+)
 
+HOST = Host(cpus=2, memory_mib=2048)
 USUAL = {
     "cpu.weight": 100,
     "io.weight": 100,
     "cpu.max": None,
+    "cpu.uclamp.max": None,
     "memory.high": None,
     "pause": 0,
     "swappiness": 60,
@@ -21,36 +34,50 @@ USUAL = {
 
 @pytest.mark.parametrize(("action", "value"), USUAL.items())
 def test_the_usual_value_is_nothing(action: str, value: int | None) -> None:
-    assert strength(action, value) == 0
-    assert strength(action, None) == 0
+    assert strength(action, value, HOST) == 0
+    assert strength(action, None, HOST) == 0
 
 
 @given(st.sampled_from(sorted(USUAL)), st.integers(0, 1 << 40))
 def test_every_value_is_within_bounds(action: str, value: int) -> None:
-    assert -1 <= strength(action, value) <= 1
+    assert -1 <= strength(action, value, HOST) <= 1
 
 
 def test_a_tighter_limit_is_a_stronger_one_and_less_weight_a_negative_one() -> None:
-    assert strength("cpu.max", 10) > strength("cpu.max", 50) > strength("cpu.max", 100) > 0
-    assert strength("memory.high", 64) > strength("memory.high", 512) > 0
-    assert strength("cpu.weight", 10) < 0 < strength("cpu.weight", 1000)
+    def of(action: str, value: float) -> float:
+        return strength(action, value, HOST)
+
+    assert of("cpu.max", 10) > of("cpu.max", 50) > of("cpu.max", 100) > 0
+    assert of("memory.high", 64) > of("memory.high", 512) > 0
+    assert of("cpu.uclamp.max", 10) > of("cpu.uclamp.max", 40) > of("cpu.uclamp.max", 100) == 0
+    assert of("cpu.weight", 10) < 0 < of("cpu.weight", 1000)
+
+
+@given(st.integers(1, 256), st.floats(256, 1 << 20), st.floats(0.01, 1))
+def test_a_limit_is_as_strong_as_the_share_of_the_machine_that_it_leaves(
+    cpus: int, memory_mib: float, share: float
+) -> None:
+    for action, whole in (("cpu.max", 100.0 * cpus), ("memory.high", memory_mib)):
+        of_one = strength(action, share * (100 if action == "cpu.max" else 2048), Host(1, 2048))
+        assert strength(action, share * whole, Host(cpus, memory_mib)) == pytest.approx(of_one, abs=1e-6)
+        assert strength(action, 1.01 * whole, Host(cpus, memory_mib)) == 0
 
 
 def test_what_the_model_does_not_know_is_not_counted() -> None:
-    controls = Controls()
+    controls = Controls(HOST)
     assert not controls.act("cpu.max", {"role": "system", "value": 10})
     assert not controls.act("reboot", {})
     assert not controls.act("cpu.max", {"role": "background", "value": "much"})
     assert not controls.vector.any()
 
 
-def test_settings_hold_from_the_first_frame_after_the_action_until_the_next() -> None:
-    actions = [
+def test_settings_hold_from_the_first_frame_after_the_action_until_the_next(recording: Recording) -> None:
+    actions = (
         Action(25, "pause", {"role": "background", "value": 0}),
         Action(10, "pause", {"role": "background", "value": 1}),
         Action(20, "swappiness", {"role": None, "value": 200}),
-    ]
-    told = in_force(actions, np.array([5, 10, 15, 20, 25, 30]))
+    )
+    told = in_force(replace(recording, actions=actions, ts_ns=np.array([5, 10, 15, 20, 25, 30])))
     assert list(told[:, CONTROLS.index(("pause", "background"))]) == [0, 1, 1, 1, 0, 0]
     assert list(told[:, CONTROLS.index(("swappiness", None))] > 0) == [False] * 3 + [True] * 3
     assert not told[:, CONTROLS.index(("cpu.max", "background"))].any()

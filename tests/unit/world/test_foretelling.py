@@ -78,8 +78,7 @@ def test_a_window_holds_what_comes_after_its_frame_up_to_its_end() -> None:
     assert list(np.flatnonzero(known[:, 0, 1])) == list(range(7))
 
 
-def test_a_warning_stands_where_any_horizon_is_likely() -> None:
-    odds = np.array([[[0.1, 0.4]], [[0.1, 0.6]], [[0.1, 0.3]], [[0.2, 0.1]], [[np.nan, np.nan]]], np.float32)
-    assert warnings_of(odds)[:, 0].tolist() == [False, True, True, False, False], (
-        "until it is unlikely again"
-    )
+def test_a_warning_stands_once_any_horizon_was_likely_twice_until_all_are_unlikely() -> None:
+    odds = [(0.1, 0.6), (0.1, 0.4), (0.1, 0.6), (0.7, 0.1), (0.2, 0.1), (0.05, 0.0), (np.nan, np.nan)]
+    warned = warnings_of(np.array(odds, np.float32)[:, None])
+    assert warned[:, 0].tolist() == [False, False, False, True, True, False, False]

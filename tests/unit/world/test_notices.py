@@ -2,6 +2,7 @@
 """What is told of ticks, once and no more."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,13 +46,25 @@ def test_one_strange_frame_now_and_then_is_none() -> None:
 
 
 def test_an_event_that_looms_is_foretold_once_with_its_nearest_horizon() -> None:
-    odds = [(0.0, 0.1), (0.1, 0.6), (0.6, 0.9), (0.1, 0.3), (0.1, 0.6), (0.0, 0.1), (0.7, 0.8)]
+    far, near, fading, over = (0.1, 0.6), (0.7, 0.8), (0.1, 0.3), (0.0, 0.05)
+    odds = [over, far, far, near, fading, far, over, near, near]
     events = told([tick(number, odds=each) for number, each in enumerate(odds)])
     assert [(event.ts_ns, event.detail) for event in events] == [
-        (1, "io stall within 60 s: 60%"),
-        (6, "io stall within 5 s: 80%"),
+        (2, "io stall within 60 s: 60%"),
+        (8, "io stall within 5 s: 80%"),
     ]
+
+
+def test_one_frame_that_says_so_is_not_enough() -> None:
+    assert not told([tick(number, odds=(0.0, 0.9 * (number % 2))) for number in range(20)])
 
 
 def test_what_cannot_be_seen_here_is_not_foretold() -> None:
     assert not told([tick(0, odds=(np.nan, np.nan))])
+
+
+def test_a_model_without_events_foretells_none() -> None:
+    bare = replace(
+        tick(0), forecast=replace(tick(0).forecast, hazards=(), odds=np.zeros((0, 0), np.float32))
+    )
+    assert not told([bare, bare, bare])

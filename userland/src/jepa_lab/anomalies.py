@@ -16,6 +16,7 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
+from jepa.world.controls import host_of
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 from jepa.world.notices import Notices
@@ -101,7 +102,7 @@ def faults_of(recording: Recording) -> list[Stretch]:
 
 def surprises(recording: Recording, pack: Pack) -> tuple[Scores, list[int]]:
     """(T,) how surprising each frame was, and the frames at which an anomaly was told."""
-    model, notices = WorldModel.load(pack, recording.schema), Notices()
+    model, notices = WorldModel.load(pack, recording.schema, host_of(recording.meta)), Notices()
     scores, alarmed = np.zeros(len(recording.ts_ns)), []
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
         tick = model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))

@@ -14,7 +14,7 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
-from jepa.world.controls import CONTROL_NAMES, Acting
+from jepa.world.controls import CONTROL_NAMES, Acting, host_of
 from jepa.world.hazards import HAZARDS, happened
 from jepa.world.model import WorldModel
 from jepa.world.surprise import Sizes
@@ -106,7 +106,7 @@ def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibr
     runs: list[list[tuple[float, float]]] = []
     for recording in recordings:
         parts: list[tuple[float, float]] = []
-        world = WorldModel.load(pack, schema)
+        world = WorldModel.load(pack, schema, host_of(recording.meta))
         acting = Acting(recording.actions)
         for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True):
             acting.up_to(int(ts_ns), world)

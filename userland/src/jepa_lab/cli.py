@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     trainer.add_argument("--out", type=Path, default=PACK)
     trainer.add_argument("--version", default="0.3.0", help="of the pack")
     trainer.add_argument("--seed", type=int, default=1)
-    trainer.add_argument("--minutes", type=float, default=30.0, help="at most so long")
+    trainer.add_argument("--minutes", type=float, default=120.0, help="at most so long")
     trainer.set_defaults(run=_train)
     leaver = verbs.add_parser("ablate", help="train with one part left out at a time; an hour and more")
     leaver.add_argument("--recordings", type=Path, default=RECORDED)

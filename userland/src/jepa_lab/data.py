@@ -80,7 +80,7 @@ def to_stretch(recording: Recording, size: ModelConfig) -> Stretch:
     frame = scale.to_unit(values)
     valid = ~np.isnan(frame)
     came, told = within(happened(recording), horizons)
-    control = in_force(recording.actions, recording.ts_ns)
+    control = in_force(recording)
     return Stretch(
         torch.from_numpy(np.nan_to_num(frame, nan=0.0)),
         torch.from_numpy(valid.astype(np.float32)),

@@ -24,7 +24,8 @@ class EffectTraining:
     """How to learn effects."""
 
     seed: int = 1
-    steps: int = 2000
+    steps: int = 600
+    """More fit the trials better, and tell fewer signs in trials left out: 0.936 after 2000, 0.949 here."""
     batch: int = 48
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
@@ -45,7 +46,8 @@ class Moments:
     """N frames at which settings are told to change."""
 
     features: Tensor  # (N, C, F) what the decoder knows of each channel
-    changed_by: Tensor  # (N, A)
+    before: Tensor  # (N, A) what was set
+    after: Tensor  # (N, A)
     context: Tensor  # (N, K) the decoder's
     situation: Tensor  # (N, S)
     plain: Tensor  # (N, C, H, 2) the median without effects
@@ -78,9 +80,8 @@ def learn_effects(
     torch.manual_seed(training.seed)  # for dropout
     for step in range(training.steps):
         some = torch.randint(len(moments.context), (training.batch,), generator=generator)
-        jump = effect(
-            moments.features[some], moments.changed_by[some], moments.context[some], moments.situation[some]
-        )
+        told = (moments.features, moments.before, moments.after, moments.context, moments.situation)
+        jump = effect(*(each[some] for each in told))
         missed = (moments.plain[some] - moments.target[some]) / spread + jump
         weight = (moments.weight[some] * horizons)[..., None].expand_as(missed)
         each = F.huber_loss(missed, torch.zeros_like(missed), delta=training.square, reduction="none")
@@ -92,8 +93,8 @@ def learn_effects(
         schedule.step()
         if step % 100 == 0 or step == training.steps - 1:
             line = {"moments": len(moments.context), "step": step, "loss": round(loss.item(), 4)}
-            told = " ".join(f"{name} {value}" for name, value in line.items())
-            print(f"\reffects: {told}   ", end="", file=sys.stderr)
+            words = " ".join(f"{name} {value}" for name, value in line.items())
+            print(f"\reffects: {words}   ", end="", file=sys.stderr)
     print(file=sys.stderr)
     effect.eval()
     return line
@@ -113,11 +114,11 @@ def _moments(model: MachineModel, trial: Stretch) -> Moments | None:
     with torch.no_grad():
         output = model(batch, Pick(at, torch.arange(trial.frame.shape[1]), asked=True))
     watch.remove()
-    features, changed_by, context, situation = told
+    features, before, after, context, situation = told
     horizons = torch.tensor(model.config.horizons_s)
     weight = trial.scored[at] * (kept[:, None] >= _KEPT * horizons)[:, None]
     median = output.quantiles[0, ..., model.config.quantiles.index(0.5)]
-    return Moments(features, changed_by, context, situation, median, trial.target[at], weight)
+    return Moments(features, before, after, context, situation, median, trial.target[at], weight)
 
 
 def _joined(parts: Sequence[Moments | None]) -> Moments | None:

@@ -58,9 +58,9 @@ class TrainConfig:
     """How to train; of the losses' weights only those of band and horizons were tuned, on validation."""
 
     seed: int = 1
-    minutes: float = 30.0
+    minutes: float = 120.0
     """At most so long; the best so far is kept then. Nothing else depends on the clock."""
-    steps: int = 1300
+    steps: int = 5000
     patience: int = 30
     """Validations without improvement before it stops."""
     validate_every: int = 20

@@ -4,51 +4,64 @@
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from jepa.telemetry.recording import Action
+from jepa.telemetry.recording import Action, Meta, Recording
 from jepa.world.forecast import FloatArray
 
 Control = tuple[str, str | None]
 """An action's name and the role it is set on, None for the whole machine."""
 
+_OF_A_ROLE = ("cpu.weight", "cpu.max", "cpu.uclamp.max", "memory.high", "io.weight", "pause")
+
 CONTROLS: Final[tuple[Control, ...]] = (
-    *((name, role) for name in ("cpu.weight", "cpu.max", "memory.high", "io.weight", "pause")
-      for role in ("foreground", "background")),
+    *((name, role) for name in _OF_A_ROLE for role in ("foreground", "background")),
     ("swappiness", None),
-)  # fmt: skip
+)
 """Everything that may be set, in the order of the numbers."""
 CONTROL_NAMES: Final = tuple(action if role is None else f"{action}.{role}" for action, role in CONTROLS)
 """The same as a pack's manifest has them."""
 
-_USUAL_WEIGHT, _WEIGHT_SPAN = 100.0, math.log(100.0)
-_NO_QUOTA, _LEAST_QUOTA = 200.0, 5.0  # % of a core: two are all, of the machines seen so far
-_NO_LIMIT, _LEAST_LIMIT = 2048.0, 32.0  # MiB
+WEIGHT_SPAN: Final = math.log(100.0)
+"""A weight is exp(WEIGHT_SPAN x strength) of the usual one."""
+_USUAL_WEIGHT = 100.0
+_WHOLE, _LEAST_QUOTA, _LEAST_LIMIT = 100.0, 2.5, 1.5  # % of all CPUs, and of all memory
+QUOTA_SPAN: Final = math.log(_WHOLE / _LEAST_QUOTA)
+"""A quota is exp(-QUOTA_SPAN x strength) of all CPUs."""
 _USUAL_SWAPPINESS, _SWAPPINESS_SPAN = 60.0, 140.0
 
 
-def strength(action: str, value: float | None) -> float:
-    """How far ``action`` is from doing nothing: 0 when ``value`` is the usual one or None, -1..1.
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a machine has: a limit means something only beside that."""
 
-    Units of ``value``: cpu.max in % of a core, memory.high in MiB, pause 0 or 1, the others the kernel's.
-    KeyError for an action that is none of CONTROLS.
+    cpus: int = 1
+    memory_mib: float = 2048.0
+
+
+_UNKNOWN = Host()
+
+
+def strength(action: str, value: float | None, host: Host) -> float:
+    """How far ``action`` is from doing nothing on ``host``: -1..1, 0 when ``value`` is usual or None.
+
+    Units of ``value``: cpu.max in % of a core, memory.high in MiB, pause 0 or 1, cpu.uclamp.max in %, the
+    others the kernel's. KeyError for an action that is none of CONTROLS.
     """
     if value is None:
         return 0.0
     match action:
         case "cpu.weight" | "io.weight":
-            return _within(math.log(max(value, 1.0) / _USUAL_WEIGHT) / _WEIGHT_SPAN)
+            return _within(math.log(max(value, 1.0) / _USUAL_WEIGHT) / WEIGHT_SPAN)
         case "cpu.max":
-            return max(
-                0.0, _within(math.log(_NO_QUOTA / max(value, 1.0)) / math.log(_NO_QUOTA / _LEAST_QUOTA))
-            )
+            return _tightness(value / host.cpus, _LEAST_QUOTA)
+        case "cpu.uclamp.max":
+            return min(1.0, max(0.0, 1 - value / 100))
         case "memory.high":
-            return max(
-                0.0, _within(math.log(_NO_LIMIT / max(value, 1.0)) / math.log(_NO_LIMIT / _LEAST_LIMIT))
-            )
+            return _tightness(100 * value / host.memory_mib, _LEAST_LIMIT)
         case "pause":
             return float(value > 0)
         case "swappiness":
@@ -64,10 +77,16 @@ def _within(value: float) -> float:
     return min(1.0, max(-1.0, value))
 
 
-class Controls:
-    """The settings in force."""
+def _tightness(percent: float, least: float) -> float:
+    """Of a limit to ``percent`` of what there is: 0 where that is all of it, 1 at ``least`` and below."""
+    return max(0.0, _within(math.log(_WHOLE / max(percent, least)) / math.log(_WHOLE / least)))
 
-    def __init__(self) -> None:
+
+class Controls:
+    """The settings in force on ``host``."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self.vector: FloatArray = np.zeros(len(CONTROLS), np.float32)
         """(A,), in the order of CONTROLS."""
 
@@ -77,7 +96,7 @@ class Controls:
         value = args.get("value")
         if control not in CONTROLS or not (value is None or isinstance(value, int | float)):
             return False
-        self.vector[CONTROLS.index(control)] = strength(action, value)
+        self.vector[CONTROLS.index(control)] = strength(action, value, self._host)
         return True
 
     def clear(self) -> None:
@@ -138,11 +157,16 @@ class Acting:
             taker.act(action.action, action.args)
 
 
-def in_force(actions: Sequence[Action], ts_ns: npt.NDArray[np.int64]) -> FloatArray:
-    """(T, A): what was set when each frame was taken."""
-    controls, acting = Controls(), Acting(actions)
-    result = np.zeros((len(ts_ns), len(CONTROLS)), np.float32)
-    for row, now in enumerate(ts_ns):
+def host_of(meta: Meta) -> Host:
+    """The machine that a recording is of, as far as that is known."""
+    return Host(meta.cpus or _UNKNOWN.cpus, meta.memory_mib or _UNKNOWN.memory_mib)
+
+
+def in_force(recording: Recording) -> FloatArray:
+    """(T, A): what was set when each frame of ``recording`` was taken."""
+    controls, acting = Controls(host_of(recording.meta)), Acting(recording.actions)
+    result = np.zeros((len(recording.ts_ns), len(CONTROLS)), np.float32)
+    for row, now in enumerate(recording.ts_ns):
         acting.up_to(int(now), controls)
         result[row] = controls.vector
     return result

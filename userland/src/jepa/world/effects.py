@@ -18,7 +18,7 @@ import numpy.typing as npt
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray, Frame
 from jepa.telemetry.recording import Recording
-from jepa.world.controls import CONTROLS, Acting, in_force
+from jepa.world.controls import CONTROLS, Acting, host_of, in_force
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 from jepa.world.replay import aligned
@@ -188,7 +188,7 @@ class _Compared:
 
 def changes_of(recording: Recording) -> list[Change]:
     """Every change of settings after the first half minute."""
-    force = in_force(recording.actions, recording.ts_ns)
+    force = in_force(recording)
     at = np.flatnonzero((force[1:] != force[:-1]).any(axis=1))
     ends = [*at[1:], len(force) - 1]
     return [
@@ -241,7 +241,8 @@ def imagined_effects(
 ) -> tuple[FloatArray, FloatArray]:
     """(N, C, H) imagined effects on the unit scale: of each change, and of another one in its place."""
     shape, schema = pack.manifest.shape, recording.schema
-    model, scale = WorldModel.load(pack, schema, adapt=False), Scale(schema)
+    model = WorldModel.load(pack, schema, host_of(recording.meta), adapt=False)
+    scale = Scale(schema)
     columns = [shape.horizons_s.index(horizon) for horizon in HORIZONS]
     places = {change.at: number for number, change in enumerate(changes)}
     acting = Acting(recording.actions)

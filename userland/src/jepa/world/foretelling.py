@@ -10,7 +10,7 @@ from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray
 from jepa.world.hazards import HAZARDS, Hazard, happening
-from jepa.world.notices import Rules
+from jepa.world.notices import Looming, Rules
 
 _REACH = 60
 """Frames before its beginning in which an event can be foretold."""
@@ -43,13 +43,8 @@ class Foretold:
 
 def warnings_of(odds: FloatArray) -> BoolArray:
     """(T, E) from the model's odds (T, E, H): where what jepad would have foretold stands."""
-    rules = Rules()
-    warned = np.zeros(odds.shape[:2], np.bool_)
-    standing = np.zeros(odds.shape[1], np.bool_)
-    for number, chance in enumerate(np.nan_to_num(odds).max(axis=-1)):
-        standing = (chance >= rules.likely) | (standing & (chance >= rules.unlikely))
-        warned[number] = standing
-    return warned
+    looming = Looming(Rules())
+    return np.stack([looming.push(each) for each in odds])
 
 
 def half_way(values: FloatArray, schema: Schema, hazards: Sequence[Hazard] = HAZARDS) -> BoolArray:

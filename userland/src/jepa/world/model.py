@@ -11,9 +11,10 @@ import numpy.typing as npt
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray, Frame
+from jepa.telemetry.recording import describe_host
 from jepa.telemetry.schema import Schema
 from jepa.world.adapt import Adapter
-from jepa.world.controls import CONTROL_NAMES, Controls, Recent
+from jepa.world.controls import CONTROL_NAMES, Controls, Host, Recent, host_of
 from jepa.world.forecast import FloatArray, Forecast, Imagined, Surprise, Tick
 from jepa.world.hazards import HAZARDS
 from jepa.world.memory import Memory
@@ -32,7 +33,7 @@ _LONG_GAP_S = 60.0
 class WorldModel:
     """One machine's context. Not for use by two threads at once."""
 
-    def __init__(self, pack: Pack, schema: Schema, *, adapt: bool = True) -> None:
+    def __init__(self, pack: Pack, schema: Schema, host: Host, *, adapt: bool = True) -> None:
         shape = pack.manifest.shape
         self.pack = pack
         self.schema = pack.schema
@@ -51,7 +52,7 @@ class WorldModel:
             for name in ("encode", "advance", "decode")
         )
         self._imagine: InferenceSession | None = None  # opened when first asked: most machines never do
-        self._controls, self._recent = Controls(), Recent()
+        self._controls, self._recent = Controls(host), Recent()
         self._telling = _channels_of(shape.hazards, self.schema)
         self._untaught = np.array([name in shape.untaught for name in shape.hazards], np.bool_)
         channels = len(self.schema.channels)
@@ -74,10 +75,13 @@ class WorldModel:
         self._last: Forecast | None = None
 
     @classmethod
-    def load(cls, pack: Pack, schema: Schema, *, adapt: bool = True) -> "WorldModel":
+    def load(
+        cls, pack: Pack, schema: Schema, host: Host | None = None, *, adapt: bool = True
+    ) -> "WorldModel":
         """The model of ``pack`` for frames of ``schema``, with an empty context.
 
-        Unless ``adapt``, forecasts are the pack's own, not fitted to this machine.
+        They are frames of ``host``, or of this machine. Unless ``adapt``, forecasts are the pack's own, not
+        fitted to it.
 
         Frames may have channels that the pack does not know: it neither sees nor forecasts them. JepaError
         when the pack does not fit ``schema`` or cannot run.
@@ -95,7 +99,7 @@ class WorldModel:
                 f"The pack {pack.title} was made for other actions or events.",
                 "Install the pack that belongs to this version of jepa.",
             )
-        return cls(pack, schema, adapt=adapt)
+        return cls(pack, schema, host or host_of(describe_host(schema)), adapt=adapt)
 
     @property
     def context_frames(self) -> int:

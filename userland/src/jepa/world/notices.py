@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from jepa.telemetry.events.event import Event
-from jepa.world.forecast import Forecast, Surprise, Tick
+from jepa.telemetry.frame import BoolArray
+from jepa.world.forecast import FloatArray, Forecast, Surprise, Tick
 
 SOURCE = "model"
 
@@ -26,12 +27,28 @@ class Rules:
     calm: int = 15
     """Frames without a strange one that end it."""
     likely: float = 0.5
-    """Odds from which an event is foretold."""
+    """Odds from which an event is foretold,"""
+    in_a_row: int = 2
+    """if so many frames say so: on the validation sessions one alone was in vain thrice as often."""
+    unlikely: float = 0.1
+    """Odds below which what was foretold no longer stands; it may be foretold anew."""
 
-    @property
-    def unlikely(self) -> float:
-        """Odds below which what was foretold no longer stands; it may be foretold anew."""
-        return self.likely / 2
+
+class Looming:
+    """Which of E events stand foretold. One call a frame."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._likely_for = np.zeros(1, np.intp)
+        self._standing = np.zeros(1, np.bool_)
+
+    def push(self, odds: FloatArray) -> BoolArray:
+        """(E,) of ``odds`` (E, H); what is NaN, since it cannot be seen here, does not stand."""
+        chance = np.nan_to_num(odds).max(axis=-1, initial=0.0)
+        self._likely_for = np.where(chance >= self._rules.likely, self._likely_for + 1, 0)
+        stays = self._standing & (chance >= self._rules.unlikely)
+        self._standing = (self._likely_for >= self._rules.in_a_row) | stays
+        return self._standing
 
 
 class Notices:
@@ -42,7 +59,8 @@ class Notices:
         self._strange: deque[bool] = deque(maxlen=self._rules.of)
         self._since: int | None = None
         """Frames since the last strange one, while there is an anomaly."""
-        self._told: set[str] = set()
+        self._looming = Looming(self._rules)
+        self._stood: tuple[str, ...] = ()
 
     def look(self, tick: Tick) -> list[Event]:
         """What ``tick`` gives reason to tell, most often nothing."""
@@ -63,17 +81,13 @@ class Notices:
             yield Event(tick.forecast.ts_ns, "anomaly", None, _why(surprise), "warning", SOURCE)
 
     def _foretold(self, forecast: Forecast) -> Iterator[Event]:
-        for name, odds in zip(forecast.hazards, forecast.odds, strict=True):
-            if not np.isfinite(odds).all():
-                continue
-            chance = float(odds.max())
-            if chance < self._rules.unlikely:
-                self._told.discard(name)
-            elif chance >= self._rules.likely and name not in self._told:
-                self._told.add(name)
+        standing = self._looming.push(forecast.odds)
+        for name, stands, odds in zip(forecast.hazards, standing, forecast.odds, strict=True):
+            if stands and name not in self._stood:
                 soonest = forecast.horizons_s[int(np.argmax(odds >= self._rules.likely))]
-                detail = f"{name.replace('_', ' ')} within {soonest} s: {chance:.0%}"
+                detail = f"{name.replace('_', ' ')} within {soonest} s: {odds.max():.0%}"
                 yield Event(forecast.ts_ns, "foretold", None, detail, "warning", SOURCE)
+        self._stood = tuple(name for name, stands in zip(forecast.hazards, standing, strict=True) if stands)
 
 
 def _why(surprise: Surprise) -> str:

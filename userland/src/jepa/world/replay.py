@@ -10,7 +10,7 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray, Frame
 from jepa.telemetry.recording import Recording
 from jepa.world import baselines
-from jepa.world.controls import Acting
+from jepa.world.controls import Acting, host_of
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 from jepa.world.scoring import ACTING, WINDOW, Replayed
@@ -49,7 +49,7 @@ def replay(
 ) -> Replayed:
     """What ``pack``, the baselines and ``peers`` forecast at each frame, seeing only those before it."""
     horizons = pack.manifest.shape.horizons_s
-    model = WorldModel.load(pack, recording.schema, adapt=adapt)
+    model = WorldModel.load(pack, recording.schema, host_of(recording.meta), adapt=adapt)
     frames = len(recording.ts_ns)
     quantiles = np.full(
         (frames, len(recording.schema.channels), len(horizons), 2, len(pack.manifest.shape.quantiles)),

@@ -18,7 +18,7 @@ TWIN = "twin"
 """The name under which a second run of the same workload is judged as if it were a forecaster."""
 ACTING = "acting"
 """The kind of a recording during which actions were taken."""
-APART = (ACTING, "scarce")
+APART = (ACTING, "scarce", "lived")
 """Kinds whose figures stand apart: what comes there nobody can foresee, or it comes far more often."""
 BAND = 0.05
 """Half the width of the band a forecast must hit, as a share of the channel's range on its own scale."""
@@ -35,7 +35,7 @@ class Replayed:
     """One recording with what was forecast at each frame, in the channels' units."""
 
     kind: str
-    """day, busy, acting or scarce."""
+    """day, busy, acting, scarce, or lived: a machine at its owner's work, of which nobody has a schedule."""
     truth: FloatArray  # (T, C, H, 2) mean and P90 of the window that came
     scored: (
         BoolArray  # (T, C, H): the window came, was observed enough, and the past is long enough to judge

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROLS
 from jepa.world.hazards import HAZARDS
+from jepa_lab.model.shares import PLAYED
 
 _SITUATION = (
     *("system.role.foreground.", "system.role.background."),
     *("system.cpu.", "system.pressure.", "system.disk."),
+)
+_SHARES = (
+    *(f"system.role.{role}.{what}" for what in ("cpu", "pressure.cpu") for role in PLAYED),
+    "system.cpu.utilization",
 )
 
 
@@ -24,6 +29,8 @@ class ModelConfig:
     """And another that leads up to it."""
     situation_channels: tuple[int, ...]
     """S channels that say what the roles and the machine are doing, for what a change of settings does."""
+    share_channels: tuple[int, ...]
+    """Those that say who gets the CPUs: used by foreground and background, how these wait, used by all."""
     controls: int
     """A: settings that actions change, see jepa.world.controls."""
     width: int = 96
@@ -71,4 +78,5 @@ class ModelConfig:
         telling = tuple(schema.index(hazard.channel) for hazard in HAZARDS)
         hints = tuple(schema.index(hazard.hint) for hazard in HAZARDS)
         situation = tuple(at for at, name in enumerate(schema.names) if name.startswith(_SITUATION))
-        return cls(len(schema.channels), telling, hints, situation, len(CONTROLS))
+        shares = tuple(schema.index(name) for name in _SHARES)
+        return cls(len(schema.channels), telling, hints, situation, shares, len(CONTROLS))

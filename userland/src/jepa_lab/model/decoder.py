@@ -113,7 +113,7 @@ class Decoder(nn.Module):
         median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
         wide = spread[..., None]  # (C, 1, 1)
         if situation is not None:
-            median = median + self.effect(features, control - recent[:, 0], context, situation) * wide
+            median = median + self.effect(features, recent[:, 0], control, context, situation) * wide
         unit = unit + freshness(control[:, None] - recent) * _UNSURE * wide
         steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)

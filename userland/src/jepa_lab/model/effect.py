@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a change of settings would do to the coming windows of every channel, when that is asked.
 
-It is told what would change, what the roles and the machine were doing of late (`Effect.situation`), the
-decoder's context, and what that knows of each channel. It learns after everything else and from trials alone
+It is told what would change, which CPU time the roles would get by the kernel's rules
+(`jepa_lab.model.shares`), what roles and machine were doing of late (`Effect.situation`), the decoder's
+context, and what that knows of each channel. It learns after everything else and from trials alone
 (`jepa_lab.effects`): of all frames those at which something is set are one in a hundred, and what they teach
 is drowned by the rest. While it has not learned it says nothing. Forecasts do without it: it tells how large
 an effect is on average, where a forecast is to be right most often.
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.shares import GAINED, PLAYED, TOLD, gains
 
 _CHANGED = 4.0
 """A quarter of a setting's range is change enough."""
@@ -28,7 +30,7 @@ class Effect(nn.Module):
     def __init__(self, config: ModelConfig, features: int, context: int) -> None:
         super().__init__()
         self.config = config
-        told = config.controls + context + len(config.situation_channels)
+        told = config.controls + TOLD + context + len(config.situation_channels)
         self.code = nn.Sequential(
             nn.Linear(told, config.effect_hidden),
             nn.GELU(),
@@ -36,8 +38,10 @@ class Effect(nn.Module):
             nn.Linear(config.effect_hidden, config.effect_code),
             nn.GELU(),
         )
-        self.concern = nn.Parameter(torch.randn(config.controls, config.channels, config.concern) * 0.1)
-        """How each channel takes each setting."""
+        self.concern = nn.Parameter(
+            torch.randn(config.controls + GAINED, config.channels, config.concern) * 0.1
+        )
+        """How each channel takes each setting, and each share gained."""
         self.body = nn.Sequential(
             nn.Linear(features + config.concern + config.effect_code, config.effect_hidden),
             nn.GELU(),
@@ -56,11 +60,27 @@ class Effect(nn.Module):
         """All channels' stats (N, C, L, 2) -> what roles and machine did in the last seconds (N, S)."""
         return stats[:, list(self.config.situation_channels), self.config.horizons_s.index(5), 0]
 
-    def forward(self, features: Tensor, changed_by: Tensor, context: Tensor, situation: Tensor) -> Tensor:
-        """(N, C, F), (N, A), (N, K), (N or 1, S) -> (N, C, H, 2): by how much windows jump, in spreads."""
-        told = [changed_by, context, situation.expand(len(context), -1)]
-        code = self.code(torch.cat(told, -1))  # (N, effect_code)
-        concern = torch.einsum("na,ack->nck", changed_by, self.concern)
+    def _shares(self, situation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, S) -> what roles used (N, 2), which part of the time they waited (N, 2), all used (N, 1)."""
+        at = [self.config.situation_channels.index(channel) for channel in self.config.share_channels]
+        roles, shares = len(PLAYED), situation[:, at]
+        # Waiting is told as its square root.
+        return shares[:, :roles], shares[:, roles : 2 * roles].square(), shares[:, 2 * roles :]
+
+    def forward(
+        self, features: Tensor, before: Tensor, after: Tensor, context: Tensor, situation: Tensor
+    ) -> Tensor:
+        """By how much windows jump, in spreads (N, C, H, 2).
+
+        Of channels' ``features`` (N, C, F), settings ``before`` (N or 1, A) and ``after`` (N, A), the
+        decoder's ``context`` (N, K) and what `situation` tells (N or 1, S).
+        """
+        before, situation = before.expand_as(after), situation.expand(len(after), -1)
+        changed_by = after - before
+        gained = gains(before, after, *self._shares(situation))
+        code = self.code(torch.cat([changed_by, gained, context, situation], -1))  # (N, effect_code)
+        change = torch.cat([changed_by, gained[:, :GAINED]], -1)
+        concern = torch.einsum("na,ack->nck", change, self.concern)
         everywhere = code[:, None].expand(-1, features.shape[1], -1)
         hidden = self.body(torch.cat([features, concern, everywhere], -1))
         jump = self.out(hidden) + torch.einsum("nk,chk->nch", code, self.read)

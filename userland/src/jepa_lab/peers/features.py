@@ -46,7 +46,7 @@ def table(recording: Recording, horizons: Sequence[int]) -> Table:
     truth, seen = coming(recording.values, horizons)
     truth[~seen] = np.nan
     nearest = min(range(len(horizons)), key=lambda column: abs(horizons[column] - _ALL_S))
-    control = in_force(recording.actions, recording.ts_ns)
+    control = in_force(recording)
     return Table(
         np.nan_to_num(own),
         past[:, :, nearest, 0],

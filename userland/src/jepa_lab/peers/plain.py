@@ -8,7 +8,7 @@ import numpy as np
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording
-from jepa.world.controls import Acting
+from jepa.world.controls import Acting, host_of
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 
@@ -21,7 +21,7 @@ class Plain:
 
     def points(self, recording: Recording, horizons: Sequence[int]) -> FloatArray:
         """(T, C, H, 2) in units."""
-        model = WorldModel.load(self._pack, recording.schema, adapt=False)
+        model = WorldModel.load(self._pack, recording.schema, host_of(recording.meta), adapt=False)
         middle = self._pack.manifest.shape.quantiles.index(0.5)
         medians = []
         acting = Acting(recording.actions)

@@ -42,8 +42,11 @@ SETTINGS: dict[str, Setting] = {
     "io.weight": Setting((1, 1000), (10,), 100),
     "pause": Setting((1,), (1,), 0, ("background",)),
     "swappiness": Setting((0, 180), (20, 100), 60, ()),
+    "cpu.uclamp.max": Setting((10, 40), (20, 60), None),
 }
 """By action: cpu.max in % of a core, memory.high in MiB, pause 1 or 0, others as the kernel has them."""
+_AT_RANDOM = tuple(name for name in SETTINGS if name != "cpu.uclamp.max")
+"""What seeds have always drawn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def plan_acts(seed: int, seconds: float, held_out: bool) -> list[Act]:
     busy: dict[tuple[str, Role | None], float] = {}
     at = rng.uniform(5, 15)
     while at < seconds:
-        name = rng.choice(list(SETTINGS))
+        name = rng.choice(_AT_RANDOM)
         setting = SETTINGS[name]
         role = rng.choice(setting.roles) if setting.roles else None
         if busy.get((name, role), 0.0) <= at:
@@ -100,6 +103,10 @@ _DECKS: dict[Deck, _Deck] = {
         *2 * tuple(("cpu.max", role) for role in PLAYED),
         *(("cpu.weight", role) for role in PLAYED),
         ("pause", "background"),
+    ),
+    "many": (
+        *2 * (*(("cpu.max", role) for role in PLAYED), ("pause", "background")),
+        *((name, role) for name in ("cpu.weight", "cpu.uclamp.max") for role in PLAYED),
     ),
     "memory": (*2 * tuple(("memory.high", role) for role in PLAYED), ("pause", "background")),
 }
@@ -141,6 +148,8 @@ def written(act: Act, groups: Groups, root: Path = Path("/")) -> tuple[Path, str
         case "cpu.max":
             quota = "max" if value is None else str(value * _PERIOD_US // 100)
             return folder / "cpu.max", f"{quota} {_PERIOD_US}"
+        case "cpu.uclamp.max":
+            return folder / act.action, "max" if value is None else str(value)
         case "memory.high":
             return folder / "memory.high", "max" if value is None else str(value << 20)
         case "pause":

@@ -102,6 +102,13 @@ _TRIALS = (
 )
 """For the VM too: trials of actions."""
 
+_MANY = (
+    _trial("m01-four", "train", 701, STEADY_TRAINED, "many"),
+    _acting("m02-four", "train", 702, TRAINED),
+    _trial("mh1-four", "heldout", 971, STEADY_HELD_OUT, "many"),
+)
+"""For a VM of SHAPES["many"], whose programs seldom want the same CPU."""
+
 SCARCE_HELD_OUT = ("swell", "archive", "vacuum", "stumble")
 SCARCE_TRAINED = tuple(name for name in SCARCE if name not in SCARCE_HELD_OUT)
 
@@ -142,6 +149,7 @@ PLANS: dict[str, tuple[Session, ...]] = {
     "wide": _WIDE,
     "acting": _ACTING,
     "trials": _TRIALS,
+    "many": _MANY,
     "scarce": _SCARCE,
     "faults": _FAULTS,
 }
@@ -158,5 +166,6 @@ class Shape:
 SHAPES = {
     "acting": Shape(),
     "trials": Shape(cpus=1),
+    "many": Shape(memory_mib=4096, cpus=4),
     "scarce": Shape(memory_mib=768, cpus=1),
 }

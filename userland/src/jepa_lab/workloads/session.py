@@ -63,7 +63,7 @@ Kind = Literal["day", "busy", "trial", "scarce"]
 """In a trial both roles are steadily at work, and one thing at a time is set; in a scarce one something runs
 out again and again."""
 
-Deck = Literal["all", "cpu", "memory", "share"]
+Deck = Literal["all", "cpu", "many", "memory", "share"]
 """Which actions are tried: those on programs that all want the CPU, or memory, are too rare among all."""
 
 
