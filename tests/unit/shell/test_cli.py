@@ -16,7 +16,8 @@ from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.shell.cli import main, run_line, verbs
 from jepa.shell.output import Output
 from jepa.shell.parser import VERBS, build_parser
-from jepa.shell.verbs.forecast import foretold, is_quiet
+from jepa.shell.verbs.forecast import foretold, is_quiet, overview
+from jepa.telemetry.schema import load_schema
 
 JEPA = [sys.executable, "-c", "import sys; from jepa.shell.cli import main; sys.exit(main())"]
 HEAVY = ["numpy", "onnxruntime", "fastapi", "uvicorn", "pydantic", "duckdb", "textual", "psutil", "asyncio"]
@@ -85,6 +86,37 @@ def test_a_forecast_shows_every_horizon_with_its_band(
     assert [f"next {horizon} s" in out for horizon in (1, 5, 60)] == [True] * 3
     assert ".." in out
     assert " %" in out
+
+
+@pytest.mark.parametrize("width", [80, 82, 100, 160])
+def test_no_line_of_the_overview_is_wider_than_the_screen(width: int) -> None:
+    schema = load_schema()
+    channels = {
+        each.name: ChannelInfo(
+            name=each.name,
+            unit=each.unit,
+            low=each.low,
+            high=each.high,
+            noise_floor=each.noise_floor,
+            source=each.source,
+            description=each.description,
+        )
+        for each in schema.channels
+    }
+    bands = {
+        each.name: [Band(horizon_s=30, mean=quantiles, p90=quantiles)]
+        for each in schema.channels
+        for quantiles in ({"0.05": 0.0149 * each.high, "0.5": 0.51 * each.high, "0.95": 0.951 * each.high},)
+    }
+    forecast = ForecastOut(
+        ts_ns=1, unit={name: each.unit for name, each in channels.items()}, channels=bands
+    )
+    past = [FrameOut(ts_ns=1, values={name: 0.511 * each.high for name, each in channels.items()})]
+    out = Output(io.StringIO(), json=False, unicode=True, colour=False, width=width)
+    overview(out, channels, forecast, past)
+    lines = out.stream.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == len(channels) + 1
+    assert max(map(len, lines)) <= width
 
 
 @pytest.mark.parametrize(("now", "high", "quiet"), [(0.0, 0.5, True), (0.0, 30.0, False), (9.0, 0.5, False)])
@@ -273,6 +305,7 @@ def test_the_prompt_answers_the_same_verbs(served: Any) -> None:
     assert "telemetry" in run_line(served.client, "status")
     assert "next 60 s" in run_line(served.client, "forecast system.cpu.utilization")
     assert "next 60 s" in run_line(served.client, "jepa forecast cpu")
+    assert "next 60 s" in run_line(served.client, "forecast cpu.utilization")
     assert json.loads(run_line(served.client, "status --json"))["host"]
     assert len(run_line(served.client, "watch").split("\n\n")) == 1
 

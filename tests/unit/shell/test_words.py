@@ -5,6 +5,7 @@ import pytest
 
 from jepa.service.api import ChannelInfo
 from jepa.shell.words import choose, fit, full_name, label, quantity
+from jepa.telemetry.schema import load_schema
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,9 @@ def test_short_names_go_both_ways() -> None:
     assert label("system.cpu.utilization") == "cpu"
     assert full_name("cpu") == "system.cpu.utilization"
     assert label("system.disk.wait") == "disk.wait"
-    assert full_name("system.disk.wait") == "system.disk.wait"
+    assert full_name("system.disk.wait") == full_name("disk.wait") == "system.disk.wait"
+    for name in load_schema().names:
+        assert full_name(label(name)) == name or " " in label(name)
 
 
 def test_facts_that_do_not_fit_are_left_out() -> None:

@@ -22,6 +22,8 @@ _STATE_COLOURS: dict[PartState, Colour] = {
 }
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = "_.:-=+*#"
+_BETWEEN = "  "
+"""Columns of a table."""
 
 
 _FEW_GLYPHS = ("", "dumb", "unknown", "linux", "vt100", "vt102", "vt220")
@@ -89,15 +91,20 @@ class Output:
         """The word for ``state``, padded to ``width``, in its colour."""
         return self.coloured(state.ljust(width), _STATE_COLOURS[state])
 
+    def fits(self, rows: Sequence[Sequence[str]], indent: int = 2) -> bool:
+        """Whether a table of ``rows`` is no wider than the screen."""
+        widths = _widths(rows)
+        return indent + sum(widths) + len(_BETWEEN) * (len(widths) - 1) <= self.width
+
     def table(self, rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: int = 2) -> None:
         """``rows`` in columns; those in ``right`` are aligned on the right. No colours inside cells."""
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        widths = _widths(rows)
         for row in rows:
             cells = [
                 cell.rjust(width) if position in right else cell.ljust(width)
                 for position, (cell, width) in enumerate(zip(row, widths, strict=True))
             ]
-            self.line(" " * indent + "  ".join(cells).rstrip())
+            self.line(" " * indent + _BETWEEN.join(cells).rstrip())
 
     def spark(self, values: Sequence[float | None], low: float, high: float) -> str:
         """One character a value, from ``low`` to ``high``; a blank where there was none."""
@@ -109,3 +116,8 @@ class Output:
             else bars[max(0, min(len(bars) - 1, int((value - low) / span * len(bars))))]
             for value in values
         )
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Of the columns of a table."""
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -34,6 +34,8 @@ FIRST = (
 )
 """The channels shown until a person chooses, most wanted first."""
 
+_ROOTS = ("system", "hw", "jepa")
+"""What a channel's full name begins with."""
 _BINARY = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -43,8 +45,11 @@ def label(name: str) -> str:
 
 
 def full_name(short: str) -> str:
-    """The channel a short name without blanks stands for; the name itself when it is no short one."""
-    return next((name for name, alias in LABELS.items() if alias == short), short)
+    """The channel that a `label` without blanks stands for; the name itself when it is none."""
+    whole = "." not in short or short.partition(".")[0] in _ROOTS
+    return next(
+        (name for name, alias in LABELS.items() if alias == short), short if whole else f"system.{short}"
+    )
 
 
 def number(value: float) -> str:

@@ -55,11 +55,15 @@ def overview(
     if not rows and not quiet:
         out.line("There is no forecast for any channel of this machine.")
         return
-    head = ["channel", "now", "past", f"next {horizon} s", "90 % band"]
+    table = [["channel", "now", "past", f"next {horizon} s", "90 % band"], *rows]
+    right: tuple[int, ...] = (1, 3, 4)
     if out.width < WITH_PAST:
-        out.table([row[:2] + row[3:] for row in (head, *rows)], right=(1, 2, 3))
-    else:
-        out.table([head, *rows], right=(1, 3, 4))
+        table, right = [row[:2] + row[3:] for row in table], (1, 2, 3)
+    if not out.fits(table):
+        table = [[name.removeprefix("system."), *cells] for name, *cells in table]
+    if not out.fits(table):
+        table, right = [[row[0], *row[2:]] for row in table], (1, 2)
+    out.table(table, right)
     if quiet:
         out.line(f"{quiet} more do nothing and are expected to go on so; name one to see it.")
     foretold(out, forecast)
