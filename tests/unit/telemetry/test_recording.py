@@ -261,8 +261,12 @@ def test_a_disk_that_fills_up_loses_nothing_recorded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.ts_ns, [one.ts_ns for one in given[: len(back.ts_ns)]])
 
 
-def test_the_host_is_described_without_meminfo_too(tmp_path: Path) -> None:
-    assert describe_host(SCHEMA, root=tmp_path).memory_mib is None
+def test_the_host_is_described_as_far_as_it_says(tmp_path: Path) -> None:
+    bare = describe_host(SCHEMA, root=tmp_path)
+    assert bare.memory_mib is None
+    assert bare.service_manager is False
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    assert describe_host(SCHEMA, root=tmp_path).service_manager is True
 
 
 def test_a_source_that_fails_is_in_the_meta(tmp_path: Path) -> None:

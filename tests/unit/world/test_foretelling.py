@@ -61,12 +61,14 @@ def test_what_events_tell_happens_at_the_next_frame_if_anyone_listened() -> None
     schema = load_schema()
     ts_ns = np.arange(10, dtype=np.int64) * SECOND
     told = [Event(int(3.4 * SECOND), "unit_failed", "a.service", None), Event(0, "oom_kill", None, None)]
-    meta = describe_host(schema, labels={LISTENED: True})
+    meta = replace(describe_host(schema, labels={LISTENED: True}), service_manager=True)
     heard = Recording(schema, ts_ns, np.zeros((10, len(schema.names)), np.float32), (), tuple(told), meta)
     column = [each.name for each in HAZARDS].index("unit_failure")
     assert list(np.flatnonzero(happened(heard)[:, column])) == [4]
     deaf = replace(heard, meta=replace(meta, labels={}))
     assert np.isnan(happened(deaf)[:, column]).all()
+    nobody = replace(heard, meta=replace(meta, service_manager=False))
+    assert np.isnan(happened(nobody)[:, column]).all(), "no unit can fail there"
     late = [Event(int(9.5 * SECOND), "unit_failed", "a.service", None)]
     assert not told_at(late, ts_ns, "unit_failed").any(), "after the last frame"
 

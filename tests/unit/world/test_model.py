@@ -12,6 +12,7 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
+from jepa.world.controls import Host
 from jepa.world.model import WorldModel
 
 SECOND = 1_000_000_000
@@ -87,6 +88,18 @@ def test_surprise_starts_with_the_second_frame(model: WorldModel, recording: Rec
     assert second.surprise is not None
     assert 0 <= second.surprise.probability <= 1
     assert second.surprise.distance > 0
+
+
+def test_where_no_unit_can_fail_none_is_foretold(pack: Pack, schema: Schema, recording: Recording) -> None:
+    odds = {}
+    for manager in (True, False):
+        model = WorldModel.load(pack, schema, Host(service_manager=manager))
+        (first,) = frames_of(recording, 1)
+        forecast = model.tick(first).forecast
+        odds[manager] = dict(zip(forecast.hazards, forecast.odds, strict=True))
+    assert np.isfinite(odds[True]["unit_failure"]).all()
+    assert np.isnan(odds[False]["unit_failure"]).all()
+    assert np.isfinite(odds[False]["cpu_saturation"]).all()
 
 
 def test_a_wild_frame_surprises_more_than_the_one_that_came(
@@ -176,7 +189,7 @@ def test_a_pack_made_for_other_events_or_actions_is_refused(
 def test_odds_of_what_was_never_learned_are_not_told(
     pack: Pack, schema: Schema, recording: Recording
 ) -> None:
-    model = WorldModel.load(pack, schema)
+    model = WorldModel.load(pack, schema, Host())
     told = [model.tick(frame).forecast for frame in frames_of(recording, 5)][-1]
     assert "cpu_saturation" not in pack.manifest.shape.untaught
     for name, odds in zip(told.hazards, told.odds, strict=True):

@@ -47,6 +47,8 @@ class Meta:
     memory_mib: int | None
     kernel: str
     machine: str
+    service_manager: bool | None = None
+    """Whether systemd runs there, without which no unit can fail; None where nobody looked."""
     start_ns: int | None = None
     """Time of the first frame."""
     seconds: float = 0.0
@@ -95,6 +97,7 @@ def describe_host(schema: Schema, root: Path = Path("/"), labels: Mapping[str, A
         memory_mib=None if total is None else total // 1024,
         kernel=platform.release(),
         machine=platform.machine(),
+        service_manager=(root / "run/systemd/system").is_dir(),  # as sd_booted(3) has it
         labels=dict(labels or {}),
     )
 

@@ -40,6 +40,8 @@ class Host:
 
     cpus: int = 1
     memory_mib: float = 2048.0
+    service_manager: bool = True
+    """Without one no unit can fail."""
 
 
 _UNKNOWN = Host()
@@ -159,7 +161,11 @@ class Acting:
 
 def host_of(meta: Meta) -> Host:
     """The machine that a recording is of, as far as that is known."""
-    return Host(meta.cpus or _UNKNOWN.cpus, meta.memory_mib or _UNKNOWN.memory_mib)
+    return Host(
+        meta.cpus or _UNKNOWN.cpus,
+        meta.memory_mib or _UNKNOWN.memory_mib,
+        _UNKNOWN.service_manager if meta.service_manager is None else meta.service_manager,
+    )
 
 
 def in_force(recording: Recording) -> FloatArray:

@@ -68,7 +68,7 @@ def happened(recording: Recording, hazards: Sequence[Hazard] = HAZARDS) -> Float
     for column, hazard in enumerate(hazards):
         if hazard.event is not None:
             result[:, column] = told_at(recording.events, recording.ts_ns, hazard.event)
-            if not recording.meta.labels.get(LISTENED):
+            if not recording.meta.labels.get(LISTENED) or recording.meta.service_manager is False:
                 result[:, column] = np.nan
     return result
 

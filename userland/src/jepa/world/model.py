@@ -54,7 +54,8 @@ class WorldModel:
         self._imagine: InferenceSession | None = None  # opened when first asked: most machines never do
         self._controls, self._recent = Controls(host), Recent()
         self._telling = _channels_of(shape.hazards, self.schema)
-        self._untaught = np.array([name in shape.untaught for name in shape.hazards], np.bool_)
+        unheard = set() if host.service_manager else {hazard.name for hazard in HAZARDS if hazard.event}
+        self._untaught = np.array([name in {*shape.untaught, *unheard} for name in shape.hazards], np.bool_)
         channels = len(self.schema.channels)
         self._windows = (*shape.horizons_s, *shape.longer_s)
         self._memory = Memory(shape.window, shape.coarse, shape.key_width, shape.horizons_s, channels)
