@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,21 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+_VERSION_HELP = "of the pack (default: that of the pack which is replaced, or 0.1.0)"
+
+
+def version_in(folder: Path) -> str:
+    """The version of the pack in ``folder``; of one that is not there yet, the first."""
+    try:
+        return str(tomllib.loads((folder / "pack.toml").read_text(encoding="utf-8"))["version"])
+    except FileNotFoundError:
+        return "0.1.0"
+    except (KeyError, ValueError) as error:
+        raise JepaError(
+            f"{folder / 'pack.toml'} tells no version: {error}.", "Give one by --version."
+        ) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jepa-lab", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
@@ -49,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     trainer = verbs.add_parser("train", help="train the machine pack on recordings, and build it")
     trainer.add_argument("--recordings", type=Path, default=RECORDED)
     trainer.add_argument("--out", type=Path, default=PACK)
-    trainer.add_argument("--version", default="0.3.0", help="of the pack")
+    trainer.add_argument("--version", help=_VERSION_HELP)
     trainer.add_argument("--seed", type=int, default=1)
     trainer.add_argument("--minutes", type=float, default=120.0, help="at most so long")
     trainer.set_defaults(run=_train)
@@ -76,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     visual = verbs.add_parser("train-visual", help="train a visual world model, build its pack, judge it")
     visual.add_argument("--env", choices=VISUAL, default=VISUAL[0], help="default: %(default)s")
     visual.add_argument("--out", type=Path, help="default: the pack's folder under model-packs")
-    visual.add_argument("--version", default="0.1.0", help="of the pack")
+    visual.add_argument("--version", help=_VERSION_HELP)
     visual.add_argument("--seed", type=int, default=1)
     visual.add_argument("--episodes", type=int, default=400, help="to judge it on")
     visual.add_argument("--device", default="cpu", help="of PyTorch, to train on (default: %(default)s)")
@@ -89,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     builder.add_argument("kept", type=Path, help="the folder of train-visual --keep")
     builder.add_argument("--env", choices=VISUAL, default=VISUAL[0], help="default: %(default)s")
     builder.add_argument("--out", type=Path, help="default: the pack's folder under model-packs")
-    builder.add_argument("--version", default="0.1.0", help="of the pack")
+    builder.add_argument("--version", help=_VERSION_HELP)
     builder.add_argument("--episodes", type=int, default=400, help="to judge it on")
     builder.set_defaults(run=_build_visual)
     again = verbs.add_parser("judge-visual", help="judge that pack again, without training")
@@ -153,7 +169,8 @@ def _build_visual(arguments: argparse.Namespace) -> None:
     frames = training["walks"] * (training["length"] + 1)
     data = f"{frames} frames of walks in {environment.title}"
     facts = report | {"trained": made.date().isoformat(), "seed": training["seed"], "data": data}
-    manifest = build_pack(environment.name, trained.model, facts, arguments.version, out)
+    version = arguments.version or version_in(out)
+    manifest = build_pack(environment.name, trained.model, facts, version, out)
     others = {
         "behaviour cloning": cloning(cloned.model),
         "own proposals, not imagined": cloning(trained.model),
@@ -279,8 +296,9 @@ def _train(arguments: argparse.Namespace) -> None:
     counts = ", ".join(f"{split} {count} frames" for split, count in frames.items())
     trained.report["data"] = f"{counts}, of one machine and of emulated ones; see the card"
     save(trained, Path("build/models/machine.pt"))
+    version = arguments.version or version_in(arguments.out)
     manifest = build_pack(
-        trained.model, trained.report, arguments.recordings, schema, arguments.version, arguments.out
+        trained.model, trained.report, arguments.recordings, schema, version, arguments.out
     )
     print(
         f"{arguments.out}: {manifest.name} {manifest.version}, {manifest.provenance.parameters} parameters"
