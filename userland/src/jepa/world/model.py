@@ -55,7 +55,7 @@ class WorldModel:
         self._controls, self._recent = Controls(host), Recent()
         self._telling = _channels_of(shape.hazards, self.schema)
         unheard = set() if host.service_manager else {hazard.name for hazard in HAZARDS if hazard.event}
-        self._untaught = np.array([name in {*shape.untaught, *unheard} for name in shape.hazards], np.bool_)
+        self._untold = np.array([name in {*shape.untaught, *unheard} for name in shape.hazards], np.bool_)
         channels = len(self.schema.channels)
         self._windows = (*shape.horizons_s, *shape.longer_s)
         self._memory = Memory(shape.window, shape.coarse, shape.key_width, shape.horizons_s, channels)
@@ -161,7 +161,7 @@ class WorldModel:
         inputs = {"latent": self._latent, "controls": padded, "caches": self._before, "coarse": self._coarse}
         inputs |= self._remembered()
         latents, medians, odds = (out[: len(courses)] for out in self._imagine.run(None, inputs))
-        odds[:, self._untaught] = np.nan
+        odds[:, self._untold] = np.nan
         units = self._scale.from_unit(np.moveaxis(medians, 1, -1))  # (K, H, 2, C)
         mean, p90 = np.moveaxis(units, -1, 1)[..., 0], np.moveaxis(units, -1, 1)[..., 1]
         return Imagined(latents, mean, p90, odds)
@@ -244,7 +244,7 @@ class WorldModel:
 
     def _forecast(self, ts_ns: int, quantiles: FloatArray, odds: FloatArray, unseen: BoolArray) -> Forecast:
         quantiles[unseen] = np.nan
-        odds[unseen[self._telling] | self._untaught] = np.nan
+        odds[unseen[self._telling] | self._untold] = np.nan
         units = np.moveaxis(self._scale.from_unit(np.moveaxis(quantiles, 0, -1)), -1, 0)
         mean, p90 = units[:, :, 0], units[:, :, 1].copy()
         p90[:, 0] = mean[:, 0]

@@ -27,11 +27,11 @@ class Rules:
     calm: int = 15
     """Frames without a strange one that end it."""
     likely: float = 0.5
-    """Odds from which an event is foretold,"""
+    """Odds from which an event is foretold, if enough frames in a row say so."""
     in_a_row: int = 2
-    """if so many frames say so: on the validation sessions one alone was in vain thrice as often."""
+    """So many. On the validation sessions 5 warnings were in vain with this, 7 from one frame alone."""
     unlikely: float = 0.1
-    """Odds below which what was foretold no longer stands; it may be foretold anew."""
+    """Odds below which what was foretold no longer stands, and may be foretold anew. At 0.25: 12 in vain."""
 
 
 class Looming:

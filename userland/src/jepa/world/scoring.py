@@ -19,7 +19,7 @@ TWIN = "twin"
 ACTING = "acting"
 """The kind of a recording during which actions were taken."""
 APART = (ACTING, "scarce", "lived")
-"""Kinds whose figures stand apart: what comes there nobody can foresee, or it comes far more often."""
+"""Kinds whose figures stand apart: what comes there comes by chance, far more often, or by nobody's plan."""
 BAND = 0.05
 """Half the width of the band a forecast must hit, as a share of the channel's range on its own scale."""
 NOISE_FLOORS = 2.0
