@@ -116,6 +116,7 @@ record-vm: $(IMAGE) ## record workloads and the effects of actions in the image'
 	@$(PYTHON) tools/host.py run
 	@$(PY) -m tools.record_vm --plan acting
 	@$(PY) -m tools.record_vm --plan trials
+	@$(PY) -m tools.record_vm --plan many
 	@$(PY) -m tools.record_vm --plan scarce
 
 .PHONY: packs
