@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from jepa.service.answers import channel_infos
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.shell.cli import main, run_line, verbs
 from jepa.shell.output import Output
@@ -91,18 +92,7 @@ def test_a_forecast_shows_every_horizon_with_its_band(
 @pytest.mark.parametrize("width", [80, 82, 100, 160])
 def test_no_line_of_the_overview_is_wider_than_the_screen(width: int) -> None:
     schema = load_schema()
-    channels = {
-        each.name: ChannelInfo(
-            name=each.name,
-            unit=each.unit,
-            low=each.low,
-            high=each.high,
-            noise_floor=each.noise_floor,
-            source=each.source,
-            description=each.description,
-        )
-        for each in schema.channels
-    }
+    channels = {each.name: each for each in channel_infos(schema)}
     bands = {
         each.name: [Band(horizon_s=30, mean=quantiles, p90=quantiles)]
         for each in schema.channels
