@@ -12,6 +12,7 @@ from torch import Tensor
 
 from jepa.errors import JepaError
 from jepa.telemetry.recording import Recording, load_recording, read_meta
+from jepa.telemetry.roles import PLAYED
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROLS, in_force, recent_means
 from jepa.world.hazards import happened, within
@@ -102,9 +103,6 @@ def untold(stretch: Stretch) -> Stretch:
     return replace(stretch, **{name: torch.zeros_like(getattr(stretch, name)) for name in settings})
 
 
-_PLAYED = ("foreground", "background")
-
-
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """Where each channel and each control lies when foreground and background change their parts.
@@ -118,7 +116,7 @@ class Mirror:
     @classmethod
     def of(cls, schema: Schema) -> "Mirror":
         """The mirror of ``schema`` and CONTROLS."""
-        other = dict(zip(_PLAYED, reversed(_PLAYED), strict=True))
+        other = dict[str, str](zip(PLAYED, reversed(PLAYED), strict=True))
         names = [".".join(other.get(part, part) for part in name.split(".")) for name in schema.names]
         controls = [(action, other.get(role or "", role)) for action, role in CONTROLS]
         return cls(

@@ -14,6 +14,8 @@ from jepa.errors import JepaError
 Role = Literal["foreground", "background", "system"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """In the order by which the BPF programs number them."""
+PLAYED: tuple[Role, ...] = ("foreground", "background")
+"""Those that something can be set on; the system's is what was there before."""
 PACKAGE_FILE = Path(__file__).with_name("roles.toml")
 PLACES = ("etc/jepa/roles.toml", "run/jepa-roles/roles.toml")
 """Files, below the root, whose rules come after the packaged ones. Only root can write there."""

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from jepa.telemetry.recording import Action, Meta, Recording
+from jepa.telemetry.roles import PLAYED
 from jepa.world.forecast import FloatArray
 
 Control = tuple[str, str | None]
@@ -18,7 +19,7 @@ Control = tuple[str, str | None]
 _OF_A_ROLE = ("cpu.weight", "cpu.max", "cpu.uclamp.max", "memory.high", "io.weight", "pause")
 
 CONTROLS: Final[tuple[Control, ...]] = (
-    *((name, role) for name in _OF_A_ROLE for role in ("foreground", "background")),
+    *((name, role) for name in _OF_A_ROLE for role in PLAYED),
     ("swappiness", None),
 )
 """Everything that may be set, in the order of the numbers."""

@@ -3,10 +3,10 @@
 
 from dataclasses import dataclass
 
+from jepa.telemetry.roles import PLAYED
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROLS
 from jepa.world.hazards import HAZARDS
-from jepa_lab.model.shares import PLAYED
 
 _SITUATION = (
     *("system.role.foreground.", "system.role.background."),

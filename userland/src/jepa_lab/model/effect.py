@@ -12,8 +12,9 @@ an effect is on average, where a forecast is to be right most often.
 import torch
 from torch import Tensor, nn
 
+from jepa.telemetry.roles import PLAYED
 from jepa_lab.model.config import ModelConfig
-from jepa_lab.model.shares import GAINED, PLAYED, TOLD, gains
+from jepa_lab.model.shares import GAINED, TOLD, gains
 
 _CHANGED = 4.0
 """A quarter of a setting's range is change enough."""

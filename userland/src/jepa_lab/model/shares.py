@@ -9,9 +9,9 @@ so that a quota nobody has tried is one between others, and not another thing.
 import torch
 from torch import Tensor
 
+from jepa.telemetry.roles import PLAYED
 from jepa.world.controls import CONTROLS, QUOTA_SPAN, WEIGHT_SPAN
 
-PLAYED = ("foreground", "background")
 TOLD = 6
 """Numbers told of a change."""
 GAINED = 4

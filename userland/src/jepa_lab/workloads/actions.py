@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from jepa.telemetry.recording import Action
-from jepa.telemetry.roles import Role
-from jepa_lab.workloads.groups import PLAYED, Groups
+from jepa.telemetry.roles import PLAYED, Role
+from jepa_lab.workloads.groups import Groups
 from jepa_lab.workloads.session import TRIAL_S, Deck
 
 _PERIOD_US = 100_000

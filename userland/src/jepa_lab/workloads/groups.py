@@ -7,10 +7,8 @@ import time
 from pathlib import Path
 
 from jepa.errors import JepaError
-from jepa.telemetry.roles import PLACES, Role
+from jepa.telemetry.roles import PLACES, PLAYED, Role
 
-PLAYED: tuple[Role, ...] = ("foreground", "background")
-"""Roles that programs of the lab have; the system's is what was there before."""
 _CONTROLLERS = ("cpu", "memory", "io")
 _NAME = "lab.slice"
 

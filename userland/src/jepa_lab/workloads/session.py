@@ -6,11 +6,10 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from jepa.telemetry.roles import Role
+from jepa.telemetry.roles import PLAYED, Role
 from jepa_lab.workloads import compute, desktop, network, storage
 from jepa_lab.workloads.context import Program
 from jepa_lab.workloads.faults import FAULTS
-from jepa_lab.workloads.groups import PLAYED
 from jepa_lab.workloads.scarce import SCARCE
 from jepa_lab.workloads.steady import STEADY
 
