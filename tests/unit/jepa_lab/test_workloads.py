@@ -100,7 +100,9 @@ def test_there_are_programs_enough_and_each_is_in_some_session() -> None:
     } - {"idle"}
 
 
-def test_every_busy_held_out_session_has_a_twin() -> None:
+def test_every_busy_session_is_run_twice_and_every_held_out_one_with_actions() -> None:
+    busy = [session for session in SESSIONS if session.kind == "busy" and not session.faults]
+    assert all(session.twin for session in busy if not session.acts)
     kinds = ("busy", "trial")
     assert all(session.twin for session in SESSIONS if session.split == "heldout" and session.kind in kinds)
 
