@@ -12,11 +12,13 @@ from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.hub import EventHub
 from jepa.telemetry.recording import load_recording, read_meta
 from jepa.telemetry.schema import load_schema
-from jepa_lab.data import find_recordings
+from jepa_lab.data import find_recordings, with_twins
 from jepa_lab.listening import Listening
 from jepa_lab.record import record_plan
 from jepa_lab.workloads import plans
 from jepa_lab.workloads.session import Session
+
+ROOTS = (("recordings", "train"), ("heldout", "heldout"))
 
 
 @pytest.fixture
@@ -39,9 +41,10 @@ def test_a_plan_is_recorded_and_resumed(
     assert recording.meta.labels["schedule"][0]["start_s"] == 0
     assert find_recordings(tmp_path / "heldout", "heldout") == [tmp_path / "heldout/two"]
     assert not (tmp_path / "scratch").exists()
-    assert find_recordings(tmp_path / "recordings", "train") == [tmp_path / "recordings/one"], (
-        "a twin is not trained on"
-    )
+    train, held = (find_recordings(tmp_path / root, split) for root, split in ROOTS)
+    assert train == [tmp_path / "recordings/one"], "a second run is found with its first alone"
+    assert with_twins(train) == [tmp_path / "recordings/one", tmp_path / "recordings/one.twin"]
+    assert with_twins(held) == [tmp_path / "heldout/two"]
     twin = read_meta(tmp_path / "recordings/one.twin")
     assert twin.labels["schedule"] == recording.meta.labels["schedule"]
 

@@ -42,6 +42,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "roles not mirrored": {"mirror": False},
     "without acting sessions": {"acting": False},
     "no coarse context": {"coarse_s": NEVER_S},
+    "no second runs": {"twins": False},
     "half of the sessions": {"every": 2},
     "a quarter of the sessions": {"every": 4},
 }

@@ -271,11 +271,14 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _anomalies(folder: Path, recorded: Path, pack: "Pack") -> dict[str, Any]:
     from jepa.telemetry.recording import load_recording
     from jepa_lab.anomalies import judge_anomalies
-    from jepa_lab.data import find_recordings
+    from jepa_lab.data import find_recordings, with_twins
 
     struck, train = (
-        [load_recording(each, pack.schema) for each in find_recordings(root, split)]
-        for root, split in ((folder / "heldout", "faults"), (recorded, "train"))
+        [load_recording(each, pack.schema) for each in folders]
+        for folders in (
+            find_recordings(folder / "heldout", "faults"),
+            with_twins(find_recordings(recorded, "train")),
+        )
     )
     return asdict(judge_anomalies(struck, train, pack))
 

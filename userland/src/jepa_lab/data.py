@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from jepa.errors import JepaError
-from jepa.telemetry.recording import Recording, load_recording, read_meta
+from jepa.telemetry.recording import TWIN, Recording, load_recording, read_meta
 from jepa.telemetry.roles import PLAYED
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROLS, in_force, recent_means
@@ -59,6 +59,15 @@ def find_recordings(root: Path, split: str) -> list[Path]:
     if not found:
         raise JepaError(f"There is no {split} recording in {root}.", "Make some with `jepa-lab record`.")
     return found
+
+
+def with_twins(folders: Sequence[Path]) -> list[Path]:
+    """Each of ``folders``, followed by its second run where there is one."""
+    runs = []
+    for folder in folders:
+        twin = folder.with_name(folder.name + TWIN)
+        runs += [folder, twin] if twin.is_dir() else [folder]
+    return runs
 
 
 def load_stretches(folders: Sequence[Path], schema: Schema, size: ModelConfig) -> list[Stretch]:

@@ -29,6 +29,7 @@ from jepa_lab.data import (
     kind_of,
     load_stretches,
     untold,
+    with_twins,
 )
 from jepa_lab.effects import EffectTraining, learn_effects
 from jepa_lab.losses import (
@@ -82,6 +83,8 @@ class TrainConfig:
     """Whether sessions with actions are trained on."""
     every: int = 1
     """One session in so many is trained on, in the order of their names."""
+    twins: bool = True
+    """Whether their second runs are, too."""
     forget: float = 0.15
     """Share of channels whose own vector is left out, so that unseen channels are served too."""
     band_weight: float = 2.0
@@ -121,6 +124,8 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     size = replace(ModelConfig.of(schema), coarse_s=config.coarse_s)
     folders = {split: find_recordings(recordings, split) for split in ("train", "validation")}
     folders["train"] = folders["train"][:: config.every]
+    if config.twins:
+        folders["train"] = with_twins(folders["train"])
     stretches = {split: load_stretches(paths, schema, size) for split, paths in folders.items()}
     trials = [
         each

@@ -8,7 +8,7 @@ from pathlib import Path
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import load_recording
 from jepa.world.replay import TOLD, Forecaster
-from jepa_lab.data import find_recordings
+from jepa_lab.data import find_recordings, with_twins
 
 
 def fit_peers(names: Sequence[str], recordings: Path, pack: Pack) -> dict[str, Forecaster]:
@@ -24,11 +24,11 @@ def fit_peers(names: Sequence[str], recordings: Path, pack: Pack) -> dict[str, F
 
     horizons = pack.manifest.shape.horizons_s
     train, validation = (
-        [
-            table(load_recording(folder, pack.schema), horizons)
-            for folder in find_recordings(recordings, split)
-        ]
-        for split in ("train", "validation")
+        [table(load_recording(folder, pack.schema), horizons) for folder in folders]
+        for folders in (
+            with_twins(find_recordings(recordings, "train")),
+            find_recordings(recordings, "validation"),
+        )
     )
     makers: dict[str, Callable[[], Forecaster]] = {
         "plain": lambda: Plain(pack),
