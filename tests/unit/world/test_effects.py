@@ -77,7 +77,7 @@ def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_ne
 ) -> None:
     real = experiment(recording, schema)
     truth = np.nan_to_num(real_effects(real, changes_of(real.acted)).effect)
-    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, -truth))
+    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, -truth[:, None]))
     judged = judge_effects([real], pack)
     assert judged is not None
     for part in (judged.beyond, judged.clear):
@@ -88,7 +88,7 @@ def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_ne
     assert judged.channels[CPU]["sign_right"] == 1
     assert judged.clear.size == pytest.approx(1)
     assert set(judged.settings) == {"pause.background"}
-    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth / 50, -truth))
+    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth / 50, -truth[:, None]))
     faint = judge_effects([real], pack)
     assert faint is not None
     assert (faint.clear.sign_right, faint.clear.size) == (1, pytest.approx(0.02))
@@ -99,12 +99,29 @@ def test_what_is_imagined_is_the_difference_that_the_change_makes(
 ) -> None:
     acted = experiment(recording, schema).acted
     changes = changes_of(acted)
-    told, shuffled = effects.imagined_effects(acted, changes, pack, np.random.default_rng(1))
-    assert told.shape == shuffled.shape == (2, len(schema.names), 3)
+    told, shuffled = effects.imagined_effects(acted, changes, pack)
+    assert told.shape == (2, len(schema.names), 3)
+    assert shuffled.shape == (2, 1, len(schema.names), 3), "never a change in its own place"
     assert np.abs(told).max(axis=(1, 2)).all()
     nothing = [dataclasses.replace(change, after=change.before) for change in changes]
-    told, _ = effects.imagined_effects(acted, nothing, pack, np.random.default_rng(1))
+    told, _ = effects.imagined_effects(acted, nothing, pack)
     assert not told.any()
+
+
+def test_a_change_is_held_against_every_other_one_of_its_recording(
+    pack: Pack, recording: Recording, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = experiment(recording, schema)
+    truth = np.nan_to_num(real_effects(real, changes_of(real.acted)).effect)
+    others = np.stack([truth, -truth, -truth, -truth], axis=1)
+    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, others))
+    judged = judge_effects([real], pack)
+    assert judged is not None
+    assert judged.clear.shuffled == pytest.approx(0.25)
+    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, others[:, :0]))
+    alone = judge_effects([real], pack)
+    assert alone is not None
+    assert alone.clear.shuffled is None
 
 
 def test_without_experiments_there_is_nothing_to_judge(pack: Pack) -> None:

@@ -68,7 +68,8 @@ class Judged:
     sign_right_lower: float | None
     """The lower end of the 95 % interval, by a bootstrap over changes."""
     shuffled: float | None
-    """The same when each change is imagined as another one: 0.5 if what is changed matters."""
+    """The same when each change is imagined as every other one of its recording: 0.5 if what is changed
+    matters, and as much is given as is taken away."""
     size: float | None
     """How much of the real effects is imagined: the slope of the one on the other, through 0.
 
@@ -90,9 +91,9 @@ class Effects:
     """Those beyond two deviations; of so many channels a good part is chance all the same."""
     clear: Judged
     """Those beyond five, of which hardly any is."""
-    channels: dict[str, dict[str, float]]
+    channels: dict[str, dict[str, float | None]]
     """Of the clear ones by channel: effects judged, share of signs right, with and without shuffling."""
-    settings: dict[str, dict[str, float]]
+    settings: dict[str, dict[str, float | None]]
     """The same by what was changed, ``ACTION.ROLE``."""
 
 
@@ -118,16 +119,16 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
     for each in experiments:
         changes = changes_of(each.acted)
         real.append(real_effects(each, changes))
-        imagined, others = imagined_effects(each.acted, changes, pack, rng)
+        imagined, others = imagined_effects(each.acted, changes, pack)
         told.append(imagined)
-        shuffled.append(others)
+        shuffled.append(_sign_shared(others, real[-1].effect))
         what += [names[int(np.abs(change.after - change.before).argmax())] for change in changes]
     effect, deviations, chance = (
         np.concatenate([getattr(one, name) for one in real]) for name in ("effect", "deviations", "chance")
     )
     effect, imagined = np.nan_to_num(effect), np.concatenate(told)
-    right, other = (np.sign(each) == np.sign(effect) for each in (imagined, np.concatenate(shuffled)))
-    compared = _Compared(imagined, effect, right, other)
+    right = np.sign(imagined) == np.sign(effect)
+    compared = _Compared(imagined, effect, right, np.concatenate(shuffled))
     clear = deviations > _CLEAR
     by_channel = {
         name: compared.shares(clear & (np.arange(clear.shape[1]) == at)[:, None])
@@ -153,10 +154,11 @@ class _Compared:
     imagined: FloatArray
     effect: FloatArray
     right: BoolArray
-    other: BoolArray
-    """Whether the sign is right, and whether it is with another change in the place of each."""
+    """Whether the sign is right."""
+    other: FloatArray
+    """How often it is with the other changes in the place of each, 0..1; NaN where there is no other."""
 
-    def shares(self, of: BoolArray) -> dict[str, float] | None:
+    def shares(self, of: BoolArray) -> dict[str, float | None] | None:
         """Of the effects ``of``; None where there is none."""
         if not of.any():
             return None
@@ -164,7 +166,7 @@ class _Compared:
         return {
             "judged": float(of.sum()),
             "sign_right": float(self.right[of].mean()),
-            "shuffled": float(self.other[of].mean()),
+            "shuffled": float(np.nanmean(self.other[of])) if np.isfinite(self.other[of]).any() else None,
             "size": float((self.imagined[of] * real).sum() / np.square(real).sum()),
         }
 
@@ -236,28 +238,43 @@ def real_effects(each: Experiment, changes: Sequence[Change]) -> Real:
     )
 
 
+def _sign_shared(others: FloatArray, effect: FloatArray) -> FloatArray:
+    """Of M effects imagined in the place of each, (N, M, C, H), how many have its sign, (N, C, H)."""
+    if not others.shape[1]:
+        return np.full_like(effect, np.nan)
+    shared: FloatArray = (np.sign(others) == np.sign(effect)[:, None]).mean(axis=1, dtype=np.float32)
+    return shared
+
+
 def imagined_effects(
-    recording: Recording, changes: Sequence[Change], pack: Pack, rng: np.random.Generator
+    recording: Recording, changes: Sequence[Change], pack: Pack
 ) -> tuple[FloatArray, FloatArray]:
-    """(N, C, H) imagined effects on the unit scale: of each change, and of another one in its place."""
+    """Imagined effects on the unit scale, of each change, (N, C, H), and of the others in its place.
+
+    Those are (N, M, C, H), of all others or as many as can be imagined at once.
+    """
     shape, schema = pack.manifest.shape, recording.schema
     model = WorldModel.load(pack, schema, host_of(recording.meta), adapt=False)
     scale = Scale(schema)
     columns = [shape.horizons_s.index(horizon) for horizon in HORIZONS]
     places = {change.at: number for number, change in enumerate(changes)}
     acting = Acting(recording.actions)
-    told = np.zeros((2, len(changes), len(schema.channels), len(columns)), np.float32)
+    others = min(max(0, len(changes) - 1), shape.candidates - 2)
+    told = np.zeros((len(changes), 1 + others, len(schema.channels), len(columns)), np.float32)
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
         acting.up_to(int(ts_ns), model)
         model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
         if number not in places:
             continue
-        change = changes[places[number]]
-        other = changes[int(rng.integers(len(changes)))]
-        courses = np.zeros((3, shape.imagined, len(CONTROLS)), np.float32)
+        place = places[number]
+        change = changes[place]
+        # From the next one on, in a circle: which are left out where there are too many does not matter.
+        instead = [changes[(place + 1 + step) % len(changes)] for step in range(others)]
+        courses = np.zeros((2 + others, shape.imagined, len(CONTROLS)), np.float32)
         courses[0], courses[1] = change.before, change.after
-        courses[2] = np.clip(change.before + other.after - other.before, -1, 1)
-        mean = model.imagine(courses).mean[:, :, columns]  # (3, C, H)
+        for course, other in zip(courses[2:], instead, strict=True):
+            course[:] = np.clip(change.before + other.after - other.before, -1, 1)
+        mean = model.imagine(courses).mean[:, :, columns]  # (2 + M, C, H)
         unit = np.moveaxis(scale.to_unit(np.moveaxis(mean, 1, -1)), -1, 1)
-        told[:, places[number]] = unit[1] - unit[0], unit[2] - unit[0]
-    return told[0], told[1]
+        told[place] = unit[1:] - unit[0]
+    return told[:, 0], told[:, 1:]
