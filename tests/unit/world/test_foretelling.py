@@ -8,8 +8,9 @@ import numpy as np
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.recording import LISTENED, Recording, describe_host
 from jepa.telemetry.schema import load_schema
-from jepa.world.foretelling import Watched, half_way, judge, warnings_of
+from jepa.world.foretelling import Watched, judge, on_the_way, once_a_day, warnings_of
 from jepa.world.hazards import HAZARDS, happened, happening, told_at, within
+from jepa.world.notices import Rules
 
 SECOND = 1_000_000_000
 
@@ -46,7 +47,7 @@ def test_an_event_happens_once_its_mean_is_high_enough_for_long_enough() -> None
     assert list(np.flatnonzero(happens)) == list(range(12, 20)), (
         "three of five frames at twice the threshold"
     )
-    assert np.flatnonzero(half_way(values, schema)[:, column]).min() == 11
+    assert np.flatnonzero(on_the_way(values, schema)[:, column]).min() == 11
     values[15, schema.index("system.pressure.io.full")] = np.nan
     assert np.isnan(happening(values, schema)[15, column])
 
@@ -84,3 +85,23 @@ def test_a_warning_stands_once_any_horizon_was_likely_twice_until_all_are_unlike
     odds = [(0.1, 0.6), (0.1, 0.4), (0.1, 0.6), (0.7, 0.1), (0.2, 0.1), (0.05, 0.0), (np.nan, np.nan)]
     warned = warnings_of(np.array(odds, np.float32)[:, None])
     assert warned[:, 0].tolist() == [False, False, False, True, True, False, False]
+
+
+def test_with_one_alarm_a_day_in_vain_only_what_is_surer_than_every_vain_one_is_foretold() -> None:
+    happens = series(400, (100, 110), (200, 210), (300, 310))
+    odds = np.zeros((400, 1, 1), np.float32)
+    odds[95:98] = 0.97  # foretells the first
+    odds[190:195] = 0.75  # and the second
+    odds[295:298] = 0.86  # and the third
+    odds[30:34] = 0.82  # in vain
+
+    def warned(level: float) -> list[np.ndarray]:
+        return [warnings_of(odds, Rules(likely=level))]
+
+    quiet = once_a_day([happens], warned, ["io_stall"])["io_stall"]
+    assert (quiet.level, quiet.began, quiet.foretold, quiet.lead_s) == (0.85, 3, 2, 4)
+    assert quiet.hours == 400 / 3600
+    odds[30:34] = 1
+    never = once_a_day([happens], warned, ["io_stall"])["io_stall"]
+    assert (never.level, never.foretold, never.lead_s) == (None, 0, None)
+    assert once_a_day([series(400)], warned, ["io_stall"]) == {}

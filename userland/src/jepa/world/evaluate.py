@@ -9,14 +9,19 @@ import numpy as np
 
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa.world.effects import Effects
-from jepa.world.foretelling import Foretold, Watched, half_way, judge, warnings_of
+from jepa.world.foretelling import Foretold, Quiet, Watched, judge, on_the_way, once_a_day, warnings_of
 from jepa.world.hazards import HAZARDS, happened
+from jepa.world.notices import Rules
 from jepa.world.replay import BASELINES, NO_RIVALS, Forecaster, changes, replay
 from jepa.world.report import TARGETS, Evaluation, Figures
 from jepa.world.scoring import APART, TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
+
+RULE_OF_THUMB = "half way"
+"""Who warns when a channel is half way to where its event begins."""
 
 
 def evaluate(recording: Recording, pack: Pack, twin: Recording | None = None) -> Evaluation:
@@ -92,6 +97,7 @@ def evaluate_all(
     if pairs:
         kinds["steady"] = figures([each.only(~mask) for each, mask in pairs])
         kinds["changing"] = figures([each.only(mask) for each, mask in pairs])
+    events, quiet = _foretold(recordings, replays, shape.hazards)
     return Evaluation(
         pack=pack.title,
         recordings=[_describe(recording) for recording in recordings],
@@ -104,24 +110,32 @@ def evaluate_all(
         moving=[name for name, yes in zip(schema.names, moving, strict=True) if yes],
         static=[name for name, yes in zip(schema.names, judged & ~moving, strict=True) if yes],
         channels=_by_channel(everything, schema, shape.horizons_s, others),
-        events=_foretold(recordings, replays, shape.hazards),
+        events=events,
+        events_once_a_day=quiet,
         effects=effects,
     )
 
 
 def _foretold(
     recordings: Sequence[Recording], replays: Sequence[Replayed], names: Sequence[str]
-) -> dict[str, dict[str, Foretold]]:
+) -> tuple[dict[str, dict[str, Foretold]], dict[str, dict[str, Quiet]]]:
+    """By who warns and event: as it is told, and with at most one alarm a day in vain."""
     hazards = [next(each for each in HAZARDS if each.name == name) for name in names]
     happens = [happened(each, hazards) for each in recordings]
-    warned = {
-        "model": [warnings_of(each.odds) for each in replays if each.odds is not None],
-        "half way": [half_way(each.values, each.schema, hazards) for each in recordings],
+    odds = [each.odds for each in replays if each.odds is not None]
+
+    def model(likely: float) -> list[BoolArray]:
+        return [warnings_of(each, Rules(likely=likely)) for each in odds]
+
+    def rule_of_thumb(share: float) -> list[BoolArray]:
+        return [on_the_way(each.values, each.schema, hazards, share) for each in recordings]
+
+    warned = {"model": (model, Rules().likely), RULE_OF_THUMB: (rule_of_thumb, 0.5)}
+    told = {
+        who: judge([Watched(*each) for each in zip(happens, warn(level), strict=True)], names)
+        for who, (warn, level) in warned.items()
     }
-    return {
-        who: judge([Watched(*each) for each in zip(happens, warnings, strict=True)], names)
-        for who, warnings in warned.items()
-    }
+    return told, {who: once_a_day(happens, warn, names) for who, (warn, _) in warned.items()}
 
 
 def _figures(

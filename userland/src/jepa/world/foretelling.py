@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well events were foretold: how many of those that began, how long before, and how often in vain."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,16 +41,60 @@ class Foretold:
     in_vain_per_hour: float
 
 
-def warnings_of(odds: FloatArray) -> BoolArray:
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What is foretold by somebody who asks so much that at most one alarm a day is in vain."""
+
+    level: float | None
+    """Least of LEVELS at which that is so; None where it is so at none."""
+    began: int
+    foretold: int
+    lead_s: float | None
+    hours: float
+    """So long were the recordings: in less than a day it means that none was in vain."""
+
+
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+"""Odds from which one may warn, or, by the rule of thumb, shares of the way to where an event begins."""
+_DAY_H = 24
+_USUAL = Rules()
+
+
+def warnings_of(odds: FloatArray, rules: Rules = _USUAL) -> BoolArray:
     """(T, E) from the model's odds (T, E, H): where what jepad would have foretold stands."""
-    looming = Looming(Rules())
+    looming = Looming(rules)
     return np.stack([looming.push(each) for each in odds])
 
 
-def half_way(values: FloatArray, schema: Schema, hazards: Sequence[Hazard] = HAZARDS) -> BoolArray:
+def on_the_way(
+    values: FloatArray, schema: Schema, hazards: Sequence[Hazard] = HAZARDS, share: float = 0.5
+) -> BoolArray:
     """(T, E) the rule of thumb to beat: warn once the channel is half way to where the event begins."""
-    halved = [replace(each, threshold=each.threshold / 2, event=None) for each in hazards]
-    return np.asarray(np.nan_to_num(happening(values, schema, halved)) > 0)
+    nearer = [replace(each, threshold=each.threshold * share, event=None) for each in hazards]
+    return np.asarray(np.nan_to_num(happening(values, schema, nearer)) > 0)
+
+
+def once_a_day(
+    happens: Sequence[FloatArray], warned: Callable[[float], Sequence[BoolArray]], names: Sequence[str]
+) -> dict[str, Quiet]:
+    """The most that whoever has ``warned`` at some level could foretell, with one alarm a day in vain.
+
+    ``warned`` answers for a level what ``happens`` does, (T, E) for each recording. The level is the best in
+    hindsight: it says what the odds are worth, not what somebody who has to choose before would reach.
+    """
+    result: dict[str, Quiet] = {}
+    hours = {
+        name: sum(float(np.isfinite(each[:, column]).sum()) for each in happens) / 3600
+        for column, name in enumerate(names)
+    }
+    for level in LEVELS:
+        watched = [Watched(*each) for each in zip(happens, warned(level), strict=True)]
+        for name, found in judge(watched, names).items():
+            best = result.get(name, Quiet(None, found.began, 0, None, hours[name]))
+            if found.in_vain_per_hour * _DAY_H <= 1 and found.foretold > best.foretold:
+                best = Quiet(level, found.began, found.foretold, found.lead_s, hours[name])
+            result[name] = best
+    return {name: found for name, found in result.items() if found.began}
 
 
 def judge(watched: Sequence[Watched], names: Sequence[str]) -> dict[str, Foretold]:

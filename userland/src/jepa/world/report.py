@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from jepa.world.effects import Effects
-from jepa.world.foretelling import Foretold
+from jepa.world.foretelling import Foretold, Quiet
 from jepa.world.scoring import APART, WINDOW
 
 TARGETS = ("mean", "p90")
@@ -62,6 +62,8 @@ class Evaluation:
     """By channel, horizon and target: banded accuracy of the model and each baseline, and coverage."""
     events: dict[str, dict[str, Foretold]]
     """By who warns, the model or the rule of thumb, and event."""
+    events_once_a_day: dict[str, dict[str, Quiet]]
+    """The same, of whoever asks so much that at most one alarm a day is in vain."""
     effects: Effects | None
     """Whether imagined effects of actions are real; None without runs that tell."""
     anomalies: Mapping[str, Any] | None = None
@@ -88,6 +90,7 @@ class Evaluation:
             "static": self.static,
             "recordings": self.recordings,
             "events": {who: _plain(figures) for who, figures in self.events.items()},
+            "events_once_a_day": {who: _plain(found) for who, found in self.events_once_a_day.items()},
             "effects": None if self.effects is None else asdict(self.effects),
             "anomalies": self.anomalies,
             "channels": self.channels,
@@ -157,17 +160,20 @@ class Evaluation:
             return []
         lines = [
             "",
-            f"{'event':18}{'who warns':>12}{'began':>8}{'foretold':>10}{'lead':>8}{'in vain/h':>11}",
+            f"{'event':18}{'who warns':>12}{'began':>8}{'foretold':>10}{'lead':>8}{'in vain/h':>11}"
+            f"{'with 1 a day':>14}",
         ]
         for who, name, told in rows:
             lead = "-" if told.lead_s is None else f"{told.lead_s:.0f} s"
+            quiet = self.events_once_a_day[who].get(name)
             lines.append(
                 f"{name:18}{who:>12}{told.began:>8}{told.foretold:>10}{lead:>8}{told.in_vain_per_hour:>11.1f}"
+                f"{'-' if quiet is None else quiet.foretold:>14}"
             )
         return lines
 
 
-def _plain(figures: Mapping[str, Foretold]) -> dict[str, Any]:
+def _plain(figures: Mapping[str, Foretold | Quiet]) -> dict[str, Any]:
     return {name: asdict(each) for name, each in figures.items()}
 
 
