@@ -18,6 +18,7 @@ from jepa.world.controls import CONTROL_NAMES, Controls, Host, Recent, host_of
 from jepa.world.forecast import FloatArray, Forecast, Imagined, Surprise, Tick
 from jepa.world.hazards import HAZARDS
 from jepa.world.memory import Memory
+from jepa.world.odds import Happenings, OddsAdapter
 from jepa.world.scale import Scale
 from jepa.world.sessions import open_session
 from jepa.world.surprise import Sizes, SurpriseScale, furthest
@@ -55,6 +56,8 @@ class WorldModel:
         self._controls, self._recent = Controls(host), Recent()
         self._telling = _channels_of(shape.hazards, self.schema)
         unheard = set() if host.service_manager else {hazard.name for hazard in HAZARDS if hazard.event}
+        hazards = [next(each for each in HAZARDS if each.name == name) for name in shape.hazards]
+        self._happenings = Happenings(hazards)
         self._untold = np.array([name in {*shape.untaught, *unheard} for name in shape.hazards], np.bool_)
         channels = len(self.schema.channels)
         self._windows = (*shape.horizons_s, *shape.longer_s)
@@ -62,6 +65,9 @@ class WorldModel:
         self._stats = np.zeros((channels, len(self._windows), 2), np.float32)
         self._seen = np.zeros((channels, len(self._windows)), np.float32)
         self._adapter = Adapter(channels, shape.horizons_s, shape.quantiles) if adapt else None
+        self._odds_adapter = OddsAdapter(len(hazards), shape.horizons_s) if adapt else None
+        # What is told by events, not by a channel, is not seen to come.
+        self._unheard = np.array([hazard.event is not None for hazard in hazards], np.bool_)
         self._empty_caches, self._empty_coarse = (
             np.zeros((shape.layers, 2, shape.heads, frames, shape.width // shape.heads), np.float32)
             for frames in (shape.window, shape.coarse)
@@ -129,6 +135,8 @@ class WorldModel:
         quantiles = np.sort(said, axis=-1)
         if self._adapter is not None:
             quantiles = self._adapter.adapt(quantiles, *self._as_horizons())
+        if self._odds_adapter is not None:
+            odds = self._odds_adapter.adapt(odds, self._happening(frame))
         forecast = self._forecast(frame.ts_ns, quantiles, odds, unseen)
         surprise = None
         if expected is not None and self._taken > 1:
@@ -161,6 +169,8 @@ class WorldModel:
         inputs = {"latent": self._latent, "controls": padded, "caches": self._before, "coarse": self._coarse}
         inputs |= self._remembered()
         latents, medians, odds = (out[: len(courses)] for out in self._imagine.run(None, inputs))
+        if self._odds_adapter is not None:
+            odds = self._odds_adapter.fitted(odds)
         odds[:, self._untold] = np.nan
         units = self._scale.from_unit(np.moveaxis(medians, 1, -1))  # (K, H, 2, C)
         mean, p90 = np.moveaxis(units, -1, 1)[..., 0], np.moveaxis(units, -1, 1)[..., 1]
@@ -211,6 +221,13 @@ class WorldModel:
         self._stats, self._seen = stats_on_scale(windows, self._scale)
         self._memory.push(key[0], *self._as_horizons())
         return latent, float(novelty[0]), context, windows.share[:, -1] == 0
+
+    def _happening(self, frame: Frame) -> FloatArray:
+        """(E,) whether each event happens at ``frame``; NaN where its channel cannot tell."""
+        told = np.where(frame.valid[self._telling], frame.values[self._telling], np.nan)
+        happens = self._happenings.push(told)
+        happens[self._unheard] = np.nan
+        return happens
 
     def _thin(self) -> None:
         """Keep the frame that is about to leave the window if its turn has come."""
@@ -279,8 +296,10 @@ class WorldModel:
         self._recent.fill(self._controls.vector)
         self._sizes.clear()
         self._surprise.clear()
-        if self._adapter is not None:
-            self._adapter.clear()
+        self._happenings.clear()
+        for adapter in (self._adapter, self._odds_adapter):
+            if adapter is not None:
+                adapter.clear()
 
 
 def _channels_of(hazards: Iterable[str], schema: Schema) -> npt.NDArray[np.intp]:
