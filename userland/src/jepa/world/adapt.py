@@ -49,26 +49,27 @@ class Adapter:
         self, channels: int, horizons: Sequence[int], levels: Sequence[float], pace: Pace | None = None
     ) -> None:
         self._pace = pace or Pace()
-        self._horizons = tuple(horizons)
         self._middle = levels.index(0.5)
         self._miss = levels[0] + 1 - levels[-1]
-        shape = (channels, len(horizons), 2)
-        self._shape = shape
-        reach = np.array(horizons, np.float32)[None, :, None]
+        # Horizons come first, so that all windows that end with a frame are judged at once.
+        self._shape = (len(horizons), channels, 2)
+        self._ahead = np.array(horizons, np.intp)
+        reach = np.array(horizons, np.float32)[:, None, None]
         self._fade: FloatArray = np.exp(-1 / (self._pace.memory_s + 2 * reach)).astype(np.float32)
         # Windows of neighbouring frames overlap: they do not count as so many separate ones.
         self._weight: FloatArray = (self._pace.eagerness / np.sqrt(reach)).astype(np.float32)
         self._step: FloatArray = (self._pace.stretch / np.sqrt(reach)).astype(np.float32)
+        self._rest: FloatArray = np.full((_EXPERTS, 1, 1), self._pace.prior, np.float32)
+        self._rest[0] = 0
         self.clear()
 
     def clear(self) -> None:
         """Forget this machine."""
-        longest = max(self._horizons)
+        longest, (horizons, channels, targets) = int(self._ahead.max()), self._shape
         self._made = 0
-        self._points: FloatArray = np.zeros((longest, _EXPERTS, *self._shape), np.float32)
-        self._bounds: FloatArray = np.zeros((longest, 2, *self._shape), np.float32)
-        self._lost: FloatArray = np.zeros((_EXPERTS, *self._shape), np.float32)
-        self._lost[1:] = self._pace.prior
+        self._points: FloatArray = np.zeros((longest, horizons, _EXPERTS, channels, targets), np.float32)
+        self._bounds: FloatArray = np.zeros((longest, horizons, 2, channels, targets), np.float32)
+        self._lost: FloatArray = np.zeros(self._points.shape[1:], np.float32) + self._rest
         self._bias: FloatArray = np.zeros(self._shape, np.float32)
         self._stretch: FloatArray = np.zeros(self._shape, np.float32)
 
@@ -77,51 +78,43 @@ class Adapter:
 
         ``stats`` (C, H, 2) is what the windows that end now held, known where ``seen`` (C, H) is 1.
         """
-        self._settle(stats, seen > 0)
-        points = self._all_points(quantiles, stats)
-        share = np.exp(-(self._lost - self._lost.min(axis=0)))
-        share /= share.sum(axis=0)
-        centre = (share * points).sum(axis=0)[..., None]
+        held = stats.transpose(1, 0, 2)  # (H, C, 2)
+        self._settle(held, seen.T[..., None] > 0)
+        points = self._all_points(quantiles[..., self._middle].transpose(1, 0, 2), held)
+        share = np.exp(self._lost.min(axis=1, keepdims=True) - self._lost)
+        centre = ((share * points).sum(axis=1) / share.sum(axis=1)).transpose(1, 0, 2)[..., None]
         middle = self._middle
         median = quantiles[..., middle, None]
         # The interval stays where it was: moved along it would lose the 0 that quiet channels keep to.
-        fitted = median + (quantiles - median) * np.exp(self._stretch)[..., None]
+        fitted = median + (quantiles - median) * np.exp(self._stretch).transpose(1, 0, 2)[..., None]
         fitted[..., :middle] = np.minimum(fitted[..., :middle], centre)
         fitted[..., middle:] = np.maximum(fitted[..., middle:], centre)
         fitted[..., middle] = centre[..., 0]
         fitted = np.clip(fitted, 0, 1).astype(np.float32)
         place = self._made % len(self._points)
         self._points[place] = points
-        self._bounds[place] = fitted[..., 0], fitted[..., -1]
+        self._bounds[place] = fitted[..., [0, -1]].transpose(1, 3, 0, 2)
         self._made += 1
         return np.asarray(fitted)
 
-    def _all_points(self, quantiles: FloatArray, stats: FloatArray) -> FloatArray:
-        median = quantiles[..., self._middle]
-        last = np.broadcast_to(stats[:, :1, :1], median.shape)
-        return np.stack([median, np.clip(median + self._bias, 0, 1), stats, last])
+    def _all_points(self, median: FloatArray, held: FloatArray) -> FloatArray:
+        """(H, K, C, 2) from the model's median and what past windows held, (H, C, 2) both."""
+        last = np.broadcast_to(held[:1, :, :1], median.shape)
+        return np.stack([median, np.clip(median + self._bias, 0, 1), held, last], axis=1)
 
-    def _settle(self, stats: FloatArray, seen: BoolArray) -> None:
-        """Judge the forecasts of the windows that have just ended."""
-        for column, horizon in enumerate(self._horizons):
-            if self._made < horizon:
-                continue
-            place = (self._made - horizon) % len(self._points)
-            points, truth = self._points[place, :, :, column], stats[:, column]
-            known = np.broadcast_to(seen[:, column, None], truth.shape)
-            error = truth - points  # (K, C, 2)
-            loss = 1 - np.exp2(-np.abs(error) / self._pace.scale)
-            fade, weight = self._fade[:, column], self._weight[:, column]
-            rest = np.zeros((_EXPERTS, 1, 1), np.float32)
-            rest[1:] = self._pace.prior
-            lost = rest + (self._lost[:, :, column] - rest) * fade + weight * loss
-            self._lost[:, :, column] = np.where(known, lost, self._lost[:, :, column])
-            bias = self._bias[:, column] + (1 - fade) * (error[0] - self._bias[:, column])
-            self._bias[:, column] = np.where(known, bias, self._bias[:, column])
-            low, high = self._bounds[place, :, :, column]
-            missed = (truth < low) | (truth > high)
-            stretch = self._stretch[:, column] + self._step[:, column] * (missed - self._miss)
-            limit = np.log(self._pace.widest)
-            self._stretch[:, column] = np.where(
-                known, np.clip(stretch, -limit, limit), self._stretch[:, column]
-            )
+    def _settle(self, truth: FloatArray, seen: BoolArray) -> None:
+        """Judge the forecasts of the windows that have just ended: truth (H, C, 2), seen (H, C, 1)."""
+        known = seen & (self._ahead <= self._made)[:, None, None]
+        place = (self._made - self._ahead) % len(self._points), np.arange(len(self._ahead))
+        error = truth[:, None] - self._points[place]  # (H, K, C, 2)
+        loss = 1 - np.exp2(-np.abs(error) / self._pace.scale)
+        fade, weight = self._fade[:, None], self._weight[:, None]
+        lost = self._rest + (self._lost - self._rest) * fade + weight * loss
+        self._lost = np.where(known[:, None], lost, self._lost)
+        bias = self._bias + (1 - self._fade) * (error[:, 0] - self._bias)
+        self._bias = np.where(known, bias, self._bias)
+        low, high = self._bounds[place].swapaxes(0, 1)
+        missed = (truth < low) | (truth > high)
+        limit = np.log(self._pace.widest)
+        stretch = np.clip(self._stretch + self._step * (missed - self._miss), -limit, limit)
+        self._stretch = np.where(known, stretch, self._stretch).astype(np.float32)
