@@ -67,7 +67,7 @@ test: ## everything a change must pass: lint, unit tests, the image booted and a
 .PHONY: test-unit
 test-unit: $(VENV)/.done ## unit tests alone; the linters are among them
 	@$(PYTHON) tools/host.py lint tests bpf
-	@$(PY) -m pytest tests/unit -m 'not vm and not slow'
+	@$(PY) -m pytest tests/unit -m 'not vm and not slow' -n auto --dist loadfile
 
 .PHONY: test-vm
 test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
