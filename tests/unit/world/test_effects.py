@@ -35,7 +35,7 @@ def experiment(recording: Recording, schema: Schema) -> Experiment:
         ts_ns = begun + np.arange(frames) * 1_000_000_000
         return dataclasses.replace(recording, values=values, ts_ns=ts_ns, actions=actions if paused else ())
 
-    return Experiment(run(True), run(True), run(False))
+    return Experiment(run(True), run(True), run(False), run(False))
 
 
 def test_every_change_of_a_setting_is_found_with_what_it_changes(
@@ -47,7 +47,7 @@ def test_every_change_of_a_setting_is_found_with_what_it_changes(
     np.testing.assert_array_equal(paused.after, resumed.before)
 
 
-def test_an_effect_is_what_two_runs_with_actions_share_and_one_without_lacks(
+def test_an_effect_is_what_two_runs_with_actions_share_and_two_without_lack(
     recording: Recording, schema: Schema
 ) -> None:
     each = experiment(recording, schema)
@@ -65,11 +65,23 @@ def test_an_effect_is_what_two_runs_with_actions_share_and_one_without_lacks(
 def test_that_runs_lie_apart_in_all_they_do_is_no_effect(recording: Recording, schema: Schema) -> None:
     each = experiment(recording, schema)
     cached = schema.index("system.memory.cached")
-    for number, run in enumerate((each.acted, each.twin, each.untouched)):
+    for number, run in enumerate((each.acted, each.twin, each.untouched, each.untouched_twin)):
         run.values[:, cached] = 500.0 + 300 * number
     real = real_effects(each, changes_of(each.acted))
     assert np.isnan(real.effect[:, cached]).all()
     assert np.isfinite(real.effect[:, schema.index(CPU)]).any()
+
+
+def test_what_happens_in_one_run_alone_is_hardly_an_effect(recording: Recording, schema: Schema) -> None:
+    each = experiment(recording, schema)
+    column = schema.index("system.process.executed")
+    for run in (each.acted, each.twin, each.untouched, each.untouched_twin):
+        run.values[:, column] = 0
+    each.untouched.values[PAUSED + 1 : PAUSED + 8, column] = 1000
+    real = real_effects(each, changes_of(each.acted))
+    assert real.deviations[0, column].max() < 5
+    each.untouched_twin.values[PAUSED + 1 : PAUSED + 8, column] = 1000
+    assert real_effects(each, changes_of(each.acted)).deviations[0, column].max() > 5
 
 
 def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_never(

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from jepa.packs.pack import Pack
     from jepa.telemetry.recording import Recording
 
-    Run = tuple[Recording, Recording | None, Recording | None]
-    """A recording, its twin, and the same without actions."""
+    Run = tuple[Recording, Recording | None, Recording | None, Recording | None]
+    """A recording, its twin, and both without actions."""
 
 PACK = Path("model-packs/machine")
 RECORDED = PACK / "recordings"
@@ -229,7 +229,7 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from jepa.packs.pack import load_pack
-    from jepa.telemetry.recording import UNTOUCHED, load_recording, load_twin
+    from jepa.telemetry.recording import TWIN, UNTOUCHED, load_recording, load_twin
     from jepa.world.effects import Experiment, judge_effects
     from jepa.world.evaluate import evaluate_all
     from jepa.world.report import to_file_text
@@ -243,12 +243,15 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     others: list[Run] = []
     for folder in folders:
         recording = load_recording(folder, pack.schema)
-        run = recording, load_twin(folder, pack.schema), load_twin(folder, pack.schema, UNTOUCHED)
+        second, without, again = (
+            load_twin(folder, pack.schema, ending) for ending in (TWIN, UNTOUCHED, UNTOUCHED + TWIN)
+        )
+        run = recording, second, without, again
         (trials if recording.meta.labels.get("kind") == "trial" else others).append(run)
     experiments = [
-        Experiment(acted, twin, without)
-        for acted, twin, without in trials
-        if twin is not None and without is not None
+        Experiment(acted, twin, without, again)
+        for acted, twin, without, again in trials
+        if twin is not None and without is not None and again is not None
     ]
     recordings, twins = [run[0] for run in others or trials], [run[1] for run in others or trials]
     peers = fit_peers(arguments.peers, arguments.recorded, pack)

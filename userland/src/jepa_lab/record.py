@@ -50,11 +50,16 @@ def record_plan(plan: str, pack: Path, only: Sequence[str] = (), *, settle_s: fl
 
 
 def folders(session: Session, pack: Path) -> list[Path]:
-    """Where the runs of ``session`` are kept: one, another for its twin, a third without its actions."""
+    """Where the runs of ``session`` are kept: one, another for its twin, a third without its actions.
+
+    Of a trial that, too, is done twice: what its actions do is to be told from chance.
+    """
     folder = pack / ("heldout" if session.split in ("heldout", "faults") else "recordings") / session.name
     endings = [""]
     if session.twin:
         endings += [TWIN, UNTOUCHED] if session.acts else [TWIN]
+    if session.twin and session.kind == "trial":
+        endings.append(UNTOUCHED + TWIN)
     return [folder.with_name(folder.name + ending) for ending in endings]
 
 
@@ -62,7 +67,7 @@ def record_session(session: Session, folder: Path, scratch: Path, title: str = "
     """Run the programs of ``session`` in ``scratch``, and record this machine meanwhile into ``folder``."""
     stretches = schedule(session)
     labels = {**asdict(session), "schedule": [asdict(stretch) for stretch in stretches], LISTENED: True}
-    untouched = folder.name.endswith(UNTOUCHED)
+    untouched = UNTOUCHED in folder.name
     if folder.name.endswith(TWIN) or untouched:
         labels["split"] = "twin"
     frames = 0

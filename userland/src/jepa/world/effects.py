@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the imagined effect of actions is the real one: seeded workloads with and without the actions.
 
-Each workload ran three times: twice with the same actions, once with none. When a setting changes, its real
+Each workload ran four times: twice with the same actions, twice with none. When a setting changes, its real
 effect is how the window after it differs from the seconds before, where actions were taken, less the same
 where none were (difference in differences): the runs lie minutes apart, and caches fill meanwhile. Chance is
-how far the two runs with actions are apart, measured likewise. The imagined effect is what the model, at
+how far two runs of the same are apart, measured likewise. The imagined effect is what the model, at
 the last frame before the change, says of the settings to come less what it says of those in force.
 """
 
@@ -39,11 +39,12 @@ _DRAWS = 400
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """One workload, run three times."""
+    """One workload, run twice with its actions and twice without them."""
 
     acted: Recording
     twin: Recording
     untouched: Recording
+    untouched_twin: Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Judged:
     windows: int
     """Effects judged: channels and horizons of changes."""
     by_chance: int
-    """As many would exceed that if nothing had been done: the two runs with actions differ so often."""
+    """As many would exceed that if nothing had been done: two runs of the same differ so often."""
     changes: int
     """Changes of settings that the effects belong to."""
 
@@ -99,14 +100,14 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Real:
-    """What the changes of an experiment did, (N, C, H) each."""
+    """What the changes of an experiment did, (N, C, H) each but for ``chance``, (2, N, C, H)."""
 
     effect: FloatArray
     """On the windows' means, on the unit scale; NaN where it is none or a setting was not kept."""
     deviations: FloatArray
     """How many of chance's it is."""
     chance: FloatArray
-    """How many two runs with the same actions are apart, seen as an effect."""
+    """How many two means of two runs would be apart if nothing had been done; by either pair alike."""
 
 
 def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) -> Effects | None:
@@ -123,9 +124,10 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
         told.append(imagined)
         shuffled.append(_sign_shared(others, real[-1].effect))
         what += [names[int(np.abs(change.after - change.before).argmax())] for change in changes]
-    effect, deviations, chance = (
-        np.concatenate([getattr(one, name) for one in real]) for name in ("effect", "deviations", "chance")
+    effect, deviations = (
+        np.concatenate([getattr(one, name) for one in real]) for name in ("effect", "deviations")
     )
+    chance = np.concatenate([one.chance for one in real], axis=1)
     effect, imagined = np.nan_to_num(effect), np.concatenate(told)
     right = np.sign(imagined) == np.sign(effect)
     compared = _Compared(imagined, effect, right, np.concatenate(shuffled))
@@ -136,7 +138,9 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
     }
     by_setting = {name: compared.shares(clear & (np.array(what) == name)[:, None, None]) for name in names}
     beyond, clearly = (
-        compared.judged(deviations > level, int((chance > level).sum()), level, rng)
+        compared.judged(
+            deviations > level, round(float((chance > level).sum(axis=(1, 2, 3)).mean())), level, rng
+        )
         for level in (_BEYOND, _CLEAR)
     )
     return Effects(
@@ -212,14 +216,18 @@ def real_effects(each: Experiment, changes: Sequence[Change]) -> Real:
         before[_BEFORE:] = unit[:-_BEFORE, :, -1]
         return unit[..., :-1] - before[..., None]
 
-    acted, again, without = (differences(run) for run in (each.acted, each.twin, each.untouched))
+    acted, again, without, without_again = (
+        differences(run) for run in (each.acted, each.twin, each.untouched, each.untouched_twin)
+    )
+    # Whatever differs here, actions did not do it: (2, T, C, H).
+    same = np.stack([acted - again, without - without_again])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # channels that were not observed
-        chance = np.sqrt(np.nanmean((acted - again) ** 2, axis=0))  # (C, H)
+        chance = np.sqrt(np.nanmean(same**2, axis=(0, 1)))  # (C, H)
     at = [change.at for change in changes]
-    effect = ((acted + again) / 2 - without)[at]
-    # Two runs differ by twice the variance of one, a mean of two from a third by one and a half.
-    apart = np.asarray((acted - again)[at] * np.sqrt(0.75), np.float32)
+    effect = ((acted + again) / 2 - (without + without_again) / 2)[at]
+    # Two runs differ by twice the variance of one, the means of two by as much as that of one.
+    apart = np.asarray(same[:, at] * np.sqrt(0.5), np.float32)
     kept = np.array([[change.kept >= _KEPT * horizon for horizon in HORIZONS] for change in changes])
     shape = (len(changes), len(schema.channels), len(HORIZONS))
 
@@ -234,7 +242,7 @@ def real_effects(each: Experiment, changes: Sequence[Change]) -> Real:
     return Real(
         np.where(deviations > 0, effect, np.nan).reshape(shape).astype(np.float32),
         deviations,
-        counted(apart),
+        np.stack([counted(pair) for pair in apart]),
     )
 
 
