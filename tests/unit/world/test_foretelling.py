@@ -82,7 +82,7 @@ def test_a_window_holds_what_comes_after_its_frame_up_to_its_end() -> None:
 
 
 def test_a_warning_stands_once_any_horizon_was_likely_twice_until_all_are_unlikely() -> None:
-    odds = [(0.1, 0.6), (0.1, 0.4), (0.1, 0.6), (0.7, 0.1), (0.2, 0.1), (0.05, 0.0), (np.nan, np.nan)]
+    odds = [(0.1, 0.8), (0.1, 0.6), (0.1, 0.8), (0.9, 0.1), (0.2, 0.1), (0.05, 0.0), (np.nan, np.nan)]
     warned = warnings_of(np.array(odds, np.float32)[:, None])
     assert warned[:, 0].tolist() == [False, False, False, True, True, False, False]
 
