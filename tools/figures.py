@@ -87,14 +87,18 @@ def kind_rows(results: dict[str, Any]) -> list[str]:
             rows.append(f"| {kind} | " + " | ".join(map(number, cells)) + " |")
     rows += [
         "",
-        "| event | who warns | began | foretold | median lead | in vain an hour |",
-        "|---|---|---|---|---|---|",
+        "| event | who warns | began | foretold | median lead | in vain an hour | with one a day in vain |",
+        "|---|---|---|---|---|---|---|",
     ]
     for who, events in results["events"].items():
         for name, told in events.items():
             lead = "" if told["lead_s"] is None else f"{number(told['lead_s'])} s"
-            vain = number(told["in_vain_per_hour"])
-            rows.append(f"| `{name}` | {who} | {told['began']} | {told['foretold']} | {lead} | {vain} |")
+            quiet = results["events_once_a_day"][who].get(name)
+            once = "" if quiet is None else f"{quiet['foretold']}"
+            if quiet is not None and quiet["level"] is not None:
+                once += f", from {number(quiet['level'])}"
+            cells = [told["began"], told["foretold"], lead, number(told["in_vain_per_hour"]), once]
+            rows.append(f"| `{name}` | {who} | " + " | ".join(map(str, cells)) + " |")
     if (effects := results["effects"]) is not None:
         rows += [
             "",

@@ -46,11 +46,11 @@ def test_one_strange_frame_now_and_then_is_none() -> None:
 
 
 def test_an_event_that_looms_is_foretold_once_with_its_nearest_horizon() -> None:
-    far, near, fading, over = (0.1, 0.6), (0.7, 0.8), (0.1, 0.3), (0.0, 0.05)
+    far, near, fading, over = (0.1, 0.75), (0.7, 0.8), (0.1, 0.3), (0.0, 0.05)
     odds = [over, far, far, near, fading, far, over, near, near]
     events = told([tick(number, odds=each) for number, each in enumerate(odds)])
     assert [(event.ts_ns, event.detail) for event in events] == [
-        (2, "io stall within 60 s: 60%"),
+        (2, "io stall within 60 s: 75%"),
         (8, "io stall within 5 s: 80%"),
     ]
 

@@ -29,10 +29,10 @@ class Rules:
     likely: float = 0.7
     """Odds from which an event is foretold, if enough frames in a row say so.
 
-    On an hour of real use 2 warnings were in vain with this, 4 at 0.5; all 51 events were foretold with either.
+    On an hour of real use 2 warnings were in vain with this, 4 at 0.5; either foretold all of 51 events.
     """
     in_a_row: int = 2
-    """So many: with three, fewer failures of units are foretold (27 of 34, for 31), and no more is gained."""
+    """So many: with three, fewer failures of units are foretold (27 of 34, for 31), for little."""
     unlikely: float = 0.1
     """Odds below which what was foretold no longer stands, and may be foretold anew."""
 
