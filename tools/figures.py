@@ -102,15 +102,17 @@ def kind_rows(results: dict[str, Any]) -> list[str]:
     if (effects := results["effects"]) is not None:
         rows += [
             "",
-            "| effects of actions | sign right | lower | shuffled | size imagined |",
-            "|---|---|---|---|---|",
+            "| effects of actions | sign right | lower | shuffled | size imagined | shuffled |",
+            "|---|---|---|---|---|---|",
         ]
         for part in (effects["beyond"], effects["clear"]):
-            cells = [number(part[name]) for name in ("sign_right", "sign_right_lower", "shuffled", "size")]
+            wanted = ("sign_right", "sign_right_lower", "shuffled", "size", "size_shuffled")
+            cells = [number(part[name]) for name in wanted]
             beyond = f"{part['windows']} beyond {part['deviations']:.0f} deviations"
             rows.append(f"| {beyond}, {part['by_chance']} by chance | " + " | ".join(cells) + " |")
         for name, told in effects["settings"].items():
-            cells = [number(told["sign_right"]), "", number(told["shuffled"]), number(told["size"])]
+            cells = [number(told[name]) for name in ("sign_right", "shuffled", "size", "size_shuffled")]
+            cells.insert(1, "")
             rows.append(f"| of the latter, {told['judged']:.0f} of `{name}` | " + " | ".join(cells) + " |")
     if (found := results["anomalies"]) is not None:
         who = " | ".join(found["vus_pr"])

@@ -99,6 +99,7 @@ def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_ne
     assert judged.beyond.windows >= judged.clear.windows
     assert judged.channels[CPU]["sign_right"] == 1
     assert judged.clear.size == pytest.approx(1)
+    assert judged.clear.size_shuffled == pytest.approx(-1)
     assert set(judged.settings) == {"pause.background"}
     monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth / 50, -truth[:, None]))
     faint = judge_effects([real], pack)
@@ -130,10 +131,11 @@ def test_a_change_is_held_against_every_other_one_of_its_recording(
     judged = judge_effects([real], pack)
     assert judged is not None
     assert judged.clear.shuffled == pytest.approx(0.25)
+    assert judged.clear.size_shuffled == pytest.approx(-0.5)
     monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, others[:, :0]))
     alone = judge_effects([real], pack)
     assert alone is not None
-    assert alone.clear.shuffled is None
+    assert (alone.clear.shuffled, alone.clear.size_shuffled) == (None, None)
 
 
 def test_without_experiments_there_is_nothing_to_judge(pack: Pack) -> None:

@@ -70,12 +70,14 @@ class Judged:
     """The lower end of the 95 % interval, by a bootstrap over changes."""
     shuffled: float | None
     """The same when each change is imagined as every other one of its recording: 0.5 if what is changed
-    matters, and as much is given as is taken away."""
+    matters, and others move as much the other way as the same."""
     size: float | None
     """How much of the real effects is imagined: the slope of the one on the other, through 0.
 
     1 is all of it, which a plan needs to know: the right sign with a hundredth of the size would not do.
     """
+    size_shuffled: float | None
+    """The same of the others in each one's place: 0 if what is changed matters."""
     windows: int
     """Effects judged: channels and horizons of changes."""
     by_chance: int
@@ -116,13 +118,14 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
         return None
     rng = np.random.default_rng(seed)
     names = pack.manifest.shape.controls
-    real, told, shuffled, what = [], [], [], []
+    real, told, shuffled, instead, what = [], [], [], [], []
     for each in experiments:
         changes = changes_of(each.acted)
         real.append(real_effects(each, changes))
         imagined, others = imagined_effects(each.acted, changes, pack)
         told.append(imagined)
         shuffled.append(_sign_shared(others, real[-1].effect))
+        instead.append(others.mean(axis=1) if others.shape[1] else np.full_like(imagined, np.nan))
         what += [names[int(np.abs(change.after - change.before).argmax())] for change in changes]
     effect, deviations = (
         np.concatenate([getattr(one, name) for one in real]) for name in ("effect", "deviations")
@@ -130,7 +133,7 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
     chance = np.concatenate([one.chance for one in real], axis=1)
     effect, imagined = np.nan_to_num(effect), np.concatenate(told)
     right = np.sign(imagined) == np.sign(effect)
-    compared = _Compared(imagined, effect, right, np.concatenate(shuffled))
+    compared = _Compared(imagined, effect, right, np.concatenate(shuffled), np.concatenate(instead))
     clear = deviations > _CLEAR
     by_channel = {
         name: compared.shares(clear & (np.arange(clear.shape[1]) == at)[:, None])
@@ -161,18 +164,25 @@ class _Compared:
     """Whether the sign is right."""
     other: FloatArray
     """How often it is with the other changes in the place of each, 0..1; NaN where there is no other."""
+    instead: FloatArray
+    """What is imagined of those on average; NaN likewise."""
 
     def shares(self, of: BoolArray) -> dict[str, float | None] | None:
         """Of the effects ``of``; None where there is none."""
         if not of.any():
             return None
-        real = self.effect[of]
+        found = {"judged": float(of.sum()), "sign_right": float(self.right[of].mean())}
+        others = of & np.isfinite(self.other)
         return {
-            "judged": float(of.sum()),
-            "sign_right": float(self.right[of].mean()),
-            "shuffled": float(np.nanmean(self.other[of])) if np.isfinite(self.other[of]).any() else None,
-            "size": float((self.imagined[of] * real).sum() / np.square(real).sum()),
+            **found,
+            "shuffled": float(self.other[others].mean()) if others.any() else None,
+            "size": self._size(self.imagined, of),
+            "size_shuffled": self._size(self.instead, others) if others.any() else None,
         }
+
+    def _size(self, imagined: FloatArray, of: BoolArray) -> float:
+        real = self.effect[of]
+        return float((imagined[of] * real).sum() / np.square(real).sum())
 
     def judged(self, of: BoolArray, by_chance: int, level: float, rng: np.random.Generator) -> Judged:
         """The same with the lower end of an interval, changes being drawn anew."""
@@ -186,6 +196,7 @@ class _Compared:
             sign_right_lower=float(np.percentile(lower, 2.5)) if lower else None,
             shuffled=found["shuffled"] if found else None,
             size=found["size"] if found else None,
+            size_shuffled=found["size_shuffled"] if found else None,
             windows=int(count.sum()),
             by_chance=by_chance,
             changes=int((count > 0).sum()),

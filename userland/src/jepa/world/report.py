@@ -134,7 +134,8 @@ class Evaluation:
             lines += [
                 f"effects of actions, {part.windows} beyond {part.deviations:.0f} deviations of chance "
                 f"({part.by_chance} by chance): sign right {_show(part.sign_right)}, "
-                f"shuffled {_show(part.shuffled)}, size imagined {_show(part.size)}"
+                f"shuffled {_show(part.shuffled)}, size imagined {_show(part.size)}, "
+                f"shuffled {_show(part.size_shuffled)}"
                 for part in (self.effects.beyond, self.effects.clear)
             ]
         if self.anomalies is not None:
