@@ -25,7 +25,7 @@ venv: $(VENV)/.done ## make build/venv with the userland, what trains it and wha
 $(VENV)/.done: pyproject.toml tools/host.py
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] \
 		if sys.version_info < (3, 11) else 0)'
-	@$(PYTHON) tools/host.py venv
+	@$(PYTHON) -m tools.host venv
 	@echo "making $(VENV) (a few minutes the first time: PyTorch is large)"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[lab,dev]'
@@ -35,20 +35,20 @@ $(VENV)/.done: pyproject.toml tools/host.py
 image: $(IMAGE) ## build the image (build/image/jepa-os.raw) if anything in it changed
 
 $(IMAGE): $(VENV)/.done $(IMAGE_SOURCES)
-	@$(PYTHON) tools/host.py build
-	@$(PY) tools/build_image.py
+	@$(PYTHON) -m tools.host build
+	@$(PY) -m tools.build_image
 	@touch $@
 
 .PHONY: run
 run: $(IMAGE) ## boot the image in QEMU and land in its shell (FRESH=1: forget the last run's state)
-	@$(PYTHON) tools/host.py run
-	@$(PY) tools/run_vm.py $(if $(FRESH),--fresh)
+	@$(PYTHON) -m tools.host run
+	@$(PY) -m tools.run_vm $(if $(FRESH),--fresh)
 
 .PHONY: bpf
 bpf: build/bpf/.done ## compile the BPF programs for use on this machine itself
 
 build/bpf/.done: $(wildcard userland/bpf/*)
-	@$(PYTHON) tools/host.py bpf
+	@$(PYTHON) -m tools.host bpf
 	@userland/bpf/build.sh build/bpf
 	@touch $@
 
@@ -66,12 +66,12 @@ test: ## everything a change must pass: lint, unit tests, the image booted and a
 
 .PHONY: test-unit
 test-unit: $(VENV)/.done ## unit tests alone; the linters are among them
-	@$(PYTHON) tools/host.py lint tests bpf
+	@$(PYTHON) -m tools.host lint tests bpf
 	@$(PY) -m pytest tests/unit -m 'not vm and not slow' -n auto --dist loadfile
 
 .PHONY: test-vm
 test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
-	@$(PYTHON) tools/host.py run
+	@$(PYTHON) -m tools.host run
 	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v
 
 .PHONY: test-all
@@ -80,7 +80,7 @@ test-all: test ## also the tests that take many minutes
 
 .PHONY: lint
 lint: $(VENV)/.done ## formatting, types, style, shell scripts
-	@$(PYTHON) tools/host.py lint
+	@$(PYTHON) -m tools.host lint
 	@$(PY) -m pytest tests/unit/test_linters.py -v
 
 .PHONY: bench
@@ -100,7 +100,7 @@ bench-vision: $(VENV)/.done ## measure a ViT-L with seeded weights beside transf
 
 .PHONY: bench-boot
 bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its size
-	@$(PYTHON) tools/host.py run
+	@$(PYTHON) -m tools.host run
 	@$(PY) -m tests.bench.boot
 
 .PHONY: evaluate
@@ -109,11 +109,11 @@ evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
 
 .PHONY: figures
 figures: $(VENV)/.done ## render the figures in README and docs from their JSON
-	@$(PY) tools/figures.py
+	@$(PY) -m tools.figures
 
 .PHONY: record-vm
 record-vm: $(IMAGE) ## record workloads and the effects of actions in the image's VM (hours; goes on where it stopped)
-	@$(PYTHON) tools/host.py run
+	@$(PYTHON) -m tools.host run
 	@$(PY) -m tools.record_vm --plan acting
 	@$(PY) -m tools.record_vm --plan trials
 	@$(PY) -m tools.record_vm --plan many
@@ -134,7 +134,7 @@ packs-vision: $(VENV)/.done ## train, export and judge the visual world models; 
 .PHONY: lock
 lock: $(VENV)/.done ## resolve the image's Python packages again into requirements/image.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv
-	@$(PY) tools/lock.py
+	@$(PY) -m tools.lock
 
 .PHONY: clean
 clean: ## remove all that was built, downloads and caches too

@@ -12,9 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-import apt_source
-import mkosi_source
-import userland
+from tools import apt_source, mkosi_source, userland
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"

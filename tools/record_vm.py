@@ -18,8 +18,8 @@ from pathlib import Path
 
 from jepa_lab.record import SETTLE_S, folders
 from jepa_lab.workloads.plans import PLANS, SHAPES
-from tests.vm.image import ROOT, built_image, kvm_works
-from tests.vm.machine import Machine, Setup
+from tools.vm.image import ROOT, built_image, kvm_works
+from tools.vm.machine import Machine, Setup
 
 LAB = "/var/lib/lab"
 POLL_S = 5.0

@@ -18,8 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-import kvm
-import qemu
+from tools.vm import kvm, qemu
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = ROOT / "build/run"

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.vm.image import BUILD, Image, built_image, kvm_works, own_firmware
-from tests.vm.machine import Machine, Setup
+from tools.vm.image import BUILD, Image, built_image, kvm_works, own_firmware
+from tools.vm.machine import Machine, Setup
 
 RESTORES = 10
 

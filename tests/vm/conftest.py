@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.vm.console import Allow, scan
-from tests.vm.image import BUILD, Image, built_image, kvm_works
-from tests.vm.machine import Machine, MachineError, Say, Setup
-from tools.qemu import Disk
+from tools.vm.console import Allow, scan
+from tools.vm.image import BUILD, Image, built_image, kvm_works
+from tools.vm.machine import Machine, MachineError, Say, Setup
+from tools.vm.qemu import Disk
 
 DIRECTORY = BUILD / "vm"
 TAIL_LINES = 60

@@ -5,7 +5,7 @@ import json
 import time
 from typing import Any
 
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 STATE = "/var/lib/jepa"
 _TIMES = """\

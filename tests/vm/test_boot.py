@@ -9,8 +9,8 @@ import pytest
 
 from tests.vm.conftest import wait_until_ready
 from tests.vm.guest import essential_faults, frame_times, status, wait_for_status
-from tests.vm.image import Image, own_firmware
-from tests.vm.machine import Machine
+from tools.vm.image import Image, own_firmware
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.vm.guest import events, status, wait_for_event
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

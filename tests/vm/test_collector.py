@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.vm.guest import newest_frame, status, wait_for_status
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.vm.guest import events, wait_for_event
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

@@ -12,7 +12,7 @@ from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.eventlog import decode
 from tests.vm.conftest import DIRECTORY
 from tests.vm.guest import STATE
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
 

@@ -7,8 +7,8 @@ import pytest
 
 from jepa.telemetry.recording import load_recording
 from jepa.telemetry.schema import load_schema
-from tests.vm.machine import Machine
 from tools.record_vm import LAB, bring, prepare
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.image import Image
-from tests.vm.machine import Machine, MachineError
+from tools.vm.image import Image
+from tools.vm.machine import Machine, MachineError
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.rtsp import RtspCamera
 from tests.vm.guest import wait_for_event
-from tests.vm.image import ROOT
-from tests.vm.machine import Machine
 from tests.vm.test_camera import FPS, said, source, wait_for
+from tools.vm.image import ROOT
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

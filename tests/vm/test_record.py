@@ -9,7 +9,7 @@ import pytest
 
 from jepa.telemetry.recording import load_recording
 from jepa.telemetry.schema import load_schema
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

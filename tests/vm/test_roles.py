@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.vm.guest import newest_frame
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

@@ -17,7 +17,7 @@ from tests.vm.guest import (
     status,
     wait_for_status,
 )
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

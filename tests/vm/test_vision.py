@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.vm.machine import Machine
+from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 

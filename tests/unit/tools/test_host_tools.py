@@ -1,27 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the build takes from the host: its Debian mirror, and an mkosi that fits."""
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 
-TOOLS = Path(__file__).resolve().parents[3] / "tools"
-
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"tools_{name}", TOOLS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-apt_source = load("apt_source")
-mkosi_source = load("mkosi_source")
+from tools import apt_source, mkosi_source
 
 TARGETS = [
     "Packages\tgcloud\tcloud\tmain\thttps://vendor.example/apt/",
@@ -35,6 +17,7 @@ TARGETS = [
 
 def test_the_mirror_is_debians_main_archive_not_a_vendors() -> None:
     mirrors = apt_source.choose(TARGETS)
+    assert mirrors is not None
     assert mirrors.archive == "http://mirror.example/debian"
     assert mirrors.security == "http://sec.example/debian-security"
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.vm.image import ROOT
 from tools.record_vm import PARTS
+from tools.vm.image import ROOT
 
 
 def test_what_is_taken_along_records_without_the_rest(tmp_path: Path) -> None:

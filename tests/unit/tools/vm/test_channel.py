@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.vm.channel import GUEST_SHELL, Answer, parse_answer, shell_credentials
+from tools.vm.channel import GUEST_SHELL, Answer, parse_answer, shell_credentials
 
 
 @given(st.text(), st.text(), st.integers(0, 255), st.integers(1, 10**6))

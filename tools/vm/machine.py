@@ -19,10 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.vm import console, screen
-from tests.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
-from tests.vm.qmp import Qmp
-from tools.qemu import Disk, Firmware, qemu_command
+from tools.vm import console, screen
+from tools.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
+from tools.vm.qemu import Disk, Firmware, qemu_command
+from tools.vm.qmp import Qmp
 
 EMULATION_FACTOR = 10
 """TCG runs this guest 9 to 12 times slower than KVM, and never faster than half of that."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.screen import keys, measure
+from tools.vm.screen import keys, measure
 
 
 def test_blank_screen_has_one_colour_and_nothing_lit() -> None:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.vm.console import Allow, emulation_slipped, plain, scan
+from tools.vm.console import Allow, emulation_slipped, plain, scan
 
 TROUBLE = [
     ("kernel panic", "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs"),

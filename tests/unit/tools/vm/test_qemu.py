@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.qemu import EMULATED_CPU, ROOT_ARGUMENTS, Disk, Firmware, credential_argument, qemu_command
+from tools.vm.qemu import EMULATED_CPU, ROOT_ARGUMENTS, Disk, Firmware, credential_argument, qemu_command
 
 IMAGE = Path("image.raw")
 KERNEL = Path("vmlinuz")

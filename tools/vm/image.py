@@ -6,8 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import kvm
-from tools.qemu import Disk, Firmware, find_firmware
+from tools.vm import kvm
+from tools.vm.qemu import Disk, Firmware, find_firmware
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
