@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far what a camera shows lies from what was expected, and whether that is more than usual there."""
 
-from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from jepa.packs.vision import Clip
 from jepa.vision.clip import FloatArray
 from jepa.vision.model import VisionModel
 from jepa.vision.pipeline import coarse
+from jepa.world.ranks import SlidingRanks
 
 COARSE = Clip(frames=4, channels=3, resize=64, crop=64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 """Clips of which only coarse pictures are wanted."""
@@ -133,23 +132,16 @@ class Usual:
 
     def __init__(self, floor: float) -> None:
         self._floor = floor
-        self._newest: deque[float] = deque(maxlen=_REMEMBERED)
-        self._ascending: list[float] = []
+        self._newest = SlidingRanks(_REMEMBERED)
 
     def judge(self, distance: float) -> Judgement | None:
         """How unusual ``distance`` is; None while too little is known. It is remembered."""
         found = None
-        if (count := len(self._ascending)) >= _ENOUGH:
-            usual = max(self._floor, self._ascending[int(_MOSTLY * (count - 1))])
-            found = Judgement(bisect_left(self._ascending, distance) / count, distance / usual, count)
-        self._remember(distance)
+        if (count := len(self._newest)) >= _ENOUGH:
+            usual = max(self._floor, self._newest.quantile(_MOSTLY))
+            found = Judgement(self._newest.below(distance) / count, distance / usual, count)
+        self._newest.push(distance)
         return found
-
-    def _remember(self, distance: float) -> None:
-        if len(self._newest) == _REMEMBERED:
-            del self._ascending[bisect_left(self._ascending, self._newest[0])]
-        self._newest.append(distance)
-        insort(self._ascending, distance)
 
 
 def alike(one: FloatArray, other: FloatArray) -> float:

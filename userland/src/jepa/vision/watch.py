@@ -16,6 +16,7 @@ from jepa.vision.clip import Framer
 from jepa.vision.pipeline import Gate, Pipeline, Taken
 from jepa.vision.source import Source, open_source
 from jepa.vision.surprise import Judgement, Sight, Usual
+from jepa.world.hysteresis import Hysteresis
 
 STRANGE_SHARE = 0.99
 STRANGE_TIMES = 2.0
@@ -92,8 +93,7 @@ class Watch:
         self._end_s: float | None = None
         """Of the clip before, if that was looked at."""
         self._lost_ns: int | None = None
-        self._calm: int | None = None
-        """Clips since the last strange one, while there is an anomaly."""
+        self._anomaly = Hysteresis(of=1, enough=1, calm=CALM)
 
     @property
     def seen(self) -> Seen:
@@ -168,13 +168,11 @@ class Watch:
         judged = None if distance is None else self._usual.judge(distance)
         strange = judged is not None and judged.share >= STRANGE_SHARE and judged.times >= STRANGE_TIMES
         self._before.strange += strange
-        if self._calm is not None:
-            self._calm = 0 if strange else self._calm + 1
-            if self._calm >= CALM:
-                self._calm = None
-                yield self._event("anomaly_over", None, "info")
-        elif strange and judged is not None:
-            self._calm = 0
+        if not self._anomaly.push(strange):
+            return
+        if not self._anomaly.holds:
+            yield self._event("anomaly_over", None, "info")
+        elif judged is not None:
             when = "" if live else f"at {taken.start_s:.1f} s: "
             yield self._event("anomaly", f"{when}{self._why(judged)}", "warning")
 
@@ -189,7 +187,8 @@ class Watch:
         self.fault = error.problem
         if self._lost_ns is not None:
             return []
-        self._lost_ns, self._calm = self._wall_ns(), None
+        self._lost_ns = self._wall_ns()
+        self._anomaly.clear()
         return [self._event("camera_lost", error.problem.rstrip("."), "warning")]
 
     def _back(self) -> Iterator[Event]:

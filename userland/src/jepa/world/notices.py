@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From ticks to events worth telling: the machine does what the model did not expect, or something looms."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import BoolArray
 from jepa.world.forecast import FloatArray, Forecast, Surprise, Tick
+from jepa.world.hysteresis import Hysteresis
 
 SOURCE = "model"
 
@@ -59,9 +59,8 @@ class Notices:
 
     def __init__(self, rules: Rules | None = None) -> None:
         self._rules = rules or Rules()
-        self._strange: deque[bool] = deque(maxlen=self._rules.of)
-        self._since: int | None = None
-        """Frames since the last strange one, while there is an anomaly."""
+        of, enough, calm = self._rules.of, self._rules.enough, self._rules.calm
+        self._strange = Hysteresis(of=of, enough=enough, calm=calm)
         self._looming = Looming(self._rules)
         self._stood: tuple[str, ...] = ()
 
@@ -72,15 +71,11 @@ class Notices:
     def _anomaly(self, tick: Tick) -> Iterator[Event]:
         surprise = tick.surprise
         strange = surprise is not None and surprise.probability >= self._rules.strange
-        self._strange.append(strange)
-        if self._since is not None:
-            self._since = 0 if strange else self._since + 1
-            if self._since >= self._rules.calm:
-                self._since = None
-                self._strange.clear()
-                yield Event(tick.forecast.ts_ns, "anomaly_over", None, None, source=SOURCE)
-        elif surprise is not None and sum(self._strange) >= self._rules.enough:
-            self._since = 0
+        if not self._strange.push(strange):
+            return
+        if not self._strange.holds:
+            yield Event(tick.forecast.ts_ns, "anomaly_over", None, None, source=SOURCE)
+        elif surprise is not None:
             yield Event(tick.forecast.ts_ns, "anomaly", None, _why(surprise), "warning", SOURCE)
 
     def _foretold(self, forecast: Forecast) -> Iterator[Event]:

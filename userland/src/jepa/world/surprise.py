@@ -2,7 +2,6 @@
 """How surprising a frame is: a probability from the size of the surprise, and the channels that strayed."""
 
 import math
-from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from jepa.telemetry.frame import Frame
 from jepa.world.forecast import Forecast
+from jepa.world.ranks import SlidingRanks
 
 _NAMED = 5
 _SMOOTHED = 3
@@ -61,17 +61,14 @@ class SurpriseScale:
     def __init__(self, quantiles: Sequence[float]) -> None:
         self._sizes = np.array(quantiles, np.float64)
         self._shares = np.linspace(0.0, 1.0, len(quantiles))
-        self._here: deque[float] = deque(maxlen=_REMEMBERED)
-        self._ascending: list[float] = []
+        self._here = SlidingRanks(_REMEMBERED)
         self._held: list[float] = []
         self._calm = 0
 
     def probability(self, size: float) -> float:
         """0..1; 1 beyond everything seen in calibration and here."""
         calibrated = float(np.interp(size, self._sizes, self._shares))
-        count = len(self._here)
-        below = bisect_left(self._ascending, size)
-        return (_TRUSTED * calibrated + below) / (_TRUSTED + count)
+        return (_TRUSTED * calibrated + self._here.below(size)) / (_TRUSTED + len(self._here))
 
     def remember(self, size: float) -> None:
         """Count ``size`` as one of this machine's, unless it belongs to a passing fault."""
@@ -81,7 +78,7 @@ class SurpriseScale:
             if len(self._held) >= _LASTING:
                 self._settle()
             return
-        self._keep(size)
+        self._here.push(size)
         self._calm += 1
         if self._held and self._calm >= _CALM:
             if len(self._held) < _RUN:
@@ -90,27 +87,19 @@ class SurpriseScale:
 
     def _settle(self) -> None:
         for size in self._held:
-            self._keep(size)
+            self._here.push(size)
         self._held.clear()
-
-    def _keep(self, size: float) -> None:
-        if len(self._here) == _REMEMBERED:
-            del self._ascending[bisect_left(self._ascending, self._here[0])]
-        self._here.append(size)
-        insort(self._ascending, size)
 
     @property
     def unfamiliar(self) -> bool:
         """Whether frames of this machine usually surprise more than nearly all that were calibrated on."""
         if len(self._here) < _ENOUGH:
             return False
-        usual = self._ascending[len(self._ascending) // 2]
-        return float(np.interp(usual, self._sizes, self._shares)) >= _UNLIKE
+        return float(np.interp(self._here.quantile(0.5), self._sizes, self._shares)) >= _UNLIKE
 
     def clear(self) -> None:
         """Forget this machine."""
         self._here.clear()
-        self._ascending.clear()
         self._held.clear()
         self._calm = 0
 
