@@ -48,8 +48,6 @@ def test_judgements_are_bounded_and_memory_is(distances: list[float]) -> None:
     for distance in distances:
         judged = usual.judge(distance)
         assert judged is None or (0 <= judged.share <= 1 and judged.of <= 600)
-    assert len(usual._ascending) == len(usual._newest) <= 600
-    assert usual._ascending == sorted(usual._newest)
 
 
 def clip(grey: float, size: int, count: int = 4) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ from collections import deque
 
 
 class Hysteresis:
-    """Begins once ``enough`` of the last ``of`` observations are positive; ends after ``calm`` negative in a row."""
+    """Begins at ``enough`` positives of the last ``of`` observations; ends after ``calm`` negatives."""
 
     def __init__(self, *, of: int, enough: int, calm: int) -> None:
         """ValueError unless 1 <= enough <= of and calm >= 1."""
