@@ -52,17 +52,25 @@ class KernelFile:
         self._size = 4096
 
     def read(self) -> bytes:
-        """The whole content now. Raises OSError."""
+        """The whole content now. Raises OSError.
+
+        A file of /proc that lists things gives at most about a page a read, whatever the buffer's size, so
+        that a short read is no end: only a read of nothing is. That last read is cheap, since the kernel
+        stays at the position where the one before ended.
+        """
         try:
             if self._fd < 0:
                 self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             content = os.pread(self._fd, self._size, 0)
-            while len(content) == self._size:
-                self._size *= 4
-                content = os.pread(self._fd, self._size, 0)
+            end = len(content)
+            while more := os.pread(self._fd, self._size, end):
+                content += more
+                end += len(more)
         except OSError:
             self.close()
             raise
+        # Files that are written in one piece come in one read next time.
+        self._size = max(self._size, 2 * end)
         return content
 
     def close(self) -> None:

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel files are read whole, as ``cat`` gives them, and stay open between reads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jepa.telemetry.sources.base import KernelFile
+
+PAGE = 4096
+READ_AS_CAT = """
+import subprocess, sys
+from pathlib import Path
+from jepa.telemetry.sources.base import KernelFile
+file = KernelFile(Path(sys.argv[1]))
+for _ in range(2):
+    content = file.read()
+    assert content == subprocess.check_output(["cat", sys.argv[1]]), "not what cat gives"
+print(len(content))
+"""
+
+
+def in_namespace(kind: str, prepare: str, path: str) -> int:
+    """Bytes of ``path`` in a new namespace after ``prepare``, once it was read twice and compared."""
+    command = ["unshare", kind, "sh", "-e", "-c", f'{prepare}; exec "$0" -c "$1" "$2"']
+    done = subprocess.run([*command, sys.executable, READ_AS_CAT, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a namespace needs root")
+
+
+@needs_root
+def test_a_mount_table_of_several_pages_is_whole() -> None:
+    mounts = "for i in $(seq 80); do mount --bind /tmp /mnt; done"
+    assert in_namespace("--mount", mounts, "/proc/self/mountinfo") > 2 * PAGE
+
+
+@needs_root
+def test_sixty_interfaces_are_all_there() -> None:
+    bridges = "for i in $(seq 60); do ip link add br$i type bridge; done"
+    assert in_namespace("--net", bridges, "/proc/net/dev") > 60 * 80
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc/self/mountinfo", "/proc/kallsyms", "/proc/self/maps", "/proc/cpuinfo"]
+)
+def test_this_machines_files_are_as_others_read_them(path: str) -> None:
+    assert len(KernelFile(Path(path)).read()) == pytest.approx(len(Path(path).read_bytes()), rel=0.05)
+
+
+def test_a_file_is_read_from_its_beginning_each_time_and_as_long_as_it_is_then(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    file = KernelFile(path)
+    for size in (10, 3 * PAGE, PAGE, 0, 10 * PAGE + 1):
+        path.write_bytes(b"x" * size)
+        assert len(file.read()) == size
+
+
+def test_after_a_failure_it_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.mkdir()
+    file = KernelFile(path)
+    with pytest.raises(OSError, match="directory"):
+        file.read()
+    path.rmdir()
+    path.write_bytes(b"back")
+    assert file.read() == b"back"
