@@ -71,7 +71,7 @@ KINDS = ("day", "busy", "steady", "changing", "acting", "scarce", "lived")
 
 
 def kind_rows(results: dict[str, Any]) -> list[str]:
-    """The headline by kind of recording, what was foretold, and whether imagined effects were real."""
+    """The headline by kind of recording, the events predicted, and whether imagined effects were real."""
     names = list(results["baselines"])
     wanted = ("banded_accuracy_lower", "ceiling", "mae_skill_5_30s", "crps_skill_5_30s", "coverage_90")
     rows = [
@@ -87,17 +87,18 @@ def kind_rows(results: dict[str, Any]) -> list[str]:
             rows.append(f"| {kind} | " + " | ".join(map(number, cells)) + " |")
     rows += [
         "",
-        "| event | who warns | began | foretold | median lead | in vain an hour | with one a day in vain |",
+        "| event | alerts by | onsets | predicted | median lead | false alarms an hour "
+        "| recall at 1 false alarm a day |",
         "|---|---|---|---|---|---|---|",
     ]
     for who, events in results["events"].items():
-        for name, told in events.items():
-            lead = "" if told["lead_s"] is None else f"{number(told['lead_s'])} s"
-            quiet = results["events_once_a_day"][who].get(name)
-            once = "" if quiet is None else f"{quiet['foretold']}"
-            if quiet is not None and quiet["level"] is not None:
-                once += f", from {number(quiet['level'])}"
-            cells = [told["began"], told["foretold"], lead, number(told["in_vain_per_hour"]), once]
+        for name, found in events.items():
+            lead = "" if found["lead_s"] is None else f"{number(found['lead_s'])} s"
+            best = results["recall_at_1_fa_per_day"][who].get(name)
+            once = "" if best is None else number(best["recall"])
+            if best is not None and best["level"] is not None:
+                once += f", from {number(best['level'])}"
+            cells = [found["onsets"], found["predicted"], lead, number(found["false_alarms_per_hour"]), once]
             rows.append(f"| `{name}` | {who} | " + " | ".join(map(str, cells)) + " |")
     if (effects := results["effects"]) is not None:
         rows += [
@@ -110,18 +111,18 @@ def kind_rows(results: dict[str, Any]) -> list[str]:
             cells = [number(part[name]) for name in wanted]
             beyond = f"{part['windows']} beyond {part['deviations']:.0f} deviations"
             rows.append(f"| {beyond}, {part['by_chance']} by chance | " + " | ".join(cells) + " |")
-        for name, told in effects["settings"].items():
-            cells = [number(told[name]) for name in ("sign_right", "shuffled", "size", "size_shuffled")]
+        for name, of_it in effects["settings"].items():
+            cells = [number(of_it[name]) for name in ("sign_right", "shuffled", "size", "size_shuffled")]
             cells.insert(1, "")
-            rows.append(f"| of the latter, {told['judged']:.0f} of `{name}` | " + " | ".join(cells) + " |")
+            rows.append(f"| of the latter, {of_it['judged']:.0f} of `{name}` | " + " | ".join(cells) + " |")
     if (found := results["anomalies"]) is not None:
         who = " | ".join(found["vus_pr"])
-        rows += ["", f"| VUS-PR of faults | {who} | at random | told | delay | told in vain |"]
+        rows += ["", f"| VUS-PR of faults | {who} | at random | detected | delay | false alarms |"]
         rows += ["|---|" + "---|" * (len(found["vus_pr"]) + 4)]
         cells = [number(area) for area in (*found["vus_pr"].values(), found["chance"])]
         delay = "" if found["delay_s"] is None else f"{number(found['delay_s'])} s"
         hours = f"{number(found['hours'] * 60)} min"
-        cells += [f"{found['told']} of {found['faults']}", delay, f"{found['false_alarms']} in {hours}"]
+        cells += [f"{found['detected']} of {found['faults']}", delay, f"{found['false_alarms']} in {hours}"]
         rows.append("| surprise and others | " + " | ".join(cells) + " |")
     return rows
 

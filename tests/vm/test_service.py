@@ -52,7 +52,7 @@ def test_forecast_has_a_band_for_every_horizon(machine: Machine) -> None:
         assert [band["horizon_s"] for band in bands] == [1, 5, 15, 30, 60], channel
         for band in bands:
             assert band["mean"]["0.05"] <= band["mean"]["0.5"] <= band["mean"]["0.95"], (channel, band)
-    assert "unit_failure" in forecast["odds"], "jepad sees that a service manager runs"
+    assert "unit_failure" in forecast["event_probability"], "jepad sees that a service manager runs"
 
 
 def test_forecasts_keep_up_with_time(machine: Machine) -> None:

@@ -10,7 +10,7 @@ import torch
 from jepa.telemetry.recording import Action, Recording, describe_host
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.controls import CONTROLS
-from jepa_lab.data import Mirror, Stretch, batch_of, to_stretch, untold
+from jepa_lab.data import Mirror, Stretch, batch_of, to_stretch, without_actions
 from jepa_lab.model.config import ModelConfig
 
 PAUSE = CONTROLS.index(("pause", "background"))
@@ -69,7 +69,7 @@ def test_the_mirror_changes_what_is_set_with_what_is_seen(schema: Schema, stretc
 def test_who_is_not_told_of_actions_hears_of_none_in_training_either(stretch: Stretch) -> None:
     rng = random.Random(0)
     for _ in range(10):
-        batch = batch_of([untold(stretch)], rng)
+        batch = batch_of([without_actions(stretch)], rng)
         assert not batch.control.any()
         assert not batch.recent.any()
     assert stretch.control.any(), "and the recording keeps them"

@@ -113,10 +113,12 @@ def test_streaming_equals_the_full_window(
         assert cosine(latent[0], whole.z[0, number].numpy()) >= 0.9999
         np.testing.assert_allclose(novelty, strange[number], rtol=1e-3, atol=1e-5)
         assert cosine(context[0], whole.h[0, number].numpy()) >= 0.9999
-        said, odds = world._decode.run(None, world._decode_inputs(context))
+        said, event_probability = world._decode.run(None, world._decode_inputs(context))
         wanted = whole.quantiles[0, number].numpy()
         np.testing.assert_allclose(said[~unseen], wanted[~unseen], atol=2e-5)
-        np.testing.assert_allclose(odds, torch.sigmoid(whole.hazards[0, number]).numpy(), atol=2e-5)
+        np.testing.assert_allclose(
+            event_probability, torch.sigmoid(whole.event_logits[0, number]).numpy(), atol=2e-5
+        )
     assert world.context_frames < FRAMES, "the ring must have gone round"
     assert world._counts()[1] == (FRAMES - shape.window) // shape.coarse_s, "and some of it kept for longer"
     assert scale.noise_floor.min() > 0
@@ -145,7 +147,7 @@ def test_what_is_imagined_of_settings_that_stay_is_what_is_forecast(
     np.testing.assert_allclose(
         imagined.mean[1][seen], world._last.mean[seen, :, middle], rtol=2e-3, atol=1e-3
     )
-    np.testing.assert_allclose(imagined.odds[1], world._last.odds, atol=2e-5)
+    np.testing.assert_allclose(imagined.event_probability[1], world._last.event_probability, atol=2e-5)
     np.testing.assert_allclose(imagined.latents[1, 0], world._expected[0], atol=2e-4)
     assert np.abs(imagined.mean[1] - imagined.mean[0])[seen].max() > 0.01, "and otherwise it differs"
 

@@ -35,8 +35,8 @@ def forecast() -> Forecast:
         quantiles=(0.05, 0.5, 0.95),
         mean=quantiles,
         p90=quantiles + np.float32(1),
-        hazards=("io_stall", "oom_kill"),
-        odds=np.array([[0.1234567, 0.5], [np.nan, np.nan]], np.float32),
+        events=("io_stall", "oom_kill"),
+        event_probability=np.array([[0.1234567, 0.5], [np.nan, np.nan]], np.float32),
     )
 
 
@@ -59,9 +59,11 @@ def test_rounding_keeps_what_is_absent_absent() -> None:
     assert np.isnan(rounded(np.array([np.nan, 0.0], np.float32))).tolist() == [True, False]
 
 
-def test_odds_are_told_of_events_that_can_be_foretold_and_only_for_the_horizon_asked() -> None:
-    assert forecast_out(SCHEMA, frame(), forecast()).odds == {"io_stall": {"1": 0.123, "30": 0.5}}
-    assert forecast_out(SCHEMA, frame(), forecast(), horizon_s=30).odds == {"io_stall": {"30": 0.5}}
+def test_event_probabilities_are_given_where_known_and_only_for_the_horizon_asked() -> None:
+    whole = forecast_out(SCHEMA, frame(), forecast())
+    assert whole.event_probability == {"io_stall": {"1": 0.123, "30": 0.5}}
+    one = forecast_out(SCHEMA, frame(), forecast(), horizon_s=30)
+    assert one.event_probability == {"io_stall": {"30": 0.5}}
 
 
 def test_an_absent_channel_is_null_and_zero_stays_zero() -> None:

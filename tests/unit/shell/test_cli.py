@@ -17,7 +17,7 @@ from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.shell.cli import main, run_line, verbs
 from jepa.shell.output import Output
 from jepa.shell.parser import VERBS, build_parser
-from jepa.shell.verbs.forecast import foretold, is_quiet, overview
+from jepa.shell.verbs.forecast import event_lines, is_quiet, overview
 from jepa.telemetry.schema import load_schema
 
 JEPA = [sys.executable, "-c", "import sys; from jepa.shell.cli import main; sys.exit(main())"]
@@ -123,18 +123,18 @@ def test_a_channel_is_quiet_when_it_does_nothing_and_is_expected_to_do_nothing(
 
 
 def test_events_that_may_well_come_are_told_the_likeliest_first() -> None:
-    odds = {
+    probability = {
         "io_stall": {"5": 0.01, "60": 0.2},
         "cpu_saturation": {"5": 0.7, "60": 0.7},
         "oom_kill": {"5": 0.0, "60": 0.04},
     }
     told = io.StringIO()
     out = Output(told, json=False, unicode=False, colour=False)
-    foretold(out, ForecastOut(ts_ns=1, unit={}, channels={}, odds=odds))
+    event_lines(out, ForecastOut(ts_ns=1, unit={}, channels={}, event_probability=probability))
     assert told.getvalue().splitlines() == ["cpu saturation within 5 s: 70%", "io stall within 60 s: 20%"]
 
 
-def test_watch_compares_with_what_was_foretold(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_watch_compares_with_what_was_forecast(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = answer(capsys, "watch", "memory", "--count", "2")
     first, second = out.strip().split("\n\n")
     assert ".." in second.splitlines()[-1].split("%")[1]

@@ -90,16 +90,16 @@ def test_surprise_starts_with_the_second_frame(model: WorldModel, recording: Rec
     assert second.surprise.distance > 0
 
 
-def test_where_no_unit_can_fail_none_is_foretold(pack: Pack, schema: Schema, recording: Recording) -> None:
-    odds = {}
+def test_where_no_unit_can_fail_none_is_predicted(pack: Pack, schema: Schema, recording: Recording) -> None:
+    probability = {}
     for manager in (True, False):
         model = WorldModel.load(pack, schema, Host(service_manager=manager))
         (first,) = frames_of(recording, 1)
         forecast = model.tick(first).forecast
-        odds[manager] = dict(zip(forecast.hazards, forecast.odds, strict=True))
-    assert np.isfinite(odds[True]["unit_failure"]).all()
-    assert np.isnan(odds[False]["unit_failure"]).all()
-    assert np.isfinite(odds[False]["cpu_saturation"]).all()
+        probability[manager] = dict(zip(forecast.events, forecast.event_probability, strict=True))
+    assert np.isfinite(probability[True]["unit_failure"]).all()
+    assert np.isnan(probability[False]["unit_failure"]).all()
+    assert np.isfinite(probability[False]["cpu_saturation"]).all()
 
 
 def test_a_wild_frame_surprises_more_than_the_one_that_came(
@@ -175,7 +175,7 @@ def test_channels_the_pack_does_not_know_change_nothing(pack: Pack, recording: R
 
 
 @pytest.mark.parametrize(
-    "update", [{"hazards": ("flood",), "untaught": ()}, {"controls": ("pause.background",)}]
+    "update", [{"events": ("flood",), "untrained_events": ()}, {"controls": ("pause.background",)}]
 )
 def test_a_pack_made_for_other_events_or_actions_is_refused(
     pack: Pack, schema: Schema, update: dict[str, Any]
@@ -186,11 +186,11 @@ def test_a_pack_made_for_other_events_or_actions_is_refused(
         WorldModel.load(other, schema)
 
 
-def test_odds_of_what_was_never_learned_are_not_told(
+def test_probabilities_of_untrained_events_are_absent(
     pack: Pack, schema: Schema, recording: Recording
 ) -> None:
     model = WorldModel.load(pack, schema, Host())
     told = [model.tick(frame).forecast for frame in frames_of(recording, 5)][-1]
-    assert "cpu_saturation" not in pack.manifest.shape.untaught
-    for name, odds in zip(told.hazards, told.odds, strict=True):
-        assert np.isnan(odds).all() == (name in pack.manifest.shape.untaught)
+    assert "cpu_saturation" not in pack.manifest.shape.untrained_events
+    for name, probability in zip(told.events, told.event_probability, strict=True):
+        assert np.isnan(probability).all() == (name in pack.manifest.shape.untrained_events)

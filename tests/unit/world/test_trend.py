@@ -33,7 +33,7 @@ def test_a_leak_is_told_once_with_the_time_left() -> None:
     rng = np.random.default_rng(1)
     memory = 30 + np.arange(1800) / 60 + rng.normal(0, 0.2, 1800)
     (event,) = watched(memory)
-    assert event.kind == "foretold"
+    assert event.kind == "event_predicted"
     assert 299 <= (event.ts_ns - START_NS) / SECOND <= 390, (
         "after twenty blocks, and no further ahead than twelve times that"
     )

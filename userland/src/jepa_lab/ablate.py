@@ -50,7 +50,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
 
 COLUMNS = (
     *("variant", "seed", "day and busy", "with actions", "scarce", "MAE, 5-30 s", "CRPS, 5-30 s"),
-    *("coverage", "effective rank", "settings untold"),
+    *("coverage", "effective rank", "inverse dynamics error"),
 )
 _JUDGED = (("day", "busy"), (ACTING,), ("scarce",))
 

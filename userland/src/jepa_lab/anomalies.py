@@ -42,12 +42,12 @@ class Found:
     chance: float
     """What scores at random reach: the share of frames within a fault."""
     faults: int
-    told: int
+    detected: int
     """Faults during which, or within 10 s after, jepad would tell of an anomaly."""
     delay_s: float | None
     """Median time from a fault's beginning until then."""
     false_alarms: int
-    """Anomalies told outside faults."""
+    """Anomalies reported outside faults."""
     hours: float
 
 
@@ -55,7 +55,7 @@ def judge_anomalies(recordings: Sequence[Recording], train: Sequence[Recording],
     """Score every frame of ``recordings``, whose labels say when a fault was at work."""
     pca, clusters = Pca(train), Clusters(train)
     areas: dict[str, list[float]] = {}
-    told = faults = alarms = frames = inside = 0
+    detected = faults = alarms = frames = inside = 0
     delays: list[int] = []
     for recording in recordings:
         anomalies = [(a - _SKIP_S, b - _SKIP_S) for a, b in faults_of(recording)]
@@ -73,7 +73,7 @@ def judge_anomalies(recordings: Sequence[Recording], train: Sequence[Recording],
         for start, end in anomalies:
             first = [at for at in alarmed if start <= at < end + EDGE_S]
             delays += [first[0] - start] if first else []
-        told += sum(any(start <= at < end + EDGE_S for at in alarmed) for start, end in anomalies)
+        detected += sum(any(start <= at < end + EDGE_S for at in alarmed) for start, end in anomalies)
         alarms += sum(not any(start <= at < end + EDGE_S for start, end in anomalies) for at in alarmed)
         faults += len(anomalies)
         frames += len(surprise) - _SKIP_S
@@ -82,7 +82,7 @@ def judge_anomalies(recordings: Sequence[Recording], train: Sequence[Recording],
         vus_pr={who: float(np.mean(each)) for who, each in areas.items()},
         chance=inside / frames,
         faults=faults,
-        told=told,
+        detected=detected,
         delay_s=float(np.median(delays)) if delays else None,
         false_alarms=alarms,
         hours=frames / 3600,
@@ -101,7 +101,7 @@ def faults_of(recording: Recording) -> list[Stretch]:
 
 
 def surprises(recording: Recording, pack: Pack) -> tuple[Scores, list[int]]:
-    """(T,) how surprising each frame was, and the frames at which an anomaly was told."""
+    """(T,) how surprising each frame was, and the frames at which an anomaly was reported."""
     model, notices = WorldModel.load(pack, recording.schema, host_of(recording.meta)), Notices()
     scores, alarmed = np.zeros(len(recording.ts_ns)), []
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):

@@ -15,7 +15,7 @@ from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROL_NAMES, Acting, host_of
-from jepa.world.hazards import HAZARDS, happened
+from jepa.world.event_definitions import EVENT_DEFINITIONS, held
 from jepa.world.model import WorldModel
 from jepa.world.surprise import Sizes
 from jepa_lab.data import find_recordings
@@ -24,7 +24,7 @@ from jepa_lab.files import OPSET, write_manifest
 from jepa_lab.model.world import MachineModel
 
 _CALIBRATION_POINTS = 41
-_LEAST_BEGINNINGS = 10
+_LEAST_ONSETS = 10
 
 
 def build_pack(
@@ -51,8 +51,10 @@ def build_pack(
         longer_s=size.longer_s,
         quantiles=size.quantiles,
         controls=CONTROL_NAMES,
-        hazards=tuple(hazard.name for hazard in HAZARDS),
-        untaught=untaught([load_recording(each, schema) for each in find_recordings(recordings, "train")]),
+        events=tuple(each.name for each in EVENT_DEFINITIONS),
+        untrained_events=untrained_events(
+            [load_recording(each, schema) for each in find_recordings(recordings, "train")]
+        ),
         candidates=size.candidates,
         imagined=size.imagined,
     )
@@ -90,14 +92,14 @@ def build_pack(
     return manifest
 
 
-def untaught(recordings: list[Recording]) -> tuple[str, ...]:
-    """The events that began too seldom in ``recordings`` for anyone to learn what foretells them."""
-    began = np.zeros(len(HAZARDS))
+def untrained_events(recordings: list[Recording]) -> tuple[str, ...]:
+    """The events that began too seldom in ``recordings`` for a model to learn what precedes them."""
+    onsets = np.zeros(len(EVENT_DEFINITIONS))
     for recording in recordings:
-        on = np.nan_to_num(happened(recording)) > 0
-        began += (on[1:] & ~on[:-1]).sum(axis=0)
+        on = np.nan_to_num(held(recording)) > 0
+        onsets += (on[1:] & ~on[:-1]).sum(axis=0)
     return tuple(
-        hazard.name for hazard, times in zip(HAZARDS, began, strict=True) if times < _LEAST_BEGINNINGS
+        each.name for each, times in zip(EVENT_DEFINITIONS, onsets, strict=True) if times < _LEAST_ONSETS
     )
 
 

@@ -15,7 +15,7 @@ from jepa.telemetry.recording import TWIN, Recording, load_recording, read_meta
 from jepa.telemetry.roles import PLAYED
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROLS, in_force, recent_means
-from jepa.world.hazards import happened, within
+from jepa.world.event_definitions import held, within
 from jepa.world.scale import Scale
 from jepa.world.windows import all_window_stats, stats_on_scale
 from jepa_lab.model.config import ModelConfig
@@ -37,7 +37,7 @@ class Stretch:
     """As control, but an action counts from the frame before it on: what is told before it is done."""
     recent: Tensor
     came: Tensor
-    told: Tensor
+    known: Tensor
 
 
 TRIAL = "trial"
@@ -89,7 +89,7 @@ def to_stretch(recording: Recording, size: ModelConfig) -> Stretch:
             scored[: frames - horizon, :, column] = seen[horizon:, :, column]
     frame = scale.to_unit(values)
     valid = ~np.isnan(frame)
-    came, told = within(happened(recording), horizons)
+    came, known = within(held(recording), horizons)
     control = in_force(recording)
     return Stretch(
         torch.from_numpy(np.nan_to_num(frame, nan=0.0)),
@@ -102,12 +102,12 @@ def to_stretch(recording: Recording, size: ModelConfig) -> Stretch:
         torch.from_numpy(np.concatenate([control[1:], control[-1:]])),
         torch.from_numpy(recent_means(control)),
         torch.from_numpy(came.astype(np.float32)),
-        torch.from_numpy(told.astype(np.float32)),
+        torch.from_numpy(known.astype(np.float32)),
     )
 
 
-def untold(stretch: Stretch) -> Stretch:
-    """The same, of someone who is not told what actions set."""
+def without_actions(stretch: Stretch) -> Stretch:
+    """The same without what actions have set."""
     settings = ("control", "foreseen", "recent")
     return replace(stretch, **{name: torch.zeros_like(getattr(stretch, name)) for name in settings})
 
@@ -175,8 +175,8 @@ def batch_of(
             part["frame"] = part["frame"] * keep
         parts.append(part)
     longest = max(len(part["frame"]) for part in parts)
-    told = [name for name in Stretch.__slots__ if name != "foreseen"]
-    fields = {name: torch.stack([_pad(part[name], longest) for part in parts]) for name in told}
+    taken = [name for name in Stretch.__slots__ if name != "foreseen"]
+    fields = {name: torch.stack([_pad(part[name], longest) for part in parts]) for name in taken}
     real = torch.stack([_pad(torch.ones(len(part["frame"])), longest) for part in parts])
     return Batch(**fields, real=real)
 

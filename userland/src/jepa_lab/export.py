@@ -57,8 +57,8 @@ class _Decode(nn.Module):
         count: Tensor,
     ) -> tuple[Tensor, Tensor]:
         recalled, changed = self.recall.step(context, keys, outcomes, followed, stats, count)
-        quantiles, hazards = self.decoder(context, control, recent, stats, recalled, changed)
-        return quantiles[0], torch.sigmoid(hazards[0])
+        quantiles, event_logits = self.decoder(context, control, recent, stats, recalled, changed)
+        return quantiles[0], torch.sigmoid(event_logits[0])
 
 
 class _Imagine(nn.Module):
@@ -89,7 +89,7 @@ class _Imagine(nn.Module):
         context = contexts[:, 0]
         recalled, changed = self.recall.step(context, keys, outcomes, followed, stats, count)
         candidates = len(controls)
-        quantiles, hazards = self.decoder(
+        quantiles, event_logits = self.decoder(
             context,
             controls[:, 0],
             recent,
@@ -98,7 +98,7 @@ class _Imagine(nn.Module):
             changed,
             situation=self.decoder.effect.situation(stats),
         )
-        return latents, quantiles[..., self.middle], torch.sigmoid(hazards)
+        return latents, quantiles[..., self.middle], torch.sigmoid(event_logits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,8 @@ def _graphs(model: MachineModel) -> dict[str, _Graph]:
     return {
         "encode": _Graph(_Encode(model.encoder), frame, ("latent", "novelty")),
         "advance": _Graph(_Advance(model), advance, ("context", "next_latent", "key", "caches_out")),
-        "decode": _Graph(_Decode(model), decode, ("quantiles", "hazards")),
-        "imagine": _Graph(_Imagine(model), imagine, ("latents", "medians", "hazards")),
+        "decode": _Graph(_Decode(model), decode, ("quantiles", "event_probability")),
+        "imagine": _Graph(_Imagine(model), imagine, ("latents", "medians", "event_probability")),
     }
 
 

@@ -46,10 +46,10 @@ def missed_band(
     return (missed * weight).sum() / weight.sum().clamp(min=1)
 
 
-def foretelling(logits: Tensor, came: Tensor, told: Tensor) -> Tensor:
-    """Binary cross-entropy of events, (..., E, H) all three, where it is ``told`` whether they came."""
+def event_loss(logits: Tensor, came: Tensor, known: Tensor) -> Tensor:
+    """Binary cross-entropy of events, (..., E, H) all three, where it is ``known`` whether they came."""
     loss = F.binary_cross_entropy_with_logits(logits, came, reduction="none")
-    return (loss * told).sum() / told.sum().clamp(min=1)
+    return (loss * known).sum() / known.sum().clamp(min=1)
 
 
 def latent_prediction(predicted: Tensor, z: Tensor, real: Tensor, step: int) -> Tensor:

@@ -28,13 +28,13 @@ from jepa_lab.data import (
     find_recordings,
     kind_of,
     load_stretches,
-    untold,
     with_twins,
+    without_actions,
 )
 from jepa_lab.effects import EffectTraining, learn_effects
 from jepa_lab.losses import (
     effective_rank,
-    foretelling,
+    event_loss,
     latent_prediction,
     missed_band,
     pinball,
@@ -93,7 +93,7 @@ class TrainConfig:
     fresh_weight: float = 2.0
     """How much more the forecasts weigh while a setting has just changed."""
     predict_weight: float = 0.2
-    hazard_weight: float = 0.3
+    event_weight: float = 0.3
     inverse_weight: float = 0.2
     sigreg_weight: float = 0.005
     variance_weight: float = 0.2
@@ -135,7 +135,7 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
     if not (config.acting and config.tell_actions):
         trials = []
     if not config.tell_actions:
-        stretches = {split: [untold(each) for each in some] for split, some in stretches.items()}
+        stretches = {split: [without_actions(each) for each in some] for split, some in stretches.items()}
     machines: dict[str, list[Stretch]] = {}
     for folder, each in zip(folders["train"], stretches["train"], strict=True):
         if config.acting or not each.control.any():
@@ -246,7 +246,7 @@ def validated(
                 {
                     "pinball": float(pinball(output.quantiles, levels, target, scored, unit)),
                     "missed": float(missed_band(median, target, scored, BAND, _SOFTNESS)),
-                    "events": float(foretelling(output.hazards, *_events(batch, everything))),
+                    "events": float(event_loss(output.event_logits, *_events(batch, everything))),
                     "unsettled": float(inverse_dynamics(inverse, output.z, batch)),
                 }
             )
@@ -314,7 +314,7 @@ def losses(
         "sigreg": config.sigreg_weight * sigreg(z, config.slices, generator),
         "variance": config.variance_weight * variance,
         "covariance": config.covariance_weight * covariance,
-        "hazard": config.hazard_weight * foretelling(output.hazards, *_events(batch, pick)),
+        "event": config.event_weight * event_loss(output.event_logits, *_events(batch, pick)),
         "inverse": config.inverse_weight * inverse_dynamics(inverse, output.z, batch),
     }
 
@@ -338,8 +338,8 @@ def inverse_dynamics(inverse: InverseDynamics, z: Tensor, batch: Batch) -> Tenso
 
 
 def _events(batch: Batch, pick: Pick) -> tuple[Tensor, Tensor]:
-    """(B, N, E, H) whether each event came, and whether that is told, at the frames picked."""
-    return batch.came[:, pick.frames], batch.told[:, pick.frames]
+    """(B, N, E, H) whether each event came, and whether that is known, at the frames picked."""
+    return batch.came[:, pick.frames], batch.known[:, pick.frames]
 
 
 def _targets(batch: Batch, pick: Pick) -> tuple[Tensor, Tensor]:
@@ -388,7 +388,7 @@ def _pick(
     sequences, frames = batch.frame.shape[:2]
     observed = facts.observed.nonzero()[:, 0]
     some = observed[torch.randperm(len(observed), generator=generator)[: config.decoded_channels]]
-    channels = torch.tensor(sorted({*some.tolist(), *size.hazard_channels, *size.hint_channels}))
+    channels = torch.tensor(sorted({*some.tolist(), *size.event_channels, *size.hint_channels}))
     chosen = torch.randperm(frames, generator=generator)[: config.decoded_frames]
     forget = torch.rand(sequences, len(chosen), len(channels), 1, generator=generator) < config.forget
     return Pick(chosen, channels, forget.float())

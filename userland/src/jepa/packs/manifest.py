@@ -62,10 +62,10 @@ class Shape(Strict):
     quantiles: tuple[float, ...] = Field(min_length=3)
     controls: tuple[str, ...] = Field(min_length=1)
     """Settings that actions change, as ACTION or ACTION.ROLE, in the order of the graphs' inputs."""
-    hazards: tuple[str, ...]
-    """Events that the graphs give odds of."""
-    untaught: tuple[str, ...]
-    """Those among them that hardly ever began in training: their odds mean nothing, and are not told."""
+    events: tuple[str, ...]
+    """Events whose probability the graphs give."""
+    untrained_events: tuple[str, ...]
+    """Those of them with too few onsets in training: their probability means nothing, and is not shown."""
     candidates: int = Field(ge=1, le=4096)
     """Courses of actions that are imagined at once."""
     imagined: int = Field(ge=1, le=64)
@@ -82,8 +82,8 @@ class Shape(Strict):
             raise ValueError("longer_s must ascend and lie beyond every horizon")
         if list(self.quantiles) != sorted(set(self.quantiles)) or not all(0 < q < 1 for q in self.quantiles):
             raise ValueError("quantiles must ascend within 0..1")
-        if not set(self.untaught) <= set(self.hazards):
-            raise ValueError("untaught must be among hazards")
+        if not set(self.untrained_events) <= set(self.events):
+            raise ValueError("untrained_events must be among events")
         if 0.5 not in self.quantiles:
             raise ValueError("quantiles must hold the median")
         return self

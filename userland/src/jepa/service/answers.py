@@ -89,15 +89,20 @@ def forecast_out(
             for position in positions
         ]
     units = {name: schema.channels[schema.index(name)].unit for name in out}
-    return ForecastOut(ts_ns=forecast.ts_ns, unit=units, channels=out, odds=_odds(forecast, positions))
+    return ForecastOut(
+        ts_ns=forecast.ts_ns,
+        unit=units,
+        channels=out,
+        event_probability=_event_probability(forecast, positions),
+    )
 
 
-def _odds(forecast: Forecast, positions: Sequence[int]) -> dict[str, dict[str, float]]:
-    """The odds of each event that can be seen on this machine."""
-    odds = rounded(forecast.odds, 3)
+def _event_probability(forecast: Forecast, positions: Sequence[int]) -> dict[str, dict[str, float]]:
+    """The probability of each event that can be seen on this machine."""
+    probability = rounded(forecast.event_probability, 3)
     return {
         name: {str(forecast.horizons_s[position]): float(row[position]) for position in positions}
-        for name, row in zip(forecast.hazards, odds, strict=True)
+        for name, row in zip(forecast.events, probability, strict=True)
         if np.isfinite(row).all()
     }
 

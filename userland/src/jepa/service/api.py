@@ -123,8 +123,8 @@ class ForecastOut:
     """Time of the last frame the forecast has seen."""
     unit: dict[str, str]
     channels: dict[str, list[Band]]
-    odds: dict[str, dict[str, float]] = field(default_factory=dict)
-    """From event, such as 'cpu_saturation', and horizon in seconds, such as '30', to its odds, 0 to 1."""
+    event_probability: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By event, such as 'cpu_saturation', and horizon in seconds, such as '30': its probability, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

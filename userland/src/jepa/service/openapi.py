@@ -23,7 +23,7 @@ def document(routes: Sequence["Route"]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "JEPA OS",
-            "summary": "What the world model of this machine sees and foretells. Read only.",
+            "summary": "What the world model of this machine sees and predicts. Read only.",
             "version": __version__,
         },
         "paths": {route.path: {"get": _operation(route)} for route in routes},

@@ -12,16 +12,24 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
+from jepa.world.alert_scoring import (
+    AlertFigures,
+    AlertTrace,
+    RecallAtBudget,
+    model_alerts,
+    recall_at_budget,
+    score_alerts,
+    threshold_alerts,
+)
 from jepa.world.effects import Effects
-from jepa.world.foretelling import Foretold, Quiet, Watched, judge, on_the_way, once_a_day, warnings_of
-from jepa.world.hazards import HAZARDS, happened
+from jepa.world.event_definitions import EVENT_DEFINITIONS, held
 from jepa.world.notices import Rules
 from jepa.world.replay import BASELINES, NO_RIVALS, Forecaster, changes, replay
 from jepa.world.report import TARGETS, Evaluation, Figures
 from jepa.world.scoring import APART, TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
 
 RULE_OF_THUMB = "half way"
-"""Who warns when a channel is half way to where its event begins."""
+"""Alerts once a channel is half way to its event's threshold."""
 
 
 def evaluate(recording: Recording, pack: Pack, twin: Recording | None = None) -> Evaluation:
@@ -40,7 +48,7 @@ def evaluate_all(
     """Judge ``pack`` on several recordings together; each starts with an empty context.
 
     ``twins`` are their second runs, in the same order. ``peers`` are judged beside the baselines.
-    ``effects`` are told with the rest. Unless ``adapt``, forecasts are the pack's own.
+    ``effects`` are reported with the rest. Unless ``adapt``, forecasts are the pack's own.
 
     Raises JepaError when they are too short to judge any window.
     """
@@ -55,14 +63,14 @@ def evaluate_all(
             "The recordings are too short to judge a forecast.",
             f"Record {2 * max(shape.horizons_s) + 1} s at least.",
         )
-    plain = [each for each in replays if each.kind not in APART] or replays
-    moving = moving_channels(plain, schema)
+    undisturbed = [each for each in replays if each.kind not in APART] or replays
+    moving = moving_channels(undisturbed, schema)
     levels = shape.quantiles
-    parts = [tallies(each, schema, levels, number) for number, each in enumerate(plain)]
-    literal_moving = moving_channels(plain, schema, literal=True)
+    parts = [tallies(each, schema, levels, number) for number, each in enumerate(undisturbed)]
+    literal_moving = moving_channels(undisturbed, schema, literal=True)
     literal = [
         part
-        for number, each in enumerate(plain)
+        for number, each in enumerate(undisturbed)
         for part in tallies(each, schema, levels, number, literal=True)
     ]
     literal_scores = Scores(literal, literal_moving, shape.horizons_s)
@@ -97,11 +105,11 @@ def evaluate_all(
     if pairs:
         kinds["steady"] = figures([each.only(~mask) for each, mask in pairs])
         kinds["changing"] = figures([each.only(mask) for each, mask in pairs])
-    events, quiet = _foretold(recordings, replays, shape.hazards)
+    events, at_budget = _alerts(recordings, replays, shape.events)
     return Evaluation(
         pack=pack.title,
         recordings=[_describe(recording) for recording in recordings],
-        figures=figures(plain),
+        figures=figures(undisturbed),
         kinds=kinds,
         literal={
             "channels": float(literal_moving.sum()),
@@ -111,31 +119,31 @@ def evaluate_all(
         static=[name for name, yes in zip(schema.names, judged & ~moving, strict=True) if yes],
         channels=_by_channel(everything, schema, shape.horizons_s, others),
         events=events,
-        events_once_a_day=quiet,
+        recall_at_1_fa_per_day=at_budget,
         effects=effects,
     )
 
 
-def _foretold(
+def _alerts(
     recordings: Sequence[Recording], replays: Sequence[Replayed], names: Sequence[str]
-) -> tuple[dict[str, dict[str, Foretold]], dict[str, dict[str, Quiet]]]:
-    """By who warns and event: as it is told, and with at most one alarm a day in vain."""
-    hazards = [next(each for each in HAZARDS if each.name == name) for name in names]
-    happens = [happened(each, hazards) for each in recordings]
-    odds = [each.odds for each in replays if each.odds is not None]
+) -> tuple[dict[str, dict[str, AlertFigures]], dict[str, dict[str, RecallAtBudget]]]:
+    """By who alerts and event: as jepad alerts, and with at most one false alarm a day."""
+    definitions = [next(each for each in EVENT_DEFINITIONS if each.name == name) for name in names]
+    holds = [held(each, definitions) for each in recordings]
+    probabilities = [each.event_probability for each in replays if each.event_probability is not None]
 
     def model(likely: float) -> list[BoolArray]:
-        return [warnings_of(each, Rules(likely=likely)) for each in odds]
+        return [model_alerts(each, Rules(likely=likely)) for each in probabilities]
 
     def rule_of_thumb(share: float) -> list[BoolArray]:
-        return [on_the_way(each.values, each.schema, hazards, share) for each in recordings]
+        return [threshold_alerts(each.values, each.schema, definitions, share) for each in recordings]
 
-    warned = {"model": (model, Rules().likely), RULE_OF_THUMB: (rule_of_thumb, 0.5)}
-    told = {
-        who: judge([Watched(*each) for each in zip(happens, warn(level), strict=True)], names)
-        for who, (warn, level) in warned.items()
+    rules = {"model": (model, Rules().likely), RULE_OF_THUMB: (rule_of_thumb, 0.5)}
+    figures = {
+        who: score_alerts([AlertTrace(*each) for each in zip(holds, warn(level), strict=True)], names)
+        for who, (warn, level) in rules.items()
     }
-    return told, {who: once_a_day(happens, warn, names) for who, (warn, _) in warned.items()}
+    return figures, {who: recall_at_budget(holds, warn, names) for who, (warn, _) in rules.items()}
 
 
 def _figures(

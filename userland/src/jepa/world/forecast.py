@@ -23,8 +23,8 @@ class Forecast:
     quantiles: tuple[float, ...]  # Q, ascending
     mean: FloatArray  # (C, H, Q): quantiles of the window's mean
     p90: FloatArray  # (C, H, Q): quantiles of the window's 90th percentile
-    hazards: tuple[str, ...] = ()  # E
-    odds: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    events: tuple[str, ...] = ()  # E
+    event_probability: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     """(E, H): probability, 0..1, that each event happens within the window; NaN where none can be told."""
 
 
@@ -64,4 +64,4 @@ class Imagined:
     latents: FloatArray  # (K, S, D): the latent after each second
     mean: FloatArray  # (K, C, H): median of each window's mean, were the course's first settings kept
     p90: FloatArray  # (K, C, H): median of each window's 90th percentile, likewise
-    odds: FloatArray  # (K, E, H): probability of each event within the window, likewise
+    event_probability: FloatArray  # (K, E, H): probability of each event within the window, likewise

@@ -15,10 +15,10 @@ from jepa.telemetry.recording import describe_host
 from jepa.telemetry.schema import Schema
 from jepa.world.adapt import Adapter
 from jepa.world.controls import CONTROL_NAMES, Controls, Host, Recent, host_of
+from jepa.world.event_calibration import EventCalibrator, EventDetector
+from jepa.world.event_definitions import EVENT_DEFINITIONS
 from jepa.world.forecast import FloatArray, Forecast, Imagined, Surprise, Tick
-from jepa.world.hazards import HAZARDS
-from jepa.world.memory import Memory
-from jepa.world.odds import Happenings, OddsAdapter
+from jepa.world.recall_buffer import RecallBuffer
 from jepa.world.scale import Scale
 from jepa.world.sessions import open_session
 from jepa.world.surprise import Sizes, SurpriseScale, furthest
@@ -54,20 +54,32 @@ class WorldModel:
         )
         self._imagine: InferenceSession | None = None  # opened when first asked: most machines never do
         self._controls, self._recent = Controls(host), Recent()
-        self._telling = _channels_of(shape.hazards, self.schema)
-        unheard = set() if host.service_manager else {hazard.name for hazard in HAZARDS if hazard.event}
-        hazards = [next(each for each in HAZARDS if each.name == name) for name in shape.hazards]
-        self._happenings = Happenings(hazards)
-        self._untold = np.array([name in {*shape.untaught, *unheard} for name in shape.hazards], np.bool_)
+        self._event_columns = _channels_of(shape.events, self.schema)
+        unreported = (
+            set()
+            if host.service_manager
+            else {definition.name for definition in EVENT_DEFINITIONS if definition.event}
+        )
+        definitions = [
+            next(each for each in EVENT_DEFINITIONS if each.name == name) for name in shape.events
+        ]
+        self._detector = EventDetector(definitions)
+        self._unknown_events = np.array(
+            [name in {*shape.untrained_events, *unreported} for name in shape.events], np.bool_
+        )
         channels = len(self.schema.channels)
         self._windows = (*shape.horizons_s, *shape.longer_s)
-        self._memory = Memory(shape.window, shape.coarse, shape.key_width, shape.horizons_s, channels)
+        self._recall_buffer = RecallBuffer(
+            shape.window, shape.coarse, shape.key_width, shape.horizons_s, channels
+        )
         self._stats = np.zeros((channels, len(self._windows), 2), np.float32)
         self._seen = np.zeros((channels, len(self._windows)), np.float32)
         self._adapter = Adapter(channels, shape.horizons_s, shape.quantiles) if adapt else None
-        self._odds_adapter = OddsAdapter(len(hazards), shape.horizons_s) if adapt else None
-        # What is told by events, not by a channel, is not seen to come.
-        self._unheard = np.array([hazard.event is not None for hazard in hazards], np.bool_)
+        self._event_calibrator = EventCalibrator(len(definitions), shape.horizons_s) if adapt else None
+        # Events that reports tell, not a channel, cannot be observed in a frame.
+        self._without_channel = np.array(
+            [definition.event is not None for definition in definitions], np.bool_
+        )
         self._empty_caches, self._empty_coarse = (
             np.zeros((shape.layers, 2, shape.heads, frames, shape.width // shape.heads), np.float32)
             for frames in (shape.window, shape.coarse)
@@ -100,7 +112,7 @@ class WorldModel:
                 "Install the pack that belongs to this version of jepa.",
             )
         shape = pack.manifest.shape
-        unknown = set(shape.hazards) - {hazard.name for hazard in HAZARDS}
+        unknown = set(shape.events) - {definition.name for definition in EVENT_DEFINITIONS}
         if shape.controls != CONTROL_NAMES or unknown:
             raise JepaError(
                 f"The pack {pack.title} was made for other actions or events.",
@@ -131,13 +143,13 @@ class WorldModel:
         self._start_anew_after_a_long_gap(frame)
         latent, novelty, context, unseen = self._take(frame)
         # A pack's quantiles may cross where a window's P90 lies below its mean, as after one high spike.
-        said, odds = self._decode.run(None, self._decode_inputs(context))
+        said, event_probability = self._decode.run(None, self._decode_inputs(context))
         quantiles = np.sort(said, axis=-1)
         if self._adapter is not None:
             quantiles = self._adapter.adapt(quantiles, *self._as_horizons())
-        if self._odds_adapter is not None:
-            odds = self._odds_adapter.adapt(odds, self._happening(frame))
-        forecast = self._forecast(frame.ts_ns, quantiles, odds, unseen)
+        if self._event_calibrator is not None:
+            event_probability = self._event_calibrator.adapt(event_probability, self._holding(frame))
+        forecast = self._forecast(frame.ts_ns, quantiles, event_probability, unseen)
         surprise = None
         if expected is not None and self._taken > 1:
             distance = float(np.square(latent - expected).mean())
@@ -168,13 +180,15 @@ class WorldModel:
         padded[: len(courses)] = courses
         inputs = {"latent": self._latent, "controls": padded, "caches": self._before, "coarse": self._coarse}
         inputs |= self._remembered()
-        latents, medians, odds = (out[: len(courses)] for out in self._imagine.run(None, inputs))
-        if self._odds_adapter is not None:
-            odds = self._odds_adapter.fitted(odds)
-        odds[:, self._untold] = np.nan
+        latents, medians, event_probability = (
+            out[: len(courses)] for out in self._imagine.run(None, inputs)
+        )
+        if self._event_calibrator is not None:
+            event_probability = self._event_calibrator.calibrated(event_probability)
+        event_probability[:, self._unknown_events] = np.nan
         units = self._scale.from_unit(np.moveaxis(medians, 1, -1))  # (K, H, 2, C)
         mean, p90 = np.moveaxis(units, -1, 1)[..., 0], np.moveaxis(units, -1, 1)[..., 1]
-        return Imagined(latents, mean, p90, odds)
+        return Imagined(latents, mean, p90, event_probability)
 
     def replay(self, frames: Iterable[Frame]) -> None:
         """Fill the context from earlier frames, oldest first, without forecasting or adapting."""
@@ -219,22 +233,22 @@ class WorldModel:
         )
         windows = self._trailing.push(values)
         self._stats, self._seen = stats_on_scale(windows, self._scale)
-        self._memory.push(key[0], *self._as_horizons())
+        self._recall_buffer.push(key[0], *self._as_horizons())
         return latent, float(novelty[0]), context, windows.share[:, -1] == 0
 
-    def _happening(self, frame: Frame) -> FloatArray:
-        """(E,) whether each event happens at ``frame``; NaN where its channel cannot tell."""
-        told = np.where(frame.valid[self._telling], frame.values[self._telling], np.nan)
-        happens = self._happenings.push(told)
-        happens[self._unheard] = np.nan
-        return happens
+    def _holding(self, frame: Frame) -> FloatArray:
+        """(E,) whether each event holds at ``frame``; NaN where its channel cannot say."""
+        values = np.where(frame.valid[self._event_columns], frame.values[self._event_columns], np.nan)
+        holds = self._detector.push(values)
+        holds[self._without_channel] = np.nan
+        return holds
 
     def _thin(self) -> None:
         """Keep the frame that is about to leave the window if its turn has come."""
         leaves = self._taken - self._shape.window
         if leaves >= 0 and leaves % self._shape.coarse_s == self._shape.coarse_s - 1:
             self._coarse = np.concatenate([self._coarse[..., 1:, :], self._caches[..., :1, :]], axis=3)
-            self._memory.thin()
+            self._recall_buffer.thin()
 
     def _counts(self) -> FloatArray:
         """(2,) frames in the window, and in the coarse context."""
@@ -253,15 +267,17 @@ class WorldModel:
         return {
             "recent": self._recent.means[None],
             "stats": self._stats[None],
-            "keys": self._memory.keys,
-            "outcomes": self._memory.outcomes,
-            "followed": self._memory.followed,
+            "keys": self._recall_buffer.keys,
+            "outcomes": self._recall_buffer.outcomes,
+            "followed": self._recall_buffer.followed,
             "count": self._counts(),
         }
 
-    def _forecast(self, ts_ns: int, quantiles: FloatArray, odds: FloatArray, unseen: BoolArray) -> Forecast:
+    def _forecast(
+        self, ts_ns: int, quantiles: FloatArray, event_probability: FloatArray, unseen: BoolArray
+    ) -> Forecast:
         quantiles[unseen] = np.nan
-        odds[unseen[self._telling] | self._untold] = np.nan
+        event_probability[unseen[self._event_columns] | self._unknown_events] = np.nan
         units = np.moveaxis(self._scale.from_unit(np.moveaxis(quantiles, 0, -1)), -1, 0)
         mean, p90 = units[:, :, 0], units[:, :, 1].copy()
         p90[:, 0] = mean[:, 0]
@@ -272,8 +288,8 @@ class WorldModel:
             self._shape.quantiles,
             mean.copy(),
             p90,
-            self._shape.hazards,
-            odds,
+            self._shape.events,
+            event_probability,
         )
 
     def _start_anew_after_a_long_gap(self, frame: Frame) -> None:
@@ -292,17 +308,17 @@ class WorldModel:
         self._caches = self._before = self._empty_caches
         self._coarse = self._empty_coarse
         self._trailing = Trailing(len(self.schema.channels), self._windows)
-        self._memory.clear()
+        self._recall_buffer.clear()
         self._recent.fill(self._controls.vector)
         self._sizes.clear()
         self._surprise.clear()
-        self._happenings.clear()
-        for adapter in (self._adapter, self._odds_adapter):
+        self._detector.clear()
+        for adapter in (self._adapter, self._event_calibrator):
             if adapter is not None:
                 adapter.clear()
 
 
-def _channels_of(hazards: Iterable[str], schema: Schema) -> npt.NDArray[np.intp]:
+def _channels_of(events: Iterable[str], schema: Schema) -> npt.NDArray[np.intp]:
     """The column of the channel that tells each event."""
-    channel = {hazard.name: hazard.channel for hazard in HAZARDS}
-    return np.array([schema.index(channel[name]) for name in hazards], np.intp)
+    channel = {definition.name: definition.channel for definition in EVENT_DEFINITIONS}
+    return np.array([schema.index(channel[name]) for name in events], np.intp)

@@ -27,27 +27,27 @@ class Rules:
     calm: int = 15
     """Frames without a strange one that end it."""
     likely: float = 0.7
-    """Odds from which an event is foretold, if enough frames in a row say so.
+    """Probability from which an event is predicted, if enough frames in a row say so.
 
-    On an hour of real use 2 warnings were in vain with this, 4 at 0.5; either foretold all of 51 events.
+    In an hour of real use this gave 2 false alarms, 0.5 gave 4; either predicted all of 51 onsets.
     """
     in_a_row: int = 2
-    """So many: with three, fewer failures of units are foretold (27 of 34, for 31), for little."""
+    """So many: with three, fewer unit failures are predicted (27 of 34, for 31), for little."""
     unlikely: float = 0.1
-    """Odds below which what was foretold no longer stands, and may be foretold anew."""
+    """Probability below which an alert no longer stands, and may be raised anew."""
 
 
 class Looming:
-    """Which of E events stand foretold. One call a frame."""
+    """Which of E events have an alert standing. One call a frame."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._likely_for = np.zeros(1, np.intp)
         self._standing = np.zeros(1, np.bool_)
 
-    def push(self, odds: FloatArray) -> BoolArray:
-        """(E,) of ``odds`` (E, H); what is NaN, since it cannot be seen here, does not stand."""
-        chance = np.nan_to_num(odds).max(axis=-1, initial=0.0)
+    def push(self, probability: FloatArray) -> BoolArray:
+        """(E,) of ``probability`` (E, H); what is NaN, since it cannot be seen here, does not stand."""
+        chance = np.nan_to_num(probability).max(axis=-1, initial=0.0)
         self._likely_for = np.where(chance >= self._rules.likely, self._likely_for + 1, 0)
         stays = self._standing & (chance >= self._rules.unlikely)
         self._standing = (self._likely_for >= self._rules.in_a_row) | stays
@@ -66,7 +66,7 @@ class Notices:
 
     def look(self, tick: Tick) -> list[Event]:
         """What ``tick`` gives reason to tell, most often nothing."""
-        return [*self._anomaly(tick), *self._foretold(tick.forecast)]
+        return [*self._anomaly(tick), *self._predicted(tick.forecast)]
 
     def _anomaly(self, tick: Tick) -> Iterator[Event]:
         surprise = tick.surprise
@@ -78,14 +78,15 @@ class Notices:
         elif surprise is not None:
             yield Event(tick.forecast.ts_ns, "anomaly", None, _why(surprise), "warning", SOURCE)
 
-    def _foretold(self, forecast: Forecast) -> Iterator[Event]:
-        standing = self._looming.push(forecast.odds)
-        for name, stands, odds in zip(forecast.hazards, standing, forecast.odds, strict=True):
+    def _predicted(self, forecast: Forecast) -> Iterator[Event]:
+        standing = self._looming.push(forecast.event_probability)
+        rows = zip(forecast.events, standing, forecast.event_probability, strict=True)
+        for name, stands, probability in rows:
             if stands and name not in self._stood:
-                soonest = forecast.horizons_s[int(np.argmax(odds >= self._rules.likely))]
-                detail = f"{name.replace('_', ' ')} within {soonest} s: {odds.max():.0%}"
-                yield Event(forecast.ts_ns, "foretold", None, detail, "warning", SOURCE)
-        self._stood = tuple(name for name, stands in zip(forecast.hazards, standing, strict=True) if stands)
+                soonest = forecast.horizons_s[int(np.argmax(probability >= self._rules.likely))]
+                detail = f"{name.replace('_', ' ')} within {soonest} s: {probability.max():.0%}"
+                yield Event(forecast.ts_ns, "event_predicted", None, detail, "warning", SOURCE)
+        self._stood = tuple(name for name, stands in zip(forecast.events, standing, strict=True) if stands)
 
 
 def _why(surprise: Surprise) -> str:

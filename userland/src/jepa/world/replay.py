@@ -22,12 +22,12 @@ BASELINES: Mapping[str, Callable[[FloatArray, Sequence[int]], FloatArray]] = {
     "seasonal": baselines.seasonal,
 }
 """Forecasts that need no training, of values (T, C) for horizons (H,)."""
-PLAIN = "plain"
+NO_ADAPTATION = "no_adaptation"
 """The name under which the pack without adaptation is judged."""
-TOLD = "told"
+SCHEDULE_ORACLE = "schedule_oracle"
 """The name of a forecaster that knows when the lab's programs begin and end."""
-NO_RIVALS = (PLAIN, TOLD)
-"""Shown beside the others, but nobody to be ahead of."""
+NO_RIVALS = (NO_ADAPTATION, SCHEDULE_ORACLE)
+"""Reported beside the others, but not rivals."""
 _SAME_S = 0.6
 """Frames of two runs no further apart than this are at the same time after their starts."""
 
@@ -56,13 +56,13 @@ def replay(
         np.nan,
         np.float32,
     )
-    odds: list[FloatArray] = []
+    probabilities: list[FloatArray] = []
     acting = Acting(recording.actions)
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
         acting.up_to(int(ts_ns), model)
         forecast = model.tick(Frame(int(ts_ns), values, ~np.isnan(values))).forecast
         quantiles[number] = np.stack([forecast.mean, forecast.p90], axis=2)
-        odds.append(forecast.odds)
+        probabilities.append(forecast.event_probability)
     truth, scored = coming(recording.values, horizons)
     scored[: max(horizons) - 1] = False
     middle = pack.manifest.shape.quantiles.index(0.5)
@@ -75,7 +75,7 @@ def replay(
         {"model": quantiles[..., middle], **points},
         quantiles,
         None if twin is None else aligned(twin, recording, horizons),
-        np.stack(odds),
+        np.stack(probabilities),
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from jepa.world.alert_scoring import AlertFigures, RecallAtBudget
 from jepa.world.effects import Effects
-from jepa.world.foretelling import Foretold, Quiet
 from jepa.world.scoring import APART, WINDOW
 
 TARGETS = ("mean", "p90")
@@ -60,10 +60,10 @@ class Evaluation:
     static: list[str]
     channels: dict[str, dict[str, dict[str, dict[str, float]]]]
     """By channel, horizon and target: banded accuracy of the model and each baseline, and coverage."""
-    events: dict[str, dict[str, Foretold]]
-    """By who warns, the model or the rule of thumb, and event."""
-    events_once_a_day: dict[str, dict[str, Quiet]]
-    """The same, of whoever asks so much that at most one alarm a day is in vain."""
+    events: dict[str, dict[str, AlertFigures]]
+    """By who alerts, the model or the rule of thumb, and event."""
+    recall_at_1_fa_per_day: dict[str, dict[str, RecallAtBudget]]
+    """The same, from the level that gives at most one false alarm a day."""
     effects: Effects | None
     """Whether imagined effects of actions are real; None without runs that tell."""
     anomalies: Mapping[str, Any] | None = None
@@ -89,8 +89,10 @@ class Evaluation:
             "moving": self.moving,
             "static": self.static,
             "recordings": self.recordings,
-            "events": {who: _plain(figures) for who, figures in self.events.items()},
-            "events_once_a_day": {who: _plain(found) for who, found in self.events_once_a_day.items()},
+            "events": {who: _as_dicts(figures) for who, figures in self.events.items()},
+            "recall_at_1_fa_per_day": {
+                who: _as_dicts(found) for who, found in self.recall_at_1_fa_per_day.items()
+            },
             "effects": None if self.effects is None else asdict(self.effects),
             "anomalies": self.anomalies,
             "channels": self.channels,
@@ -156,25 +158,25 @@ class Evaluation:
         return lines
 
     def _events_text(self) -> list[str]:
-        rows = [(who, name, told) for who, events in self.events.items() for name, told in events.items()]
+        rows = [(who, name, found) for who, events in self.events.items() for name, found in events.items()]
         if not rows:
             return []
         lines = [
             "",
-            f"{'event':18}{'who warns':>12}{'began':>8}{'foretold':>10}{'lead':>8}{'in vain/h':>11}"
-            f"{'with 1 a day':>14}",
+            f"{'event':18}{'alerts by':>12}{'onsets':>8}{'predicted':>10}{'lead':>8}{'false/h':>11}"
+            f"{'at 1 false/day':>16}",
         ]
-        for who, name, told in rows:
-            lead = "-" if told.lead_s is None else f"{told.lead_s:.0f} s"
-            quiet = self.events_once_a_day[who].get(name)
+        for who, name, found in rows:
+            lead = "-" if found.lead_s is None else f"{found.lead_s:.0f} s"
+            best = self.recall_at_1_fa_per_day[who].get(name)
             lines.append(
-                f"{name:18}{who:>12}{told.began:>8}{told.foretold:>10}{lead:>8}{told.in_vain_per_hour:>11.1f}"
-                f"{'-' if quiet is None else quiet.foretold:>14}"
+                f"{name:18}{who:>12}{found.onsets:>8}{found.predicted:>10}{lead:>8}{found.false_alarms_per_hour:>11.1f}"
+                f"{'-' if best is None else best.predicted:>16}"
             )
         return lines
 
 
-def _plain(figures: Mapping[str, Foretold | Quiet]) -> dict[str, Any]:
+def _as_dicts(figures: Mapping[str, AlertFigures | RecallAtBudget]) -> dict[str, Any]:
     return {name: asdict(each) for name, each in figures.items()}
 
 

@@ -43,7 +43,7 @@ class Replayed:
     points: Mapping[str, FloatArray]  # forecaster -> (T, C, H, 2)
     quantiles: FloatArray  # (T, C, H, 2, Q) of the model
     twin: FloatArray | None = None  # (T, C, H, 2) what came when the same seeded workload ran again
-    odds: FloatArray | None = None  # (T, E, H) of events
+    event_probability: FloatArray | None = None  # (T, E, H) of events
 
     def only(self, where: BoolArray) -> "Replayed":
         """The windows at which ``where`` (T, H) holds."""

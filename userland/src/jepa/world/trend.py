@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Foretells what runs out long after the model's horizons: leaks, disks that fill.
+"""Predicts what runs out long after the model's horizons: leaks, disks that fill.
 
 Means over 15 s of half an hour at most; where a straight line explains them, it is drawn on to the limit,
 but no further ahead than a dozen times as long as it was seen.
@@ -135,7 +135,7 @@ class Trends:
             f"{each.name} reaches {each.limit:.0f} % in about {_duration(trend.left_s)}: "
             f"it grew by {trend.rate * 60:.2g} % a minute for {_duration(trend.seen_s)}"
         )
-        return [Event(ts_ns, "foretold", None, detail, "warning", SOURCE)]
+        return [Event(ts_ns, "event_predicted", None, detail, "warning", SOURCE)]
 
 
 def _duration(seconds: float) -> str:

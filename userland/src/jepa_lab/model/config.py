@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jepa.telemetry.roles import PLAYED
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROLS
-from jepa.world.hazards import HAZARDS
+from jepa.world.event_definitions import EVENT_DEFINITIONS
 
 _SITUATION = (
     *("system.role.foreground.", "system.role.background."),
@@ -23,8 +23,8 @@ class ModelConfig:
     """Numbers that fix every shape; they are kept in the pack."""
 
     channels: int
-    hazard_channels: tuple[int, ...]
-    """Of each event foretold, the channel that tells it."""
+    event_channels: tuple[int, ...]
+    """Of each event, the channel that it is defined on."""
     hint_channels: tuple[int, ...]
     """And another that leads up to it."""
     situation_channels: tuple[int, ...]
@@ -75,8 +75,8 @@ class ModelConfig:
     @classmethod
     def of(cls, schema: Schema) -> "ModelConfig":
         """The usual sizes, for the channels of ``schema`` and all events and controls there are."""
-        telling = tuple(schema.index(hazard.channel) for hazard in HAZARDS)
-        hints = tuple(schema.index(hazard.hint) for hazard in HAZARDS)
+        telling = tuple(schema.index(each.channel) for each in EVENT_DEFINITIONS)
+        hints = tuple(schema.index(each.hint) for each in EVENT_DEFINITIONS)
         situation = tuple(at for at, name in enumerate(schema.names) if name.startswith(_SITUATION))
         shares = tuple(schema.index(name) for name in _SHARES)
         return cls(len(schema.channels), telling, hints, situation, shares, len(CONTROLS))

@@ -5,8 +5,8 @@ One MLP serves all channels; what differs between them is a small learned vector
 of simple forecasts (the last value, windows just past, what recall tells) plus a learned offset, so that
 the model starts from persistence instead of having to learn it; quantiles cannot cross because they are
 sums of positive steps from it. Asked what a change of settings would do, all of it jumps as
-`jepa_lab.model.effect` tells. What the MLP makes of the channels that tell of events also gives the odds
-that one comes.
+`jepa_lab.model.effect` tells. What the MLP makes of the channels that tell of events also gives the
+probability that one comes.
 """
 
 import torch
@@ -62,10 +62,10 @@ class Decoder(nn.Module):
         bias[..., self.candidates + 1 :] = -1.0
         self.out.bias = nn.Parameter(bias.flatten())
         self.effect = Effect(config, inputs - 2 * _CONTEXT, 2 * _CONTEXT)
-        self.hazard = nn.Parameter(
-            torch.zeros(len(config.hazard_channels), 2 * config.decoder_hidden, horizons)
+        self.event_weight = nn.Parameter(
+            torch.zeros(len(config.event_channels), 2 * config.decoder_hidden, horizons)
         )
-        self.usual = nn.Parameter(torch.full((len(config.hazard_channels), horizons), -4.0))
+        self.event_bias = nn.Parameter(torch.full((len(config.event_channels), horizons), -4.0))
 
     def forward(
         self,
@@ -100,9 +100,11 @@ class Decoder(nn.Module):
         features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1)], -1)
         everywhere = context[:, None, :].expand(-1, stats.shape[1], -1)
         hidden = self.body(torch.cat([features, everywhere], -1))
-        told_by = (self.config.hazard_channels, self.config.hint_channels)
-        telling = torch.cat([hidden[:, _rows(channels, some)] for some in told_by], -1)  # (N, E, 2 * hidden)
-        hazards = torch.einsum("neh,ehk->nek", telling, self.hazard) + self.usual
+        observed_in = (self.config.event_channels, self.config.hint_channels)
+        telling = torch.cat(
+            [hidden[:, _rows(channels, some)] for some in observed_in], -1
+        )  # (N, E, 2 * hidden)
+        event_logits = torch.einsum("neh,ehk->nek", telling, self.event_weight) + self.event_bias
         raw = self.out(hidden).unflatten(-1, (len(self.config.horizons_s), 2, self.outputs))
         # Candidates for each horizon: windows of every length just past (the shortest is the last value).
         horizons = len(self.config.horizons_s)
@@ -119,7 +121,7 @@ class Decoder(nn.Module):
         down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
         up = steps[..., _MIDDLE:].cumsum(-1)
         offsets = torch.cat([down, torch.zeros_like(median[..., None]), up], -1)
-        return (median[..., None] + offsets).clamp(0, 1), hazards
+        return (median[..., None] + offsets).clamp(0, 1), event_logits
 
 
 def _rows(channels: Tensor | None, wanted: tuple[int, ...]) -> list[int]:

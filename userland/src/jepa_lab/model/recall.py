@@ -58,8 +58,8 @@ class Recall(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Of the newest frame, h (K, D) in K ways: stats (1, C, L, 2), keys (W + V, heads * width).
 
-        outcomes (H, W, 4, C) and followed (H, V, 4, C), laid out as in jepa.world.memory; count (2,) of the
-        W and of the V that are frames.
+        outcomes (H, W, 4, C) and followed (H, V, 4, C), laid out as in jepa.world.recall_buffer; count (2,)
+        of the W and of the V that are frames.
         -> (K, C, H, 2, heads) each.
         """
         query = self._split(self.query(h)).transpose(0, 1)  # (heads, K, d)

@@ -25,7 +25,7 @@ class Batch:
     control: Tensor  # (B, T, A) the settings in force after each frame
     recent: Tensor  # (B, T, R, A) what was set on average over the last frames, see RECENT_S
     came: Tensor  # (B, T, E, H) 1 where an event came within the window
-    told: Tensor  # (B, T, E, H) 1 where it is known whether it came
+    known: Tensor  # (B, T, E, H) 1 where it is known whether it came
     real: Tensor  # (B, T) 1 for frames, 0 for padding
 
 
@@ -36,7 +36,7 @@ class Output:
     z: Tensor  # (B, T, D)
     h: Tensor  # (B, T, D)
     quantiles: Tensor  # (B, N, C, H, 2, Q) of the frames and channels picked
-    hazards: Tensor  # (B, N, E, H) logits of the frames picked
+    event_logits: Tensor  # (B, N, E, H) logits of the frames picked
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class MachineModel(nn.Module):
         h = self.predictor(z, batch.control)
         stats, seen = batch.stats[:, :, pick.channels], batch.seen[:, :, pick.channels]
         recalled, changed = self.recall(h, stats, seen, pick.frames)
-        quantiles, hazards = self.decoder(
+        quantiles, event_logits = self.decoder(
             h[:, pick.frames].flatten(0, 1),
             batch.control[:, pick.frames].flatten(0, 1),
             batch.recent[:, pick.frames].flatten(0, 1),
@@ -82,4 +82,6 @@ class MachineModel(nn.Module):
             None if pick.forget is None else pick.forget.flatten(0, 1),
             self.decoder.effect.situation(batch.stats[:, pick.frames].flatten(0, 1)) if pick.asked else None,
         )
-        return Output(z, h, quantiles.unflatten(0, (shape[0], -1)), hazards.unflatten(0, (shape[0], -1)))
+        return Output(
+            z, h, quantiles.unflatten(0, (shape[0], -1)), event_logits.unflatten(0, (shape[0], -1))
+        )

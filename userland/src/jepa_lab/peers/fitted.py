@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import load_recording
-from jepa.world.replay import TOLD, Forecaster
+from jepa.world.replay import NO_ADAPTATION, SCHEDULE_ORACLE, Forecaster
 from jepa_lab.data import find_recordings, with_twins
 
 
@@ -18,7 +18,7 @@ def fit_peers(names: Sequence[str], recordings: Path, pack: Pack) -> dict[str, F
     # Imported only here: these libraries take seconds to load.
     from jepa_lab.peers.ets import Ets
     from jepa_lab.peers.features import table
-    from jepa_lab.peers.plain import Plain
+    from jepa_lab.peers.no_adaptation import NoAdaptation
     from jepa_lab.peers.ridge import Ridge
     from jepa_lab.peers.trees import Trees
 
@@ -31,10 +31,10 @@ def fit_peers(names: Sequence[str], recordings: Path, pack: Pack) -> dict[str, F
         )
     )
     makers: dict[str, Callable[[], Forecaster]] = {
-        "plain": lambda: Plain(pack),
+        NO_ADAPTATION: lambda: NoAdaptation(pack),
         "ridge": lambda: Ridge(train, validation),
         "trees": lambda: Trees(train, validation),
-        TOLD: lambda: Trees(train, validation, told=True),
+        SCHEDULE_ORACLE: lambda: Trees(train, validation, schedule=True),
         "ets": Ets,
     }
     peers: dict[str, Forecaster] = {}

@@ -34,11 +34,13 @@ _ALL_KEPT = 8
 class Trees:
     """Forecasts the change from window persistence; stopped early on validation sessions.
 
-    With ``told``, when programs begin and end is known too: no forecast, but what that knowledge is worth.
+    With ``schedule``, when programs begin and end is known too: no forecast, but the worth of knowing it.
     """
 
-    def __init__(self, train: Sequence[Table], validation: Sequence[Table], *, told: bool = False) -> None:
-        self._told = told
+    def __init__(
+        self, train: Sequence[Table], validation: Sequence[Table], *, schedule: bool = False
+    ) -> None:
+        self._with_schedule = schedule
         everyone = np.concatenate([each.everyone for each in train])
         self._middle = everyone.mean(axis=0)
         self._axes = np.linalg.svd(everyone - self._middle, full_matrices=False)[2][:_ALL_KEPT]
@@ -68,8 +70,8 @@ class Trees:
         own = seen.own[frames][:, channels]
         name = np.broadcast_to(channels[None, :, None], (*own.shape[:2], 1))
         state = (seen.everyone[frames] - self._middle) @ self._axes.T
-        told = [seen.schedule[frames]] if self._told else []
-        state = np.concatenate([state, seen.control[frames], *told], axis=-1)
+        schedule = [seen.schedule[frames]] if self._with_schedule else []
+        state = np.concatenate([state, seen.control[frames], *schedule], axis=-1)
         state = np.broadcast_to(state[:, None], (*own.shape[:2], state.shape[-1]))
         return np.concatenate([name, own, state], axis=-1).astype(np.float32)
 

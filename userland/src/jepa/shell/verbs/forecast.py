@@ -66,7 +66,7 @@ def overview(
     out.table(table, right)
     if quiet:
         out.line(f"{quiet} more do nothing and are expected to go on so; name one to see it.")
-    foretold(out, forecast)
+    event_lines(out, forecast)
 
 
 def is_quiet(channel: ChannelInfo, band: Band, past: list[FrameOut]) -> bool:
@@ -78,11 +78,11 @@ def is_quiet(channel: ChannelInfo, band: Band, past: list[FrameOut]) -> bool:
     return max(abs(value), abs(coming.low), abs(coming.high)) <= channel.noise_floor
 
 
-def foretold(out: Output, forecast: ForecastOut) -> None:
+def event_lines(out: Output, forecast: ForecastOut) -> None:
     """A line for each event that may well come, the likeliest first."""
     likely = []
-    for name, odds in forecast.odds.items():
-        horizon, chance = max(odds.items(), key=lambda entry: (entry[1], -int(entry[0])))
+    for name, probability in forecast.event_probability.items():
+        horizon, chance = max(probability.items(), key=lambda entry: (entry[1], -int(entry[0])))
         if chance >= WORTH_TELLING:
             likely.append((chance, name, horizon))
     for chance, name, horizon in sorted(likely, reverse=True):

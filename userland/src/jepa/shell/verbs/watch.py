@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa watch`: each second what was observed, what had been foretold for it, and what is foretold."""
+"""`jepa watch`: each second what was observed, what was forecast for it, and what is forecast next."""
 
 import time
 
@@ -48,19 +48,19 @@ def run(request: Request) -> int:
 def block(
     out: Output, tick: TickOut, before: ForecastOut | None, names: list[str], units: dict[str, str]
 ) -> None:
-    """One second: each channel now, the band foretold for it a second ago, and the longest window ahead."""
+    """One second: each channel now, the band forecast for it a second ago, and the longest window ahead."""
     at = time.strftime("%H:%M:%S", time.localtime(tick.frame.ts_ns / 1e9))
     surprise = "" if tick.surprise is None else f"  surprise {tick.surprise:.2f}"
     took = "" if tick.tick_ms is None else f"  tick {tick.tick_ms:.1f} ms"
     out.line(f"{at}{surprise}{took}")
-    rows = [["channel", "now", "foretold", "", "ahead"]]
+    rows = [["channel", "now", "forecast", "", "ahead"]]
     for name in names:
         value = tick.frame.values.get(name)
         rows.append(
             [
                 name,
                 "-" if value is None else quantity(value, units[name]),
-                *_foretold(before, name, value, units[name]),
+                *_band(before, name, value, units[name]),
                 _ahead(tick.forecast, name, units[name]),
             ]
         )
@@ -73,7 +73,7 @@ def block(
     out.stream.flush()
 
 
-def _foretold(before: ForecastOut | None, name: str, value: float | None, unit: str) -> tuple[str, str]:
+def _band(before: ForecastOut | None, name: str, value: float | None, unit: str) -> tuple[str, str]:
     bands = before.channels.get(name) if before else None
     found = interval(bands[0].mean) if bands and bands[0].horizon_s == 1 else None
     if found is None:

@@ -23,7 +23,7 @@ Kind = Literal[
     "events_lost",
     "anomaly",
     "anomaly_over",
-    "foretold",
+    "event_predicted",
     "camera_lost",
     "camera_back",
 ]

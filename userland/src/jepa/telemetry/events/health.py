@@ -29,7 +29,7 @@ _NVME_WARNINGS = {
 }
 """Bits of critical_warning in the SMART / Health Information log (NVM Express base specification)."""
 _ATA_SECTORS = {5: "reallocated", 197: "pending", 198: "uncorrectable"}
-"""Attributes of which any count foretells failure (Pinheiro et al., FAST 2007)."""
+"""Attributes of which any nonzero count predicts failure (Pinheiro et al., FAST 2007)."""
 _WORN_PERCENT = 100
 
 Complaint = tuple[str, str]

@@ -9,7 +9,7 @@ import numpy as np
 from jepa.world.forecast import FloatArray
 
 
-class Memory:
+class RecallBuffer:
     """Rings, newest last, laid out as the decode graph wants them.
 
     ``keys`` (W + V, K) finds a moment, of the window first, then of the coarse context. ``outcomes``

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fits the odds of events to this machine while it runs: from what then came, and what did not.
+"""Calibrates event probabilities to this machine while it runs, from which events came and which did not.
 
-What is saturation's eve on one machine is every afternoon on another. So of each event and horizon a slope
-and an offset of the odds' logarithm are learned (Platt, Probabilistic Outputs for Support Vector Machines,
-1999), by logistic regression one frame at a time, with the curvature of what was seen and of a prior that
-holds to the pack's own odds. It forgets, every step is bounded, and where nothing comes in that says
-otherwise the pack's odds come back.
+A pattern that precedes saturation on one machine may be ordinary on another. So for each event and horizon
+a slope and an offset of the logit are learned (Platt, Probabilistic Outputs for Support Vector Machines,
+1999), by online logistic regression: one Newton step a frame, with a prior that holds to the pack's own
+probabilities. Old frames fade, every step is bounded, and without new evidence the pack's own
+probabilities return.
 """
 
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from jepa.telemetry.frame import BoolArray
+from jepa.world.event_definitions import EventDefinition
 from jepa.world.forecast import FloatArray
-from jepa.world.hazards import Hazard
 
 _LEAST = 1e-4
-"""Odds are taken to lie so far from 0 and 1 at least."""
+"""Probabilities are kept at least this far from 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class OddsPace:
-    """How fast it learns; looked at on the validation sessions and on the tuning one of real use."""
+class CalibrationPace:
+    """How fast it learns; chosen on the validation sessions and on the tuning recording of real use."""
 
     memory_s: float = 3600.0
-    """What came counts 1/e after so long."""
+    """Evidence counts 1/e after so long."""
     prior: float = 5.0
-    """How much the pack's own odds weigh, in frames that could have gone either way."""
+    """Weight of the pack's own probabilities, in frames that could have gone either way."""
     steepest: float = 2.5
     flattest: float = 0.3
     highest: float = 2.0
@@ -36,18 +36,18 @@ class OddsPace:
     """Bounds of the slope and of the offset."""
 
 
-class Happenings:
-    """Which of E hazards happen, frame by frame; `jepa.world.hazards.happening` tells it of a recording."""
+class EventDetector:
+    """Which of E events hold, frame by frame; `jepa.world.event_definitions.holding` for a stream."""
 
-    def __init__(self, hazards: Sequence[Hazard]) -> None:
-        self._over = np.array([hazard.over_s for hazard in hazards], np.float64)
-        self._threshold = np.array([hazard.threshold for hazard in hazards])
+    def __init__(self, definitions: Sequence[EventDefinition]) -> None:
+        self._over = np.array([each.over_s for each in definitions], np.float64)
+        self._threshold = np.array([each.threshold for each in definitions])
         longest = int(self._over.max(initial=1))
         self._counts = np.arange(longest - 1, -1, -1)[:, None] < self._over  # (N, E), the newest frame last
         self._values = np.full(self._counts.shape, np.nan)
 
     def push(self, values: FloatArray) -> FloatArray:
-        """(E,) 1, 0 or NaN, of the hazards' channels (E,) in units, NaN where absent."""
+        """(E,) 1, 0 or NaN, from the events' channels (E,) in units, NaN where absent."""
         self._values[:-1] = self._values[1:]
         self._values[-1] = values
         total = np.where(self._counts & np.isfinite(self._values), self._values, 0).sum(axis=0)
@@ -58,11 +58,11 @@ class Happenings:
         self._values.fill(np.nan)
 
 
-class OddsAdapter:
-    """From the pack's odds (E, H) of ``events`` events within ``horizons`` frames to fitted ones."""
+class EventCalibrator:
+    """Maps the pack's probabilities (E, H) of E ``events`` within ``horizons`` frames to calibrated ones."""
 
-    def __init__(self, events: int, horizons: Sequence[int], pace: OddsPace | None = None) -> None:
-        self._pace = pace or OddsPace()
+    def __init__(self, events: int, horizons: Sequence[int], pace: CalibrationPace | None = None) -> None:
+        self._pace = pace or CalibrationPace()
         self._horizons = np.array(horizons, np.intp)
         self._columns = np.arange(len(self._horizons))
         self._fade = float(np.exp(-1 / self._pace.memory_s))
@@ -77,36 +77,36 @@ class OddsAdapter:
         self._made = 0
         self._logits = np.full((longest, *self._shape), np.nan)
         self._since = np.full(self._shape[0], np.inf)
-        """(E,) frames since each event last happened."""
-        self._happened = np.zeros((longest, self._shape[0]), np.bool_)
+        """(E,) frames since each event last held."""
+        self._held = np.zeros((longest, self._shape[0]), np.bool_)
         self._slope, self._offset = np.ones(self._shape), np.zeros(self._shape)
-        # Curvature of what was seen: slope with slope, slope with offset, offset with offset.
+        # Curvature of the evidence: slope with slope, slope with offset, offset with offset.
         self._curvature = np.zeros((3, *self._shape))
 
-    def adapt(self, odds: FloatArray, happens: FloatArray) -> FloatArray:
-        """``odds`` (E, H), fitted; NaN stays. One call a frame, with what ``happens`` at it.
+    def adapt(self, probability: FloatArray, holds: FloatArray) -> FloatArray:
+        """``probability`` (E, H), calibrated; NaN stays. One call a frame, with which events hold at it.
 
-        That is (E,) 1 or 0, NaN where nobody can see it.
+        ``holds`` is (E,) 1 or 0, NaN where that cannot be observed.
         """
-        self._since = np.where(happens > 0, 0, self._since + 1)
-        self._settle(np.isfinite(happens))
+        self._since = np.where(holds > 0, 0, self._since + 1)
+        self._settle(np.isfinite(holds))
         place = self._made % len(self._logits)
-        self._logits[place] = _logit(odds)
-        self._happened[place] = happens > 0
+        self._logits[place] = _logit(probability)
+        self._held[place] = holds > 0
         self._made += 1
-        return self.fitted(odds)
+        return self.calibrated(probability)
 
-    def fitted(self, odds: FloatArray) -> FloatArray:
-        """Odds (..., E, H) as they are fitted now, without learning from them."""
-        return _sigmoid(self._slope * _logit(odds) + self._offset).astype(np.float32)
+    def calibrated(self, probability: FloatArray) -> FloatArray:
+        """``probability`` (..., E, H) under the present calibration, without learning from it."""
+        return _sigmoid(self._slope * _logit(probability) + self._offset).astype(np.float32)
 
     def _settle(self, known: BoolArray) -> None:
-        """Learn from the odds of the windows that end now."""
+        """Learn from the probabilities of the windows that end now."""
         pace = self._pace
         place = (self._made - self._horizons) % len(self._logits)
         x = self._logits[place, :, self._columns].T  # (E, H)
-        # Before its window began an event must not have gone on: that is no foretelling.
-        counts = known[:, None] & np.isfinite(x) & ~self._happened[place].T & (self._horizons <= self._made)
+        # An event that already held when its window began was not predicted.
+        counts = known[:, None] & np.isfinite(x) & ~self._held[place].T & (self._horizons <= self._made)
         x = np.where(counts, x, 0)
         chance = _sigmoid(self._slope * x + self._offset)
         weight = counts * self._weight
@@ -123,8 +123,8 @@ class OddsAdapter:
         self._offset = np.clip(self._offset + step[1], pace.lowest, pace.highest)
 
 
-def _logit(odds: FloatArray) -> np.ndarray:
-    bounded = np.clip(np.asarray(odds, np.float64), _LEAST, 1 - _LEAST)
+def _logit(probability: FloatArray) -> np.ndarray:
+    bounded = np.clip(np.asarray(probability, np.float64), _LEAST, 1 - _LEAST)
     return np.asarray(np.log(bounded / (1 - bounded)))
 
 

@@ -13,7 +13,7 @@ from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 
 
-class Plain:
+class NoAdaptation:
     """The medians of ``pack`` alone."""
 
     def __init__(self, pack: Pack) -> None:

@@ -3,12 +3,12 @@
 
 import numpy as np
 
-from jepa.world.memory import Memory
+from jepa.world.recall_buffer import RecallBuffer
 
 WINDOW, COARSE, HORIZONS, CHANNELS = 8, 3, (1, 3), 2
 
 
-def pushed(memory: Memory, number: int) -> None:
+def pushed(memory: RecallBuffer, number: int) -> None:
     stats = np.full((CHANNELS, len(HORIZONS), 2), float(number), np.float32)
     stats[:, 1, 0] += 100
     stats[:, 1, 1] += 200
@@ -18,7 +18,7 @@ def pushed(memory: Memory, number: int) -> None:
 
 
 def test_an_outcome_holds_its_window_and_the_value_before_it() -> None:
-    memory = Memory(WINDOW, COARSE, 4, HORIZONS, CHANNELS)
+    memory = RecallBuffer(WINDOW, COARSE, 4, HORIZONS, CHANNELS)
     for number in range(6):
         pushed(memory, number)
     assert list(memory.keys[:WINDOW, 0]) == [0, 0, 0, 1, 2, 3, 4, 5]
@@ -32,7 +32,7 @@ def test_an_outcome_holds_its_window_and_the_value_before_it() -> None:
 
 
 def test_what_is_kept_beyond_the_window_keeps_what_followed_it() -> None:
-    memory = Memory(WINDOW, COARSE, 4, HORIZONS, CHANNELS)
+    memory = RecallBuffer(WINDOW, COARSE, 4, HORIZONS, CHANNELS)
     for number in range(20):
         if number in (10, 15):  # frames 2 and 7 are about to leave the window
             memory.thin()
