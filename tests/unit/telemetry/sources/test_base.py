@@ -2,6 +2,7 @@
 """Kernel files are read whole, as ``cat`` gives them, and stay open between reads."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,16 +18,22 @@ from pathlib import Path
 from jepa.telemetry.sources.base import KernelFile
 file = KernelFile(Path(sys.argv[1]))
 for _ in range(2):
-    content = file.read()
-    assert content == subprocess.check_output(["cat", sys.argv[1]]), "not what cat gives"
+    content, cat = file.read(), subprocess.check_output(["cat", sys.argv[1]])
+    assert content == cat, (content, cat)
 print(len(content))
+"""
+MOUNT_MANY = """
+import ctypes
+for _ in range(80):
+    assert ctypes.CDLL(None).mount(b"/tmp", b"/mnt", None, 4096, None) == 0
 """
 
 
-def in_namespace(kind: str, prepare: str, path: str) -> int:
+def in_namespace(kind: str, prepare: list[str], path: str) -> int:
     """Bytes of ``path`` in a new namespace after ``prepare``, once it was read twice and compared."""
-    command = ["unshare", kind, "sh", "-e", "-c", f'{prepare}; exec "$0" -c "$1" "$2"']
-    done = subprocess.run([*command, sys.executable, READ_AS_CAT, path], capture_output=True, text=True)
+    python = [sys.executable, "-c", READ_AS_CAT, path]
+    both = ["sh", "-e", "-c", f"{shlex.join(prepare)}; exec {shlex.join(python)}"]
+    done = subprocess.run(["unshare", kind, *both], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
@@ -36,13 +43,12 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a namespace needs roo
 
 @needs_root
 def test_a_mount_table_of_several_pages_is_whole() -> None:
-    mounts = "for i in $(seq 80); do mount --bind /tmp /mnt; done"
-    assert in_namespace("--mount", mounts, "/proc/self/mountinfo") > 2 * PAGE
+    assert in_namespace("--mount", [sys.executable, "-c", MOUNT_MANY], "/proc/self/mountinfo") > 2 * PAGE
 
 
 @needs_root
 def test_sixty_interfaces_are_all_there() -> None:
-    bridges = "for i in $(seq 60); do ip link add br$i type bridge; done"
+    bridges = ["sh", "-e", "-c", "for i in $(seq 60); do ip link add br$i type bridge; done"]
     assert in_namespace("--net", bridges, "/proc/net/dev") > 60 * 80
 
 
