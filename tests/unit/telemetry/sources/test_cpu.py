@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.telemetry.sources.cpu import CpuSource, StatSample, derive
+from jepa.telemetry.sources.cpu import CpuSource, StatSample, derive, parse_stat
 
-START = StatSample(1000, 100, 500, 8000, 200, 10, 90, 100, 123456, 54321, 777, 3)
+START = StatSample(1000, 100, 500, 8000, 200, 10, 90, 100, 123456, 54321, 777, 3, 2)
 
 
 def later(**rise: int) -> StatSample:
@@ -45,6 +45,45 @@ def test_iowait_stepping_back_is_no_wait_and_no_loss() -> None:
 def test_a_cpu_that_went_away_leaves_the_shares_absent_once() -> None:
     values = derive(START, later(user=-500, idle=-4000, context_switches=10), 1.0)
     assert set(values) == {"system.cpu.context_switches", "system.cpu.interrupts", "system.process.created"}
+
+
+def proc_stat(busy: int, idle: int, cpus: int = 0) -> StatSample:
+    lines = [f"cpu {busy} 0 0 {idle} 0 0 0 0 0 0", *(f"cpu{n} 1 0 0 1 0 0 0 0 0 0" for n in range(cpus))]
+    return parse_stat("\n".join(lines).encode())
+
+
+@pytest.mark.parametrize("cpus", [0, 4])
+def test_a_cpu_that_goes_offline_and_comes_back_leaves_both_frames_without_shares(cpus: int) -> None:
+    before, without, again = (
+        proc_stat(1000, 1_000_000, cpus),
+        proc_stat(1010, 880_000, cpus),
+        proc_stat(1020, 1_000_380, cpus),
+    )
+    assert derive(before, without, 1.0) == {}
+    assert derive(without, again, 1.0) == {}
+    assert derive(again, proc_stat(1070, 1_000_430, cpus), 1.0)["system.cpu.utilization"] == pytest.approx(
+        50
+    )
+
+
+def test_iowait_that_left_with_a_cpu_is_no_share_either() -> None:
+    assert "system.cpu.utilization" not in derive(START, later(iowait=-150, user=50, idle=50), 1.0)
+
+
+def test_ticks_may_run_a_little_ahead_of_the_clock() -> None:
+    assert derive(START, later(user=110, idle=110), 1.0)["system.cpu.utilization"] == pytest.approx(50)
+    assert "system.cpu.utilization" not in derive(START, later(user=160, idle=160), 1.0)
+
+
+def test_cpus_are_counted_by_their_lines_and_not_by_their_numbers() -> None:
+    content = b"cpu 9 9 9 9\ncpu0 1 1 1 1\ncpu17 1 1 1 1\ncpu128 1 1 1 1\n"
+    assert parse_stat(content).cpus == 3
+
+
+def test_columns_of_later_kernels_and_guests_within_user_do_not_count_twice() -> None:
+    before = parse_stat(b"cpu 100 0 0 100 0 0 0 0 50 0 7 7\n")
+    after = parse_stat(b"cpu 150 0 0 150 0 0 0 0 100 0 99 99\n")
+    assert derive(before, after, 1.0)["system.cpu.utilization"] == pytest.approx(50)
 
 
 def test_no_tick_passed_means_no_share() -> None:

@@ -2,6 +2,7 @@
 """CPU time, load, context switches and process creation, from /proc/stat and /proc/loadavg."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,15 @@ class StatSample:
     interrupts: int | None = None
     created: int | None = None
     runnable: int | None = None
+    cpus: int | None = None
+    """CPUs that are online, of which each has a line; None where no line names one."""
 
 
+_HZ = os.sysconf("SC_CLK_TCK")
+_STEP_BACK = 10
+"""Ticks by which the kernel may take back idle and iowait time; more is a CPU that went offline."""
+_LATE_S = 0.5
+"""A busy machine may read the ticks so much later than the clock."""
 _LINES = {
     b"ctxt": "context_switches",
     b"intr": "interrupts",
@@ -37,6 +45,7 @@ _LINES = {
 def parse_stat(content: bytes) -> StatSample:
     """Read /proc/stat; what is missing or malformed is None."""
     found: dict[str, int | None] = {}
+    cpus = 0
     for line in content.splitlines():
         key, _, rest = line.partition(b" ")
         if key == b"cpu":
@@ -45,7 +54,9 @@ def parse_stat(content: bytes) -> StatSample:
             found |= {name: at(ticks, position) for position, name in enumerate(names)}
         elif key in _LINES:
             found[_LINES[key]] = at(rest.split(None, 1), 0)
-    return StatSample(**found)
+        elif key.startswith(b"cpu"):
+            cpus += 1
+    return StatSample(**found, cpus=cpus or None)
 
 
 def parse_load(content: bytes) -> float | None:
@@ -71,25 +82,34 @@ def derive(before: StatSample, after: StatSample, seconds: float) -> dict[str, f
             "system.process.created": per_second("created"),
         }
     )
-    return values | _shares(before, after)
+    return values | _shares(before, after, seconds)
 
 
-def _shares(before: StatSample, after: StatSample) -> dict[str, float]:
+def _shares(before: StatSample, after: StatSample, seconds: float) -> dict[str, float]:
+    """Percent of the ticks that passed; empty when the ticks contradict the time.
+
+    They do when a CPU goes offline, whose idle time goes with it, and when it comes back.
+    """
+
     def ticks(name: str) -> int | None:
-        start: int | None = getattr(before, name)
-        end: int | None = getattr(after, name)
-        # The kernel documents that idle and iowait may step back; nothing else does unless a CPU went away.
-        if name in ("idle", "iowait") and start is not None and end is not None:
-            return max(0, end - start)
-        return grown(start, end)
+        return grown(getattr(before, name), getattr(after, name))
 
-    user, nice, system, idle = (ticks(name) for name in ("user", "nice", "system", "idle"))
-    iowait, irq, softirq, steal = (ticks(name) for name in ("iowait", "irq", "softirq", "steal"))
-    if user is None or nice is None or system is None or idle is None:
+    def resting(name: str) -> int | None:
+        start, end = getattr(before, name), getattr(after, name)
+        return None if start is None or end is None else int(end - start)
+
+    user, nice, system, steal = (ticks(name) for name in ("user", "nice", "system", "steal"))
+    irq, softirq = ticks("irq"), ticks("softirq")
+    idle, iowait = resting("idle"), resting("iowait")
+    if idle is None or min(idle, iowait or 0) < -_STEP_BACK:
+        return {}
+    idle, iowait = max(0, idle), None if iowait is None else max(0, iowait)
+    if user is None or nice is None or system is None:
         return {}
     known = (user, nice, system, idle, iowait or 0, irq or 0, softirq or 0, steal or 0)
     total = sum(known)
-    if total == 0:
+    cpus = max(before.cpus or 0, after.cpus or 0) or os.cpu_count() or 1
+    if total == 0 or total > cpus * _HZ * (seconds + _LATE_S):
         return {}
 
     def share(part: int | None) -> float | None:
