@@ -2,11 +2,14 @@
 """Disk throughput, use, waiting time and queue, from /proc/diskstats."""
 
 import os
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from jepa.telemetry.sources.base import KernelFile, Previous, Reading, at, why
+from jepa.telemetry.sources.base import Reading, at, why
+from jepa.telemetry.sources.devices import DeviceCounters
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +26,45 @@ class DiskSample:
     queue_ms: int
 
 
-_COLUMNS = (3, 5, 6, 7, 9, 10, 12, 13)
+_WRAPPING = ("read_ms", "write_ms", "busy_ms", "queue_ms")
+"""The kernel keeps times of devices in 32 bits: the queue's are used up in hours on a busy disk."""
+_NUMBERS = (0, 2, 3, 4, 6, 7, 9, 10)
+_LEAST_NUMBERS = 11
+_PATH = re.compile(r"(nvme\d+)c\d+(n\d+)")
+"""One of the ways to a disk, such as nvme0c1n1 to nvme0n1."""
 
 
 def parse_diskstats(content: bytes) -> dict[str, DiskSample]:
     """Read /proc/diskstats; a line that is short or malformed is left out."""
     disks: dict[str, DiskSample] = {}
     for line in content.splitlines():
-        columns = line.split()
-        numbers = [at(columns, position) for position in _COLUMNS]
+        words = line.split()
+        # From the end: later kernels add numbers there, and a name may have spaces.
+        end = len(words)
+        while end > 3 and words[end - 1].isdigit():
+            end -= 1
+        if len(words) - end < _LEAST_NUMBERS:
+            continue
+        numbers = [at(words[end:], position) for position in _NUMBERS]
         known = [number for number in numbers if number is not None]
-        if len(known) == len(_COLUMNS):
-            disks[columns[2].decode("utf-8", "replace")] = DiskSample(*known)
-    return disks
+        if len(known) == len(_NUMBERS):
+            disks[os.fsdecode(b" ".join(words[2:end]))] = DiskSample(*known)
+    return _without_double_paths(disks)
 
 
-def derive(
-    before: Mapping[str, DiskSample], after: Mapping[str, DiskSample], seconds: float
-) -> dict[str, float]:
-    """Totals over the disks that both samples have and whose counters did not fall."""
-    changes = [
-        change
-        for name, sample in after.items()
-        if name in before and (change := _change(before[name], sample)) is not None
-    ]
+def _without_double_paths(disks: dict[str, DiskSample]) -> dict[str, DiskSample]:
+    """Each disk that several paths lead to once: by its paths where the kernel does not count it itself."""
+    left_out: set[str] = set()
+    for name in disks:
+        if path := _PATH.fullmatch(name):
+            head = path[1] + path[2]
+            if head in disks:
+                left_out.add(name if disks[head].reads or disks[head].writes else head)
+    return {name: disk for name, disk in disks.items() if name not in left_out}
+
+
+def derive(changes: Sequence[DiskSample], seconds: float) -> dict[str, float]:
+    """Totals over all disks from what each did in ``seconds``; empty without any."""
     if not changes:
         return {}
     operations = sum(change.reads + change.writes for change in changes)
@@ -63,23 +81,20 @@ def derive(
     return values
 
 
-def _change(before: DiskSample, after: DiskSample) -> DiskSample | None:
-    rises = [getattr(after, field.name) - getattr(before, field.name) for field in fields(DiskSample)]
-    return None if min(rises) < 0 else DiskSample(*rises)
-
-
 def real_disks(block: Path, names: Collection[str]) -> frozenset[str]:
-    """Those of ``names`` that are whole disks with hardware (or a hypervisor) behind them.
+    """Those of ``names`` that are whole disks with hardware, a hypervisor or a network behind them.
 
     Partitions have no entry of their own in /sys/block; loop, zram, device-mapper and md devices live below
     ``virtual/block`` and would count the same bytes twice.
     """
-    return frozenset(name for name in names if _is_real(block / name))
+    return frozenset(name for name in names if _is_real(block, name))
 
 
-def _is_real(entry: Path) -> bool:
+def _is_real(block: Path, name: str) -> bool:
+    # The kernel writes a slash in a device's name as ! where it is a file's name.
+    entry = block / name.replace("/", "!")
     try:
-        return "/virtual/block/" not in str(entry.readlink())
+        return "/virtual/block/" not in str(entry.readlink()) or name.startswith("nbd")
     except OSError:
         return entry.is_dir()
 
@@ -90,26 +105,20 @@ class DiskSource:
     name = "disk"
 
     def __init__(self, root: Path) -> None:
-        self._file = KernelFile(root / "proc/diskstats")
         self._block = root / "sys/block"
-        self._previous: Previous[dict[str, DiskSample]] = Previous()
-        self._seen: frozenset[str] = frozenset()
-        self._real: frozenset[str] = frozenset()
+        self._counters = DeviceCounters(
+            root / "proc/diskstats", parse_diskstats, partial(real_disks, self._block), _WRAPPING
+        )
 
     def read(self, now: float) -> Reading:
         """Throughput, use, wait and queue since the last call."""
         try:
-            disks = parse_diskstats(self._file.read())
+            rises = self._counters.read(now)
         except OSError as error:
-            return Reading({}, why(self._file.path, error))
-        if disks.keys() != self._seen:
-            self._seen = frozenset(disks)
-            self._real = real_disks(self._block, self._seen)
-        sample = {name: disk for name, disk in disks.items() if name in self._real}
-        before = self._previous.swap(sample, now)
-        values = {} if before is None else derive(before[0], sample, before[1])
-        return Reading(values, "" if sample else f"no disk in {self._block}{os.sep}")
+            return Reading({}, why(self._counters.path, error))
+        reason = "" if rises.devices else f"no disk in {self._block}{os.sep}"
+        return Reading(derive(rises.changes, rises.seconds), reason)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._counters.close()

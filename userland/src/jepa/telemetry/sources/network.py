@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network traffic and errors, from /proc/net/dev."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from jepa.telemetry.sources.base import KernelFile, Previous, Reading, at, why
+from jepa.telemetry.sources.base import Reading, at, why
+from jepa.telemetry.sources.devices import DeviceCounters
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +37,12 @@ def parse_net_dev(content: bytes) -> dict[str, InterfaceSample]:
         numbers = [at(columns, position) for position in _COLUMNS]
         known = [number for number in numbers if number is not None]
         if colon and name.strip() and len(known) == len(_COLUMNS):
-            interfaces[name.strip().decode("utf-8", "replace")] = InterfaceSample(*known)
+            interfaces[os.fsdecode(name.strip())] = InterfaceSample(*known)
     return interfaces
 
 
-def derive(
-    before: Mapping[str, InterfaceSample], after: Mapping[str, InterfaceSample], seconds: float
-) -> dict[str, float]:
-    """Totals over the interfaces that both samples have and whose counters did not fall."""
-    changes = [
-        change
-        for name, sample in after.items()
-        if name in before and (change := _change(before[name], sample)) is not None
-    ]
+def derive(changes: Sequence[InterfaceSample], seconds: float) -> dict[str, float]:
+    """Totals over all interfaces from what each did in ``seconds``; empty without any."""
     if not changes:
         return {}
     return {
@@ -62,24 +58,52 @@ def derive(
     }
 
 
-def _change(before: InterfaceSample, after: InterfaceSample) -> InterfaceSample | None:
-    rises = [getattr(after, field.name) - getattr(before, field.name) for field in fields(InterfaceSample)]
-    return None if min(rises) < 0 else InterfaceSample(*rises)
+def default_routes(content: bytes) -> frozenset[str]:
+    """The interfaces of IPv4 default routes in /proc/net/route."""
+    rows = (line.split() for line in content.splitlines()[1:])
+    return frozenset(os.fsdecode(row[0]) for row in rows if len(row) > 7 and row[1] == row[7] == b"00000000")
 
 
-def outward(net: Path, names: Collection[str]) -> frozenset[str]:
+def outward(root: Path, names: Collection[str]) -> frozenset[str]:
     """The interfaces that lead out of the machine.
 
-    Bridges, tunnels and veth pairs would count the same packets twice. In a container every interface is
-    virtual; then all but loopback count.
+    Bridges, bonds, tunnels and veth pairs would count the same packets twice, and so would an interface that
+    another one with hardware stands for. In a container every interface is virtual; then those with a
+    default route count, or else all but loopback.
     """
+    net = root / "sys/class/net"
     others = frozenset(names) - {"lo"}
-    return frozenset(name for name in others if not _is_virtual(net / name)) or others
-
-
-def _is_virtual(entry: Path) -> bool:
+    hardware = frozenset(name for name in others if _is_hardware(net / name))
+    if hardware:
+        own = frozenset(name for name in hardware if not _is_part_of(net / name, hardware))
+        return own or hardware
     try:
-        return "/virtual/net/" in str(entry.readlink())
+        routed = default_routes((root / "proc/net/route").read_bytes())
+    except OSError:
+        routed = frozenset()
+    return others & routed or others
+
+
+def _is_hardware(entry: Path) -> bool:
+    try:
+        return "/virtual/net/" not in str(entry.readlink())
+    except OSError:
+        return False
+
+
+def _is_part_of(entry: Path, hardware: Collection[str]) -> bool:
+    """Whether another interface of ``hardware`` counts what this one does.
+
+    So it is with a virtual function behind the interface of its hypervisor, and with the ports of a switch
+    behind the interface that leads to it.
+    """
+    try:
+        if (entry / "master").readlink().name in hardware:
+            return True
+    except OSError:
+        pass
+    try:
+        return (entry / "iflink").read_bytes() != (entry / "ifindex").read_bytes()
     except OSError:
         return False
 
@@ -90,26 +114,17 @@ class NetworkSource:
     name = "network"
 
     def __init__(self, root: Path) -> None:
-        self._file = KernelFile(root / "proc/net/dev")
-        self._net = root / "sys/class/net"
-        self._previous: Previous[dict[str, InterfaceSample]] = Previous()
-        self._seen: frozenset[str] = frozenset()
-        self._outward: frozenset[str] = frozenset()
+        self._counters = DeviceCounters(root / "proc/net/dev", parse_net_dev, partial(outward, root))
 
     def read(self, now: float) -> Reading:
         """Traffic and errors a second since the last call."""
         try:
-            interfaces = parse_net_dev(self._file.read())
+            rises = self._counters.read(now)
         except OSError as error:
-            return Reading({}, why(self._file.path, error))
-        if interfaces.keys() != self._seen:
-            self._seen = frozenset(interfaces)
-            self._outward = outward(self._net, self._seen)
-        sample = {name: interface for name, interface in interfaces.items() if name in self._outward}
-        before = self._previous.swap(sample, now)
-        values = {} if before is None else derive(before[0], sample, before[1])
-        return Reading(values, "" if sample else "no network interface but loopback")
+            return Reading({}, why(self._counters.path, error))
+        reason = "" if rises.devices else "no network interface but loopback"
+        return Reading(derive(rises.changes, rises.seconds), reason)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._counters.close()
