@@ -52,3 +52,23 @@ def test_a_missing_column_is_said(tmp_path: Path) -> None:
     parquet.write_columns(tmp_path / "x", {"v": np.array([1.0])})
     with pytest.raises(JepaError, match="x cannot be read"):
         parquet.read_rows(tmp_path / "x", ("w",))
+
+
+@pytest.mark.parametrize(
+    "name", ["run[1]", "run*", "run?", "~", "s3:", "day=1", "it's", "{a,b}", "a\\b", "名"]
+)
+def test_a_name_is_a_name_and_no_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, rows in ((name, 3), ("run1", 99), ("runx", 98), ("a", 97)):
+        Path(folder).mkdir()
+        parquet.write_columns(Path(folder) / "frames.parquet", {"v": np.zeros(rows, np.float32)})
+    back = parquet.read(Path(name) / "frames.parquet")
+    assert list(back) == ["v"]
+    assert len(back["v"]) == 3
+    assert len(parquet.read_rows(Path(name) / "frames.parquet", ["v"])) == 3
+
+
+def test_a_pattern_that_would_fit_a_neighbour_is_a_missing_file(tmp_path: Path) -> None:
+    parquet.write_columns(tmp_path / "run1", {"v": np.zeros(2, np.float32)})
+    with pytest.raises(JepaError, match=r"run\*"):
+        parquet.read(tmp_path / "run*")

@@ -2,7 +2,8 @@
 """Parquet files in and out, by DuckDB, which is a third of pyarrow's size and is loaded only when needed."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,22 +43,28 @@ def write_rows(path: Path, columns: Mapping[str, str], rows: Sequence[Sequence[A
 
 def read(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The columns of one file; those with nulls are masked arrays. JepaError when it is not Parquet."""
-    with _database() as database:
-        return dict(_query(database, "*", path).fetchnumpy())
+    with _query("*", path) as found:
+        return dict(found.fetchnumpy())
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """The rows of one file, with the columns in the order asked for. JepaError when it has not got them."""
-    with _database() as database:
-        return _query(database, ", ".join(_name(name) for name in columns), path).fetchall()
+    with _query(", ".join(_name(name) for name in columns), path) as found:
+        return found.fetchall()
 
 
-def _query(database: "duckdb.DuckDBPyConnection", chosen: str, path: Path) -> "duckdb.DuckDBPyConnection":
+@contextmanager
+def _query(chosen: str, path: Path) -> "Iterator[duckdb.DuckDBPyConnection]":
     import duckdb
 
+    # DuckDB takes a name for a pattern ("run[1]", "run*"), a home directory ("~"), a place on the network
+    # ("s3:") or columns ("day=1"). A descriptor is one file, whatever its name.
     try:
-        return database.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(path)])
-    except duckdb.Error as error:
+        with _database() as database, path.open("rb") as file:
+            yield database.execute(
+                f"SELECT {chosen} FROM read_parquet(?)", [f"/proc/self/fd/{file.fileno()}"]
+            )
+    except (duckdb.Error, OSError) as error:
         reason = str(error).splitlines()[0]
         raise JepaError(
             f"{path} cannot be read: {reason}.", "Copy the recording again, or record anew."
@@ -75,7 +82,7 @@ def _copy(database: "duckdb.DuckDBPyConnection", query: str, path: Path) -> None
     import duckdb
 
     temporary = path.with_name(path.name + ".tmp")
-    target = str(temporary).replace("'", "''")
+    target = str(temporary.absolute()).replace("'", "''")
     try:
         database.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
     except duckdb.IOException as error:
