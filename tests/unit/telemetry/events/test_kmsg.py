@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.kmsg import KernelLog, Record, load_rules, parse_record
+from jepa.text import shown
 
 RULES = load_rules()
 WALL = 1_800_000_000_000_000_000
@@ -33,12 +34,92 @@ SAID = {
     "CPU1: Core temperature above threshold, cpu clock throttled": ("thermal", None),
     "BUG: kernel NULL pointer dereference, address: 0000": ("kernel_oops", None),
     "device-mapper: verity: 254:1: data block 5 is corrupted": ("fs_error", "254:1"),
+    "Out of memory: Killed process 42 ((sd-pam))": ("oom_kill", "(sd-pam)"),
+    "Out of memory: Killed process 42 ((sd-pam)) total-vm:1kB, anon-rss:2kB, UID:0": (
+        "oom_kill",
+        "(sd-pam)",
+    ),
+    "Killed process 42 (a), UID 1000, total-vm:1kB, anon-rss:2kB": ("oom_kill", "a"),
+    "INFO: task my program: x:33 blocked for more than 120 seconds.": ("hung_task", "my program: x"),
+    "INFO: task dd:7 blocked in I/O wait for more than 122 seconds.": ("hung_task", "dd"),
+    "rcu: INFO: rcu_preempt self-detected stall on CPU": ("hung_task", None),
+    "NMI watchdog: Watchdog detected hard LOCKUP on cpu 3": ("hung_task", None),
+    "BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 60s!": ("hung_task", None),
+    "Oops: general protection fault, probably for non-canonical address: 0000": ("kernel_oops", None),
+    "Oops: 0002 [#1] PREEMPT SMP": ("kernel_oops", None),
+    "kernel BUG at mm/slub.c:379!": ("kernel_oops", None),
+    "Kernel panic - not syncing: Fatal exception": ("kernel_oops", None),
+    "EXT4-fs error (device dm-3: state EA): ext4_journal_check_start:84: comm x": ("fs_error", "dm-3"),
+    "EXT4-fs warning (device sda1): ext4_end_bio:343: I/O error 10 writing to inode 12": (
+        "fs_error",
+        "sda1",
+    ),
+    "Aborting journal on device sda1-8.": ("fs_error", "sda1"),
+    "JBD2: Detected IO errors while flushing file data on dm-0-8": ("fs_error", "dm-0"),
+    "XFS (dm-0): Metadata corruption detected at xfs_agf": ("fs_error", "dm-0"),
+    "XFS (sda1): Metadata CRC error detected at xfs_agi_read_verify+0xd/0x30": ("fs_error", "sda1"),
+    "XFS (sda1): Corruption of in-memory data (0x8) detected at x.  Shutting down.": ("fs_error", "sda1"),
+    'XFS (sda1): metadata I/O error in "xfs_trans_read_buf" at daddr 0x1 len 1 error 5': (
+        "fs_error",
+        "sda1",
+    ),
+    "XFS (sda1): log I/O error -5": ("fs_error", "sda1"),
+    "BTRFS error (device sda2): bdev /dev/sda2 errs: wr 1, rd 0, flush 0, corrupt 0": ("fs_error", "sda2"),
+    "BTRFS critical (device sda2): corrupt leaf: root=1 block=2": ("fs_error", "sda2"),
+    "BTRFS: error (device sda2: state A) in btrfs_commit_transaction:2418: errno=-5": ("fs_error", "sda2"),
+    "BTRFS warning (device dm-1): csum failed root 5 ino 257 off 0 csum 0x1": ("fs_error", "dm-1"),
+    "FAT-fs (sdb1): error, fat_get_cluster: invalid cluster chain (i_pos 0)": ("fs_error", "sdb1"),
+    "erofs (device vda2): z_erofs_lz4_decompress: failed to decompress -5": ("fs_error", "vda2"),
+    "F2FS-fs (mmcblk0p1): inconsistent node block, nid:1": ("fs_error", "mmcblk0p1"),
+    "blk_update_request: I/O error, dev sdb, sector 2048 op 0x0:(READ)": ("io_error", "sdb"),
+    "I/O error, dev nvme0n1, sector 2048 op 0x1:(WRITE)": ("io_error", "nvme0n1"),
+    "critical target error, dev sdc, sector 77 op 0x3:(DISCARD)": ("io_error", "sdc"),
+    "nvme nvme0: I/O tag 3 (3003) opcode 0x1 (Write) QID 1 timeout, aborting": ("io_error", "nvme0"),
+    "nvme nvme1: controller is down; will reset: CSTS=0xffffffff": ("io_error", "nvme1"),
+    "nvme0n1: Read(0x2) @ LBA 0, 8 blocks, Unrecovered Read Error (sct 0x2 / sc 0x81)": (
+        "io_error",
+        "nvme0n1",
+    ),
+    "sd 0:0:0:0: [sda] tag#3 FAILED Result: hostbyte=DID_OK driverbyte=DRIVER_OK": ("io_error", "sda"),
+    "sd 0:0:0:0: [sda] tag#3 Sense Key : Medium Error [current]": ("io_error", "sda"),
+    "mmcblk0: error -110 transferring data, sector 1, nr 8": ("io_error", "mmcblk0"),
+    "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 0": (
+        "machine_check",
+        None,
+    ),
+    "EDAC MC0: 1 CE memory read error on CPU_SrcID#0": ("machine_check", None),
+    "thermal thermal_zone0: acpitz: critical temperature reached, shutting down": ("thermal", None),
 }
 QUIET = [
     "EXT4-fs (vda2): mounted filesystem 1234 r/w with ordered data mode",
     "systemd[1]: Started something.",
     "usb 1-1: new high-speed USB device number 2",
     "thermal LNXTHERM:00: registered as thermal_zone0",
+    "nvme nvme0: Shutdown timeout set to 8 seconds",
+    "nvme nvme0: 8/0/0 default/read/poll queues",
+    "EXT4-fs (sda1): mounted filesystem with ordered data mode. Opts: errors=remount-ro",
+    "EXT4-fs (sda1): re-mounted 12 r/w. Quota mode: none. Opts: errors=panic",
+    "EXT4-fs warning (device sda1): ext4_multi_mount_protect:326: MMP interval 42",
+    "BTRFS info (device sda2): bdev /dev/sda2 errs: wr 0, rd 0, flush 0, corrupt 3, gen 0",
+    "BTRFS info (device sda2): disk space caching is enabled, last errors=0, critical chunks kept",
+    "XFS (dm-0): Mounting V5 Filesystem 1234",
+    "XFS (dm-0): Ending clean mount",
+    "FAT-fs (sdb1): Volume was not properly unmounted. Some data may be corrupt. Please run fsck.",
+    "FAT-fs (vda1): utf8 is not a recommended IO charset for FAT filesystems, filesystem errors=remount-ro",
+    "JBD2: no valid journal superblock found",
+    "traps: chrome[77] general protection fault ip:7f1 sp:7ff error:0 in libc.so.6",
+    "python[77]: segfault at 0 ip 00 sp 00 error 4 in python",
+    'audit: type=1400 comm="Out of memory: Killed process 1 (x)"',
+    "watchdog: Delayed init of the lockup detector failed: -19",
+    "NMI watchdog: Enabled. Permanently consumes one hw-PMU counter.",
+    "rcu: Hierarchical RCU implementation, stalls on CPUs are detected after 21 s",
+    "sd 0:0:0:0: [sda] Attached SCSI disk",
+    "ata1: SATA link up 6.0 Gbps (SStatus 133 SControl 300)",
+    "mce: CPU0: Thermal monitoring enabled (TM1)",
+    "mmc0: new high speed SDHC card at address 0001",
+    "thermal_sys: Registered thermal governor 'step_wise'",
+    "EDAC MC: Ver: 3.0.0",
+    "workqueue: drm_fb_helper_damage_work hogged CPU for >10000us 4 times, consider switching to WQ_UNBOUND",
 ]
 
 
@@ -70,6 +151,16 @@ def test_what_kernels_say_is_understood(
     assert event.detail == text
     assert event.source == "kmsg"
     assert event.severity in ("warning", "error", "critical")
+
+
+def test_a_name_of_controls_is_kept_as_it_is_and_shown_escaped(pipe: tuple[int, KernelLog]) -> None:
+    fd, log = pipe
+    os.write(
+        fd, rb"3,1,99000000,-;Out of memory: Killed process 42 (\x1b[2J\x0a12:00:00  info) total-vm:1kB"
+    )
+    (event,) = log.ready()
+    assert event.unit == "\x1b[2J\n12:00:00  info"
+    assert shown(event.unit) == r"\x1b[2J\x0a12:00:00  info"
 
 
 @pytest.mark.parametrize("text", QUIET)

@@ -43,7 +43,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What messages that fit a pattern mean."""
+    """What messages that fit a pattern from their beginning mean."""
 
     kind: str
     severity: str
@@ -51,7 +51,7 @@ class Rule:
 
     def unit(self, text: str) -> tuple[bool, str | None]:
         """Whether ``text`` fits, and what it happened to."""
-        found = self.pattern.search(text)
+        found = self.pattern.match(text)
         if found is None:
             return False, None
         return True, found.groupdict().get("unit")
@@ -79,7 +79,8 @@ def load_rules(path: Path = PACKAGE_FILE) -> tuple[Rule, ...]:
     try:
         entries = cast("list[dict[str, str]]", tomllib.loads(path.read_text(encoding="utf-8"))["rule"])
         rules = tuple(
-            Rule(entry["kind"], entry["severity"], re.compile(entry["pattern"])) for entry in entries
+            Rule(entry["kind"], entry["severity"], re.compile(entry["pattern"], re.DOTALL))
+            for entry in entries
         )
         unknown = [rule.kind for rule in rules if rule.kind not in KINDS]
         if unknown:
