@@ -14,6 +14,8 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.vm import emulator
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 NEED_GIB = 15
@@ -41,6 +43,8 @@ PACKAGES = {
 
 def missing(purpose: str) -> list[str]:
     """Return the Debian packages that `purpose` needs and this host lacks."""
+    if purpose == "run" and emulator.installed():
+        return []
     return [package for package, path in PACKAGES[purpose].items() if not Path(path).exists()]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from jepa_lab.record import SETTLE_S, folders
 from jepa_lab.workloads.plans import PLANS, SHAPES
+from tools.vm.emulator import newest
 from tools.vm.image import ROOT, built_image, kvm_works
 from tools.vm.machine import Machine, Setup
 
@@ -44,6 +45,7 @@ def main() -> int:
         print("all of them are recorded already", file=sys.stderr)
         return 0
     image, shape = built_image(), SHAPES[args.plan]
+    print(f"recording in {newest()}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="jepa-lab-", dir=ROOT / "build") as folder:
         place = Path(folder)
         disk = image.overlay(place / "lab.qcow2")

@@ -18,12 +18,13 @@ import threading
 import time
 from pathlib import Path
 
-from tools.vm import kvm, qemu
+from tools.vm import kvm
+from tools.vm.emulator import newest
+from tools.vm.image import BUILD, make_overlay, own_firmware
+from tools.vm.qemu import Disk, qemu_command
 
-ROOT = Path(__file__).resolve().parent.parent
-RUN = ROOT / "build/run"
-IMAGE = ROOT / "build/image/jepa-os.raw"
-DISK_GIB = 4
+RUN = BUILD / "run"
+IMAGE = BUILD / "image/jepa-os.raw"
 STEPS = {
     "BdsDxe: starting": "the firmware starts the boot loader",
     "Reached target initrd-switch-root": "kernel and initrd done, the system starts",
@@ -35,7 +36,7 @@ STEPS = {
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def prepare_disk(image: Path, *, fresh: bool) -> qemu.Disk:
+def prepare_disk(image: Path, *, fresh: bool) -> Disk:
     """Return the overlay of `image`, made anew when asked or when the image was rebuilt since."""
     overlay = RUN / "disk.qcow2"
     RUN.mkdir(parents=True, exist_ok=True)
@@ -45,26 +46,10 @@ def prepare_disk(image: Path, *, fresh: bool) -> qemu.Disk:
     if not same and overlay.exists() and not fresh:
         print("the image is newer than the last run: starting from its fresh state")
     if fresh or not same:
-        # The overlay keeps its own link, since a rebuild replaces the image while a machine runs.
-        base = RUN / "base.raw"
-        base.unlink(missing_ok=True)
-        base.hardlink_to(image)
-        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(overlay)]
-        subprocess.run([*create, f"{DISK_GIB}G"], check=True)
+        make_overlay(image, overlay)
         built.write_text(identity)
         (RUN / "variables.fd").unlink(missing_ok=True)
-    return qemu.Disk(overlay, format="qcow2")
-
-
-def prepare_firmware() -> qemu.Firmware:
-    """Return the host's firmware with a variable store of this machine's own."""
-    found = qemu.find_firmware()
-    if found is None:
-        raise SystemExit("There is no UEFI firmware on this host. Install the package ovmf.")
-    own = RUN / "variables.fd"
-    if not own.exists():
-        shutil.copyfile(found.variables, own)
-    return qemu.Firmware(found.code, own)
+    return Disk(overlay, format="qcow2")
 
 
 def report_progress(log: Path, stop: threading.Event, started: float) -> None:
@@ -89,22 +74,24 @@ def main() -> int:
         raise SystemExit(f"There is no image at {arguments.image}. Run: make image")
 
     disk = prepare_disk(arguments.image, fresh=arguments.fresh)
-    accelerated = kvm.works(ROOT / "build")
+    emulator = newest()
+    accelerated = kvm.works(BUILD, emulator)
     columns, rows = shutil.get_terminal_size()
     terminal = f"{os.environ.get('TERM', 'vt220')} {columns} {rows}"
     messages = RUN / "console.log"
     messages.unlink(missing_ok=True)
-    command = qemu.qemu_command(
+    command = qemu_command(
+        emulator,
         disk,
-        firmware=prepare_firmware(),
+        firmware=own_firmware(RUN),
         kvm=accelerated,
         credentials={"jepa.console.hvc0": terminal},
         hvc="chardev:person",
         serials=(f"file:{messages}",),
         extra=("-chardev", "stdio,id=person,mux=on,signal=off", "-mon", "chardev=person"),
     )
-    pace = "with KVM, a few seconds" if accelerated else "emulated, about two minutes on an idle host"
-    print(f"starting JEPA OS ({pace}). Ctrl-A X switches it off, Ctrl-A H helps.", flush=True)
+    pace = "KVM, a few seconds" if accelerated else "emulated, about a minute on an idle host"
+    print(f"starting JEPA OS in {emulator} ({pace}). Ctrl-A X switches it off, Ctrl-A H helps.", flush=True)
     stop = threading.Event()
     progress = threading.Thread(target=report_progress, args=(messages, stop, time.monotonic()), daemon=True)
     progress.start()

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.vm.emulator import newest
 from tools.vm.image import BUILD, Image, built_image, kvm_works, own_firmware
 from tools.vm.machine import Machine, Setup
 
@@ -65,7 +66,7 @@ def boot(machine: Machine) -> Boot:
 def measure(image: Image, directory: Path, boots: int) -> list[dict[str, object]]:
     """Every entry of boot.json; takes a minute or two a boot under emulation."""
     kvm = kvm_works()
-    how = f"{'KVM' if kvm else 'emulated (TCG)'}, 2 vCPUs, 2 GiB"
+    how = f"{newest()}, {'KVM' if kvm else 'emulated (TCG)'}, 2 vCPUs, 2 GiB"
 
     def say(line: str) -> None:
         print(line, flush=True)
@@ -85,9 +86,11 @@ def measure(image: Image, directory: Path, boots: int) -> list[dict[str, object]
             machine.crash()
     firmware = []
     for number in range(boots):
+        place = directory / f"firmware-{number + 1}"
+        place.mkdir()
         disk = image.copy(directory / "firmware.raw")
         machine = Machine(
-            f"firmware-{number + 1}", Setup(disk, firmware=own_firmware(directory), kvm=kvm), directory, say
+            f"firmware-{number + 1}", Setup(disk, firmware=own_firmware(place), kvm=kvm), directory, say
         )
         try:
             firmware.append(boot(machine))

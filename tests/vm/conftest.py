@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tools.vm.console import Allow, scan
+from tools.vm.emulator import installed
 from tools.vm.image import BUILD, Image, built_image, kvm_works
 from tools.vm.machine import Machine, MachineError, Say, Setup
 from tools.vm.qemu import Disk
@@ -31,6 +32,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "allow(pattern, reason): trouble on the console that this test provokes"
     )
+
+
+def pytest_report_header() -> str:
+    """Says which emulator runs the machines."""
+    return f"machines: {', '.join(map(str, installed()[:1])) or 'no QEMU'}"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.vm import kvm
-from tools.vm.qemu import Disk, Firmware, find_firmware
+from tools.vm.emulator import Firmware, newest
+from tools.vm.qemu import Disk
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -23,16 +24,8 @@ class Image:
     initrd: Path
 
     def overlay(self, path: Path) -> Disk:
-        """A qcow2 disk at ``path`` that begins as the image; it can hold snapshots.
-
-        It keeps a link to the image of now, since a rebuild replaces that file while machines run.
-        """
-        base = path.with_suffix(".base")
-        base.unlink(missing_ok=True)
-        base.hardlink_to(self.raw)
-        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(path)]
-        subprocess.run([*create, f"{DISK_GIB}G"], check=True)
-        return Disk(path, format="qcow2")
+        """A qcow2 disk at ``path`` that begins as the image; it can hold snapshots."""
+        return make_overlay(self.raw, path)
 
     def copy(self, path: Path) -> Disk:
         """A raw disk at ``path`` that begins as the image; what the guest writes survives QEMU's death."""
@@ -40,6 +33,19 @@ class Image:
         with path.open("r+b") as file:
             file.truncate(DISK_GIB << 30)
         return Disk(path)
+
+
+def make_overlay(raw: Path, path: Path) -> Disk:
+    """Make a qcow2 disk at ``path`` that begins as the image ``raw`` and is somewhat larger.
+
+    It keeps a link to the image of now, since a rebuild replaces that file while machines run.
+    """
+    base = path.with_suffix(".base")
+    base.unlink(missing_ok=True)
+    base.hardlink_to(raw)
+    create = [*newest().image_command(), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base)]
+    subprocess.run([*create, str(path), f"{DISK_GIB}G"], check=True)
+    return Disk(path, format="qcow2")
 
 
 def built_image() -> Image:
@@ -53,15 +59,15 @@ def built_image() -> Image:
 
 
 def own_firmware(directory: Path) -> Firmware:
-    """UEFI with a variable store of the machine's own in ``directory``; FileNotFoundError without OVMF."""
-    found = find_firmware()
-    if found is None:
-        raise FileNotFoundError("This host has no UEFI firmware. Install the package ovmf.")
+    """UEFI with a variable store of the machine's own in ``directory``, made when it is not there yet."""
+    found = newest().firmware()
+    assert found is not None, "an emulator is complete only with firmware"
     variables = directory / "variables.fd"
-    shutil.copyfile(found.variables, variables)
+    if not variables.exists():
+        shutil.copyfile(found.variables, variables)
     return Firmware(found.code, variables)
 
 
 def kvm_works() -> bool:
     """Whether KVM on this host boots the image's kernel; tried once and remembered under build/."""
-    return kvm.works(BUILD)
+    return kvm.works(BUILD, newest())

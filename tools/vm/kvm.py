@@ -2,7 +2,7 @@
 """Find out whether KVM on this host really boots a kernel.
 
 /dev/kvm may open and answer and still not run a stock kernel (nested or paravirtual hosts), so the only
-proof is a boot. The answer is kept in build/kvm until the kernel of the host or of the image changes.
+proof is a boot. The answer is kept in build/kvm until QEMU or the kernel of the host or the image changes.
 """
 
 from __future__ import annotations
@@ -14,32 +14,35 @@ import tempfile
 import time
 from pathlib import Path
 
+from tools.vm.emulator import Emulator
+
 PROOF = "Linux version"
 LIMIT_S = 15.0
 
 
-def works(build: Path) -> bool:
+def works(build: Path, emulator: Emulator) -> bool:
     """Return whether KVM boots the kernel of the image under `build`; False when there is no image yet."""
     kernel = build / "image/jepa-os.vmlinuz"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK) or not kernel.exists():
         return False
     cache = build / "kvm"
-    question = f"{platform.release()} {kernel.stat().st_size}"
+    question = f"{platform.release()} {kernel.stat().st_size} {emulator}"
     if cache.exists():
         asked, _, answer = cache.read_text().rpartition(" ")
         if asked == question:
             return answer == "yes"
-    found = boots(kernel)
+    found = boots(kernel, emulator)
     cache.write_text(f"{question} {'yes' if found else 'no'}")
     return found
 
 
-def boots(kernel: Path) -> bool:
+def boots(kernel: Path, emulator: Emulator) -> bool:
     """Start `kernel` under KVM without a disk; return whether it says who it is within LIMIT_S seconds."""
     with tempfile.TemporaryDirectory() as directory:
         console = Path(directory) / "console"
         command = [
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
+            *emulator.system_command(),
+            "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
             "-accel", "kvm", "-cpu", "host", "-m", "512M", "-no-reboot", "-serial", f"file:{console}",
             "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1",
         ]  # fmt: skip

@@ -16,12 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.vm import console, screen
 from tools.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
-from tools.vm.qemu import Disk, Firmware, qemu_command
+from tools.vm.emulator import Emulator, Firmware, newest
+from tools.vm.qemu import Disk, qemu_command
 from tools.vm.qmp import Qmp
 
 EMULATION_FACTOR = 10
@@ -61,6 +62,7 @@ class Setup:
     devices: Sequence[str] = ()
     """Further arguments of QEMU, such as empty slots for what a test plugs in."""
     kvm: bool = False
+    emulator: Emulator = field(default_factory=newest)
 
 
 class Machine:
@@ -113,6 +115,7 @@ class Machine:
         if snapshot is not None:
             extra += ["-loadvm", snapshot]
         command = qemu_command(
+            self.setup.emulator,
             self.setup.disk,
             kernel=self.setup.kernel,
             initrd=self.setup.initrd,

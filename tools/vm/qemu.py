@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.vm.emulator import Emulator, Firmware
+
 EMULATED_CPU = "Nehalem"
 """Oldest CPU that the numpy wheels accept (x86-64-v2); TCG runs its SSE code faster than emulated AVX2."""
 
@@ -29,13 +31,6 @@ TCG_ARGUMENTS = (
 )
 """Kernel arguments for emulated machines: a start that takes minutes is slow there, not broken."""
 
-FIRMWARE = (
-    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
-    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
-)
-"""Code and variable store of UEFI, in the places where distributions put them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Disk:
@@ -49,22 +44,6 @@ class Disk:
     snapshot: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Firmware:
-    """UEFI code (shared, read-only) and the machine's own variable store (written)."""
-
-    code: Path
-    variables: Path
-
-
-def find_firmware() -> Firmware | None:
-    """Return the firmware installed on this host, or None; `variables` is then the template to copy from."""
-    for code, variables in FIRMWARE:
-        if Path(code).exists() and Path(variables).exists():
-            return Firmware(Path(code), Path(variables))
-    return None
-
-
 def credential_argument(name: str, value: str) -> str:
     """Return the SMBIOS type 11 argument that hands the credential `name` to systemd in the machine.
 
@@ -75,6 +54,7 @@ def credential_argument(name: str, value: str) -> str:
 
 
 def qemu_command(
+    emulator: Emulator,
     image: Disk | Path,
     *,
     kernel: Path | None = None,
@@ -90,19 +70,20 @@ def qemu_command(
     network: bool = True,
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """Return the argument list of a q35 machine with virtio disk, network, random source and console.
+    """Return the command that starts a q35 machine with virtio disk, network, random source and console.
 
-    `image` is the disk; a bare path is a raw image whose writes are thrown away. With `kernel` (and
-    `initrd`) the kernel is started directly, `kernel_arguments` are appended to ROOT_ARGUMENTS and firmware
-    is not used. Otherwise UEFI firmware boots the disk: `firmware` names it, True finds the host's own (with
-    its variable store unwritten); `kernel_arguments` are then added to those of the UKI. `hvc` and `serials`
-    are QEMU character devices ("stdio", "file:PATH", "unix:PATH,server=on,wait=off", "chardev:ID"): `hvc`
-    becomes /dev/hvc0 and each of `serials` a ttyS, in order. `extra` is appended verbatim. Raises ValueError
-    when firmware is wanted and the host has none.
+    `emulator` runs it. `image` is the disk; a bare path is a raw image whose writes are thrown away. With
+    `kernel` (and `initrd`) the kernel is started directly, `kernel_arguments` are appended to
+    ROOT_ARGUMENTS and firmware is not used. Otherwise UEFI firmware boots the disk: `firmware` names it,
+    True takes the emulator's (with its variable store unwritten); `kernel_arguments` are then added to
+    those of the UKI. `hvc` and `serials` are QEMU character devices ("stdio", "file:PATH",
+    "unix:PATH,server=on,wait=off", "chardev:ID"): `hvc` becomes /dev/hvc0 and each of `serials` a ttyS, in
+    order. `extra` is appended verbatim. Raises ValueError when firmware is wanted and the emulator has
+    none.
     """
     disk = image if isinstance(image, Disk) else Disk(image, snapshot=True)
     command = [
-        "qemu-system-x86_64",
+        *emulator.system_command(),
         "-nodefaults",
         "-no-user-config",
         "-display", "none",
@@ -138,20 +119,20 @@ def qemu_command(
         if initrd is not None:
             command += ["-initrd", str(initrd)]
     elif firmware:
-        command += _firmware_arguments(firmware, (*(() if kvm else TCG_ARGUMENTS), *kernel_arguments))
+        found = emulator.firmware() if isinstance(firmware, bool) else firmware
+        if found is None:
+            raise ValueError(f"{emulator} has no UEFI firmware; install the package ovmf")
+        # A template shared by all machines is never written: the run keeps its changes in memory only.
+        shared = isinstance(firmware, bool)
+        command += _firmware_arguments(found, shared, (*(() if kvm else TCG_ARGUMENTS), *kernel_arguments))
     return [*command, *extra]
 
 
-def _firmware_arguments(firmware: Firmware | bool, kernel_arguments: Sequence[str]) -> list[str]:
-    found = find_firmware() if isinstance(firmware, bool) else firmware
-    if found is None:
-        raise ValueError("no UEFI firmware (OVMF) on this host; install the package ovmf")
-    # A template shared by all machines is never written: the run keeps its changes in memory only.
-    template = isinstance(firmware, bool)
+def _firmware_arguments(found: Firmware, shared: bool, kernel_arguments: Sequence[str]) -> list[str]:
     arguments = [
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escape(found.code)}",
         "-drive", f"if=pflash,unit=1,format=raw,file={_escape(found.variables)}"
-        + (",snapshot=on" if template else ""),
+        + (",snapshot=on" if shared else ""),
     ]  # fmt: skip
     if kernel_arguments:
         # systemd-stub adds these to the UKI's own command line.

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.vm.qemu import EMULATED_CPU, ROOT_ARGUMENTS, Disk, Firmware, credential_argument, qemu_command
+from tools.vm.emulator import Emulator, Firmware
+from tools.vm.qemu import EMULATED_CPU, ROOT_ARGUMENTS, Disk, credential_argument, qemu_command
 
+HOST = Emulator(Path("/"), (7, 2))
 IMAGE = Path("image.raw")
 KERNEL = Path("vmlinuz")
 
@@ -19,20 +21,20 @@ def following(command: list[str], option: str) -> list[str]:
 
 
 def test_a_bare_image_is_never_written() -> None:
-    (drive,) = following(qemu_command(IMAGE, kernel=KERNEL), "-drive")
+    (drive,) = following(qemu_command(HOST, IMAGE, kernel=KERNEL), "-drive")
     assert "snapshot=on" in drive
-    (drive,) = following(qemu_command(Disk(IMAGE, "qcow2"), kernel=KERNEL), "-drive")
+    (drive,) = following(qemu_command(HOST, Disk(IMAGE, "qcow2"), kernel=KERNEL), "-drive")
     assert "snapshot=on" not in drive
     assert "format=qcow2" in drive
 
 
 def test_commas_in_a_path_do_not_start_an_option() -> None:
-    (drive,) = following(qemu_command(Path("a,readonly=on"), kernel=KERNEL), "-drive")
+    (drive,) = following(qemu_command(HOST, Path("a,readonly=on"), kernel=KERNEL), "-drive")
     assert "file=a,,readonly=on," in drive
 
 
 def test_a_direct_kernel_gets_the_root_and_what_the_caller_adds() -> None:
-    command = qemu_command(IMAGE, kernel=KERNEL, initrd=Path("initrd"), kernel_arguments=("jepa=off",))
+    command = qemu_command(HOST, IMAGE, kernel=KERNEL, initrd=Path("initrd"), kernel_arguments=("jepa=off",))
     (line,) = following(command, "-append")
     assert set(ROOT_ARGUMENTS) < set(line.split())
     assert line.endswith(" jepa=off")
@@ -42,14 +44,14 @@ def test_a_direct_kernel_gets_the_root_and_what_the_caller_adds() -> None:
 
 def test_firmware_reads_code_and_writes_only_its_own_variables() -> None:
     firmware = Firmware(Path("code"), Path("own"))
-    _, code, variables = following(qemu_command(IMAGE, firmware=firmware), "-drive")
+    _, code, variables = following(qemu_command(HOST, IMAGE, firmware=firmware), "-drive")
     assert "readonly=on" in code
     assert variables.endswith("file=own")
 
 
 def test_the_uki_gets_kernel_arguments_by_smbios() -> None:
     command = qemu_command(
-        IMAGE, firmware=Firmware(Path("c"), Path("v")), kernel_arguments=("a=1,2",), kvm=True
+        HOST, IMAGE, firmware=Firmware(Path("c"), Path("v")), kernel_arguments=("a=1,2",), kvm=True
     )
     assert following(command, "-smbios") == ["type=11,value=io.systemd.stub.kernel-cmdline-extra=a=1,,2"]
 
@@ -65,5 +67,5 @@ def test_a_credential_survives_qemu_whatever_is_in_it(value: str) -> None:
 
 
 def test_emulation_uses_a_cpu_that_the_wheels_accept_and_kvm_the_hosts() -> None:
-    assert following(qemu_command(IMAGE, kernel=KERNEL), "-cpu") == [EMULATED_CPU]
-    assert following(qemu_command(IMAGE, kernel=KERNEL, kvm=True), "-cpu") == ["host"]
+    assert following(qemu_command(HOST, IMAGE, kernel=KERNEL), "-cpu") == [EMULATED_CPU]
+    assert following(qemu_command(HOST, IMAGE, kernel=KERNEL, kvm=True), "-cpu") == ["host"]
