@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import os
 import platform
 import shutil
 import subprocess
@@ -32,12 +33,24 @@ def publish(output: Path) -> None:
         new.replace(IMAGE / f"jepa-os.{suffix}")
 
 
+def set_modes(tree: Path) -> None:
+    """Give everything in `tree` the modes of a system's files: readable by all, writable by the owner alone.
+
+    Whatever the umask of the clone: 0755 for directories and what its owner may execute, else 0644.
+    """
+    for path in (tree, *tree.rglob("*")):
+        if not path.is_symlink():
+            runs = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if runs else 0o644)
+
+
 def main() -> int:
     """Build for one architecture and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     native = ARCHITECTURES.get(platform.machine(), "x86-64")
     parser.add_argument("--architecture", choices=sorted(userland.MACHINES), default=native)
     architecture: str = parser.parse_args().architecture
+    os.umask(0o022)  # what is made here goes into the image
     BUILD.mkdir(exist_ok=True)
     # Held until this process ends; two builds would mix their trees.
     lock = (BUILD / "image.lock").open("w")
@@ -52,6 +65,8 @@ def main() -> int:
     apt_source.write_sandbox(BUILD / "sandbox", mirrors)
     packages = userland.make_site(architecture)
     userland.make_userland()
+    for tree in (BUILD / "site" / architecture, BUILD / "userland"):
+        set_modes(tree)
     for name in ("output", "cache", "pkgcache", "workspace"):
         (BUILD / f"mkosi.{name}").mkdir(exist_ok=True)
 

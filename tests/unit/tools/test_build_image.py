@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes into the image has the modes of a system's files, whatever the clone's."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools import userland
+from tools.build_image import set_modes
+from tools.vm.image import ROOT
+
+
+@pytest.fixture(scope="module")
+def private_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this repository, without its packs, that nobody but its owner may read."""
+    clone = tmp_path_factory.mktemp("clone") / "jepa"
+    sparse = ["git", "-C", str(clone), "sparse-checkout", "set", "mkosi.extra", "userland/src/jepa"]
+    for command in (
+        ["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(clone)],
+        sparse,
+        ["git", "-C", str(clone), "checkout", "--quiet"],
+    ):
+        subprocess.run(command, check=True, umask=0o077)
+    assert (clone / "mkosi.extra/usr/bin/jepa").stat().st_mode & 0o777 == 0o700
+    return clone
+
+
+def modes(tree: Path) -> Iterator[tuple[Path, int]]:
+    """Each file and directory in ``tree`` that is no link, and its mode."""
+    for path in tree.rglob("*"):
+        if not path.is_symlink():
+            yield path.relative_to(tree), path.stat().st_mode & 0o7777
+
+
+def expected(clone: Path, prefix: str) -> dict[Path, int]:
+    """The mode of each file below ``prefix`` as git keeps it."""
+    listed = subprocess.run(
+        ["git", "-C", str(clone), "ls-files", "--stage", "-z", "--", prefix],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    entries = (entry.split("\t") for entry in listed.split("\0") if entry)
+    return {
+        Path(name).relative_to(prefix): int(stage.split()[0], 8) & 0o777
+        for stage, name in entries
+        if not stage.startswith("120000")
+    }
+
+
+def test_the_userland_of_a_private_clone_is_readable_by_all(
+    private_clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(userland, "ROOT", private_clone)
+    monkeypatch.setattr(userland, "BUILD", private_clone / "build")
+    before = os.umask(0o077)
+    try:
+        userland.make_userland()
+    finally:
+        os.umask(before)
+    set_modes(private_clone / "build/userland")
+    made = private_clone / "build/userland"
+    found = dict(modes(made))
+    assert Path("usr/lib/jepa/jepa/__init__.py") in found
+    assert {mode for path, mode in found.items() if (made / path).is_dir()} == {0o755}
+    assert {mode for path, mode in found.items() if (made / path).is_file()} == {0o644}
+
+
+def test_the_files_of_a_private_clone_get_the_modes_that_git_keeps(
+    private_clone: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    # As mkosi does, which leaves directories like /usr with the modes of the clone's, too.
+    shutil.copytree(private_clone / "mkosi.extra", root, symlinks=True)
+    (root / "var").mkdir()
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/extra").symlink_to(private_clone / "mkosi.extra")
+    environment = os.environ | {"BUILDROOT": str(root), "SRCDIR": str(tmp_path / "src")}
+    subprocess.run([ROOT / "mkosi.finalize"], env=environment, check=True, umask=0o077)
+    found = dict(modes(root))
+    kept = expected(private_clone, "mkosi.extra")
+    assert kept
+    assert {path: found[path] for path in kept} == kept
+    assert {found[Path("usr")], found[Path("usr/lib/systemd/system")]} == {0o755}
+
+
+def test_a_file_that_all_may_write_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "open"
+    file.touch()
+    file.chmod(0o666)
+    set_modes(tmp_path)
+    assert file.stat().st_mode & 0o777 == 0o644
