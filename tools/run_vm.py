@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 import termios
@@ -22,6 +21,7 @@ from tools.vm import kvm
 from tools.vm.emulator import newest
 from tools.vm.image import BUILD, make_overlay, own_firmware
 from tools.vm.qemu import Disk, qemu_command
+from tools.vm.terminal import follow_size, port_arguments
 
 RUN = BUILD / "run"
 IMAGE = BUILD / "image/jepa-os.raw"
@@ -76,32 +76,35 @@ def main() -> int:
     disk = prepare_disk(arguments.image, fresh=arguments.fresh)
     emulator = newest()
     accelerated = kvm.works(BUILD, emulator)
-    columns, rows = shutil.get_terminal_size()
-    terminal = f"{os.environ.get('TERM', 'vt220')} {columns} {rows}"
     messages = RUN / "console.log"
     messages.unlink(missing_ok=True)
-    command = qemu_command(
-        emulator,
-        disk,
-        firmware=own_firmware(RUN),
-        kvm=accelerated,
-        credentials={"jepa.console.hvc0": terminal},
-        hvc="chardev:person",
-        serials=(f"file:{messages}",),
-        extra=("-chardev", "stdio,id=person,mux=on,signal=off", "-mon", "chardev=person"),
-    )
     pace = "KVM, a few seconds" if accelerated else "emulated, about a minute on an idle host"
     print(f"starting JEPA OS in {emulator} ({pace}). Ctrl-A X switches it off, Ctrl-A H helps.", flush=True)
     stop = threading.Event()
     progress = threading.Thread(target=report_progress, args=(messages, stop, time.monotonic()), daemon=True)
     progress.start()
     settings = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
-    try:
-        return subprocess.run(command).returncode
-    finally:
-        stop.set()
-        if settings is not None:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
+    columns, rows = os.get_terminal_size(sys.stdin.fileno()) if sys.stdin.isatty() else (0, 0)
+    with follow_size(sys.stdin.fileno()) as sizes:
+        command = qemu_command(
+            emulator,
+            disk,
+            firmware=own_firmware(RUN),
+            kvm=accelerated,
+            credentials={"jepa.console.hvc0": f"{os.environ.get('TERM', 'vt220')} {columns} {rows}"},
+            hvc="chardev:person",
+            serials=(f"file:{messages}",),
+            extra=(
+                *("-chardev", "stdio,id=person,mux=on,signal=off", "-mon", "chardev=person"),
+                *port_arguments(f"socket,fd={sizes.fileno()}"),
+            ),
+        )
+        try:
+            return subprocess.run(command, pass_fds=[sizes.fileno()]).returncode
+        finally:
+            stop.set()
+            if settings is not None:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, settings)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shell as a person sees it on the machine's own screen."""
 
+import re
 import time
 
 import pytest
@@ -9,22 +10,28 @@ from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 
-# As the credential jepa.console.tty1 at power on would; set on the running machine to spare another boot.
 DROP_IN = """\
 [Unit]
 ConditionCredential=
 [Service]
-SetCredential=jepa.console.tty1:linux 0 0
+SetCredential=jepa.console.{console}:{terminal}
 """
 
 
-def test_full_screen_shell_on_the_screen(machine: Machine) -> None:
-    folder = "/run/systemd/system/jepa-console@tty1.service.d"
+def open_shell(machine: Machine, console: str, terminal: str) -> None:
+    """Start the shell as the credential jepa.console.CONSOLE at power on would, to spare another boot."""
+    folder = f"/run/systemd/system/jepa-console@{console}.service.d"
+    drop_in = DROP_IN.format(console=console, terminal=terminal)
     machine.succeed(
-        f"mkdir -p {folder}; cat > {folder}/test.conf <<'END'\n{DROP_IN}END\nsystemctl daemon-reload"
+        f"mkdir -p {folder}; cat > {folder}/test.conf <<'END'\n{drop_in}END\nsystemctl daemon-reload"
     )
+    getty = "serial-getty" if console.startswith("ttyS") else "getty"
+    machine.succeed(f"systemctl stop {getty}@{console}; systemctl start jepa-console@{console}")
+
+
+def test_full_screen_shell_on_the_screen(machine: Machine) -> None:
     blank = machine.screenshot("tui-before")
-    machine.succeed("systemctl stop getty@tty1; systemctl start jepa-console@tty1")
+    open_shell(machine, "tty1", "linux 0 0")
     deadline = time.monotonic() + 30 * machine.factor
     while (shot := machine.screenshot("tui")).colours < blank.colours + 4:
         assert time.monotonic() < deadline, f"nothing is drawn: {shot}"
@@ -39,3 +46,26 @@ def test_full_screen_shell_on_the_screen(machine: Machine) -> None:
     time.sleep(machine.factor)
     assert machine.screenshot("tui-status").path.read_bytes() != shot.path.read_bytes()
     machine.succeed("systemctl is-active jepa-console@tty1")
+
+
+def test_the_shell_on_a_serial_console_has_the_size_of_the_terminal_that_shows_it(machine: Machine) -> None:
+    machine.resize_terminal(130, 40)  # before anybody in the guest reads it, as at power on
+    machine.forget_console()
+    open_shell(machine, "ttyS0", "xterm-256color 80 24")
+    machine.wait_until_succeeds("stty -F /dev/ttyS0 size | grep -x '40 130'")
+    wait_for_drawing(machine, rows=40)
+    machine.forget_console()
+    machine.resize_terminal(100, 30)
+    wait_for_drawing(machine, rows=30)
+    assert machine.succeed("stty -F /dev/ttyS0 size").split() == ["30", "100"]
+
+
+def wait_for_drawing(machine: Machine, rows: int) -> None:
+    """Wait until the shell has drawn its last row, and nothing beyond it."""
+    deadline = time.monotonic() + 30 * machine.factor
+    drawn: set[int] = set()
+    while rows not in drawn:
+        assert time.monotonic() < deadline, f"rows drawn: {sorted(drawn)}"
+        time.sleep(1)
+        drawn = {int(row) for row in re.findall(rb"\x1b\[(\d+);1H", machine.console_bytes())}
+    assert max(drawn) == rows

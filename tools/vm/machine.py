@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.vm import console, screen
+from tools.vm import console, screen, terminal
 from tools.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
 from tools.vm.emulator import Emulator, Firmware, newest
 from tools.vm.qemu import Disk, qemu_command
@@ -84,6 +84,7 @@ class Machine:
         self._qmp: Qmp | None = None
         self._channel: Channel | None = None
         self._serial: socket.socket | None = None
+        self._terminal: socket.socket | None = None
         self._mark = 0
         self._stages: list[tuple[str, str]] = []
         self._started = 0.0
@@ -107,6 +108,7 @@ class Machine:
             f"logfile={self.console_log},logappend=on",
             "-chardev", f"socket,id=shell,path={at}/shell,server=on,wait=off",
             "-device", f"virtserialport,bus=ports.0,chardev=shell,name={PORT_NAME}",
+            *terminal.port_arguments(f"socket,path={at}/terminal,server=on,wait=off"),
             "-qmp", f"unix:{at}/qmp,server=on,wait=off",
             "-device", "VGA,edid=on,xres=1024,yres=768,romfile=" if self.setup.kernel else "VGA",
         ]  # fmt: skip
@@ -141,8 +143,7 @@ class Machine:
             self.crash()
             raise MachineError(f"{self.name}: QEMU did not start:\n{errors.read_text()}") from None
         self._channel = Channel(at / "shell")
-        self._serial = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._serial.connect(str(at / "serial"))
+        self._serial, self._terminal = _connect(at / "serial"), _connect(at / "terminal")
         threading.Thread(target=_drain, args=(self._serial,), daemon=True).start()
         self.say("switched on")
 
@@ -297,10 +298,14 @@ class Machine:
 
     def console_text(self, *, all_boots: bool = False) -> str:
         """What the serial console has shown since power on, the last restore or ``forget_console``."""
+        return console.plain(self.console_bytes(all_boots=all_boots).decode(errors="replace"))
+
+    def console_bytes(self, *, all_boots: bool = False) -> bytes:
+        """What ``console_text`` is made of, with the sequences that move the cursor and set colours."""
         with suppress(FileNotFoundError), self.console_log.open("rb") as log:
             log.seek(0 if all_boots else self._mark)
-            return console.plain(log.read().decode(errors="replace"))
-        return ""
+            return log.read()
+        return b""
 
     def forget_console(self) -> None:
         """Let ``console_text`` begin here."""
@@ -324,6 +329,11 @@ class Machine:
         for character in text:  # a terminal in a slow guest has a FIFO of 16 bytes
             self._serial.sendall(character.encode())
             time.sleep(0.01)
+
+    def resize_terminal(self, columns: int, rows: int) -> None:
+        """Tell the guest the size of the terminal that shows its serial console."""
+        assert self._terminal is not None
+        self._terminal.sendall(terminal.size_line(columns, rows))
 
     def send_key(self, key: str) -> None:
         """Press one key or chord of the keyboard by QEMU's names, as in ``ret``, ``f1`` or ``ctrl-c``."""
@@ -425,13 +435,20 @@ class Machine:
     def _close(self) -> None:
         if self._channel is not None:
             self._channel.close()
-        if self._serial is not None:
-            self._serial.close()
+        for end in (self._serial, self._terminal):
+            if end is not None:
+                end.close()
         if self._qmp is not None:
             self._qmp.close()
         if self._sockets is not None:
             self._sockets.cleanup()
-        self._channel = self._serial = self._qmp = self._sockets = None
+        self._channel = self._serial = self._terminal = self._qmp = self._sockets = None
+
+
+def _connect(path: Path) -> socket.socket:
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    end.connect(str(path))
+    return end
 
 
 def _drain(serial: socket.socket) -> None:
