@@ -72,7 +72,7 @@ test-unit: $(VENV)/.done ## unit tests alone; the linters are among them
 .PHONY: test-vm
 test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
 	@$(PYTHON) -m tools.host run
-	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v
+	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 2 --dist worksteal
 
 .PHONY: test-all
 test-all: test ## also the tests that take many minutes

@@ -5,9 +5,15 @@
 makes another one, off, for tests about booting. After every test each machine used in it is searched for
 trouble: its console, its kernel's log, its init's complaints and its failed units. A test that provokes
 trouble on purpose says so: ``@pytest.mark.allow("pattern", "reason")``. Everything is kept under build/vm.
+
+With pytest-xdist each worker has a machine of its own, and only while a test uses it. A test that measures
+how well a machine keeps up with time has the host to itself: ``@pytest.mark.quiet``.
 """
 
+import fcntl
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -21,7 +27,10 @@ from tools.vm.image import BUILD, Image, built_image, kvm_works
 from tools.vm.machine import Machine, MachineError, Say, Setup
 from tools.vm.qemu import Disk
 
-DIRECTORY = BUILD / "vm"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+DIRECTORY = BUILD / "vm" / WORKER
+SLOT = ("-device", "pcie-root-port,id=bay,chassis=1,hotplug=on")
+"""An empty slot of the shared machine, for a test to plug something into."""
 TAIL_LINES = 60
 ALWAYS_ALLOWED: tuple[Allow, ...] = ()
 
@@ -32,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "allow(pattern, reason): trouble on the console that this test provokes"
     )
+    config.addinivalue_line("markers", "quiet: measures time, so that no other machine may run beside it")
 
 
 def pytest_report_header() -> str:
@@ -46,8 +56,12 @@ def say(pytestconfig: pytest.Config) -> Say:
     capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
 
     def line(text: str) -> None:
-        if reporter is not None and capture is not None:
-            with capture.global_and_fixture_disabled():
+        if capture is None:
+            return
+        with capture.global_and_fixture_disabled():
+            if WORKER:  # where the controller reports, and this process can only write beside it
+                print(f"    {WORKER} {text}", file=sys.stderr, flush=True)
+            elif reporter is not None:
                 reporter.ensure_newline()
                 reporter.write_line(f"    {text}")
                 reporter.flush()
@@ -90,7 +104,8 @@ class Station:
             self.restores_s.append(self._machine.restore())
             return self._machine
         disk = self._image.overlay(self._directory / "shared.qcow2")
-        setup = Setup(disk, kernel=self._image.kernel, initrd=self._image.initrd, kvm=self._kvm)
+        kernel, initrd = self._image.kernel, self._image.initrd
+        setup = Setup(disk, kernel=kernel, initrd=initrd, devices=SLOT, kvm=self._kvm)
         machine = Machine("shared", setup, self._directory, self._say)
         machine.start()
         try:
@@ -105,7 +120,8 @@ class Station:
         self._machine = machine
         return machine
 
-    def close(self) -> None:
+    def rest(self) -> None:
+        """Switch the machine off until a test needs it again."""
         if self._machine is not None and self._machine.running:
             self._machine.crash()
 
@@ -138,25 +154,42 @@ def find_trouble(machine: Machine, allow: tuple[Allow, ...]) -> list[str]:
 def station(image: Image, directory: Path, kvm: bool, say: Say) -> Iterator[Station]:
     station = Station(image, directory, kvm, say)
     yield station
-    station.close()
     if station.restores_s:
         mean = sum(station.restores_s) / len(station.restores_s)
         say(f"{len(station.restores_s)} restores, {mean:.1f} s each, worst {max(station.restores_s):.1f} s")
 
 
 @pytest.fixture
-def machine(station: Station, request: pytest.FixtureRequest, say: Say) -> Machine:
+def alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Waits until no other worker's machine runs when the test is quiet, else until no quiet test runs.
+
+    All tests share the room, and a quiet one has it alone; who waits for the room holds the door, so that
+    nobody slips in before.
+    """
+    room_for = fcntl.LOCK_EX if request.node.get_closest_marker("quiet") else fcntl.LOCK_SH
+    place = BUILD / "vm"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "door.lock").open("w") as door, (place / "room.lock").open("w") as room:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, room_for)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
+
+
+@pytest.fixture
+def machine(alone: None, station: Station, request: pytest.FixtureRequest, say: Say) -> Iterator[Machine]:
     """The shared machine, restored."""
     begin = time.monotonic()
     machine = station.fresh()
     say(f"{request.node.name}: machine there after {time.monotonic() - begin:.1f} s")
     _use(request.node, machine)
-    return machine
+    yield machine
+    station.rest()
 
 
 @pytest.fixture
 def new_machine(
-    directory: Path, kvm: bool, say: Say, request: pytest.FixtureRequest
+    alone: None, directory: Path, kvm: bool, say: Say, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Machine]]:
     """Makes machines of a test's own, off: ``new_machine("name", disk, kernel=..., ...)`` (see Setup)."""
     made: list[Machine] = []

@@ -95,6 +95,7 @@ def test_costs_are_measured_for_a_moment_and_told(machine: Machine) -> None:
     assert 0 < cost < 20
 
 
+@pytest.mark.quiet
 def test_ten_thousand_groups_hold_it_up_for_a_moment_at_most(machine: Machine) -> None:
     before = wait_for_status(machine, "frames", 3)
     machine.succeed("mkdir /sys/fs/cgroup/user.slice/many")

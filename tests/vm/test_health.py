@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A disk that says it is failing: asked by jepa-health, told by jepa-telemetry, kept by jepad."""
 
-from collections.abc import Callable
-
 import pytest
 
 from tests.vm.guest import events, wait_for_event
@@ -12,13 +10,9 @@ pytestmark = pytest.mark.vm
 
 UNRELIABLE = 0x04
 """Bit of an NVMe controller's critical warning."""
-PORT = ["-device", "pcie-root-port,id=bay,chassis=1,hotplug=on"]
 
 
-def test_an_nvme_disk_that_becomes_unreliable_is_told(
-    with_slots: Callable[[str, list[str]], Machine],
-) -> None:
-    machine = with_slots("health", PORT)
+def test_an_nvme_disk_that_becomes_unreliable_is_told(machine: Machine) -> None:
     machine.back("medium", 64 * 2**20)
     machine.plug("nvme", "tired", bus="bay", drive="medium", serial="1")
     machine.wait_for_file("/dev/nvme0n1")

@@ -55,6 +55,7 @@ def test_forecast_has_a_band_for_every_horizon(machine: Machine) -> None:
     assert "unit_failure" in forecast["event_probability"], "jepad sees that a service manager runs"
 
 
+@pytest.mark.quiet
 def test_forecasts_keep_up_with_time(machine: Machine) -> None:
     wait_for_status(machine, "context_frames", 5)
     before, began = status(machine), time.monotonic()
