@@ -5,8 +5,9 @@
 A block begins with ``<!-- figures: PATH... -->`` and ends with ``<!-- /figures -->``; what lies between is
 written by this script. ``PATH#BEGINNING`` shows the benchmarks whose names begin so, ``PATH#!BEGINNING`` the
 others; ``PATH#kinds`` of a pack's results shows them by kind of recording, events and effects. A file with
-``columns`` and ``rows`` is a table as it stands. ``--check`` changes nothing and exits 1 when a page differs
-from its figures.
+``columns`` and ``rows`` is a table as it stands; one with ``targets`` names each measure, its target and
+where in other files the figure reached and that of the best baseline lie (``FILE:key.key`` or
+``FILE:[name].key``). ``--check`` changes nothing and exits 1 when a page differs from its figures.
 """
 
 import argparse
@@ -30,11 +31,17 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2g}"
 
 
+ENOUGH_FOR_P99 = 100
+"""Of fewer runs a 99th percentile is the maximum under another name, and is not shown."""
+
+
 def bench_rows(entries: Iterable[dict[str, Any]]) -> list[str]:
     """One Markdown row a benchmark of DESIGN §7."""
     rows = ["| what | value | p50 / p99 | beside | n |", "|---|---|---|---|---|"]
     for entry in entries:
-        spread = "" if entry.get("p50") is None else f"{number(entry['p50'])} / {number(entry.get('p99'))}"
+        spread = "" if entry.get("p50") is None else number(entry["p50"])
+        if spread and entry["n"] >= ENOUGH_FOR_P99:
+            spread += f" / {number(entry.get('p99'))}"
         base = entry.get("baseline")
         beside = "" if not base or base.get("value") is None else f"{base['name']}: {number(base['value'])}"
         value = f"{number(entry['value'])} {entry['unit']}"
@@ -148,9 +155,36 @@ def reach_rows(results: dict[str, Any]) -> list[str]:
     return [*rows, "", f"A plan, with seeing: {number(took['p50'])} ms (p99 {number(took['p99'])} ms)."]
 
 
-def rows_of(content: Any, chosen: str) -> list[str]:
+def look_up(reference: str, root: Path) -> float:
+    """The figure at ``FILE:key.key``; ``[name]`` picks from a list the entry of that name."""
+    path, _, keys = reference.partition(":")
+    found: Any = json.loads((root / path).read_text())
+    for key in re.findall(r"\[[^]]+\]|[^.\[\]]+", keys):
+        if key.startswith("["):
+            found = next(entry for entry in found if entry["name"] == key[1:-1])
+        else:
+            found = found[key]
+    return float(found)
+
+
+def target_rows(targets: Iterable[dict[str, Any]], root: Path) -> list[str]:
+    """Target, figure reached and best baseline of each measure, every figure from its own file."""
+    rows = ["| measure | target | reached | best baseline |", "|---|---|---|---|"]
+    for each in targets:
+        low, unit = each.get("lower"), each.get("unit", "")
+        reached = f"**{number(look_up(each['reached'], root))}**{unit}"
+        reached += f" (lower end {number(look_up(low, root))})" if low else ""
+        baseline = each.get("baseline")
+        beside = f"{number(look_up(baseline['at'], root))}{unit}, {baseline['name']}" if baseline else "–"
+        rows.append(f"| {each['measure']} | {each['target']} | {reached} | {beside} |")
+    return rows
+
+
+def rows_of(content: Any, chosen: str, root: Path = ROOT) -> list[str]:
     """The rows of one file, or of the part of it that is chosen."""
     if isinstance(content, dict):
+        if "targets" in content:
+            return target_rows(content["targets"], root)
         if "columns" in content:
             return table_rows(content)
         if "environment" in content:
@@ -173,7 +207,7 @@ def render(text: str, root: Path = ROOT) -> str:
         lines: list[str] = []
         for name in match["paths"].split():
             path, _, chosen = name.partition("#")
-            lines += [*rows_of(json.loads((root / path).read_text()), chosen), ""]
+            lines += [*rows_of(json.loads((root / path).read_text()), chosen, root), ""]
         return match[1] + "\n".join(lines).rstrip() + "\n" + match[3]
 
     return BLOCK.sub(fill, text)

@@ -24,7 +24,15 @@ def test_a_page_that_differs_is_named_and_then_mended(tmp_path: Path) -> None:
     (tmp_path / "tools").mkdir()
     (tmp_path / "docs").mkdir()
     (tmp_path / "tools" / "figures.py").write_text((ROOT / "tools" / "figures.py").read_text())
-    entry = {"name": "tick_ms", "value": 2.5, "unit": "ms", "n": 9, "p50": 2.5, "p99": 4.0, "baseline": None}
+    entry = {
+        "name": "tick_ms",
+        "value": 2.5,
+        "unit": "ms",
+        "n": 900,
+        "p50": 2.5,
+        "p99": 4.0,
+        "baseline": None,
+    }
     (tmp_path / "a.json").write_text(json.dumps([entry]))
     page = tmp_path / "README.md"
     page.write_text("Before.\n<!-- figures: a.json -->\nold\n<!-- /figures -->\nAfter.\n")
@@ -52,3 +60,33 @@ def test_a_block_may_show_a_part(tmp_path: Path) -> None:
     first, second = page.read_text().split("<!-- /figures -->")[:2]
     assert "hook_a" in first and "cpu" not in first
     assert "cpu" in second and "hook_a" not in second
+
+
+def test_a_percentile_of_few_runs_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "figures.py").write_text((ROOT / "tools" / "figures.py").read_text())
+    entry = {"name": "a", "value": 1, "unit": "s", "n": 99, "p50": 1.5, "p99": 7.25, "baseline": None}
+    (tmp_path / "a.json").write_text(json.dumps([entry, {**entry, "name": "b", "n": 100}]))
+    page = tmp_path / "README.md"
+    page.write_text("<!-- figures: a.json -->\n<!-- /figures -->\n")
+    assert run(tmp_path).returncode == 0
+    assert "| `a` | 1 s | 1.5 |" in page.read_text() and "| `b` | 1 s | 1.5 / 7.25 |" in page.read_text()
+
+
+def test_targets_take_each_figure_from_its_own_file(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "figures.py").write_text((ROOT / "tools" / "figures.py").read_text())
+    (tmp_path / "a.json").write_text(json.dumps([{"name": "tick_ms", "p99": 1.5}]))
+    (tmp_path / "b.json").write_text(json.dumps({"trees": {"score": 0.25}}))
+    row = {
+        "measure": "tick",
+        "target": "< 10 ms",
+        "unit": " ms",
+        "reached": "a.json:[tick_ms].p99",
+        "baseline": {"name": "trees", "at": "b.json:trees.score"},
+    }
+    (tmp_path / "targets.json").write_text(json.dumps({"targets": [row]}))
+    page = tmp_path / "README.md"
+    page.write_text("<!-- figures: targets.json -->\n<!-- /figures -->\n")
+    assert run(tmp_path).returncode == 0
+    assert "| tick | < 10 ms | **1.5** ms | 0.25 ms, trees |" in page.read_text()
