@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Daemons as processes of their own, on sockets and state directories that go away."""
+"""What tests of several packages share: daemons as processes of their own, and the shipped machine pack."""
 
 import contextlib
 import http.client
@@ -17,12 +17,16 @@ from pathlib import Path
 import pytest
 
 from jepa.errors import JepaError
+from jepa.packs.pack import Pack, load_pack
 from jepa.service.client import HttpClient
+from jepa.telemetry.recording import Recording, load_recording
+from jepa.telemetry.schema import Schema
 
 SERVED = Path(__file__).parent / "service" / "served.py"
 JEPAD = "import sys; from jepa.service.daemon import main; sys.exit(main(sys.argv[1:]))"
 SERVE = "import sys; from jepa.shell.cli import main; sys.exit(main(sys.argv[1:]))"
 START_S = 60.0
+MACHINE_PACK = Path(__file__).parents[2] / "model-packs" / "machine"
 
 # A shell starts what it puts in the background with Ctrl-C ignored; every program tested here would be, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -113,3 +117,21 @@ def served() -> Iterator[Daemon]:
         with running("served", folder / "s", folder / "state") as daemon:
             daemon.wait(lambda client: client.forecast(["system.cpu.utilization"]).channels)
             yield daemon
+
+
+@pytest.fixture(scope="session")
+def pack() -> Pack:
+    """The shipped machine pack."""
+    return load_pack(MACHINE_PACK)
+
+
+@pytest.fixture(scope="session")
+def schema(pack: Pack) -> Schema:
+    """The channels of the machine pack."""
+    return pack.schema
+
+
+@pytest.fixture(scope="session")
+def recording(pack: Pack) -> Recording:
+    """Four minutes that the machine pack was never trained on."""
+    return load_recording(MACHINE_PACK / "heldout/h01-shop", pack.schema)

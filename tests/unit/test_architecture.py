@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[2] / "userland" / "src"
-ORDER = ["telemetry", "packs", "world", "vision", "service", "shell"]
-"""Each package may import itself and those before it."""
+ORDER = ["telemetry", "packs", "world", "vision", "service", "evaluation", "shell"]
+"""Each package may import itself and those before it. The daemons are in those before `evaluation`."""
 LAB_ONLY = {
     "torch",
     "onnx",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from jepa.evaluation.replay import Forecaster
 from jepa.telemetry.recording import Meta, Recording
 from jepa.telemetry.schema import load_schema
-from jepa.world.replay import Forecaster
 from jepa.world.windows import coming
 from jepa_lab.peers.ets import Ets
 from jepa_lab.peers.features import scheduled, table

@@ -13,11 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from jepa.evaluation.evaluate import evaluate_all
+from jepa.evaluation.scoring import ACTING
 from jepa.packs.pack import load_pack
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
-from jepa.world.evaluate import evaluate_all
-from jepa.world.scoring import ACTING
 from jepa_lab.build import build_pack
 from jepa_lab.data import find_recordings
 from jepa_lab.train import NEVER_S, TrainConfig, train

@@ -14,7 +14,7 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
-from jepa.world.controls import CONTROL_NAMES, Acting, host_of
+from jepa.world.controls import CONTROL_NAMES, ActionReplay, host_of
 from jepa.world.event_definitions import EVENT_DEFINITIONS, held
 from jepa.world.model import WorldModel
 from jepa.world.surprise import Sizes
@@ -109,9 +109,9 @@ def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibr
     for recording in recordings:
         parts: list[tuple[float, float]] = []
         world = WorldModel.load(pack, schema, host_of(recording.meta))
-        acting = Acting(recording.actions)
+        actions = ActionReplay(recording.actions)
         for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True):
-            acting.up_to(int(ts_ns), world)
+            actions.up_to(int(ts_ns), world)
             tick = world.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
             if tick.surprise is not None and tick.context_frames > 5:
                 parts.append((tick.surprise.distance, tick.surprise.novelty))

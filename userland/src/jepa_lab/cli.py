@@ -228,11 +228,11 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from jepa.evaluation.effect_scoring import Experiment, judge_effects
+    from jepa.evaluation.evaluate import evaluate_all
+    from jepa.evaluation.report import to_file_text
     from jepa.packs.pack import load_pack
     from jepa.telemetry.recording import TWIN, UNTOUCHED, load_recording, load_twin
-    from jepa.world.effects import Experiment, judge_effects
-    from jepa.world.evaluate import evaluate_all
-    from jepa.world.report import to_file_text
     from jepa_lab.data import find_recordings
     from jepa_lab.peers.fitted import fit_peers
 

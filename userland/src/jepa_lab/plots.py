@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa.world.report import TARGETS, Evaluation
-from jepa.world.scoring import APART, WINDOW
+from jepa.evaluation.report import TARGETS, Evaluation
+from jepa.evaluation.scoring import APART, WINDOW
 
 _DPI = 110
 

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jepa.evaluation.scoring import BAND
 from jepa.telemetry.recording import read_meta
 from jepa.telemetry.schema import Schema
 from jepa.world.scale import Scale
-from jepa.world.scoring import BAND
 from jepa_lab.data import (
     TRIAL,
     ChannelFacts,

@@ -107,8 +107,8 @@ class Controls:
         self.vector[:] = 0
 
 
-class Takes(Protocol):
-    """Whatever wants to know of actions, as Controls and WorldModel do."""
+class ActionSink(Protocol):
+    """Anything that must know which actions are in force, as Controls and WorldModel."""
 
     def act(self, action: str, args: Mapping[str, Any]) -> bool:
         """Count ``action`` as in force; False for one that the model knows nothing of."""
@@ -147,17 +147,17 @@ def recent_means(settings: FloatArray) -> FloatArray:
     return result
 
 
-class Acting:
-    """Tells the actions of a recording when their time has come."""
+class ActionReplay:
+    """Passes on the actions of a recording when their time has come."""
 
     def __init__(self, actions: Sequence[Action]) -> None:
         self._coming = deque(sorted(actions, key=lambda action: action.ts_ns))
 
-    def up_to(self, now_ns: int, taker: Takes) -> None:
-        """Tell ``taker`` those that were not told yet and were taken by ``now_ns``."""
+    def up_to(self, now_ns: int, sink: ActionSink) -> None:
+        """Pass to ``sink`` those not passed on yet that were taken by ``now_ns``."""
         while self._coming and self._coming[0].ts_ns <= now_ns:
             action = self._coming.popleft()
-            taker.act(action.action, action.args)
+            sink.act(action.action, action.args)
 
 
 def host_of(meta: Meta) -> Host:
@@ -171,9 +171,9 @@ def host_of(meta: Meta) -> Host:
 
 def in_force(recording: Recording) -> FloatArray:
     """(T, A): what was set when each frame of ``recording`` was taken."""
-    controls, acting = Controls(host_of(recording.meta)), Acting(recording.actions)
+    controls, actions = Controls(host_of(recording.meta)), ActionReplay(recording.actions)
     result = np.zeros((len(recording.ts_ns), len(CONTROLS)), np.float32)
     for row, now in enumerate(recording.ts_ns):
-        acting.up_to(int(now), controls)
+        actions.up_to(int(now), controls)
         result[row] = controls.vector
     return result

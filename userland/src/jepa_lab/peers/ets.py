@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from statsforecast.models import AutoETS
 
+from jepa.evaluation.baselines import last, seasons
 from jepa.telemetry.recording import Recording
-from jepa.world.baselines import last, seasons
 from jepa.world.forecast import FloatArray
 from jepa.world.windows import P90
 

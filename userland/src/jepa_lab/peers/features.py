@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jepa.evaluation.baselines import seasonal
 from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
-from jepa.world.baselines import seasonal
 from jepa.world.controls import in_force
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jepa.evaluation.replay import NO_ADAPTATION, SCHEDULE_ORACLE, Forecaster
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import load_recording
-from jepa.world.replay import NO_ADAPTATION, SCHEDULE_ORACLE, Forecaster
 from jepa_lab.data import find_recordings, with_twins
 
 

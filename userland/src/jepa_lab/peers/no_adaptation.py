@@ -8,7 +8,7 @@ import numpy as np
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording
-from jepa.world.controls import Acting, host_of
+from jepa.world.controls import ActionReplay, host_of
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 
@@ -24,9 +24,9 @@ class NoAdaptation:
         model = WorldModel.load(self._pack, recording.schema, host_of(recording.meta), adapt=False)
         middle = self._pack.manifest.shape.quantiles.index(0.5)
         medians = []
-        acting = Acting(recording.actions)
+        actions = ActionReplay(recording.actions)
         for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True):
-            acting.up_to(int(ts_ns), model)
+            actions.up_to(int(ts_ns), model)
             forecast = model.tick(Frame(int(ts_ns), values, ~np.isnan(values))).forecast
             medians.append(np.stack([forecast.mean[..., middle], forecast.p90[..., middle]], axis=-1))
         return np.stack(medians)

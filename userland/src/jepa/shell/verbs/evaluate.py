@@ -17,7 +17,7 @@ def run(request: Request) -> int:
     if sys.stderr.isatty() and not request.prompt:
         sys.stderr.write(f"Replaying {len(recording.ts_ns)} frames through {pack.title}...\n")
     # After the cheap refusals: this imports ONNX Runtime.
-    from jepa.world.evaluate import evaluate
+    from jepa.evaluation.evaluate import evaluate
 
     evaluation = evaluate(recording, pack, load_twin(request.args.folder, pack.schema))
     if request.out.json:

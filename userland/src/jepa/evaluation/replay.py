@@ -6,14 +6,14 @@ from typing import Protocol
 
 import numpy as np
 
+from jepa.evaluation import baselines
+from jepa.evaluation.scoring import ACTING, WINDOW, Replayed
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray, Frame
 from jepa.telemetry.recording import Recording
-from jepa.world import baselines
-from jepa.world.controls import Acting, host_of
+from jepa.world.controls import ActionReplay, host_of
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
-from jepa.world.scoring import ACTING, WINDOW, Replayed
 from jepa.world.windows import coming
 
 BASELINES: Mapping[str, Callable[[FloatArray, Sequence[int]], FloatArray]] = {
@@ -57,9 +57,9 @@ def replay(
         np.float32,
     )
     probabilities: list[FloatArray] = []
-    acting = Acting(recording.actions)
+    actions = ActionReplay(recording.actions)
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
-        acting.up_to(int(ts_ns), model)
+        actions.up_to(int(ts_ns), model)
         forecast = model.tick(Frame(int(ts_ns), values, ~np.isnan(values))).forecast
         quantiles[number] = np.stack([forecast.mean, forecast.p90], axis=2)
         probabilities.append(forecast.event_probability)

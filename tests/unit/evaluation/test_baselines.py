@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa.world import baselines
+from jepa.evaluation import baselines
 from jepa.world.windows import coming
 
 HORIZONS = (1, 5, 15, 30)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from jepa.errors import JepaError
+from jepa.evaluation.evaluate import evaluate, evaluate_all
+from jepa.evaluation.replay import BASELINES, changes, replay
+from jepa.evaluation.report import Evaluation, to_file_text
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Action, Recording
-from jepa.world.evaluate import evaluate, evaluate_all
-from jepa.world.replay import BASELINES, changes, replay
-from jepa.world.report import Evaluation, to_file_text
 from jepa.world.windows import coming
 
 CONTRACT = (

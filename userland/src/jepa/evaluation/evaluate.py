@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 
 from jepa.errors import JepaError
-from jepa.packs.pack import Pack
-from jepa.telemetry.frame import BoolArray
-from jepa.telemetry.recording import Recording
-from jepa.telemetry.schema import Schema
-from jepa.world.alert_scoring import (
+from jepa.evaluation.alert_scoring import (
     AlertFigures,
     AlertTrace,
     RecallAtBudget,
@@ -21,12 +17,16 @@ from jepa.world.alert_scoring import (
     score_alerts,
     threshold_alerts,
 )
-from jepa.world.effects import Effects
+from jepa.evaluation.effect_scoring import Effects
+from jepa.evaluation.replay import BASELINES, NO_RIVALS, Forecaster, changes, replay
+from jepa.evaluation.report import TARGETS, Evaluation, Figures
+from jepa.evaluation.scoring import APART, TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
+from jepa.packs.pack import Pack
+from jepa.telemetry.frame import BoolArray
+from jepa.telemetry.recording import Recording
+from jepa.telemetry.schema import Schema
 from jepa.world.event_definitions import EVENT_DEFINITIONS, held
 from jepa.world.notices import Rules
-from jepa.world.replay import BASELINES, NO_RIVALS, Forecaster, changes, replay
-from jepa.world.report import TARGETS, Evaluation, Figures
-from jepa.world.scoring import APART, TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
 
 RULE_OF_THUMB = "half way"
 """Alerts once a channel is half way to its event's threshold."""

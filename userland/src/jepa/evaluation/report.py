@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jepa.world.alert_scoring import AlertFigures, RecallAtBudget
-from jepa.world.effects import Effects
-from jepa.world.scoring import APART, WINDOW
+from jepa.evaluation.alert_scoring import AlertFigures, RecallAtBudget
+from jepa.evaluation.effect_scoring import Effects
+from jepa.evaluation.scoring import APART, WINDOW
 
 TARGETS = ("mean", "p90")
 """What is forecast of each window."""

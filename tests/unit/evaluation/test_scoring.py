@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from jepa.evaluation.scoring import TWIN, Replayed, Scores, moving_channels, tallies, within_band
 from jepa.telemetry.schema import Channel, Schema
-from jepa.world.scoring import TWIN, Replayed, Scores, moving_channels, tallies, within_band
 
 SCHEMA = Schema(
     1,

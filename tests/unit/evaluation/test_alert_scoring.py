@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from jepa.telemetry.events.event import Event
-from jepa.telemetry.recording import LISTENED, Recording, describe_host
-from jepa.telemetry.schema import load_schema
-from jepa.world.alert_scoring import (
+from jepa.evaluation.alert_scoring import (
     AlertTrace,
     model_alerts,
     recall_at_budget,
     score_alerts,
     threshold_alerts,
 )
+from jepa.telemetry.events.event import Event
+from jepa.telemetry.recording import LISTENED, Recording, describe_host
+from jepa.telemetry.schema import load_schema
 from jepa.world.event_definitions import EVENT_DEFINITIONS, held, holding, reported_at, within
 from jepa.world.notices import Rules
 

@@ -6,11 +6,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from jepa.evaluation import effect_scoring
+from jepa.evaluation.effect_scoring import Experiment, changes_of, judge_effects, real_effects
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Action, Recording
 from jepa.telemetry.schema import Schema
-from jepa.world import effects
-from jepa.world.effects import Experiment, changes_of, judge_effects, real_effects
 
 PAUSED, RESUMED = 40, 62
 CPU = "system.role.background.cpu"
@@ -89,7 +89,7 @@ def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_ne
 ) -> None:
     real = experiment(recording, schema)
     truth = np.nan_to_num(real_effects(real, changes_of(real.acted)).effect)
-    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, -truth[:, None]))
+    monkeypatch.setattr(effect_scoring, "imagined_effects", lambda *_: (truth, -truth[:, None]))
     judged = judge_effects([real], pack)
     assert judged is not None
     for part in (judged.beyond, judged.clear):
@@ -101,7 +101,7 @@ def test_who_imagines_the_truth_is_always_right_and_who_imagines_its_opposite_ne
     assert judged.clear.size == pytest.approx(1)
     assert judged.clear.size_shuffled == pytest.approx(-1)
     assert set(judged.settings) == {"pause.background"}
-    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth / 50, -truth[:, None]))
+    monkeypatch.setattr(effect_scoring, "imagined_effects", lambda *_: (truth / 50, -truth[:, None]))
     faint = judge_effects([real], pack)
     assert faint is not None
     assert (faint.clear.sign_right, faint.clear.size) == (1, pytest.approx(0.02))
@@ -112,12 +112,12 @@ def test_what_is_imagined_is_the_difference_that_the_change_makes(
 ) -> None:
     acted = experiment(recording, schema).acted
     changes = changes_of(acted)
-    told, shuffled = effects.imagined_effects(acted, changes, pack)
+    told, shuffled = effect_scoring.imagined_effects(acted, changes, pack)
     assert told.shape == (2, len(schema.names), 3)
     assert shuffled.shape == (2, 1, len(schema.names), 3), "never a change in its own place"
     assert np.abs(told).max(axis=(1, 2)).all()
     nothing = [dataclasses.replace(change, after=change.before) for change in changes]
-    told, _ = effects.imagined_effects(acted, nothing, pack)
+    told, _ = effect_scoring.imagined_effects(acted, nothing, pack)
     assert not told.any()
 
 
@@ -127,12 +127,12 @@ def test_a_change_is_held_against_every_other_one_of_its_recording(
     real = experiment(recording, schema)
     truth = np.nan_to_num(real_effects(real, changes_of(real.acted)).effect)
     others = np.stack([truth, -truth, -truth, -truth], axis=1)
-    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, others))
+    monkeypatch.setattr(effect_scoring, "imagined_effects", lambda *_: (truth, others))
     judged = judge_effects([real], pack)
     assert judged is not None
     assert judged.clear.shuffled == pytest.approx(0.25)
     assert judged.clear.size_shuffled == pytest.approx(-0.5)
-    monkeypatch.setattr(effects, "imagined_effects", lambda *_: (truth, others[:, :0]))
+    monkeypatch.setattr(effect_scoring, "imagined_effects", lambda *_: (truth, others[:, :0]))
     alone = judge_effects([real], pack)
     assert alone is not None
     assert (alone.clear.shuffled, alone.clear.size_shuffled) == (None, None)

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from jepa.evaluation.replay import aligned
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray, Frame
 from jepa.telemetry.recording import Recording
-from jepa.world.controls import CONTROLS, Acting, host_of, in_force
+from jepa.world.controls import CONTROLS, ActionReplay, host_of, in_force
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
-from jepa.world.replay import aligned
 from jepa.world.scale import Scale
 
 _BEYOND, _CLEAR = 2.0, 5.0
@@ -277,11 +277,11 @@ def imagined_effects(
     scale = Scale(schema)
     columns = [shape.horizons_s.index(horizon) for horizon in HORIZONS]
     places = {change.at: number for number, change in enumerate(changes)}
-    acting = Acting(recording.actions)
+    actions = ActionReplay(recording.actions)
     others = min(max(0, len(changes) - 1), shape.candidates - 2)
     told = np.zeros((len(changes), 1 + others, len(schema.channels), len(columns)), np.float32)
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
-        acting.up_to(int(ts_ns), model)
+        actions.up_to(int(ts_ns), model)
         model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
         if number not in places:
             continue
