@@ -16,7 +16,6 @@ from jepa.telemetry.events.event import Event
 from jepa.telemetry.recording import LISTENED, Recording, describe_host
 from jepa.telemetry.schema import load_schema
 from jepa.world.event_definitions import EVENT_DEFINITIONS, held, holding, reported_at, within
-from jepa.world.notices import Rules
 
 SECOND = 1_000_000_000
 
@@ -104,7 +103,7 @@ def test_at_one_false_alarm_a_day_only_what_is_surer_than_every_false_alarm_is_p
     probability[30:34] = 0.82  # a false alarm
 
     def alerted(level: float) -> list[np.ndarray]:
-        return [model_alerts(probability, Rules(likely=level))]
+        return [model_alerts(probability, level)]
 
     best = recall_at_budget([holds], alerted, ["io_stall"])["io_stall"]
     assert (best.level, best.onsets, best.predicted, best.lead_s) == (0.85, 3, 2, 4)

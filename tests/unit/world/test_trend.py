@@ -19,13 +19,13 @@ SECOND = 1_000_000_000
 START_NS = 1_780_000_005 * SECOND  # a block begins
 
 
-def watched(memory: np.ndarray) -> list[Event]:
-    trends = Trends(SCHEMA)
+def watched(memory: np.ndarray, trends: Trends | None = None, start_ns: int = START_NS) -> list[Event]:
+    trends = trends or Trends(SCHEMA)
     told = []
     for second, value in enumerate(memory):
         values = np.full(len(SCHEMA.names), np.nan, np.float32)
         values[MEMORY] = value
-        told += trends.push(Frame(START_NS + second * SECOND, values, np.isfinite(values)))
+        told += trends.push(Frame(start_ns + second * SECOND, values, np.isfinite(values)))
     return told
 
 
@@ -60,9 +60,38 @@ def test_what_is_no_leak_is_not_told(memory: np.ndarray) -> None:
     assert not watched(memory)
 
 
-def test_a_leak_that_comes_back_is_told_again() -> None:
+def test_a_leak_that_ended_is_no_news_until_it_goes_further() -> None:
     leak = 30 + np.arange(600) / 60
-    assert len(watched(np.concatenate([leak, np.full(1800, 30.0), leak]))) == 2
+    assert len(watched(np.concatenate([leak, np.full(1800, 30.0), leak]))) == 1
+    a_day = np.full(86_400, 30.0)
+    assert len(watched(np.concatenate([leak, a_day, leak]))) == 1
+    assert len(watched(np.concatenate([leak, a_day, 30 + np.arange(2400) / 60]))) == 2
+
+
+def test_growth_that_reached_the_limit_was_told_rightly_and_is_told_again() -> None:
+    full = np.concatenate([55 + np.arange(2460) / 60, np.full(600, 50.0)])
+    assert len(watched(np.tile(full, 3))) == 3
+
+
+def test_a_saw_tooth_is_news_once() -> None:
+    second = np.arange(86_400)
+    tooth = 77 + 8 * (second % 600) / 600 + np.random.default_rng(3).normal(0, 0.02, len(second))
+    assert len(watched(tooth)) == 1
+    hourly = np.where(second % 3600 < 600, tooth, 77.0)
+    assert len(watched(hourly)) == 1
+
+
+def test_a_download_that_leaves_room_is_told_at_most_once_a_day() -> None:
+    download = np.concatenate([np.minimum(40 + np.arange(3600) / 60, 80), np.full(3600, 40.0)])
+    assert len(watched(np.tile(download, 6))) == 1
+
+
+def test_what_was_learned_outlives_a_restart() -> None:
+    leak = 30 + np.arange(600) / 60
+    before = Trends(SCHEMA)
+    assert len(watched(np.concatenate([leak, np.full(60, 30.0)]), before)) == 1
+    after = Trends(SCHEMA, before.records())
+    assert watched(leak, after, START_NS + 7200 * SECOND) == []
 
 
 def test_what_was_seen_before_a_gap_counts_no_more() -> None:

@@ -16,10 +16,11 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
+from jepa.world.alerts import STRANGE
 from jepa.world.controls import host_of
 from jepa.world.forecast import FloatArray
+from jepa.world.hysteresis import Hysteresis
 from jepa.world.model import WorldModel
-from jepa.world.notices import Notices
 from jepa.world.scale import Scale
 from jepa.world.surprise import Sizes
 from jepa_lab.vus import Scores, Stretch, vus_pr
@@ -102,13 +103,15 @@ def faults_of(recording: Recording) -> list[Stretch]:
 
 def surprises(recording: Recording, pack: Pack) -> tuple[Scores, list[int]]:
     """(T,) how surprising each frame was, and the frames at which an anomaly was reported."""
-    model, notices = WorldModel.load(pack, recording.schema, host_of(recording.meta)), Notices()
+    model = WorldModel.load(pack, recording.schema, host_of(recording.meta))
+    anomaly = Hysteresis(of=5, enough=3, calm=15)
     scores, alarmed = np.zeros(len(recording.ts_ns)), []
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
         tick = model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
         if tick.surprise is not None:
             scores[number] = tick.surprise.size
-        if any(event.kind == "anomaly" for event in notices.look(tick)):
+        strange = tick.surprise is not None and tick.surprise.probability >= STRANGE
+        if anomaly.push(strange) and anomaly.holds:
             alarmed.append(number)
     return scores, alarmed
 

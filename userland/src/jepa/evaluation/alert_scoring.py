@@ -10,7 +10,6 @@ from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
 from jepa.world.event_definitions import EVENT_DEFINITIONS, EventDefinition, holding
 from jepa.world.forecast import FloatArray
-from jepa.world.notices import Looming, Rules
 
 _REACH = 60
 """Frames before an onset in which an alert counts as right."""
@@ -58,13 +57,22 @@ class RecallAtBudget:
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 """Probabilities from which to alert; for the rule of thumb, shares of an event's threshold."""
 _DAY_H = 24
-_USUAL = Rules()
+FIXED_LEVEL = 0.7
+"""The level that is judged beside the best one in hindsight; jepad's own follows the machine."""
+_IN_A_ROW, _CLEAR = 2, 0.1
+"""Frames in a row that begin an alert, and the probability below which it ends."""
 
 
-def model_alerts(event_probability: FloatArray, rules: Rules = _USUAL) -> BoolArray:
-    """(T, E) where an alert of jepad would stand, from probabilities (T, E, H)."""
-    looming = Looming(rules)
-    return np.stack([looming.push(each) for each in event_probability])
+def model_alerts(event_probability: FloatArray, level: float = FIXED_LEVEL) -> BoolArray:
+    """(T, E) where an alert would stand that is raised from ``level``, from probabilities (T, E, H)."""
+    highest = np.nan_to_num(event_probability).max(axis=-1, initial=0.0)  # (T, E)
+    stands = np.zeros(highest.shape, np.bool_)
+    likely_for, standing = np.zeros(highest.shape[1:], np.intp), np.zeros(highest.shape[1:], np.bool_)
+    for now, probability in enumerate(highest):
+        likely_for = np.where(probability >= level, likely_for + 1, 0)
+        standing = (likely_for >= _IN_A_ROW) | (standing & (probability >= _CLEAR))
+        stands[now] = standing
+    return stands
 
 
 def threshold_alerts(

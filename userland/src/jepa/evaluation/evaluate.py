@@ -9,6 +9,7 @@ import numpy as np
 
 from jepa.errors import JepaError
 from jepa.evaluation.alert_scoring import (
+    FIXED_LEVEL,
     AlertFigures,
     AlertTrace,
     RecallAtBudget,
@@ -26,7 +27,6 @@ from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa.world.event_definitions import EVENT_DEFINITIONS, held
-from jepa.world.notices import Rules
 
 RULE_OF_THUMB = "half way"
 """Alerts once a channel is half way to its event's threshold."""
@@ -133,12 +133,12 @@ def _alerts(
     probabilities = [each.event_probability for each in replays if each.event_probability is not None]
 
     def model(likely: float) -> list[BoolArray]:
-        return [model_alerts(each, Rules(likely=likely)) for each in probabilities]
+        return [model_alerts(each, likely) for each in probabilities]
 
     def rule_of_thumb(share: float) -> list[BoolArray]:
         return [threshold_alerts(each.values, each.schema, definitions, share) for each in recordings]
 
-    rules = {"model": (model, Rules().likely), RULE_OF_THUMB: (rule_of_thumb, 0.5)}
+    rules = {"model": (model, FIXED_LEVEL), RULE_OF_THUMB: (rule_of_thumb, 0.5)}
     figures = {
         who: score_alerts([AlertTrace(*each) for each in zip(holds, warn(level), strict=True)], names)
         for who, (warn, level) in rules.items()

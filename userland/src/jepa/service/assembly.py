@@ -22,7 +22,14 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
     history = History(None) if state is None else History.open(state / "frames", schema)
     events = EventStore(None) if state is None else EventStore.open(state / "events")
     source = machine_source(schema, local=mode == "local")
-    engine = Engine(source, history, lambda: load_default(schema), mode=mode, events=events)
+    engine = Engine(
+        source,
+        history,
+        lambda: load_default(schema),
+        mode=mode,
+        events=events,
+        alerts_file=None if state is None else state / "alerts.json",
+    )
     source.listen(engine.tell)
     return engine
 

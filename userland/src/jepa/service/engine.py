@@ -7,11 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from jepa import __version__
 from jepa.errors import JepaError
 from jepa.service import answers, checks
+from jepa.service.alerting import Alerting
 from jepa.service.api import (
     Budget,
     ChannelInfo,
@@ -34,8 +36,6 @@ from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.sampler import FrameSource, Sampler
 from jepa.world.forecast import Tick
-from jepa.world.notices import Notices
-from jepa.world.trend import Trends
 
 RING_FRAMES = 600
 """Frames kept in memory: ten minutes at 1 Hz."""
@@ -83,6 +83,7 @@ class Engine:
         mode: Literal["daemon", "local"] = "daemon",
         period_s: float = 1.0,
         events: EventStore | None = None,
+        alerts_file: Path | None = None,
         clocks: Callable[[], tuple[float, int]] = both_clocks,
     ) -> None:
         self.schema = source.schema
@@ -106,8 +107,7 @@ class Engine:
         self._lost = 0
         self._read_fault: JepaError | None = None
         self._timing = checks.Timing(period_s)
-        self._notices = Notices()
-        self._trends = Trends(self.schema)
+        self.alerting = Alerting(self.schema, alerts_file)
         self._clocks = clocks
 
     def start(self) -> None:
@@ -127,6 +127,7 @@ class Engine:
             reader.end()
         self.history.close()
         self.event_store.close()
+        self.alerting.close()
         self._source.close()
 
     def _run(self) -> None:
@@ -144,7 +145,7 @@ class Engine:
             self._timing.add(*self._clocks(), self._sampler.missed)
             self.history.append(frame)
             tick = self.predictor.tick(sequence, frame, self._known)
-            for event in (*self._trends.push(frame), *(self._notices.look(tick) if tick else ())):
+            for event in self.alerting.look(frame, tick):
                 self.tell(event)
             entry = Entry(sequence, frame, tick, tuple(self._source.histograms()))
             sequence += 1
@@ -164,6 +165,7 @@ class Engine:
         """Keep one event and give it to whoever listens."""
         if not self.event_store.append(event):
             return
+        self.alerting.hear(event)
         told = answers.event_out(event)
         with self._lock:
             readers = list(self._readers)
@@ -318,6 +320,7 @@ class Engine:
             checks.telemetry(self.frames_taken, self._read_fault, self.schema, self._source.sources()),
             self.history.part(),
             self.event_store.part(),
+            self.alerting.part(time.time_ns()),
             self.predictor.part(),
             self._timing.schedule(),
             self._timing.clock(time.monotonic()),

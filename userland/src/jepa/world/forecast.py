@@ -55,6 +55,8 @@ class Tick:
     """How many frames the context holds, up to the pack's window."""
     elapsed_ms: float
     """Wall time the tick took."""
+    event_holds: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(E,): 1 where an event of the forecast holds at the frame, 0 where not, NaN where that is not seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,8 +147,9 @@ class WorldModel:
         quantiles = np.sort(said, axis=-1)
         if self._adapter is not None:
             quantiles = self._adapter.adapt(quantiles, *self._as_horizons())
+        holds = self._holding(frame)
         if self._event_calibrator is not None:
-            event_probability = self._event_calibrator.adapt(event_probability, self._holding(frame))
+            event_probability = self._event_calibrator.adapt(event_probability, holds)
         forecast = self._forecast(frame.ts_ns, quantiles, event_probability, unseen)
         surprise = None
         if expected is not None and self._taken > 1:
@@ -158,7 +159,8 @@ class WorldModel:
             surprise = Surprise(distance, novelty, size, self._surprise.probability(size), outside)
             self._surprise.remember(size)
         self._last = forecast
-        return Tick(forecast, surprise, self.context_frames, (time.perf_counter() - start) * 1e3)
+        elapsed_ms = (time.perf_counter() - start) * 1e3
+        return Tick(forecast, surprise, self.context_frames, elapsed_ms, holds)
 
     def act(self, action: str, args: Mapping[str, Any]) -> bool:
         """Know that ``action`` is in force from now on; False for one that the pack knows nothing of."""

@@ -3,11 +3,15 @@
 
 Means over 15 s of half an hour at most; where a straight line explains them, it is drawn on to the limit,
 but no further ahead than a dozen times as long as it was seen.
+
+Most of what grows stops in time: a cache is cleaned, a download ends. So the level at which growth turned
+is remembered, and what is below it again is no news; and an alert that was false is followed by none within
+a day (`jepa.world.alert_budget`).
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -15,6 +19,7 @@ import numpy as np
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Schema
+from jepa.world.alert_budget import Ledger
 
 SOURCE = "model"
 _BLOCK_S = 15
@@ -25,21 +30,31 @@ _EXPLAINED = 0.9
 _AHEAD = 12
 _GAP_NS = 60_000_000_000
 """Frames further apart, as after a suspend, have nothing to do with each other."""
+_TURNED = 0.25
+"""Share of its growth that a channel must lose to have turned."""
+_BEYOND = 0.1
+"""Share of the way from where it turned to the limit that growth must pass to be news again."""
+_REMEMBERED_NS = 14 * 86_400_000_000_000
+"""How long it is remembered where growth turned."""
+_PATIENCE = 2.0
+"""An alert is false when the limit is not reached within so many times the time that it named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exhaustible:
     """A channel that should not reach ``limit``."""
 
+    kind: str
+    """The kind of its alerts."""
     name: str
     channel: str
     limit: float
 
 
 EXHAUSTIBLE: Final = (
-    Exhaustible("memory", "system.memory.utilization", 95.0),
-    Exhaustible("disk", "system.filesystem.utilization", 95.0),
-    Exhaustible("swap", "system.paging.utilization", 90.0),
+    Exhaustible("memory_exhaustion", "memory", "system.memory.utilization", 95.0),
+    Exhaustible("disk_exhaustion", "disk", "system.filesystem.utilization", 95.0),
+    Exhaustible("swap_exhaustion", "swap", "system.paging.utilization", 90.0),
 )
 
 
@@ -86,19 +101,90 @@ def _line(blocks: Sequence[float], limit: float, least: float) -> Trend | None:
     return Trend(float(rate), seen_s, left_s)
 
 
-class Trends:
-    """Watches what can run out. One call a frame; after a gap in time it begins anew."""
+@dataclass(slots=True)
+class TrendRecord:
+    """What outlives a restart of one watched channel."""
 
-    def __init__(self, schema: Schema, watched: Sequence[Exhaustible] = EXHAUSTIBLE) -> None:
+    ledger: Ledger = field(default_factory=Ledger)
+    deadline_ns: int | None = None
+    """By when the limit must be reached for the open alert to be right."""
+    turned_at: float | None = None
+    """The highest level at which growth is known to turn, in the channel's units."""
+    turned_ns: int = 0
+
+
+class Growth:
+    """Follows one channel: where its growth turns, and what an alert about it came to."""
+
+    def __init__(self, limit: float, least: float, record: TrendRecord | None = None) -> None:
+        """Growth below ``least`` units is none."""
+        self.record = record or TrendRecord()
+        self._limit, self._least = limit, least
+        self._low = self._high = float("nan")
+
+    def push(self, value: float, ts_ns: int) -> None:
+        """Take the next mean."""
+        record = self.record
+        if record.turned_at is not None and not 0 <= ts_ns - record.turned_ns <= _REMEMBERED_NS:
+            record.turned_at = None
+        turned = self._follow(value)
+        if turned is not None and turned < self._limit:
+            record.turned_at = max(turned, record.turned_at or 0.0)
+            record.turned_ns = ts_ns
+        if value >= self._limit:
+            record.ledger.settle(right=True)
+        elif turned is not None or (record.deadline_ns is not None and ts_ns > record.deadline_ns):
+            record.ledger.settle(right=False)
+        if record.ledger.open_ns is None:
+            record.deadline_ns = None
+
+    def may_tell(self, value: float, ts_ns: int) -> bool:
+        """Whether growth that has come to ``value`` is news, and within the budget."""
+        turned = self.record.turned_at
+        known = turned is not None and value <= turned + max(self._least, _BEYOND * (self._limit - turned))
+        return not known and self.record.ledger.may_tell(ts_ns)
+
+    def tell(self, ts_ns: int, left_s: float) -> None:
+        """Note that an alert is told, which names ``left_s``."""
+        self.record.ledger.tell(ts_ns)
+        self.record.deadline_ns = ts_ns + int(_PATIENCE * left_s * 1e9)
+
+    def _follow(self, value: float) -> float | None:
+        """The level from which growth has turned with this value; None where it has not."""
+        grown = self._high - self._low
+        if grown >= self._least and self._high - value >= _TURNED * grown:
+            turned, self._low, self._high = self._high, value, value
+            # Less is noise on the way up, and knowing it would hide a leak.
+            return turned if grown >= _BEYOND * (self._limit - turned) else None
+        if not value >= self._low:  # also at the first one
+            self._low = self._high = value
+        self._high = max(self._high, value)
+        return None
+
+
+class Trends:
+    """Watches what can run out. One call a frame; after a gap in time lines begin anew."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        records: Mapping[str, TrendRecord] | None = None,
+        watched: Sequence[Exhaustible] = EXHAUSTIBLE,
+    ) -> None:
+        """``records`` are those of an earlier process, by kind."""
+        known = records or {}
         self._watched = [(each, schema.index(each.channel)) for each in watched]
-        self._floor = {each.name: schema.channels[column].noise_floor for each, column in self._watched}
+        self._least = {each.name: 4 * schema.channels[column].noise_floor for each, column in self._watched}
+        self._growth = {
+            each.name: Growth(each.limit, self._least[each.name], known.get(each.kind)) for each in watched
+        }
         self._now: dict[str, list[float]] = {each.name: [] for each in watched}
         self._blocks: dict[str, deque[float]] = {each.name: deque(maxlen=_LENGTHS[-1]) for each in watched}
         self._told: set[str] = set()
         self._last_ns = self._block = 0
 
     def push(self, frame: Frame) -> list[Event]:
-        """Take a frame; what it gives reason to tell, most often nothing."""
+        """Take a frame; the alerts that it gives reason for, most often none."""
         block = frame.ts_ns // (_BLOCK_S * 1_000_000_000)
         events: list[Event] = []
         if not 0 <= frame.ts_ns - self._last_ns <= _GAP_NS:
@@ -111,6 +197,10 @@ class Trends:
                 self._now[each.name].append(float(frame.values[column]))
         return events
 
+    def records(self) -> dict[str, TrendRecord]:
+        """What is to outlive this process, by kind."""
+        return {each.kind: self._growth[each.name].record for each, _ in self._watched}
+
     def _begin_anew(self) -> None:
         self._told.clear()
         for name, blocks in self._blocks.items():
@@ -122,20 +212,24 @@ class Trends:
         if not values:
             blocks.clear()
             return []
-        blocks.append(sum(values) / len(values))
+        mean = sum(values) / len(values)
+        blocks.append(mean)
         values.clear()
-        trend = find_trend(blocks, each.limit, 4 * self._floor[each.name])
+        growth = self._growth[each.name]
+        growth.push(mean, ts_ns)
+        trend = find_trend(blocks, each.limit, self._least[each.name])
         if trend is None:
             self._told.discard(each.name)
             return []
-        if each.name in self._told:
+        if each.name in self._told or not growth.may_tell(mean, ts_ns):
             return []
         self._told.add(each.name)
+        growth.tell(ts_ns, trend.left_s)
         detail = (
             f"{each.name} reaches {each.limit:.0f} % in about {_duration(trend.left_s)}: "
             f"it grew by {trend.rate * 60:.2g} % a minute for {_duration(trend.seen_s)}"
         )
-        return [Event(ts_ns, "event_predicted", None, detail, "warning", SOURCE)]
+        return [Event(ts_ns, "event_predicted", each.kind, detail, "warning", SOURCE)]
 
 
 def _duration(seconds: float) -> str:
