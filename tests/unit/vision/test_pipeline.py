@@ -10,8 +10,8 @@ import pytest
 from jepa.errors import JepaError
 from jepa.packs.vision import Clip
 from jepa.vision.clip import Framer
+from jepa.vision.picture import Picture
 from jepa.vision.pipeline import _QUEUE, Gate, Pipeline, Still
-from jepa.vision.source import Picture
 
 CLIP = Clip(frames=4, channels=3, resize=36, crop=32, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 
@@ -22,7 +22,7 @@ class Made:
     def __init__(
         self, count: int, live: bool = False, fps: float = 4.0, grey: int | None = None, gone: bool = False
     ) -> None:
-        self.live, self.damaged = live, 0
+        self.live, self.damaged, self.jumps = live, 0, 0
         self.closed = threading.Event()
         self._count, self._fps, self._grey, self._gone = count, fps, grey, gone
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -112,3 +113,49 @@ def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
 def test_a_screen_that_is_not_there_is_named() -> None:
     with pytest.raises(JepaError, match="cannot be opened"):
         open_source("screen", {"DISPLAY": ":99"})
+
+
+def encoded(path: Path, codec: str, count: int = 100, first: int = 0) -> Path:
+    """Pictures at 25 a second, stamped from the ``first`` such period on."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options={"bf": "2"})
+        stream.width, stream.height, stream.pix_fmt = 96, 80, "yuv420p"
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24")
+            frame.pts, frame.time_base = first + number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+def test_all_pictures_of_joined_recordings_are_used(tmp_path: Path, codec: str) -> None:
+    one = encoded(tmp_path / "one.ts", codec).read_bytes()
+    (tmp_path / "joined.ts").write_bytes(one + one + one)
+    with closing(open_source(str(tmp_path / "joined.ts"))) as source:
+        times = [picture.at_s for picture in source]
+    assert len(times) == 300
+    np.testing.assert_allclose(times, np.arange(300) / 25, atol=0.02)
+    assert source.jumps == 2
+
+
+@pytest.mark.parametrize("name", ["raw.h264", "out of order.avi"])
+def test_pictures_without_good_stamps_follow_each_other(tmp_path: Path, name: str) -> None:
+    with closing(open_source(str(encoded(tmp_path / name, "libx264")))) as source:
+        times = np.array([picture.at_s for picture in source])
+    assert len(times) == 100
+    assert (np.diff(times) > 0).all()
+    assert times[-1] == pytest.approx(99 / 25, abs=0.5)
+    assert source.jumps == 0
+
+
+def test_one_picture_stamped_hours_ahead_leaves_the_rest_in_time(tmp_path: Path) -> None:
+    parts = [
+        encoded(tmp_path / f"{first}.ts", "mpeg2video", count, first).read_bytes()
+        for first, count in ((0, 25), (36_000 * 25, 1), (26, 24))
+    ]
+    (tmp_path / "leap.ts").write_bytes(b"".join(parts))
+    with closing(open_source(str(tmp_path / "leap.ts"))) as source:
+        times = [picture.at_s for picture in source]
+    np.testing.assert_allclose(times, np.arange(50) / 25, atol=0.02)
+    assert source.jumps == 2

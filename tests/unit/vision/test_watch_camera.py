@@ -32,7 +32,7 @@ def nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 class Camera:
     """Grey pictures as a camera gives them, then it is gone, unless ``goes`` is false."""
 
-    damaged = 0
+    damaged = jumps = 0
 
     def __init__(self, greys: list[int], *, live: bool = True, goes: bool = True, size: int = 40) -> None:
         self.live, self.closed = live, False

@@ -17,8 +17,8 @@ import numpy as np
 from jepa.errors import JepaError
 from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.model import VisionModel
+from jepa.vision.picture import ByteArray
 from jepa.vision.planning import Course, Standing
-from jepa.vision.source import ByteArray
 
 NUMBERS = 7
 """Of a pose, as in DROID: x, y, z (metres), roll, pitch, yaw (radians), gripper (0 open, 1 closed)."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.packs.vision import Clip
-from jepa.vision.source import ByteArray
+from jepa.vision.picture import ByteArray
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -5,13 +5,14 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from jepa.errors import JepaError
 from jepa.vision.clip import FloatArray, Framer
-from jepa.vision.source import Picture, Source
+from jepa.vision.picture import Picture
+from jepa.vision.source import Source
 
 _QUEUE = 64
 """Framed pictures that wait to be taken."""
@@ -75,6 +76,11 @@ class Still:
         """Packets so far that could not be decoded."""
         return self._source.damaged
 
+    @property
+    def jumps(self) -> int:
+        """Jumps of its time stamps so far."""
+        return self._source.jumps
+
     def __iter__(self) -> Iterator[Picture]:
         """The pictures; one alone, again and again."""
         count = 0
@@ -83,7 +89,7 @@ class Still:
             yield picture
         if count == 1:
             for number in range(1, self._frames):
-                yield Picture(number / self._fps, picture.content)
+                yield replace(picture, at_s=number / self._fps)
 
     def close(self) -> None:
         """Let go of the source."""
@@ -144,6 +150,11 @@ class Pipeline:
                 raise error
             finally:
                 del error  # its traceback holds this frame: a circle, and all pictures in it
+
+    @property
+    def source(self) -> Source:
+        """Where its pictures come from."""
+        return self._source
 
     def stop(self) -> None:
         """End the clips, from any thread."""

@@ -20,7 +20,7 @@ from jepa.errors import JepaError
 from jepa.packs.pack import read_manifest, verify_pack
 from jepa.packs.robot import RobotManifest
 from jepa.vision.clip import FloatArray, Framer
-from jepa.vision.source import ByteArray
+from jepa.vision.picture import ByteArray
 from jepa.world.sessions import open_session
 
 _NOISE = 0.5

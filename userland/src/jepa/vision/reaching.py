@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from jepa.errors import JepaError
+from jepa.vision.picture import ByteArray
 from jepa.vision.planning import Planner, Standing
 from jepa.vision.robots import Envelope, SafeRobot
-from jepa.vision.source import ByteArray
 
 _SHAPES_ALIKE = 0.02
 """Of width over height; more shows another part of the world once the middle is cut out."""

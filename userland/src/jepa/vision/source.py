@@ -4,52 +4,38 @@
 import contextlib
 import errno
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import numpy as np
-import numpy.typing as npt
-
 from jepa.errors import JepaError
 from jepa.vision.address import is_stream, shown
+from jepa.vision.picture import Picture
+from jepa.vision.timeline import Timeline
 
 if TYPE_CHECKING:
     import av
     import av.container
 
-ByteArray = npt.NDArray[np.uint8]
-
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
+_PICTURES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 _DEVICES = ("/dev/video", "/dev/v4l/")
 _PATIENCE_S = 10.0
 """How long a stream or a camera may say nothing."""
 _RTSP = {"rtsp_transport": "tcp", "allowed_media_types": "video"}
 """In its own connection, so that nothing must be let in from the network and none is lost; and no sound."""
+_USUAL_FPS = 25.0
+"""Where a file says nothing, as in FFmpeg."""
+_MOST_ASPECT = 4.0
+"""A pixel that is longer than so many of its widths, or wider, is an error of the file's."""
 _FOLDER_FPS = 4.0
 """Pictures of a folder have no time of their own."""
 _MOST_DAMAGED = 100
 """Damaged packets in a row after which the rest is given up."""
 _REFUSED = frozenset({errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES})
 """What a process hears that is kept from the network; the first where it may not even have a socket."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One frame."""
-
-    at_s: float
-    """Since the first one."""
-    content: "ByteArray | av.VideoFrame"
-
-    @property
-    def rgb(self) -> ByteArray:
-        """(H, W, 3), made when it is asked for: of most frames of a camera it is not."""
-        if isinstance(self.content, np.ndarray):
-            return self.content
-        return np.asarray(self.content.to_ndarray(format="rgb24"), np.uint8)
 
 
 class Source(Protocol):
@@ -62,6 +48,10 @@ class Source(Protocol):
     @property
     def damaged(self) -> int:
         """Packets so far that could not be decoded."""
+
+    @property
+    def jumps(self) -> int:
+        """Times so far that a new time line began, since the time stamps jumped."""
 
     def __iter__(self) -> Iterator[Picture]:
         """The pictures, in order of time; JepaError when a source breaks off."""
@@ -97,14 +87,26 @@ def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Sour
             f"There is no {shown(where)}.",
             "Name a video, a folder of pictures, /dev/videoN, an rtsp URL or screen.",
         )
-    return VideoSource(where, live=False)
+    # By its protocol and as one file, since names may look like an address or a numbered series.
+    return VideoSource(where, f"file:{path}", live=False, options={"pattern_type": "none"})
 
 
 class VideoSource:
     """Whatever the FFmpeg libraries can open as a video."""
 
-    def __init__(self, where: str, *, live: bool, patience_s: float | None = None, **options: Any) -> None:
-        """Open ``where``, then and later waiting so long for it to say something; JepaError if it cannot."""
+    def __init__(
+        self,
+        where: str,
+        url: str | None = None,
+        *,
+        live: bool,
+        patience_s: float | None = None,
+        **options: Any,
+    ) -> None:
+        """Open ``where``, for FFmpeg ``url`` if that is another name; JepaError if it cannot be opened.
+
+        Then and later it is waited for no longer than ``patience_s``.
+        """
         import av
 
         self.live = live
@@ -114,18 +116,33 @@ class VideoSource:
 
         began = time.monotonic()
         try:
-            self._container: av.container.InputContainer = av.open(where, timeout=patience_s, **options)
+            self._container: av.container.InputContainer = av.open(
+                url or where, timeout=patience_s, **options
+            )
         except (av.FFmpegError, OSError) as error:
             raise self._failure("cannot be opened", error, began) from None  # it names the password
-        if not self._container.streams.video:
+        chosen = _video_of(self._container)
+        if chosen is None:
             self._container.close()
             raise JepaError(f"{shown(where)} holds no video.", "Name another source.")
+        if chosen.codec_context.name == "mjpeg" and not live:
+            # Of a JPEG that is cut off the decoder makes up the rest, unless it is told not to.
+            chosen.codec_context.options = {"err_detect": "explode"}
+        self._stream = chosen
+        rate = chosen.average_rate or chosen.guessed_rate
+        self._timeline = Timeline(1 / float(rate) if rate else 1 / _USUAL_FPS)
+        aspect = float(chosen.sample_aspect_ratio or 1)
+        self._pixel_aspect = aspect if 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT else 1.0
+
+    @property
+    def jumps(self) -> int:
+        """Times so far that a new time line began, since the time stamps jumped."""
+        return self._timeline.jumps
 
     def __iter__(self) -> Iterator[Picture]:
         """The frames; damaged ones are counted and left out."""
         import av
 
-        first: float | None = None
         count = 0
         for packet in self._packets():
             try:
@@ -135,17 +152,15 @@ class VideoSource:
                 continue
             for frame in frames:
                 assert isinstance(frame, av.VideoFrame), "only the video is demuxed"
-                now = float(frame.time) if frame.time is not None else count / _FOLDER_FPS
-                first = now if first is None else first
                 count += 1
-                yield Picture(now - first, frame)
+                yield Picture(self._timeline.place(frame.time), frame, self._pixel_aspect)
         if not count:
             raise JepaError(f"There is no whole frame in {shown(self._where)}.", self._remedy())
 
     def _packets(self) -> Iterator["av.Packet[Any]"]:
         import av
 
-        packets = self._container.demux(self._container.streams.video[0])
+        packets = self._container.demux(self._stream)
         demuxer = self._demuxer = cast("Generator[av.Packet[Any]]", packets)
         broken = 0
         while True:
@@ -193,6 +208,16 @@ class VideoSource:
         return "Is it plugged in, and may you read it?" if self.live else "Name another file."
 
 
+def _video_of(container: "av.container.InputContainer") -> "av.VideoStream | None":
+    """The best video in ``container``: no cover of a piece of music, and no tile of a larger picture."""
+    import av
+
+    best = container.streams.best("video")
+    parts = av.stream.Disposition.attached_pic | av.stream.Disposition.dependent
+    whole = [each for each in container.streams.video if not each.disposition & parts]
+    return next((each for each in whole if each is best), whole[0] if whole else None)
+
+
 def _copied(packet: "av.Packet[Any]") -> "av.Packet[Any]":
     """A packet in memory of its own.
 
@@ -211,15 +236,17 @@ def _copied(packet: "av.Packet[Any]") -> "av.Packet[Any]":
 
 
 class FolderSource:
-    """The pictures of a folder by name, four a second."""
+    """The pictures of a folder by name, numbers in it by their value, four a second."""
 
     live = False
+    jumps = 0
 
     def __init__(self, folder: Path, opened: Callable[[str], Source] = open_source) -> None:
         self.damaged = 0
         self._opened = opened
         self._folder = folder
-        self._files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+        found = (path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+        self._files = sorted(found, key=_by_number)
         if not self._files:
             raise JepaError(f"There are no pictures in {folder}.", "Name a folder of PNG or JPEG files.")
 
@@ -234,10 +261,16 @@ class FolderSource:
             except JepaError:
                 self.damaged += 1
                 continue
-            yield Picture(count / _FOLDER_FPS, picture.content)
+            yield replace(picture, at_s=count / _FOLDER_FPS)
             count += 1
         if not count:
             raise JepaError(f"No picture in {self._folder} can be read.", "Name another folder.")
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _by_number(path: Path) -> tuple[list[str | int], str]:
+    """What sorts ``frame9`` before ``frame10``."""
+    parts = re.split(r"([0-9]+)", path.name)
+    return [int(part) if part.isdigit() else part for part in parts], path.name

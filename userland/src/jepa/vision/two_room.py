@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jepa.vision.clip import FloatArray
+from jepa.vision.picture import ByteArray
 from jepa.vision.robots import Envelope, Limit
-from jepa.vision.source import ByteArray
 
 SIZE = 224
 _BORDER, _LINE = 14, 4

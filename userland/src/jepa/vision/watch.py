@@ -47,6 +47,8 @@ class Seen:
     """Pictures in no clip, since one beside them was lost."""
     damaged: int = 0
     """Packets that could not be decoded."""
+    time_jumps: int = 0
+    """Times that its time stamps jumped."""
     reconnects: int = 0
     """Times that it came back."""
 
@@ -107,6 +109,7 @@ class Watch:
             dropped=self._before.dropped + pipeline.counts.dropped,
             left=self._before.left + pipeline.counts.left,
             damaged=self._before.damaged + source.damaged,
+            time_jumps=self._before.time_jumps + source.jumps,
         )
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from jepa.packs.vision import Clip
 from jepa.vision.clip import FloatArray
-from jepa.vision.source import ByteArray
+from jepa.vision.picture import ByteArray
 
 
 @dataclass(frozen=True, slots=True)

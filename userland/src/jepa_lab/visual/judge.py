@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from jepa.vision.clip import FloatArray, Framer
+from jepa.vision.picture import ByteArray
 from jepa.vision.planning import Standing, VisualPlanner
-from jepa.vision.source import ByteArray
 from jepa_lab.visual.environment import Environment
 from jepa_lab.visual.model import VisualModel
 from jepa_lab.visual.train import clip_of

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from jepa.packs.vision import Clip
 from jepa.vision.clip import FloatArray, Framer
-from jepa.vision.source import ByteArray
+from jepa.vision.picture import ByteArray
 
 Array = TypeVar("Array", FloatArray, Tensor)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from jepa.packs.vision import Clip
 from jepa.vision.clip import FloatArray
-from jepa.vision.source import ByteArray
+from jepa.vision.picture import ByteArray
 from jepa_lab.visual import push_t
 from jepa_lab.visual.environment import Walks
 from jepa_lab.visual.push_t import GYRATION, PACE, STATE, Table, turn

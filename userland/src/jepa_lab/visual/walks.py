@@ -8,7 +8,7 @@ import torch
 from jepa.packs.vision import Clip
 from jepa.vision import two_room
 from jepa.vision.clip import FloatArray, Framer, middle_rows
-from jepa.vision.source import ByteArray
+from jepa.vision.picture import ByteArray
 from jepa.vision.two_room import (
     BACKGROUND,
     CENTRE,

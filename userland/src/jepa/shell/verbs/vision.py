@@ -54,7 +54,8 @@ def embed(request: Request, model: "VisionModel") -> None:
                 out.line(f"  {_span(taken)}  kept")
                 out.stream.flush()
     finally:
-        counts = {"kept": kept, "in_index": len(index), **asdict(pipeline.counts)}
+        source_counts = {"damaged": pipeline.source.damaged, "time_jumps": pipeline.source.jumps}
+        counts = {"kept": kept, "in_index": len(index), **asdict(pipeline.counts), **source_counts}
         if out.json:
             out.data(counts)
         else:
@@ -264,5 +265,7 @@ def _span(taken: "Taken") -> str:
 
 
 def _lost(pipeline: "Pipeline") -> str:
-    counts = pipeline.counts
-    return f"{counts.unchanged} unchanged, {counts.taken} frames taken, {counts.dropped} dropped"
+    counts, source = pipeline.counts, pipeline.source
+    line = f"{counts.unchanged} unchanged, {counts.taken} frames taken, {counts.dropped} dropped"
+    line += f", {source.damaged} damaged" if source.damaged else ""
+    return f"{line}, {source.jumps} jumps in time" if source.jumps else line

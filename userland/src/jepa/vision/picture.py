@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One picture of a source, and the colours in it as a person would see them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jepa.vision.orientation import orientation, upright
+
+if TYPE_CHECKING:
+    import av
+
+ByteArray = npt.NDArray[np.uint8]
+
+_WHITE = 255
+"""What shows through where a picture is transparent."""
+_HDR = frozenset({16, 18})
+"""Transfer functions, as H.273 numbers them: perceptual quantizer and hybrid log-gamma."""
+_SDR: dict[str, Any] = {"dst_color_trc": 13, "dst_color_primaries": 1}
+"""Those of sRGB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One frame."""
+
+    at_s: float
+    """Since the first one."""
+    content: "ByteArray | av.VideoFrame"
+    pixel_aspect: float = 1.0
+    """Width of a pixel over its height."""
+
+    @property
+    def rgb(self) -> ByteArray:
+        """(H, W, 3), made when it is asked for: of most frames of a camera it is not.
+
+        Upright, with square pixels, of one field, on white, in the range of a usual screen.
+        """
+        if isinstance(self.content, np.ndarray):
+            return self.content
+        return _rgb(self.content, self.pixel_aspect)
+
+
+def _rgb(frame: "av.VideoFrame", pixel_aspect: float) -> ByteArray:
+    wanted: dict[str, Any] = dict(_SDR) if int(frame.color_trc) in _HDR else {}
+    if pixel_aspect != 1:
+        wanted["width"] = max(1, round(frame.width * pixel_aspect))
+    if frame.format.has_palette or any(component.is_alpha for component in frame.format.components):
+        colours = _on_white(np.asarray(frame.to_ndarray(format="rgba", **wanted), np.uint8))
+    else:
+        colours = np.asarray(frame.to_ndarray(format="rgb24", **wanted), np.uint8)
+    if frame.interlaced_frame:
+        # Both fields together show what moves twice, as combs.
+        colours = np.repeat(colours[::2], 2, axis=0)[: len(colours)]
+    return upright(colours, orientation(frame))
+
+
+def _on_white(rgba: ByteArray) -> ByteArray:
+    """(H, W, 4) -> (H, W, 3)"""
+    colours, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
+    return np.asarray((colours * alpha + _WHITE * (255 - alpha) + 127) // 255, np.uint8)
