@@ -121,7 +121,7 @@ def test_a_clock_that_was_set_back_by_years_does_not_silence() -> None:
     assert ledger.may_tell(START - 365 * DAY_NS)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 0.2))
 def test_no_machine_is_told_two_false_alarms_within_a_day(seed: int, busy: float) -> None:
     rng = np.random.default_rng(seed)

@@ -173,18 +173,23 @@ class AlertBudget:
         self.counts.false = [count * kept for count in self.counts.false]
 
     def _settle(self, now_ns: int, happens: bool) -> None:
-        horizon_ns = self.levels.horizon_s * 1_000_000_000
         for number, shadow in enumerate(self._shadows):
-            if shadow.open_ns is None:
-                continue
-            if happens:
+            outcome = self._outcome(shadow.open_ns, now_ns, happens)
+            if outcome is not None:
                 shadow.open_ns = None
-            elif now_ns - shadow.open_ns >= horizon_ns:
-                shadow.open_ns = None
-                self.counts.false[number] += 1
-        opened = self.ledger.open_ns
-        if opened is not None and (happens or now_ns - opened >= horizon_ns):
-            self.ledger.settle(right=happens)
+                self.counts.false[number] += not outcome
+        outcome = self._outcome(self.ledger.open_ns, now_ns, happens)
+        if outcome is not None:
+            self.ledger.settle(right=outcome)
+
+    def _outcome(self, open_ns: int | None, now_ns: int, happens: bool) -> bool | None:
+        """Whether an alert raised at ``open_ns`` was right; None of no alert, or while nobody knows."""
+        if open_ns is None:
+            return None
+        left_ns = open_ns + self.levels.horizon_s * 1_000_000_000 - now_ns
+        if happens and left_ns >= 0:
+            return True
+        return False if left_ns <= 0 else None
 
     def _level(self) -> int | None:
         days = (_PRIOR_S + self.counts.watched_s) / _DAY_S
