@@ -29,7 +29,7 @@ SPARED = "-p OOMScoreAdjust=-900 -p OOMPolicy=continue"
 # Only what records: the image has no PyTorch.
 PARTS = (
     *("__init__.py", "cli.py", "listening.py", "record.py", "workloads"),
-    *("peers/__init__.py", "visual/__init__.py"),
+    *("commands/__init__.py", "commands/defaults.py", "commands/record.py"),
 )
 
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa-lab train`: train the machine pack on recordings, and build it."""
+
+import argparse
+from pathlib import Path
+
+from jepa_lab.commands.defaults import PACK, RECORDED, VERSION_HELP, version_in
+
+HELP = "train the machine pack on recordings, and build it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--recordings", type=Path, default=RECORDED)
+    parser.add_argument("--out", type=Path, default=PACK)
+    parser.add_argument("--version", help=VERSION_HELP)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=120.0, help="at most so long")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command; raises JepaError with the remedy when it cannot."""
+    import datetime
+
+    from jepa.telemetry.schema import load_schema
+    from jepa_lab.build import build_pack
+    from jepa_lab.train import TrainConfig, save, train
+
+    schema = load_schema()
+    config = TrainConfig(seed=arguments.seed, minutes=arguments.minutes)
+    trained = train(arguments.recordings, schema, config)
+    trained.report["trained"] = datetime.datetime.now(datetime.UTC).date().isoformat()
+    frames = trained.report["frames"]
+    assert isinstance(frames, dict)
+    counts = ", ".join(f"{split} {count} frames" for split, count in frames.items())
+    trained.report["data"] = f"{counts}, of one machine and of emulated ones; see the card"
+    save(trained, Path("build/models/machine.pt"))
+    version = arguments.version or version_in(arguments.out)
+    manifest = build_pack(
+        trained.model, trained.report, arguments.recordings, schema, version, arguments.out
+    )
+    print(
+        f"{arguments.out}: {manifest.name} {manifest.version}, {manifest.provenance.parameters} parameters"
+    )
