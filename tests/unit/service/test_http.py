@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from jepa.service import api
-from jepa.service.http import CONNECTIONS
+from jepa.service.http import BODY_BYTES, CONNECTIONS
 
 MESSAGES = {
     "/v1/status": api.Status,
@@ -248,6 +248,99 @@ def test_an_endless_request_line_is_refused_with_a_problem(served: Any) -> None:
 def test_one_connection_may_ask_again(served: Any) -> None:
     ask = b"GET /v1/channels HTTP/1.1\r\nHost: x\r\n\r\n"
     assert raw(served, ask * 3).count(b"HTTP/1.1 200 OK") == 3
+
+
+HIDDEN = b"GET /v1/channels HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def answers(reply: bytes) -> list[int]:
+    """The status of every response in ``reply``."""
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) ", reply)]
+
+
+def test_the_body_of_a_request_is_no_second_request(served: Any) -> None:
+    carried = b"GET /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(HIDDEN), HIDDEN)
+    assert answers(raw(served, carried)) == [200]
+    assert answers(raw(served, carried + HIDDEN)) == [200, 200]
+    chunked = (
+        b"GET /v1/status HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
+    )
+    assert answers(raw(served, chunked % (len(HIDDEN), HIDDEN) + HIDDEN)) == [200, 200]
+
+
+def test_a_body_that_is_too_long_to_drop_ends_the_connection(served: Any) -> None:
+    size = 4 * BODY_BYTES
+    head = b"GET /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(30)
+        line.connect(str(served.socket))
+        line.sendall(head + b"z" * (BODY_BYTES + 1))
+        reply = b""
+        while part := line.recv(65536):
+            reply += part
+    assert answers(reply) == [200]
+    assert b"connection: close" in reply.lower()
+
+
+def test_a_client_that_waits_before_its_body_is_answered_at_once(served: Any) -> None:
+    head = b"GET /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    assert answers(raw(served, head)) == [200]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 5\r\nContent-Length: 44",
+        b"Content-Length: 5, 44",
+        b"Content-Length: +5",
+        b"Content-Length: -1",
+        b"Content-Length: 5x",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5",
+        b"Transfer-Encoding : chunked",
+        b"Name: with\x00nul",
+        b"No colon",
+        b"Host: again",
+    ],
+)
+def test_a_request_that_two_readers_could_read_in_two_ways_is_refused(served: Any, headers: bytes) -> None:
+    reply = raw(served, b"GET /v1/status HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n\r\n" + HIDDEN)
+    assert answers(reply) == [400], reply
+    assert b"application/problem+json" in reply
+
+
+def test_a_transfer_coding_that_is_not_known_is_refused(served: Any) -> None:
+    assert answers(
+        raw(served, b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n" + HIDDEN)
+    ) == [501]
+
+
+def test_endless_headers_are_refused(served: Any) -> None:
+    reply = raw(served, b"GET /v1/status HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"y" * 70000)
+    assert answers(reply) == [431]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"Content-Length: 0",
+                b"Content-Length: 3",
+                b"Transfer-Encoding: chunked",
+                b"X:\ty",
+                b" folded",
+                b"",
+            ]
+        ),
+        max_size=5,
+    ),
+    st.binary(max_size=40),
+)
+@settings(max_examples=80, deadline=None)
+def test_no_request_is_answered_twice(served: Any, headers: list[bytes], body: bytes) -> None:
+    request = b"\r\n".join([b"GET /v1/channels HTTP/1.1", b"Host: x", *headers, b"", b""])
+    assert answers(raw(served, request + body))[:1] in ([200], [400], [501])
+    assert served.ask("/v1/channels")[0] == 200
 
 
 def test_head_gives_no_body(served: Any) -> None:

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP server of the API: a thread a connection, on a UNIX socket, read only.
 
-It is the standard library's: importing FastAPI and uvicorn took 1.2 s of the 1.9 s of CPU time that jepad
-needed to start, which an emulated machine turns into half a minute before the shell appears.
+h11 reads and writes HTTP; what is here is sockets, threads and limits. FastAPI with uvicorn took 1.2 of the
+1.9 s of CPU time that jepad needed to start, which an emulated machine turns into half a minute.
 """
 
 import contextlib
-import http.server
 import socket
 import socketserver
 import threading
+import time
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import h11
 
 from jepa import __version__
 from jepa.errors import JepaError
@@ -23,9 +26,17 @@ from jepa.service.wire import encode
 HEARTBEAT_S = 15.0
 """A stream with nothing to say sends a comment this often, so that a dead reader is noticed."""
 IDLE_S = 30.0
-"""A connection that neither asks nor reads for so long is closed."""
+"""A connection that has not sent a whole request after so long, or does not read, is closed."""
 CONNECTIONS = 64
 """Connections at a time; more are refused, so that nobody can fill the memory with threads."""
+HEAD_BYTES = 16384
+"""Longest request line and headers."""
+BODY_BYTES = 65536
+"""Longest request body that is read, and dropped, so that the connection can be kept."""
+LINGER_S = 1.0
+LINGER_BYTES = 2**20
+"""How long, and for how much, a connection that is closed by us still waits for its peer."""
+_CHUNK = 16384
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
@@ -35,7 +46,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
     block_on_close = False
 
     def __init__(self, engine: Engine, listener: socket.socket) -> None:
-        super().__init__(listener.getsockname(), Handler)
+        super().__init__(listener.getsockname(), socketserver.BaseRequestHandler)
         self.engine = engine
         self.encoded = _Encoded(engine)
         self._listener = listener
@@ -76,6 +87,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
         finally:
             self._free.release()
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Answer the requests of one connection."""
+        _Connection(request, self).serve()
+
     def shutdown_request(self, request: Any) -> None:
         """Close one connection."""
         with contextlib.suppress(OSError):  # it may have gone already
@@ -110,98 +125,153 @@ class _Encoded:
             return self._newest[1]
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    """One connection."""
+class _Connection:
+    """One connection: requests and answers in turn, until either side ends it."""
 
-    server: Server
-    protocol_version = "HTTP/1.1"
-    server_version = f"jepad/{__version__}"
-    sys_version = ""
-    timeout = IDLE_S
+    def __init__(self, line: socket.socket, server: Server) -> None:
+        self._line = line
+        self._server = server
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        self._keep = True
 
-    def do_GET(self) -> None:
-        """Answer, or say what is wrong and the remedy."""
+    def serve(self) -> None:
+        """Answer requests until the connection is closed."""
+        with contextlib.suppress(OSError):  # whoever asked has gone, or does not read
+            while self._turn():
+                self._http.start_next_cycle()
+            self._linger()
+
+    def _linger(self) -> None:
+        """Read what was sent and is not wanted: closing before would take the answer from the peer."""
+        self._line.shutdown(socket.SHUT_WR)
+        self._line.settimeout(LINGER_S)
+        for _ in range(LINGER_BYTES // _CHUNK):
+            if not self._line.recv(_CHUNK):
+                return
+
+    def _turn(self) -> bool:
+        """Answer one request; whether another may follow on this connection."""
+        deadline = time.monotonic() + IDLE_S
         try:
-            route, query = _read_target(self.path)
-            if route.media == EVENTS and self.command == "GET":
-                self._stream()
-            else:
-                self._reply(200, route.media, self._text(route, query).encode())
+            request = self._next(deadline)
+            if not isinstance(request, h11.Request):
+                return False
+            self._read_body(request, deadline)
+        except h11.RemoteProtocolError as error:
+            self._refuse(error)
+            return False
+        try:
+            self._answer(request)
         except JepaError as error:
             self._problem(Problem(title=error.problem, status=error.status, remedy=error.remedy))
-        except OSError:
-            self.close_connection = True  # whoever asked has gone, or does not read
+        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
-    do_HEAD = do_GET
+    def _next(self, deadline: float) -> Any:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            self._line.settimeout(max(0.001, deadline - time.monotonic()))
+            self._http.receive_data(self._line.recv(_CHUNK))
+        self._line.settimeout(IDLE_S)
+        return event
 
-    def _refuse(self) -> None:
-        self.close_connection = True  # what the request carried is not read
-        self._problem(
-            Problem(
-                title=f"{self.command} is not allowed.", status=405, remedy="This API is read only: use GET."
+    def _read_body(self, request: h11.Request, deadline: float) -> None:
+        """Read and drop what the request carries: left unread, it would be taken for the next request."""
+        names = [name for name, _ in request.headers]
+        if b"content-length" in names and b"transfer-encoding" in names:
+            raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding are given")
+        self._keep = not self._http.they_are_waiting_for_100_continue
+        dropped = 0
+        while self._keep:
+            event = self._next(deadline)
+            if not isinstance(event, h11.Data):
+                break
+            dropped += len(event.data)
+            self._keep = dropped <= BODY_BYTES
+
+    def _answer(self, request: h11.Request) -> None:
+        method = request.method.decode("ascii", "replace")
+        if method not in ("GET", "HEAD"):
+            self._keep = False
+            self._problem(
+                Problem(
+                    title=f"{method[:20]} is not allowed.",
+                    status=HTTPStatus.METHOD_NOT_ALLOWED,
+                    remedy="This API is read only: use GET.",
+                ),
+                (("Allow", "GET, HEAD"),),
             )
-        )
-
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
+            return
+        route, query = _read_target(request.target.decode("ascii", "replace"))
+        if route.media == EVENTS and method == "GET":
+            self._stream()
+        else:
+            self._reply(200, route.media, self._text(route, query).encode())
 
     def _text(self, route: Route, query: Query) -> str:
         if route.media == EVENTS:
             return ""
         try:
-            return route.answer(self.server.engine, query)
+            return route.answer(self._server.engine, query)
         except JepaError:
             raise
         except Exception as error:  # a bug in one answer is told, and is not the end of the connection
             raise JepaError(
-                f"jepad met an error of its own: {type(error).__name__}: {error}.",
+                f"Internal error in jepad: {type(error).__name__}: {error}.",
                 "Report it with the output of `journalctl -u jepad -n 50`.",
             ) from error
 
     def _stream(self) -> None:
-        engine = self.server.engine
+        engine = self._server.engine
         reader = engine.subscribe()
         try:
-            self.close_connection = True
-            self.send_response(200)
-            self.send_header("Content-Type", EVENTS)
-            self.send_header("Cache-Control", "no-store")
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(b": jepa\n\n")
+            self._head(
+                200, (("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("Connection", "close"))
+            )
+            self._send(h11.Data(data=b": jepa\n\n"))
             while not reader.ended:
-                events = [self.server.encoded.event(entry) for entry in reader.take(HEARTBEAT_S)]
-                self.wfile.write(b"".join(events) or b": still here\n\n")
+                events = [self._server.encoded.event(entry) for entry in reader.take(HEARTBEAT_S)]
+                self._send(h11.Data(data=b"".join(events) or b": heartbeat\n\n"))
+            self._send(h11.EndOfMessage())
         finally:
             engine.unsubscribe(reader)
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server itself refuses: no HTTP, a request too long, an unknown method."""
-        self.close_connection = True
-        self._problem(
-            Problem(
-                title=f"{message or 'The request cannot be read'}.",
-                status=code,
-                remedy="Use GET of HTTP/1.1.",
+    def _refuse(self, error: h11.RemoteProtocolError) -> None:
+        """Answer a request that is no HTTP, or more of it than is read; the connection ends."""
+        self._keep = False
+        status = error.error_status_hint
+        if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE and b"\n" not in self._http.trailing_data[0]:
+            status = HTTPStatus.REQUEST_URI_TOO_LONG
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            reason = str(error).strip().rstrip(".") or "it is no HTTP"
+            self._problem(
+                Problem(
+                    title=f"The request cannot be read: {reason}.",
+                    status=status,
+                    remedy="Send a GET request of HTTP/1.1.",
+                )
             )
-        )
 
-    def _problem(self, problem: Problem) -> None:
-        self._reply(problem.status, "application/problem+json", encode(problem).encode())
+    def _problem(self, problem: Problem, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self._reply(problem.status, "application/problem+json", encode(problem).encode(), headers)
 
-    def _reply(self, status: int, media: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", media)
-        self.send_header("Content-Length", str(len(body)))
-        if status == 405:
-            self.send_header("Allow", "GET, HEAD")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+    def _reply(
+        self, status: int, media: str, body: bytes, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        close = () if self._keep else (("Connection", "close"),)
+        length = (("Content-Type", media), ("Content-Length", str(len(body))))
+        self._head(status, (*length, *headers, *close))
+        self._send(h11.Data(data=body))
+        self._send(h11.EndOfMessage())
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are no news."""
+    def _head(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+        common = (("Server", f"jepad/{__version__}"), ("Date", date))
+        reason = HTTPStatus(status).phrase.encode()
+        self._send(h11.Response(status_code=status, headers=[*common, *headers], reason=reason))
+
+    def _send(self, event: h11.Event) -> None:
+        data = self._http.send(event)
+        if data:
+            self._line.sendall(data)
 
 
 def _read_target(target: str) -> tuple[Route, Query]:
