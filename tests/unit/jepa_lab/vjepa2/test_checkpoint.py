@@ -134,6 +134,64 @@ def test_what_the_acting_predictor_lacks_is_named(
         open_checkpoint(tiny.write_file(content, tmp_path / "ac.pt"))
 
 
+@pytest.fixture
+def sharded(model: VJEPA2Model, tmp_path: Path) -> Path:
+    """A directory of several files and their index."""
+    folder = tmp_path / "sharded"
+    model.save_pretrained(folder, max_shard_size="100KB")
+    assert (folder / "model.safetensors.index.json").exists()
+    return folder
+
+
+def test_what_the_index_names_is_read_whatever_lies_beside_it(
+    sharded: Path, directory: Path, model: VJEPA2Model
+) -> None:
+    other = {key: value + 1 for key, value in load_file(directory / "model.safetensors").items()}
+    save_file(other, sharded / "model.safetensors", {"format": "pt"})
+    save_file(other, sharded / "model-99999-of-99999.safetensors", {"format": "pt"})
+    read = open_checkpoint(sharded).read("encoder.norm.weight")
+    np.testing.assert_array_equal(read, model.encoder.layernorm.weight.detach().numpy())
+
+
+def test_a_tensor_that_lies_twice_is_refused_with_both_files(directory: Path) -> None:
+    tensors = load_file(directory / "model.safetensors")
+    key = next(iter(tensors))
+    save_file({key: tensors[key] + 1}, directory / "model-00001-of-00002.safetensors", {"format": "pt"})
+    with pytest.raises(
+        JepaError, match=r"lies in model-00001-of-00002\.safetensors and in model\.safetensors"
+    ):
+        open_checkpoint(directory)
+
+
+def test_so_it_is_among_the_files_of_an_index(sharded: Path) -> None:
+    one, other, *_ = sorted(sharded.glob("*.safetensors"))
+    key, tensor = next(iter(load_file(one).items()))
+    save_file({**load_file(other), key: tensor + 1}, other, {"format": "pt"})
+    with pytest.raises(JepaError, match=f"lies in {one.name} and in {other.name}"):
+        open_checkpoint(sharded)
+
+
+def test_an_index_that_names_another_file_than_the_tensors_is_refused(sharded: Path) -> None:
+    index = sharded / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    key, file = next(iter(content["weight_map"].items()))
+    content["weight_map"][key] = next(each for each in content["weight_map"].values() if each != file)
+    index.write_text(json.dumps(content))
+    with pytest.raises(JepaError, match=f"lacks the tensor {key}"):
+        open_checkpoint(sharded)
+
+
+@pytest.mark.parametrize("named", ["../elsewhere.safetensors", "/etc/passwd", "", "sub/w.safetensors", "."])
+def test_an_index_that_names_a_file_elsewhere_is_refused(sharded: Path, directory: Path, named: str) -> None:
+    (directory / "model.safetensors").rename(sharded.parent / "elsewhere.safetensors")
+    index = sharded / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["weight_map"] = dict.fromkeys(content["weight_map"], named)
+    index.write_text(json.dumps(content))
+    with pytest.raises(JepaError, match=r"no file of that directory|lacks 1 of its files"):
+        open_checkpoint(sharded)
+
+
 @pytest.mark.parametrize("kept", [0, 1, 100, 50_000])
 def test_a_file_cut_short_is_refused(model: VJEPA2Model, tmp_path: Path, kept: int) -> None:
     path = tiny.write_file(tiny.original_layout(model), tmp_path / "vit.pt")

@@ -117,44 +117,68 @@ def _open_directory(path: Path) -> Checkpoint:
     from safetensors import SafetensorError, safe_open
 
     config = _config(path / "config.json")
-    files = sorted(path.glob("*.safetensors"))
-    if not files:
-        raise JepaError(f"There are no safetensors in {path}.", _AGAIN)
-    _refuse_if_partly_there(path)
+    indexed = _indexed(path)
+    files = sorted(set(indexed.values())) if indexed is not None else sorted(_weights_in(path))
     shapes: dict[str, tuple[int, ...]] = {}
-    where: dict[str, Any] = {}
+    where: dict[str, tuple[str, Any, str]] = {}
     try:
         for file in files:
-            opened: Any = safe_open(file, "pt")
+            opened: Any = safe_open(path / file, "pt")
             for key in opened.keys():  # noqa: SIM118 - not a dictionary
                 # A classifier has the model below a name of its own.
                 plain = key.removeprefix("vjepa2.")
+                if plain in where:
+                    raise JepaError(
+                        f"In {path} the tensor {plain} lies in {where[plain][0]} and in {file}.",
+                        "Remove the file that belongs to another checkpoint.",
+                    )
                 shapes[plain] = tuple(opened.get_slice(key).get_shape())
-                where[plain] = opened, key
+                where[plain] = file, opened, key
     except (SafetensorError, OSError) as error:
-        raise JepaError(f"{file} is not whole: {error}.", _AGAIN) from error
+        raise JepaError(f"{path / file} is not whole: {error}.", _AGAIN) from error
+    for key, file in (indexed or {}).items():
+        if (found := where.get(key.removeprefix("vjepa2."))) is None or found[0] != file:
+            raise JepaError(f"{path / file} lacks the tensor {key}, which the index names there.", _AGAIN)
     return _checkpoint(
         path,
         "huggingface",
         shapes,
         HUGGINGFACE,
-        lambda key: where[key][0].get_tensor(where[key][1]),
+        lambda key: where[key][1].get_tensor(where[key][2]),
         config,
     )
 
 
-def _refuse_if_partly_there(path: Path) -> None:
-    """Where weights lie in several files an index names them: one that was not downloaded is missed here."""
+def _weights_in(path: Path) -> list[str]:
+    files = [file.name for file in path.glob("*.safetensors")]
+    if not files:
+        raise JepaError(f"There are no safetensors in {path}.", _AGAIN)
+    return files
+
+
+def _indexed(path: Path) -> dict[str, str] | None:
+    """The file in ``path`` of each tensor, where an index says so; whatever else lies there does not count.
+
+    JepaError when one of the files was not downloaded, or is none of this directory.
+    """
     index = path / "model.safetensors.index.json"
     if not index.exists():
-        return
+        return None
     try:
-        files = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        content = json.loads(index.read_text(encoding="utf-8"))
+        named = {str(key): str(file) for key, file in content["weight_map"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise JepaError(f"{index} cannot be read: {error}.", _AGAIN) from error
-    missing = sorted(name for name in files if not (path / str(name)).exists())
+    if not named:
+        raise JepaError(f"{index} names no tensor.", _AGAIN)
+    files = sorted(set(named.values()))
+    outside = [file for file in files if Path(file).name != file]
+    if outside:
+        raise JepaError(f"{index} names {outside[0]}, which is no file of that directory.", _AGAIN)
+    missing = [file for file in files if not (path / file).is_file()]
     if missing:
         raise JepaError(f"{path} lacks {len(missing)} of its files, among them {missing[0]}.", _AGAIN)
+    return named
 
 
 def _config(path: Path) -> dict[str, Any]:
