@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from jepa.telemetry.sources.hardware import HardwareSource, energy_used, parse_millidegrees
+from jepa.telemetry.sources.hardware import HardwareSource
+from jepa.telemetry.sources.powercap import energy_used
+from jepa.telemetry.sources.sensors import parse_millidegrees
 
 
 def test_hottest_sensor_package_power_and_charge(host: Any) -> None:

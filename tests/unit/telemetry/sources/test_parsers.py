@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.telemetry.sources import cgroup, cpu, disk, hardware, memory, network, pressure, processes, vmstat
+from jepa.telemetry.sources import cgroup, cpu, disk, memory, network, pressure, processes, sensors, vmstat
 from jepa.telemetry.sources.base import at, count, grown
 
 PARSERS: list[tuple[Callable[[bytes], Any], str]] = [
@@ -24,7 +24,7 @@ PARSERS: list[tuple[Callable[[bytes], Any], str]] = [
     (cgroup.parse_cpu_stat, "sys/fs/cgroup/system.slice/cpu.stat"),
     (cgroup.parse_cpu_list, "sys/devices/system/cpu/online"),
     (processes.parse_threads, "proc/loadavg"),
-    (hardware.parse_millidegrees, "sys/class/thermal/thermal_zone0/temp"),
+    (sensors.parse_millidegrees, "sys/class/thermal/thermal_zone0/temp"),
 ]
 each_parser = pytest.mark.parametrize(
     ("parse", "file"), PARSERS, ids=[f"{p.__module__.rpartition('.')[2]}.{p.__name__}" for p, _ in PARSERS]

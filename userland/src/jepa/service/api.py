@@ -33,6 +33,9 @@ class SourceStatus:
     of: int
     """Channels this source can give on some machine."""
     reason: str = ""
+    """Why channels are missing, or empty."""
+    note: str = ""
+    """What a person should know of the channels that are there, such as sensors that were left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ def source_states(sources: Sequence[SourceState]) -> list[SourceStatus]:
             channels=source.channels,
             of=source.of,
             reason=source.reason,
+            note=source.note,
         )
         for source in sources
     ]
@@ -81,7 +82,7 @@ def source_parts(sources: Sequence[SourceStatus]) -> list[Part]:
         Part(
             name=f"source {source.name}",
             state=source.state,
-            reason=f"{_counted(source)}{source.reason}".strip(),
+            reason=f"{_counted(source)}{'; '.join(filter(None, (source.reason, source.note)))}".strip(),
             remedy=""
             if source.state == "ok"
             else "Nothing to do if this machine lacks the hardware; else see the reason.",

@@ -44,6 +44,8 @@ class SourceState:
     """Channels it can give on some machine."""
     reason: str
     """Why channels are missing, or empty."""
+    note: str = ""
+    """What a person should know of the channels that are there, or empty."""
 
 
 class FrameSource(Protocol):
@@ -151,7 +153,12 @@ class Machine:
     def _state(self, name: str, reading: Reading) -> SourceState:
         channels = len(self._positions.keys() & reading.values.keys())
         return SourceState(
-            name, channels > 0 or not reading.reason, channels, self._of[name], reading.reason
+            name,
+            channels > 0 or not reading.reason,
+            channels,
+            self._of[name],
+            reading.reason,
+            reading.note,
         )
 
 

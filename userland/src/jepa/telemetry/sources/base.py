@@ -18,6 +18,8 @@ class Reading:
 
     values: Mapping[str, float]
     reason: str = ""
+    note: str = ""
+    """What a person should know of the values, such as which sensors were left out."""
 
 
 class Source(Protocol):
@@ -86,12 +88,25 @@ class Previous(Generic[S]):
     def __init__(self) -> None:
         self._last: tuple[S, float] | None = None
 
+    @property
+    def last(self) -> S | None:
+        """The last sample; None before the first."""
+        return None if self._last is None else self._last[0]
+
     def swap(self, sample: S, now: float) -> tuple[S, float] | None:
         """Keep ``sample``; answer the one before and the seconds since, or None when there is none."""
         last, self._last = self._last, (sample, now)
         if last is None or now <= last[1]:
             return None
         return last[0], now - last[1]
+
+
+def content(path: Path) -> bytes:
+    """What the file at ``path`` says now, without white space around; nothing when it cannot be read."""
+    try:
+        return path.read_bytes().strip()
+    except OSError:
+        return b""
 
 
 def count(field: bytes) -> int | None:
