@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from jepa.service.client import connect
-from jepa.shell.cli import run_line, verbs
 from jepa.shell.complete import Vocabulary
+from jepa.shell.prompt_line import run_line, verbs
 from jepa.shell.tui.app import ShellApp
 
 

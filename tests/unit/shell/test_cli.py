@@ -14,9 +14,11 @@ import pytest
 
 from jepa.service.answers import channel_infos
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
-from jepa.shell.cli import main, run_line, verbs
+from jepa.shell.arguments import VERBS
+from jepa.shell.cli import main
 from jepa.shell.output import Output
-from jepa.shell.parser import VERBS, build_parser
+from jepa.shell.parser import build_parser
+from jepa.shell.prompt_line import run_line, verbs
 from jepa.shell.verbs.forecast import event_lines, is_quiet, overview
 from jepa.telemetry.schema import load_schema
 
@@ -186,7 +188,33 @@ def test_a_refusal_names_problem_and_remedy_and_exits_1(
 
 @pytest.mark.parametrize(
     "words",
-    [["stauts"], ["forecast", "--horizon", "soon"], ["watch", "--count", "0"], ["status", "now"], ["--jsn"]],
+    [
+        ["stauts"],
+        ["forecast", "--horizon", "soon"],
+        ["watch", "--count", "0"],
+        ["status", "now"],
+        ["--jsn"],
+        ["packs"],
+        ["packs", "lst"],
+        ["packs", "list", "--checkpoint", "y"],
+        ["packs", "verify", "vjepa2"],
+        ["packs", "build", "vjepa2"],
+        ["packs", "build", "vjepa2", "--checkpoint", "x", "--out", "y", "--pack", "z"],
+        ["vision"],
+        ["vision", "embed", "x", "--robot", "arm"],
+        ["vision", "embed", "x", "--most", "3"],
+        ["vision", "search", "x", "--clips", "3"],
+        ["vision", "watch", "x", "--index", "y"],
+        ["vision", "reach", "x", "--fps", "3"],
+        ["vision", "reach", "x", "--skip-unchanged", "3"],
+        ["vision", "embed", "x", "--skip-unchanged", "nan"],
+        ["vision", "embed", "x", "--fps", "inf"],
+        ["evaluate", "x", "--local"],
+        ["--local", "packs", "list"],
+        ["--socket", "x", "record", "y"],
+        ["--local", "--socket", "x", "status"],
+        ["--plain", "status"],
+    ],
     ids=" ".join,
 )
 def test_what_is_not_understood_exits_2(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
@@ -219,12 +247,17 @@ def test_global_options_stand_before_or_after_the_verb(
     assert json.loads(before[1])["host"] == json.loads(after[1])["host"]
 
 
-@pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
-def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
-    status, out, err = answer(capsys, verb, "--help")
+@pytest.mark.parametrize(
+    "words",
+    [[verb.name] for verb in VERBS] + [[verb.name, each.name] for verb in VERBS for each in verb.actions],
+    ids=" ".join,
+)
+def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    status, out, err = answer(capsys, *words, "--help")
     assert (status, err) == (0, "")
     assert "examples:" in out
-    assert f"jepa {verb}" in out
+    assert out.count(f"jepa {' '.join(words)}") >= 2
+    assert answer(capsys, "help", *words) == (status, out, err)
 
 
 @pytest.mark.parametrize(

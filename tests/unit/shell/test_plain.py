@@ -2,57 +2,23 @@
 """Plain lines on a real pseudo-terminal: what comes over the line is what a serial console would show."""
 
 import io
-import os
-import pty
 import re
-import select
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jepa.shell.cli import run_line, verbs
 from jepa.shell.complete import Vocabulary
 from jepa.shell.plain import READY, PlainShell
-
-
-class Line:
-    """The far end of the terminal, and the shell process on it."""
-
-    def __init__(self, pid: int, fd: int) -> None:
-        self.pid = pid
-        self.fd = fd
-        self.seen = ""
-
-    def expect(self, pattern: str, seconds: float = 60.0) -> str:
-        """Read until ``pattern`` comes; gives what came up to its end."""
-        end = time.monotonic() + seconds
-        while (found := re.search(pattern, self.seen)) is None:
-            left = end - time.monotonic()
-            assert left > 0, f"{pattern!r} did not come; there was {self.seen!r}"
-            if select.select([self.fd], [], [], left)[0]:
-                self.seen += os.read(self.fd, 65536).decode()
-        text, self.seen = self.seen[: found.end()], self.seen[found.end() :]
-        return text
-
-    def type(self, text: str) -> None:
-        os.write(self.fd, text.encode())
-
-    def status(self) -> int:
-        """The exit status once it has left."""
-        with suppress(OSError):
-            while os.read(self.fd, 65536):
-                pass
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
+from jepa.shell.prompt_line import run_line, verbs
+from tests.unit.shell.ptys import Line, started
 
 SHELL = f"""
 import runpy, sys
-from jepa.shell.cli import run_line, verbs
+from jepa.shell.prompt_line import run_line, verbs
 from jepa.shell.complete import Vocabulary
 from jepa.shell.plain import PlainShell
 client = runpy.run_path({str(Path(__file__).with_name("conftest.py"))!r})["RecordedClient"](100, 3)
@@ -76,15 +42,8 @@ class Slow:
 def line(request: pytest.FixtureRequest) -> Iterator[Line]:
     """The shell on a terminal; the parameter is the Python expression for what it prints to."""
     program = SLOW + SHELL.replace("STDOUT", request.param)
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-c", program], {**os.environ, "TERM": "vt220"})
-    found = Line(pid, fd)
-    yield found
-    os.close(fd)
-    with suppress(ProcessLookupError, ChildProcessError):
-        os.kill(pid, 9)
-        os.waitpid(pid, 0)
+    with started([sys.executable, "-c", program], TERM="vt220") as found:
+        yield found
 
 
 def test_the_first_screen_says_what_is_there_and_that_it_is_ready(line: Line) -> None:

@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 from textual.widgets import SelectionList, Static
 
 from jepa.service.api import EventOut, HistogramOut
-from jepa.shell.cli import run_line, verbs
 from jepa.shell.complete import Vocabulary
+from jepa.shell.prompt_line import run_line, verbs
 from jepa.shell.tui import feed
 from jepa.shell.tui.app import Block, ShellApp
 from jepa.shell.tui.draw import Glyphs

@@ -229,6 +229,7 @@ class LocalClient:
     def close(self) -> None:
         """Stop the engine and close its log."""
         self._engine.stop()
+        self._engine.predictor.close()
 
     def _wait(self) -> None:
         if not self._engine.wait_for_frames(FIRST_FRAMES, timeout_s=30.0):

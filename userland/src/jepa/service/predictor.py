@@ -53,6 +53,7 @@ class Predictor:
     def __init__(self, load: Callable[[], Loaded] | None) -> None:
         self.times = TickTimes()
         self._load = load
+        self._loading: threading.Thread | None = None
         self._loaded: Loaded | None = None
         self._replayed = -1
         """Sequence number of the newest frame in the context; written before ``_loaded`` is."""
@@ -66,7 +67,15 @@ class Predictor:
         if self._load is None:
             self.settled.set()
             return
-        threading.Thread(target=self._prepare, args=(self._load, known), name="load", daemon=True).start()
+        self._loading = threading.Thread(
+            target=self._prepare, args=(self._load, known), name="load", daemon=True
+        )
+        self._loading.start()
+
+    def close(self) -> None:
+        """Wait for the end of a load under way: ONNX Runtime aborts a process that ends in the middle."""
+        if self._loading is not None:
+            self._loading.join()
 
     def _prepare(
         self, load: Callable[[], Loaded], known: Callable[[int], Sequence[tuple[int, Frame]]]

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text for a person or JSON for a program: aligned columns, sparklines, colour only where it is wanted."""
 
-import locale
+import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Literal, TextIO
 
 from jepa.errors import JepaError
 from jepa.service.api import PartState
 from jepa.service.wire import encode
+from jepa.shell.terminal import Terminal
 
 Colour = Literal["red", "yellow", "green", "dim"]
 _CODES: dict[Colour, str] = {"red": "31", "yellow": "33", "green": "32", "dim": "2"}
@@ -26,13 +28,19 @@ _BETWEEN = "  "
 """Columns of a table."""
 
 
-_FEW_GLYPHS = ("", "dumb", "unknown", "linux", "vt100", "vt102", "vt220")
+class OutputError(JepaError):
+    """The output takes nothing any more: a full disk, or a terminal that is gone."""
 
 
-def shows_unicode(encoding: str | None = None, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a terminal that takes ``encoding`` (the locale's when None) shows more than ASCII."""
-    named = encoding if encoding is not None else locale.getencoding()
-    return named.lower().replace("-", "") == "utf8" and environ.get("TERM", "") not in _FEW_GLYPHS
+@contextmanager
+def writing() -> Iterator[None]:
+    """Turn what goes wrong while writing into OutputError; a pipe closed by its reader stays as it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"The output cannot be written: {error.strerror}.", "") from error
 
 
 class Output:
@@ -45,36 +53,47 @@ class Output:
         self.unicode = unicode
         self.width = width
         self._colour = colour
+        self._encoding: str = getattr(stream, "encoding", None) or "utf-8"
 
     @classmethod
     def to(cls, stream: TextIO, *, json: bool, environ: Mapping[str, str] = os.environ) -> "Output":
         """An output that suits ``stream``: plain ASCII unless a UTF-8 terminal, no colour with $NO_COLOR."""
         tty = stream.isatty()
-        encoding = getattr(stream, "encoding", None) or ""
-        dumb = environ.get("TERM", "dumb") == "dumb"
+        terminal = Terminal(tty, "", getattr(stream, "encoding", None) or "", environ)
         return cls(
             stream,
             json=json,
-            unicode=tty and shows_unicode(encoding, environ),
-            colour=tty and not dumb and not environ.get("NO_COLOR"),
+            unicode=tty and terminal.unicode,
+            colour=tty and terminal.colours,
             width=shutil.get_terminal_size().columns if tty else 80,
         )
 
     def line(self, text: str = "") -> None:
         """One line for a person."""
         # A C locale must not turn a sentence with an accent into an error.
-        encoding = getattr(self.stream, "encoding", None) or "utf-8"
         shown = text if self.unicode else text.replace("°", "")
-        self.stream.write(shown.encode(encoding, "replace").decode(encoding) + "\n")
+        with writing():
+            self.stream.write(shown.encode(self._encoding, "replace").decode(self._encoding) + "\n")
 
     def data(self, message: object) -> None:
         """One line of JSON for a program."""
-        self.line_raw(encode(message))
+        text = encode(message)
+        try:
+            text.encode(self._encoding)
+        except UnicodeEncodeError:  # a name that is not UTF-8, or a locale that is not
+            text = json.dumps(json.loads(text), separators=(",", ":"))
+        self.line_raw(text)
 
     def line_raw(self, text: str) -> None:
         """One line, untouched, and sent at once."""
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        with writing():
+            self.stream.write(text + "\n")
+            self.stream.flush()
+
+    def flush(self) -> None:
+        """Send what is written so far."""
+        with writing():
+            self.stream.flush()
 
     def error(self, error: JepaError) -> None:
         """What is wrong and the remedy."""

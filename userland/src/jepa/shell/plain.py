@@ -14,6 +14,7 @@ from typing import TextIO
 from jepa.errors import JepaError
 from jepa.service.api import Client, ForecastOut, FrameOut, TickOut
 from jepa.shell.complete import Vocabulary
+from jepa.shell.output import OutputError, writing
 from jepa.shell.words import choose, full_name, interval, label, quantity
 
 PROMPT = "jepa> "
@@ -72,6 +73,8 @@ class PlainShell:
             except EOFError:
                 self._print("")
                 return 0
+            except OSError:  # the terminal is gone
+                return 0
             if not interactive and not line:
                 return 0
             try:
@@ -79,6 +82,8 @@ class PlainShell:
                     return 0
             except KeyboardInterrupt:
                 self._print("Stopped.")
+            except OutputError:
+                raise
             except JepaError as error:
                 self._print(f"Refused: {error.problem} {error.remedy}".rstrip())
 
@@ -98,7 +103,8 @@ class PlainShell:
         return True
 
     def _print(self, line: str) -> None:
-        print(line, file=self._stdout, flush=True)
+        with writing():
+            print(line, file=self._stdout, flush=True)
 
     def _welcome(self) -> None:
         try:
@@ -154,7 +160,7 @@ class PlainShell:
                     )
         self._print("Watching; Enter ends it.")
         done = threading.Event()
-        failed: list[JepaError] = []
+        failed: list[JepaError | OSError] = []
         printer = threading.Thread(target=self._follow, args=(names, done, failed), daemon=True)
         printer.start()
         try:
@@ -169,14 +175,16 @@ class PlainShell:
         if failed:
             raise failed[0]
 
-    def _follow(self, names: Sequence[str], done: threading.Event, failed: list[JepaError]) -> None:
+    def _follow(
+        self, names: Sequence[str], done: threading.Event, failed: list[JepaError | OSError]
+    ) -> None:
         try:
             for tick in self._client.stream():
                 with self._following:
                     if done.is_set():
                         return
                     self._print(self._line(names, tick))
-        except JepaError as error:
+        except (JepaError, OSError) as error:
             failed.append(error)
 
     def _line(self, names: Sequence[str], tick: TickOut) -> str:

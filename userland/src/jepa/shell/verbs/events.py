@@ -25,7 +25,7 @@ def run(request: Request) -> int:
                 request.out.data(event)
             else:
                 request.out.line(event_line(event))
-            request.out.stream.flush()
+            request.out.flush()
             shown += 1
     except KeyboardInterrupt:
         pass

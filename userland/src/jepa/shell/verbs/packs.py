@@ -8,7 +8,6 @@ from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.packs.pack import default_pack_dir, packs_here, verify_pack
-from jepa.shell.parser import UsageError
 from jepa.shell.request import Request
 
 
@@ -45,10 +44,6 @@ def report(request: Request, found: list[dict[str, object]]) -> None:
 def build(request: Request) -> int:
     """Have the lab convert a checkpoint, its steps shown as it goes; JepaError with its reason."""
     args = request.args
-    needed = {"What to build": args.recipe, "--checkpoint": args.checkpoint, "--out": args.out}
-    for name, value in needed.items():
-        if value is None:
-            raise UsageError(f"{name} is missing.", "See jepa packs --help.", status=400)
     if any(importlib.util.find_spec(module) is None for module in ("jepa_lab", "torch", "onnx")):
         raise JepaError(
             "Building a pack takes the lab and PyTorch, which are not installed here.",

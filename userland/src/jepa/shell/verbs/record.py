@@ -3,6 +3,7 @@
 
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(request: Request) -> int:
-    """Record until --seconds, Ctrl-C or SIGTERM, then write the Parquet files."""
+    """Record until --seconds, Ctrl-C, SIGTERM or SIGHUP, then write the Parquet files."""
     seconds: int | None = request.args.seconds
     if request.prompt and seconds is None:
         raise JepaError("At this prompt a recording needs an end.", "Add --seconds 60, or use a terminal.")
@@ -31,13 +32,16 @@ def run(request: Request) -> int:
         taken += 1
         if progress:
             end = f" of {duration(seconds)}" if seconds else ", Ctrl-C ends it"
-            sys.stderr.write(f"\r{duration(taken)}{end}  ")
-            sys.stderr.flush()
+            with suppress(OSError):  # a terminal that is gone must not end the recording
+                sys.stderr.write(f"\r{duration(taken)}{end}  ")
+                sys.stderr.flush()
 
     if not request.prompt:
         # Started by a script it ignores Ctrl-C's signal, and none of them may cost what was recorded.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # with nohup it goes on
+            signal.signal(signal.SIGHUP, signal.default_int_handler)
     limit: int | None = request.args.limit
     source = machine_source(load_schema(), local=True)
     try:
@@ -53,7 +57,8 @@ def run(request: Request) -> int:
     finally:
         source.close()
         if progress:
-            sys.stderr.write("\n")
+            with suppress(OSError):
+                sys.stderr.write("\n")
     if request.out.json:
         request.out.data(asdict(meta))
     else:

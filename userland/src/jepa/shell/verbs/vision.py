@@ -52,7 +52,7 @@ def embed(request: Request, model: "VisionModel") -> None:
             kept += 1
             if not out.json:
                 out.line(f"  {_span(taken)}  kept")
-                out.stream.flush()
+                out.flush()
     finally:
         source_counts = {"damaged": pipeline.source.damaged, "time_jumps": pipeline.source.jumps}
         counts = {"kept": kept, "in_index": len(index), **asdict(pipeline.counts), **source_counts}
@@ -99,7 +99,7 @@ def anticipate(request: Request, model: "VisionModel") -> None:
             moved = (*previous.frames, *taken.frames)[ahead * step : ahead * step + len(taken.frames)]
             after = model.encode(moved)
             _show_moment(request, model, taken.start_s, (before, told, after))
-            request.out.stream.flush()
+            request.out.flush()
         previous = taken
 
 
@@ -162,7 +162,7 @@ def reach(request: Request) -> int:
                     out.line(
                         f"  {move.left:6.4g} {move.unit} left, {move.expected_left:.4g} expected  {numbers}"
                     )
-                out.stream.flush()
+                out.flush()
                 if move.there:
                     break
             else:
@@ -196,7 +196,7 @@ def watch(request: Request) -> int:
             for event in events:
                 teller.tell(event)
                 out.data(event_out(event)) if out.json else out.line(event_line(event_out(event)))
-                out.stream.flush()
+                out.flush()
             if args.clips is not None and watching.seen.clips >= args.clips:
                 break
     if out.json:

@@ -70,7 +70,7 @@ def block(
             strip = heat(histogram, unicode=out.unicode)
             out.line(f"{heat_title(histogram):<24}|{strip}|  {heat_extent(histogram)}")
     out.line()
-    out.stream.flush()
+    out.flush()
 
 
 def _band(before: ForecastOut | None, name: str, value: float | None, unit: str) -> tuple[str, str]:

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs that ask jepad about the machine: status, doctor, watch, forecast, events."""
+
+from jepa.shell.usage import Parser, Verb, positive
+
+
+def _watch(parser: Parser) -> None:
+    _channels(parser)
+    parser.add_argument("--count", type=positive, metavar="N", help="stop after N frames, one a second")
+
+
+def _forecast(parser: Parser) -> None:
+    _channels(parser)
+    parser.add_argument("--horizon", type=positive, metavar="S", help="only this horizon, in seconds")
+
+
+def _events(parser: Parser) -> None:
+    parser.add_argument(
+        "--since", type=positive, default=3600, metavar="S", help="of the last S seconds (default: 3600)"
+    )
+    parser.add_argument("--follow", action="store_true", help="and those to come, until Ctrl-C")
+    parser.add_argument("--kind", action="append", metavar="KIND", help="only this kind; may be repeated")
+
+
+def _channels(parser: Parser) -> None:
+    parser.add_argument(
+        "channels", nargs="*", metavar="CHANNEL", help="names of channels; the main ones when none is named"
+    )
+
+
+VERBS = (
+    Verb(
+        "status",
+        "state of each part, and the budget used",
+        ("jepa status", "jepa status --json"),
+        asks_service=True,
+    ),
+    Verb(
+        "doctor",
+        "every check, with the remedy where one is not ok",
+        ("jepa doctor", "jepa --local doctor"),
+        asks_service=True,
+    ),
+    Verb(
+        "watch",
+        "live channels with prediction bands",
+        ("jepa watch", "jepa watch system.cpu.utilization --count 10", "jepa watch --json"),
+        _watch,
+        asks_service=True,
+    ),
+    Verb(
+        "forecast",
+        "what is expected over the coming window",
+        ("jepa forecast", "jepa forecast system.cpu.utilization", "jepa forecast --horizon 60 --json"),
+        _forecast,
+        asks_service=True,
+    ),
+    Verb(
+        "events",
+        "what happened: failed units, devices, errors in the kernel log",
+        ("jepa events", "jepa events --since 60 --follow", "jepa events --kind oom_kill --json"),
+        _events,
+        asks_service=True,
+    ),
+)

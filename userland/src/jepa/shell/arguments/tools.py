@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs for the terminal alone: serve, completion."""
+
+from pathlib import Path
+
+from jepa.shell.usage import Parser, Verb
+
+
+def _serve(parser: Parser) -> None:
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        help="where to listen (default: $JEPA_SOCKET or /run/jepa/api.sock)",
+    )
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="where to keep the history")
+
+
+def _completion(parser: Parser) -> None:
+    parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=" or ".join(SHELLS))
+
+
+SHELLS = ("bash", "zsh", "fish")
+
+VERBS = (
+    Verb(
+        "serve",
+        "run the daemon in the foreground",
+        ("jepa serve", "jepa serve --socket ./api.sock --state-dir ./state"),
+        _serve,
+        prompt=False,
+    ),
+    Verb(
+        "completion",
+        "print a completion script for bash, zsh or fish",
+        ('eval "$(jepa completion bash)"', 'eval "$(jepa completion zsh)"', "jepa completion fish | source"),
+        _completion,
+        prompt=False,
+    ),
+)

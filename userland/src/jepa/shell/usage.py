@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The types of the command line: a verb, the parser, the values of options."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from jepa.errors import JepaError
+
+
+class UsageError(JepaError):
+    """The command line is wrong; the exit status is 2."""
+
+
+class HelpWanted(Exception):
+    """The person asked for help, which is the argument."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises instead of printing and leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """UsageError with argparse's own words."""
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.", status=400)
+
+    def print_help(self, file: object = None) -> None:
+        """HelpWanted with the text."""
+        raise HelpWanted(self.format_help())
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb, or one action of a verb: what it takes, and its help."""
+
+    name: str
+    help: str
+    examples: tuple[str, ...]
+    add_arguments: Callable[[Parser], None] = lambda parser: None
+    """Adds what only this verb takes."""
+    actions: "tuple[Verb, ...]" = ()
+    """The verbs below it, such as ``list`` of ``packs``; one of them must be named."""
+    asks_service: bool = False
+    """Whether it takes --socket and --local."""
+    prompt: bool = True
+    """Whether it makes sense at the shell's prompt."""
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return value
+
+
+def rate(text: str) -> float:
+    """A number above 0, at most 240."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 240:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and at most 240")
+    return value
+
+
+def difference(text: str) -> float:
+    """A number of 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+    return value
