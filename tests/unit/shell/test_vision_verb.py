@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jepa.shell.cli import main, run_line
+from jepa.shell.cli import main
+from jepa.shell.prompt_line import run_line
 from jepa.telemetry.events.reports import SOCKET_NAME, Reports
 from jepa_lab.vjepa2.checkpoint import open_checkpoint
 from jepa_lab.vjepa2.convert import Wanted, convert
@@ -23,7 +24,9 @@ def answer(
     vision_pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     def ask(action: str, *words: str) -> tuple[int, str, str]:
-        fixed = ["--pack", str(vision_pack), "--index", str(tmp_path / "index")]
+        fixed = ["--pack", str(vision_pack)]
+        if action in ("embed", "search"):
+            fixed += ["--index", str(tmp_path / "index")]
         status = main(["vision", action, *words, *fixed])
         return status, *capsys.readouterr()
 
@@ -96,16 +99,14 @@ def test_a_probe_names_what_comes_next(
     assert ", was " in capsys.readouterr().out
 
 
-def test_at_the_prompt_a_camera_needs_an_end(
-    vision_pack: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_at_the_prompt_a_camera_needs_an_end(vision_pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(where: str) -> None:
         raise AssertionError(f"{where} is opened")
 
     importlib.import_module("jepa.vision.watch")  # what it is given when imported it keeps
     monkeypatch.setattr("jepa.vision.source.open_source", refuse)
     for action in ("embed", "watch"):
-        words = f"vision {action} /dev/video0 --pack {vision_pack} --index {tmp_path / 'index'}"
+        words = f"vision {action} /dev/video0 --pack {vision_pack}"
         assert "needs an end" in run_line(None, words)  # type: ignore[arg-type]
 
 

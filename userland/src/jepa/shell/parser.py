@@ -35,7 +35,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         near = difflib.get_close_matches(word, names, n=2, cutoff=0.5)
         remedy = f"Did you mean {' or '.join(near)}?" if near else f"The verbs are {', '.join(names)}."
         raise UsageError(f"There is no verb {word!r}.", remedy, status=400)
-    args = build_parser().parse_args(argv)
+    args, unknown = build_parser().parse_known_args(argv)
+    if unknown:
+        command = " ".join(["jepa", *filter(None, (args.verb, getattr(args, "action", None)))])
+        raise UsageError(f"{command} does not take {' '.join(unknown)}.", f"See {command} --help.")
     _check_global(args)
     return args
 
