@@ -131,7 +131,8 @@ def wait_until_ready(machine: Machine) -> None:
     machine.wait_for_shell()
     machine.wait_for_unit("jepad.service")
     machine.say("jepad is ready")
-    machine.wait_until_succeeds("jepa forecast --json")
+    # Each question starts Python in the guest, which takes a CPU from the service that it waits for.
+    machine.wait_until_succeeds("jepa forecast --json", poll=3)
     machine.say("jepad forecasts")
     machine.wait_for_unit("jepa-telemetry.service")
     machine.wait_until_succeeds('jepa status --json | grep -q \'"collector","state":"ok"\'')

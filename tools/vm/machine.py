@@ -249,8 +249,8 @@ class Machine:
             raise self._error(f"{command!r} succeeded, which it must not:\n{answer.out}{answer.err}")
         return answer
 
-    def wait_until_succeeds(self, command: str, timeout: float = 60) -> str:
-        """Run ``command`` again and again until it exits 0; returns the output of that run."""
+    def wait_until_succeeds(self, command: str, timeout: float = 60, poll: float = 0.5) -> str:
+        """Run ``command`` every ``poll`` seconds until it exits 0; returns the output of that run."""
         deadline = time.monotonic() + timeout * self.factor
         told = time.monotonic()
         while True:
@@ -265,7 +265,7 @@ class Machine:
                     f"{command!r} still exits {answer.status} after {timeout * self.factor:.0f} s:\n"
                     f"{answer.out}{answer.err}"
                 )
-            time.sleep(0.5)
+            time.sleep(poll)
 
     def wait_for_unit(self, unit: str, timeout: float = 60, poll: float = 0.5) -> None:
         """Wait until the systemd ``unit`` is active; fails at once when it failed or nothing starts it."""
