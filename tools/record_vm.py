@@ -91,8 +91,8 @@ def prepare(machine: Machine) -> None:
     """Wait for the guest, quiet its own watchers, and put the lab there."""
     machine.wait_for_shell()
     machine.execute("systemctl is-system-running --wait", 120)
-    # The lab's recorder watches by itself; two collectors would watch each other.
-    machine.succeed("systemctl stop jepad jepa-telemetry", 60)
+    # The lab's recorder watches by itself; two collectors would watch each other. Timers start others.
+    machine.succeed("systemctl stop jepa-bpf-cost.timer jepa-health.timer jepad jepa-telemetry", 60)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for part in PARTS:
