@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fuller of two file systems counts, as programs see it; one that cannot fill up does not."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,9 +18,13 @@ from hypothesis import strategies as st
 
 from jepa.telemetry.sources.filesystem import FilesystemSource, is_read_only, used_percent
 
+FUSE = Path(__file__).parents[1] / "fuse.py"
 
-def space(*, blocks: int, free: int, available: int) -> os.statvfs_result:
-    fields: Sequence[int] = (4096, 4096, blocks, free, available, 0, 0, 0, 0, 255)
+
+def space(
+    *, blocks: int, free: int, available: int, files: int = 0, files_free: int = 0
+) -> os.statvfs_result:
+    fields: Sequence[int] = (4096, 4096, blocks, free, available, files, files_free, files_free, 0, 255)
     return os.statvfs_result(fields)
 
 
@@ -27,6 +35,55 @@ def test_space_kept_for_root_counts_as_not_there() -> None:
 
 def test_a_file_system_without_size_is_absent() -> None:
     assert used_percent(space(blocks=0, free=0, available=0)) is None
+
+
+def test_the_fuller_of_space_and_inodes_counts() -> None:
+    assert used_percent(space(blocks=100, free=90, available=90, files=64, files_free=0)) == 100
+    assert used_percent(space(blocks=100, free=20, available=20, files=64, files_free=32)) == 80
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+
+
+@pytest.fixture
+def mountpoint(host: Any) -> Iterator[Path]:
+    """The host's /var, whatever is mounted there taken away at the end."""
+    yield host.root / "var"
+    subprocess.run(["umount", "--lazy", host.root / "var"], check=False)
+
+
+@needs_root
+def test_a_file_system_out_of_inodes_is_full(host: Any, mountpoint: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m,nr_inodes=64", "test", mountpoint], check=True)
+    with contextlib.suppress(OSError):
+        for number in range(64):
+            (mountpoint / str(number)).touch()
+    assert FilesystemSource(host.root).read(1.0).values["system.filesystem.utilization"] == 100
+
+
+@needs_root
+def test_a_file_system_that_does_not_answer_is_waited_for_once(host: Any, mountpoint: Path) -> None:
+    server = subprocess.Popen([sys.executable, FUSE, mountpoint], stdout=subprocess.PIPE)
+    source = FilesystemSource(host.root)
+    try:
+        assert server.stdout is not None and server.stdout.readline()
+        assert source.read(1.0).values["system.filesystem.utilization"] >= 25
+        threads = threading.active_count()
+        server.send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        readings = [source.read(float(now)) for now in range(2, 52)]
+        assert time.monotonic() - begin < 2
+        assert all(not reading.values for reading in readings)
+        assert {reading.reason for reading in readings} == {f"{mountpoint}: the file system does not answer"}
+        assert threading.active_count() == threads
+        server.send_signal(signal.SIGCONT)
+        end = time.monotonic() + 10
+        while not source.read(60.0).values:
+            assert time.monotonic() < end, "it answers again and is not asked"
+    finally:
+        server.kill()
+        server.wait()
+        source.close()
 
 
 MOUNTS = b"""\
