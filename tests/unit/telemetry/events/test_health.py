@@ -133,13 +133,29 @@ def test_a_report_that_was_there_before_is_told_at_once_with_its_own_time(tmp_pa
         health.close()
 
 
-def test_a_disk_that_was_pulled_is_forgotten(health: Health, tmp_path: Path) -> None:
+def test_a_warning_ends_when_the_disk_is_gone(health: Health, tmp_path: Path) -> None:
     put(tmp_path, "sda", nvme(media_errors=1))
     assert len(news(health)) == 1
     (tmp_path / "sda.json").unlink()
-    assert news(health) == []
+    (over,) = health.ready()
+    assert (over.kind, over.unit) == ("health_recovered", "/dev/sda")
+    assert health.ready() == []
     put(tmp_path, "sda", nvme(media_errors=1))
     assert len(news(health)) == 1
+
+
+def test_a_warning_ends_when_nothing_is_wrong_any_more_and_only_then(health: Health, tmp_path: Path) -> None:
+    put(tmp_path, "sda", nvme(critical_warning=3))
+    assert len(health.ready()) == 2
+    put(tmp_path, "sda", nvme(critical_warning=1))
+    assert health.ready() == [], "one of two complaints is left"
+    put(tmp_path, "sda", {"smartctl": {"exit_status": 2}})
+    assert health.ready() == [], "the disk did not answer"
+    put(tmp_path, "sda", NVME)
+    (over,) = health.ready()
+    assert (over.kind, over.unit, over.severity) == ("health_recovered", "/dev/sda", "info")
+    put(tmp_path, "sda", NVME)
+    assert health.ready() == []
 
 
 @pytest.mark.parametrize("rubbish", ["", "{", "[]", "[" * 100_000, "\0", '{"local_time": 5}'])

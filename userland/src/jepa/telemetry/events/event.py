@@ -11,14 +11,18 @@ Kind = Literal[
     "kernel_oops",
     "io_error",
     "fs_error",
+    "fs_recovered",
     "machine_check",
     "thermal",
+    "thermal_recovered",
     "unit_failed",
+    "unit_recovered",
     "unit_restarted",
     "device_added",
     "device_removed",
     "device_changed",
     "health_warning",
+    "health_recovered",
     "clock_jumped",
     "events_lost",
     "anomaly",
@@ -43,4 +47,4 @@ class Event:
     detail: str | None
     severity: str = "info"
     source: str = ""
-    """Who told it: kmsg, units, devices, health, vision, collector, model."""
+    """Who told it: kmsg, units, user-units, devices, health, vision, collector, model."""

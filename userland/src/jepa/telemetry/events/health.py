@@ -99,7 +99,10 @@ class Health:
         self.fd = _watch(folder)
 
     def ready(self) -> list[Event]:
-        """What is wrong with a disk now and was not before. A repeated complaint is told once."""
+        """What is wrong with a disk now and was not before, and disks that complain of nothing any more.
+
+        A repeated complaint is told once.
+        """
         try:
             while os.read(self.fd, _NEWS_BYTES):
                 pass
@@ -110,22 +113,31 @@ class Health:
         for path in reports:
             events += self._judge(path)
         for gone in self._told.keys() - {path.stem for path in reports}:
-            del self._told[gone]
+            if self._told.pop(gone):
+                events.append(self._recovered(gone, self._wall_ns(), "the disk is not there any more"))
         return events
 
     def _judge(self, path: Path) -> list[Event]:
         report = _read(path)
         found = complaints(report)
-        new = [each for each in found if each not in self._told.get(path.stem, ())]
+        if not found and _mapping(report.get("smart_status")).get("passed") is not True:
+            return []  # no report, or one that says nothing of the disk: what was wrong may be so still
+        before = self._told.get(path.stem, set())
+        new = [each for each in found if each not in before]
         self._told[path.stem] = set(found)
         model = report.get("model_name") or report.get("scsi_model_name") or "disk"
         # The report's own time, so that one that is read again gives no other event.
         at_s = _number(_mapping(report.get("local_time")).get("time_t"))
         ts_ns = at_s * 1_000_000_000 or self._wall_ns()
+        if before and not found:
+            return [self._recovered(path.stem, ts_ns, f"{model}: nothing is wrong with it any more")]
         return [
             Event(ts_ns, "health_warning", f"/dev/{path.stem}", f"{model}: {text}", severity, self.name)
             for severity, text in new
         ]
+
+    def _recovered(self, disk: str, ts_ns: int, detail: str) -> Event:
+        return Event(ts_ns, "health_recovered", f"/dev/{disk}", detail, "info", self.name)
 
     def close(self) -> None:
         """Stop watching."""

@@ -142,13 +142,27 @@ def open_events(reports: Path) -> EventHub:
 
     What cameras show is heard of at the socket ``reports``.
     """
-    openers = {"kmsg": _open_kmsg, "units": _open_units, "devices": _open_devices, "health": _open_health}
-    return EventHub({**openers, NAME: lambda: _open_reports(reports)})
+    rest = {"devices": _open_devices, "health": _open_health, NAME: lambda: _open_reports(reports)}
+    return EventHub({**_failures(), **rest})
 
 
 def open_failures() -> EventHub:
     """What goes wrong on this machine: the kernel's log and the service manager alone."""
-    return EventHub({"kmsg": _open_kmsg, "units": _open_units})
+    return EventHub(_failures())
+
+
+def _failures() -> dict[str, Opener]:
+    openers: dict[str, Opener] = {"kmsg": _open_kmsg, "units": _open_units}
+    bus = user_bus()
+    if bus is not None:
+        openers["user-units"] = lambda: _open_user_units(bus)
+    return openers
+
+
+def user_bus(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The bus of the person's own service manager (`systemd --user`); None for a process that has none."""
+    folder = environ.get("XDG_RUNTIME_DIR")
+    return Path(folder) / "bus" if folder and (Path(folder) / "systemd").is_dir() else None
 
 
 def _open_kmsg() -> EventSource:
@@ -161,6 +175,12 @@ def _open_units() -> EventSource:
     from jepa.telemetry.events.units import Units
 
     return Units()
+
+
+def _open_user_units(bus: Path) -> EventSource:
+    from jepa.telemetry.events.units import Units
+
+    return Units(bus, name="user-units")
 
 
 def _open_devices() -> EventSource:
