@@ -30,7 +30,7 @@ PACKAGES = {
         "ovmf": "/usr/share/OVMF",
     },
     "lint": {"shellcheck": "/usr/bin/shellcheck"},
-    "tests": {"dbus-daemon": "/usr/bin/dbus-daemon"},
+    "tests": {"dbus-daemon": "/usr/bin/dbus-daemon", "fish": "/usr/bin/fish", "zsh": "/usr/bin/zsh"},
     "bpf": {
         "bpftool": "/usr/sbin/bpftool",
         "clang": "/usr/bin/clang",

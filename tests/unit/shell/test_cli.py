@@ -364,14 +364,6 @@ def test_help_at_the_prompt_lists_the_verbs(served: Any) -> None:
     assert "Did you mean" in run_line(served.client, "help forcast")
 
 
-def test_the_completion_script_is_valid_bash(capsys: pytest.CaptureFixture[str]) -> None:
-    status, script, _ = answer(capsys, "completion", "bash")
-    assert status == 0
-    assert "forecast" in script
-    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
-    assert checked.returncode == 0, checked.stderr
-
-
 def test_the_parser_never_prints_or_exits_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Exception, match="usage"):
         build_parser().parse_args(["--help"])

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Completion in real shells that have read no startup file and have no completion package."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.shell.ptys import started
+
+SRC = Path(__file__).parents[3] / "userland" / "src"
+BASH, ZSH, FISH = ["bash", "--norc", "--noprofile", "-i"], ["zsh", "-f", "-i"], ["fish", "--no-config", "-i"]
+MOVES = r"(?:\x1b\[[0-9;?]*[A-Za-z]|\x1b\(B|\r)*"
+"""What a shell sends between two words to move and colour them."""
+
+
+@pytest.mark.parametrize(
+    ("shell", "load"),
+    [
+        (BASH, 'eval "$(jepa completion bash)"'),
+        (BASH, "source <(jepa completion bash)"),
+        (ZSH, 'eval "$(jepa completion zsh)"'),
+        (ZSH, "source <(jepa completion zsh)"),
+        (FISH, "jepa completion fish | source"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_bare_shell_completes_verbs_actions_and_their_flags(
+    tmp_path: Path, shell: list[str], load: str
+) -> None:
+    jepa = tmp_path / "bin" / "jepa"
+    jepa.parent.mkdir()
+    code = "import sys; from jepa.shell.cli import main; sys.exit(main())"
+    jepa.write_text(f"#!/bin/sh\nPYTHONPATH={SRC} exec {sys.executable} -c '{code}' \"$@\"\n")
+    jepa.chmod(0o755)
+    path = f"{jepa.parent}:{os.environ['PATH']}"
+    home = str(tmp_path)  # neither history nor a cache of completions
+    with started(shell, (40, 120), TERM="xterm", PATH=path, HOME=home, ZDOTDIR=home, PS1="ready> ") as line:
+        line.expect("ready> " if shell is not FISH else "[#>] ")
+        line.type(f"{load}; echo LOAD''ED\r")
+        line.expect("LOADED\r?\n")
+        for typed, whole in (
+            ("jepa fore\t", "jepa forecast "),
+            ("jepa packs bu\t", "jepa packs build "),
+            ("jepa vision re\t", "jepa vision reach "),
+            ("jepa packs list --pa\t", "jepa packs list --pack "),
+        ):
+            line.type(typed)
+            line.expect(f" {MOVES}".join(whole.split()))
+            line.type("\x15")
+        line.type("jepa packs list --ch\t")  # a flag of another action
+        line.type("\x15echo DO''NE\r")
+        assert "--checkpoint" not in line.expect("DONE\r?\n")
