@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the graphs say frame by frame is what PyTorch says of the whole window at once."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,14 @@ from jepa.packs.pack import Pack, load_pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recorder, Recording, describe_host, load_recording
 from jepa.telemetry.schema import Schema, load_schema
-from jepa.world.controls import CONTROLS, RECENT_S
-from jepa.world.model import WorldModel
+from jepa.world.context import Context
+from jepa.world.controls import CONTROLS, RECENT_S, Host, host_of
+from jepa.world.event_probabilities import EventProbabilities
+from jepa.world.forecast import Forecast
+from jepa.world.forecast_decoder import ForecastDecoder
+from jepa.world.imagination import Imagination
 from jepa.world.scale import Scale
+from jepa.world.sessions import open_session
 from jepa_lab.build import build_pack, mflop_per_tick
 from jepa_lab.data import batch_of, channel_facts, to_stretch
 from jepa_lab.model.config import ModelConfig
@@ -106,73 +112,84 @@ def test_streaming_equals_the_full_window(
         whole = model(batch, Pick(torch.arange(FRAMES), torch.arange(len(schema.channels))))
         strange = model.encoder.novelty(batch.frame[0], batch.valid[0], whole.z[0]).numpy()
     scale, shape = Scale(schema), pack.manifest.shape
-    world = WorldModel.load(pack, schema)
+    context = Context(pack, Host())
+    decoder = ForecastDecoder(pack, EventProbabilities(pack, Host(), adapt=False), adapt=False)
     for number, values in enumerate(recording.values):
-        frame = Frame(number * SECOND, values, ~np.isnan(values))
-        latent, novelty, context, unseen = world._take(frame)
-        assert cosine(latent[0], whole.z[0, number].numpy()) >= 0.9999
-        np.testing.assert_allclose(novelty, strange[number], rtol=1e-3, atol=1e-5)
-        assert cosine(context[0], whole.h[0, number].numpy()) >= 0.9999
-        said, event_probability = world._decode.run(None, world._decode_inputs(context))
-        wanted = whole.quantiles[0, number].numpy()
-        np.testing.assert_allclose(said[~unseen], wanted[~unseen], atol=2e-5)
-        np.testing.assert_allclose(
-            event_probability, torch.sigmoid(whole.event_logits[0, number]).numpy(), atol=2e-5
-        )
-    assert world.context_frames < FRAMES, "the ring must have gone round"
-    assert world._counts()[1] == (FRAMES - shape.window) // shape.coarse_s, "and some of it kept for longer"
+        step = context.take(Frame(number * SECOND, values, ~np.isnan(values)))
+        assert cosine(step.latent[0], whole.z[0, number].numpy()) >= 0.9999
+        np.testing.assert_allclose(step.novelty, strange[number], rtol=1e-3, atol=1e-5)
+        assert cosine(step.state[0], whole.h[0, number].numpy()) >= 0.9999
+        said, probability = decoder.decode(context, step.state)
+        wanted, seen = whole.quantiles[0, number].numpy(), ~step.unseen
+        np.testing.assert_allclose(said[seen], wanted[seen], atol=2e-5)
+        expected = torch.sigmoid(whole.event_logits[0, number]).numpy()
+        np.testing.assert_allclose(probability, expected, atol=2e-5)
+    within, beyond = context.cache.counts
+    assert within == shape.window < FRAMES, "the ring must have gone round"
+    assert beyond == (FRAMES - shape.window) // shape.coarse_s, "and some of it kept for longer"
     assert scale.noise_floor.min() > 0
 
 
-def ticked(pack: Pack, recording: Recording, schema: Schema, frames: int) -> WorldModel:
-    world = WorldModel.load(pack, schema, adapt=False)
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A context after some frames, in the last of which a quota was set, and the forecast then."""
+
+    context: Context
+    imagination: Imagination
+    forecast: Forecast
+
+
+def past(pack: Pack, recording: Recording, frames: int) -> Past:
+    host = host_of(recording.meta)
+    context, events = Context(pack, host), EventProbabilities(pack, host, adapt=False)
+    decoder = ForecastDecoder(pack, events, adapt=False)
     for number, values in enumerate(recording.values[:frames]):
         if number == frames - 1 - RECENT_S[0]:
-            assert world.act("cpu.max", {"role": "background", "value": 25})
-        world.tick(Frame(number * SECOND, values, ~np.isnan(values)))
-    return world
+            assert context.controls.act("cpu.max", {"role": "background", "value": 25})
+        frame = Frame(number * SECOND, values, ~np.isnan(values))
+        forecast = decoder.forecast(frame.ts_ns, context.take(frame), events.holding(frame), context)
+    return Past(context, Imagination(pack, events), forecast)
 
 
 @pytest.mark.parametrize("frames", [8, 200])
 def test_what_is_imagined_of_settings_that_stay_is_what_is_forecast(
-    pack: Pack, recording: Recording, schema: Schema, frames: int
+    pack: Pack, recording: Recording, frames: int
 ) -> None:
-    world = ticked(pack, recording, schema, frames)
-    assert world._last is not None and world._expected is not None
-    courses = np.zeros((3, pack.manifest.shape.imagined, len(CONTROLS)), np.float32)
-    courses[1] = world._controls.vector
-    imagined = world.imagine(courses)
+    now = past(pack, recording, frames)
+    assert now.context.next_latent is not None
+    sequences = np.zeros((3, pack.manifest.shape.imagined, len(CONTROLS)), np.float32)
+    sequences[1] = now.context.controls.vector
+    imagined = now.imagination.imagine(now.context, sequences)
     middle = pack.manifest.shape.quantiles.index(0.5)
-    seen = np.isfinite(world._last.mean[:, 0, 0])
+    seen = np.isfinite(now.forecast.mean[:, 0, 0])
     np.testing.assert_allclose(
-        imagined.mean[1][seen], world._last.mean[seen, :, middle], rtol=2e-3, atol=1e-3
+        imagined.mean[1][seen], now.forecast.mean[seen, :, middle], rtol=2e-3, atol=1e-3
     )
-    np.testing.assert_allclose(imagined.event_probability[1], world._last.event_probability, atol=2e-5)
-    np.testing.assert_allclose(imagined.latents[1, 0], world._expected[0], atol=2e-4)
+    np.testing.assert_allclose(imagined.event_probability[1], now.forecast.event_probability, atol=2e-5)
+    np.testing.assert_allclose(imagined.latents[1, 0], now.context.next_latent[0], atol=2e-4)
     assert np.abs(imagined.mean[1] - imagined.mean[0])[seen].max() > 0.01, "and otherwise it differs"
 
 
-def test_each_imagined_second_follows_from_the_one_before(
-    pack: Pack, recording: Recording, schema: Schema
-) -> None:
-    world = ticked(pack, recording, schema, 200)
-    shape = pack.manifest.shape
+def test_each_imagined_second_follows_from_the_one_before(pack: Pack, recording: Recording) -> None:
+    now = past(pack, recording, 200)
+    shape, cache, wanted = pack.manifest.shape, now.context.cache, now.context.next_latent
     rng = np.random.default_rng(1)
-    courses = rng.uniform(-1, 1, (2, shape.imagined, len(CONTROLS))).astype(np.float32)
-    courses[:, 0] = world._controls.vector
-    wanted, caches = world._expected, world._caches
-    latents = world.imagine(courses).latents
+    sequences = rng.uniform(-1, 1, (2, shape.imagined, len(CONTROLS))).astype(np.float32)
+    sequences[:, 0] = now.context.controls.vector
+    latents = now.imagination.imagine(now.context, sequences).latents
+    advance, window = open_session(pack.graphs["advance"], "advance"), cache.window
+    assert wanted is not None
     for second in range(shape.imagined):
         np.testing.assert_allclose(latents[0, second], wanted[0], atol=5e-4)
         if second + 1 < shape.imagined:
-            _, wanted, _, caches = world._advance.run(
+            _, wanted, _, window = advance.run(
                 None,
                 {
                     "latent": wanted,
-                    "control": courses[0, second + 1][None],
-                    "caches": caches,
-                    "coarse": world._coarse,
-                    "count": world._counts(),
+                    "control": sequences[0, second + 1][None],
+                    "caches": window,
+                    "coarse": cache.coarse,
+                    "count": cache.counts,
                 },
             )
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jepa.packs.manifest import Calibration
 from jepa.telemetry.frame import Frame
-from jepa.world.forecast import Forecast
+from jepa.world.context import Step
+from jepa.world.forecast import Forecast, Surprise
 from jepa.world.ranks import SlidingRanks
 
 _NAMED = 5
@@ -102,6 +104,35 @@ class SurpriseScale:
         self._here.clear()
         self._held.clear()
         self._calm = 0
+
+
+class SurpriseMeter:
+    """How surprising each frame is, by the pack's calibration and by the frames of this machine."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._sizes = Sizes(calibration.usual_distance, calibration.usual_novelty)
+        self._scale = SurpriseScale(calibration.surprise)
+
+    def measure(self, step: Step, frame: Frame, last: Forecast | None) -> Surprise | None:
+        """Of ``frame``, encoded as ``step``, after the forecast ``last``; None for the first frame."""
+        if step.expected is None:
+            return None
+        distance = float(np.square(step.latent - step.expected).mean())
+        size = self._sizes.push(distance, step.novelty)
+        outside = () if last is None else furthest(frame, last)
+        surprise = Surprise(distance, step.novelty, size, self._scale.probability(size), outside)
+        self._scale.remember(size)
+        return surprise
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether this machine is unlike those the pack was trained on."""
+        return self._scale.unfamiliar
+
+    def clear(self) -> None:
+        """Forget this machine."""
+        self._sizes.clear()
+        self._scale.clear()
 
 
 def furthest(frame: Frame, forecast: Forecast) -> tuple[tuple[str, float], ...]:
