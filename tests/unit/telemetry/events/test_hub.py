@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from jepa.telemetry.events.conditions import Conditions
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.hub import EventHub, open_events
 from jepa.telemetry.events.reports import Reports, State
@@ -32,7 +33,7 @@ class Spoken:
         text = self._theirs.recv(100).decode()
         if text == "broken":
             raise OSError(5, "Input/output error")
-        return [Event(1, "io_error", text, None, "error", self.name)]
+        return [Event(1, "fs_error", text, None, "error", self.name)]
 
     def close(self) -> None:
         self.ours.close()
@@ -146,3 +147,19 @@ def test_this_machines_sources_open_or_say_why_not(place: Path) -> None:
             assert hub.sources()[0].ok, hub.sources()[0]
     finally:
         hub.close()
+
+
+async def test_a_condition_that_ended_is_told(tmp_path: Path) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    mounts = tmp_path / "proc/self/mountinfo"
+    mounts.write_text("36 35 8:1 / /home rw - ext4 /dev/a ro\n")
+    one = Opened("one")
+    got: list[Event] = []
+    hub = EventHub({"one": one}, conditions=Conditions(tmp_path), check_s=0.02)
+    task = await run_with(hub, got)
+    one.made[0].ours.send(b"8:1")
+    await until(lambda: len(got) == 1)
+    mounts.write_text("")
+    await until(lambda: len(got) == 2)
+    assert [(each.kind, each.unit) for each in got] == [("fs_error", "8:1"), ("fs_recovered", "8:1")]
+    await stop(task)

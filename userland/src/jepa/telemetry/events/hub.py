@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from jepa.errors import JepaError
+from jepa.telemetry.events.conditions import Conditions
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import NAME, Reports
 from jepa.telemetry.sampler import SourceState
@@ -43,14 +44,24 @@ class Told(EventSource, Protocol):
 
 Opener = Callable[[], EventSource]
 """Opens a source; OSError, ValueError, ImportError or JepaError when it cannot be had."""
+_CHECK_S = 30.0
+"""How often it is looked whether conditions have ended."""
 _FAULTS = (OSError, ValueError, ImportError, JepaError)
 
 
 class EventHub:
     """Watches sources, opened when it is made, so that it may be done before capabilities are dropped."""
 
-    def __init__(self, openers: Mapping[str, Opener], retry_s: tuple[float, float] = _RETRY_S) -> None:
+    def __init__(
+        self,
+        openers: Mapping[str, Opener],
+        retry_s: tuple[float, float] = _RETRY_S,
+        conditions: Conditions | None = None,
+        check_s: float = _CHECK_S,
+    ) -> None:
         self._openers = dict(openers)
+        self._conditions = conditions or Conditions()
+        self._check_s = check_s
         self._retry_s = retry_s
         self._open: dict[str, EventSource] = {}
         self._states = {name: SourceState(name, False, 0, 0, "not opened yet") for name in openers}
@@ -67,7 +78,13 @@ class EventHub:
 
     async def run(self, on_event: Callable[[Event], object]) -> None:
         """Tell events as they happen, until cancelled; then everything is closed."""
-        tasks = [asyncio.create_task(self._watch(name, on_event)) for name in self._openers]
+
+        def tell(event: Event) -> None:
+            self._conditions.hear(event)
+            on_event(event)
+
+        tasks = [asyncio.create_task(self._watch(name, tell)) for name in self._openers]
+        tasks.append(asyncio.create_task(self._end_conditions(on_event)))
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -80,6 +97,12 @@ class EventHub:
         """Close every source."""
         for name in list(self._open):
             self._close(name, "closed")
+
+    async def _end_conditions(self, on_event: Callable[[Event], object]) -> None:
+        while True:
+            await asyncio.sleep(self._check_s)
+            for event in self._conditions.ended():
+                on_event(event)
 
     async def _watch(self, name: str, on_event: Callable[[Event], object]) -> None:
         shortest, longest = self._retry_s
