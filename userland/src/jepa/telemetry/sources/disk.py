@@ -39,16 +39,16 @@ def parse_diskstats(content: bytes) -> dict[str, DiskSample]:
     disks: dict[str, DiskSample] = {}
     for line in content.splitlines():
         words = line.split()
-        # From the end: later kernels add numbers there, and a name may have spaces.
-        end = len(words)
-        while end > 3 and words[end - 1].isdigit():
-            end -= 1
-        if len(words) - end < _LEAST_NUMBERS:
+        start = 3
+        while start < len(words) and not words[start].isdigit():
+            start += 1  # a name with spaces
+        if len(words) - start < _LEAST_NUMBERS:
             continue
-        numbers = [at(words[end:], position) for position in _NUMBERS]
+        numbers = [at(words, start + position) for position in _NUMBERS]
         known = [number for number in numbers if number is not None]
         if len(known) == len(_NUMBERS):
-            disks[os.fsdecode(b" ".join(words[2:end]))] = DiskSample(*known)
+            name = words[2] if start == 3 else b" ".join(words[2:start])
+            disks[os.fsdecode(name)] = DiskSample(*known)
     return _without_double_paths(disks)
 
 
@@ -56,7 +56,7 @@ def _without_double_paths(disks: dict[str, DiskSample]) -> dict[str, DiskSample]
     """Each disk that several paths lead to once: by its paths where the kernel does not count it itself."""
     left_out: set[str] = set()
     for name in disks:
-        if path := _PATH.fullmatch(name):
+        if "c" in name and (path := _PATH.fullmatch(name)):
             head = path[1] + path[2]
             if head in disks:
                 left_out.add(name if disks[head].reads or disks[head].writes else head)
