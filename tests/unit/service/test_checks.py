@@ -6,6 +6,7 @@ import pytest
 from jepa.errors import JepaError
 from jepa.service.api import Budget, Part, PartState
 from jepa.service.checks import Timing, budget, overall, source_parts, source_states, telemetry
+from jepa.telemetry.clocks import Instant
 from jepa.telemetry.sampler import SourceState
 from jepa.telemetry.schema import load_schema
 
@@ -45,36 +46,45 @@ def test_a_machine_that_misses_periods_is_falling_behind_until_it_keeps_up() -> 
     missed = 0
     for second in range(30):
         missed += second % 3 == 0
-        timing.add(second, second * SECOND, missed)
+        timing.add(Instant(second, second * SECOND), missed)
     part = timing.schedule()
     assert part.state == "degraded"
     assert "Falling behind" in part.reason
     assert part.remedy
     for second in range(30, 100):
-        timing.add(second, second * SECOND, missed)
+        timing.add(Instant(second, second * SECOND), missed)
     assert timing.schedule().state == "ok"
 
 
 def test_one_missed_period_a_minute_is_no_news() -> None:
     timing = Timing(1.0)
     for second in range(60):
-        timing.add(second, second * SECOND, second // 30)
+        timing.add(Instant(second, second * SECOND), second // 30)
     assert timing.schedule().state == "ok"
 
 
 def test_a_clock_that_was_set_is_told_for_ten_minutes() -> None:
     timing = Timing(1.0)
-    timing.add(0.0, 0, 0)
-    timing.add(1.0, 3601 * SECOND, 0)
+    timing.add(Instant(0.0, 0), 0)
+    timing.add(Instant(1.0, 3601 * SECOND), 0)
     assert timing.clock(2.0).state == "degraded"
     assert "+3600 s" in timing.clock(2.0).reason
     assert timing.clock(700.0).state == "ok"
 
 
+def test_a_suspend_is_information_and_degrades_nothing() -> None:
+    timing = Timing(1.0)
+    timing.add(Instant(0.0, 0, 0.0), 0)
+    timing.add(Instant(1.0, 3601 * SECOND, 3600.0), 0)
+    part = timing.clock(11.0)
+    assert (part.state, part.reason) == ("ok", "The machine was suspended for 1 h, until 10 s ago.")
+    assert timing.clock(700.0).reason == ""
+
+
 def test_a_slow_period_is_no_jump_of_the_clock() -> None:
     timing = Timing(1.0)
-    timing.add(0.0, 0, 0)
-    timing.add(90.0, 90 * SECOND, 89)
+    timing.add(Instant(0.0, 0), 0)
+    timing.add(Instant(90.0, 90 * SECOND), 89)
     assert timing.clock(91.0).state == "ok"
 
 

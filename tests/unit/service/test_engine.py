@@ -15,7 +15,7 @@ from jepa.service.api import Part
 from jepa.service.engine import QUEUE_TICKS, READERS, RING_FRAMES, Engine
 from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded
-from jepa.telemetry.clocks import both_clocks
+from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.sampler import SourceState
@@ -95,7 +95,7 @@ def run() -> Iterator[Callable[..., Engine]]:
         times: Iterator[int | Exception],
         model: Noting | None = None,
         history: History | None = None,
-        clocks: Callable[[], tuple[float, int]] = both_clocks,
+        clocks: Callable[[], Instant] = read_clocks,
     ) -> Engine:
         load = (lambda: Loaded("noting 1", model)) if model else None
         engine = Engine(Recorded(times), history or History(None), load, period_s=0.01, clocks=clocks)
@@ -229,7 +229,9 @@ def test_a_jump_of_the_clock_is_told_and_sampling_goes_on(
     shift = itertools.chain(itertools.repeat(0, 5), itertools.repeat(by_s * SECOND))
     model = Noting()
     frames, readings = itertools.tee(here + by for by in shift)
-    engine = run(frames, model, History.open(tmp_path, SCHEMA), clocks=lambda: (here / 1e9, next(readings)))
+    engine = run(
+        frames, model, History.open(tmp_path, SCHEMA), clocks=lambda: Instant(here / 1e9, next(readings))
+    )
     until(lambda: part(engine, "clock").state == "degraded")
     assert f"{by_s:+d} s" in part(engine, "clock").reason
     taken = engine.frames_taken

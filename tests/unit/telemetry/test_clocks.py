@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clocks: read as of one instant, and a jump is told from a long wait."""
+"""The clocks: read as of one instant; a clock that was set, a suspend and a long wait are three things."""
+
+import time
 
 import pytest
 
-from jepa.telemetry.clocks import ClockWatch, both_clocks
+from jepa.telemetry.clocks import ClockChange, ClockWatch, Instant, in_words, read_clocks
 
 SECOND = 1_000_000_000
 
@@ -17,19 +19,47 @@ def test_the_clocks_are_read_at_one_instant_even_when_the_process_is_put_aside()
         now = next(passes)
         return now
 
-    at, wall_ns = both_clocks(monotonic, lambda: round(now * 1e9) + 5)
-    assert abs(at - wall_ns / 1e9) < 0.01
+    read = read_clocks(monotonic, lambda: round(now * 1e9) + 5, lambda: now + 100)
+    assert abs(read.monotonic_s - read.wall_ns / 1e9) < 0.01
+    assert read.suspended_s == pytest.approx(100, abs=0.01)
+
+
+def test_this_machines_clocks() -> None:
+    first, second = read_clocks(), read_clocks()
+    assert 0 <= second.monotonic_s - first.monotonic_s < 60
+    assert abs(second.wall_ns / 1e9 - time.time()) < 60
+    assert second.suspended_s == pytest.approx(first.suspended_s, abs=0.1)
 
 
 @pytest.mark.parametrize("by", [-3600, -3, 3, 3600])
 def test_a_clock_that_was_set_is_noticed_once_and_by_how_much(by: int) -> None:
     watch = ClockWatch()
-    assert watch.jump(0.0, 100_000 * SECOND) is None
-    assert watch.jump(1.0, (100_001 + by) * SECOND) == pytest.approx(by)
-    assert watch.jump(2.0, (100_002 + by) * SECOND) is None
+    assert watch.look(Instant(0.0, 100_000 * SECOND)) == ClockChange()
+    assert watch.look(Instant(1.0, (100_001 + by) * SECOND)) == ClockChange(set_by_s=by)
+    assert watch.look(Instant(2.0, (100_002 + by) * SECOND)) == ClockChange()
+
+
+def test_a_suspend_is_no_set_clock() -> None:
+    watch = ClockWatch()
+    watch.look(Instant(0.0, 0, 50.0))
+    assert watch.look(Instant(1.0, 3601 * SECOND, 3650.0)) == ClockChange(suspended_s=3600)
+    assert watch.look(Instant(2.0, 3602 * SECOND, 3650.0)) == ClockChange()
+
+
+def test_a_clock_that_was_set_during_a_suspend_is_both() -> None:
+    watch = ClockWatch()
+    watch.look(Instant(0.0, 0))
+    assert watch.look(Instant(1.0, 3661 * SECOND, 3600.0)) == ClockChange(suspended_s=3600, set_by_s=60)
 
 
 def test_a_long_wait_is_no_jump() -> None:
     watch = ClockWatch()
-    watch.jump(0.0, 0)
-    assert watch.jump(90.0, 90 * SECOND) is None
+    watch.look(Instant(0.0, 0))
+    assert watch.look(Instant(90.0, 90 * SECOND)) == ClockChange()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (59, "59 s"), (150, "2 min"), (3600, "1 h"), (200_000, "2 d")]
+)
+def test_a_time_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from jepa.sockets import listen
-from jepa.telemetry.clocks import both_clocks
+from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.collector.daemon import Collector
 from jepa.telemetry.collector.feed import Feed
 from jepa.telemetry.events.event import Event
@@ -68,9 +68,7 @@ def event(detail: str) -> Event:
 class Running:
     """A collector in a thread of its own."""
 
-    def __init__(
-        self, path: Path, machine: Counting, clocks: Callable[[], tuple[float, int]] = both_clocks
-    ) -> None:
+    def __init__(self, path: Path, machine: Counting, clocks: Callable[[], Instant] = read_clocks) -> None:
         self.frames = 0
         listener = listen(path, socket.SOCK_SEQPACKET, "jepa-telemetry")
         self.collector = Collector(machine, Quiet(), listener, PERIOD_S, clocks)
@@ -256,9 +254,9 @@ def test_a_collector_with_other_channels_is_not_believed(
 def test_a_clock_that_is_set_is_one_event(start: Callable[..., Running], make: Callable[..., Feed]) -> None:
     ahead_s = 0
 
-    def clocks() -> tuple[float, int]:
-        monotonic_s, wall_ns = both_clocks()
-        return monotonic_s, wall_ns + ahead_s * 1_000_000_000
+    def clocks() -> Instant:
+        now = read_clocks()
+        return now._replace(wall_ns=now.wall_ns + ahead_s * 1_000_000_000)
 
     running = start(clocks=clocks)
     told: list[Event] = []
@@ -269,3 +267,25 @@ def test_a_clock_that_is_set_is_one_event(start: Callable[..., Running], make: C
     until(lambda: running.frames > 20)
     feed.read()
     assert [(each.kind, each.detail) for each in told] == [("clock_jumped", "set back by 3600 s")]
+
+
+def test_a_suspend_is_information_and_no_set_clock(
+    start: Callable[..., Running], make: Callable[..., Feed]
+) -> None:
+    slept_s = 0
+
+    def clocks() -> Instant:
+        now = read_clocks()
+        return Instant(now.monotonic_s, now.wall_ns + slept_s * 1_000_000_000, now.suspended_s + slept_s)
+
+    running = start(clocks=clocks)
+    told: list[Event] = []
+    feed = make(told.append)
+    feed.read()
+    slept_s = 3600
+    until(lambda: bool(feed.read() and told))
+    until(lambda: running.frames > 20)
+    feed.read()
+    assert [(each.kind, each.detail, each.severity) for each in told] == [
+        ("suspended", "suspended for 1 h", "info")
+    ]

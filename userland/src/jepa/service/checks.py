@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jepa.errors import JepaError
 from jepa.service.api import Budget, Part, PartState, SourceStatus
-from jepa.telemetry.clocks import ClockWatch
+from jepa.telemetry.clocks import ClockWatch, Instant, in_words
 from jepa.telemetry.sampler import SourceState
 from jepa.telemetry.schema import Schema
 
@@ -14,7 +14,8 @@ RSS_LIMIT_MIB = 150.0
 """The memory the world model is allowed, by design."""
 MISSED_LIMIT = 0.05
 """Share of the last minute's periods that may pass without a frame before it is falling behind."""
-REMEMBER_JUMP_S = 600.0
+REMEMBER_S = 600.0
+"""How long a clock that was set, and a suspend, are shown."""
 
 
 def overall(parts: Sequence[Part]) -> PartState:
@@ -126,13 +127,16 @@ class Timing:
         self._missed: deque[int] = deque(maxlen=61)
         self._watch = ClockWatch()
         self._jump: tuple[float, float] | None = None
+        self._resumed: tuple[float, float] | None = None
 
-    def add(self, monotonic_s: float, wall_ns: int, missed: int) -> None:
-        """Count one frame: both clocks at one instant after it, and how many periods were missed by then."""
+    def add(self, now: Instant, missed: int) -> None:
+        """Count one frame: the clocks after it, and how many periods were missed by then."""
         self._missed.append(missed)
-        by = self._watch.jump(monotonic_s, wall_ns)
-        if by is not None:
-            self._jump = (monotonic_s, by)
+        change = self._watch.look(now)
+        if change.set_by_s:
+            self._jump = (now.monotonic_s, change.set_by_s)
+        if change.suspended_s:
+            self._resumed = (now.monotonic_s, change.suspended_s)
 
     def schedule(self) -> Part:
         """Whether frames keep their period."""
@@ -149,13 +153,20 @@ class Timing:
         return Part(name="schedule", state="ok", reason=f"One frame every {self._period_s:g} s.")
 
     def clock(self, now_s: float) -> Part:
-        """Whether somebody set the clock; told for ten minutes."""
-        if self._jump is not None and now_s - self._jump[0] < REMEMBER_JUMP_S:
+        """Whether somebody set the clock, and whether the machine was suspended; shown for ten minutes."""
+        if self._jump is not None and now_s - self._jump[0] < REMEMBER_S:
             at, by = self._jump
             return Part(
                 name="clock",
                 state="degraded",
                 reason=f"The clock jumped by {by:+.0f} s, {now_s - at:.0f} s ago.",
                 remedy="Frames go on; if nobody set the clock, check `timedatectl status`.",
+            )
+        if self._resumed is not None and now_s - self._resumed[0] < REMEMBER_S:
+            at, slept_s = self._resumed
+            return Part(
+                name="clock",
+                state="ok",
+                reason=f"The machine was suspended for {in_words(slept_s)}, until {now_s - at:.0f} s ago.",
             )
         return Part(name="clock", state="ok")

@@ -30,7 +30,7 @@ from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.subscription import Subscription
 from jepa.service.usage import Usage
-from jepa.telemetry.clocks import both_clocks
+from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
@@ -84,7 +84,7 @@ class Engine:
         period_s: float = 1.0,
         events: EventStore | None = None,
         alerts_file: Path | None = None,
-        clocks: Callable[[], tuple[float, int]] = both_clocks,
+        clocks: Callable[[], Instant] = read_clocks,
     ) -> None:
         self.schema = source.schema
         self.mode: Literal["daemon", "local"] = mode
@@ -142,7 +142,7 @@ class Engine:
             if self._stopped.is_set():
                 return
             self._read_fault = None
-            self._timing.add(*self._clocks(), self._sampler.missed)
+            self._timing.add(self._clocks(), self._sampler.missed)
             self.history.append(frame)
             tick = self.predictor.tick(sequence, frame, self._known)
             for event in self.alerting.look(frame, tick):

@@ -1,43 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two clocks of a machine beside each other: one that only passes, and one that somebody may set."""
+"""The clocks of a machine beside each other: whether somebody set the time, or the machine was suspended."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 JUMP_S = 2.0
-"""What both clocks may differ by between two looks; more is somebody setting the clock."""
+"""What the clocks may differ by between two looks; more is somebody setting the clock, or a suspend."""
 _TRIES = 5
 _APART_S = 0.01
 
 
-def both_clocks(
-    monotonic: Callable[[], float] = time.monotonic, wall_ns: Callable[[], int] = time.time_ns
-) -> tuple[float, int]:
-    """Both clocks at one instant: seconds that only pass, and nanoseconds since the epoch.
+class Instant(NamedTuple):
+    """One instant on all clocks."""
+
+    monotonic_s: float
+    """Seconds that only pass, and only while the machine runs (CLOCK_MONOTONIC)."""
+    wall_ns: int
+    """Nanoseconds since the epoch, as people read them (CLOCK_REALTIME)."""
+    suspended_s: float = 0.0
+    """Seconds since boot for which the machine was suspended (CLOCK_BOOTTIME less CLOCK_MONOTONIC)."""
+
+
+def boot_s() -> float:
+    """Seconds since boot, those of a suspended machine included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def read_clocks(
+    monotonic: Callable[[], float] = time.monotonic,
+    wall_ns: Callable[[], int] = time.time_ns,
+    boot: Callable[[], float] = boot_s,
+) -> Instant:
+    """All clocks at one instant.
 
     On a busy machine a process may be put aside between two readings, which would look like a jump of one
-    clock; so the wall clock is read between two monotonic readings, and the closest of some tries counts.
+    clock; so the others are read between two monotonic readings, and the closest of some tries counts.
     """
     tries = []
     for _ in range(_TRIES):
-        before, wall, after = monotonic(), wall_ns(), monotonic()
-        tries.append((after - before, (before + after) / 2, wall))
+        before, wall, since_boot, after = monotonic(), wall_ns(), boot(), monotonic()
+        at = (before + after) / 2
+        tries.append((after - before, Instant(at, wall, since_boot - at)))
         if after - before < _APART_S:
             break
-    _, at, wall = min(tries)
-    return at, wall
+    return min(tries)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChange:
+    """What happened to the clocks between two looks."""
+
+    suspended_s: float = 0.0
+    """For how long the machine was suspended; 0 when it was not."""
+    set_by_s: float = 0.0
+    """By how much somebody set the wall clock forward, negative when back; 0 when nobody did."""
 
 
 class ClockWatch:
-    """Notices when the wall clock was set between two looks."""
+    """Notices what happened to the clocks between two looks."""
 
     def __init__(self) -> None:
-        self._last: tuple[float, int] | None = None
+        self._last: Instant | None = None
 
-    def jump(self, monotonic_s: float, wall_ns: int) -> float | None:
-        """Seconds the wall clock was set forward by since the last look, negative when back; None if not."""
-        last, self._last = self._last, (monotonic_s, wall_ns)
+    def look(self, now: Instant) -> ClockChange:
+        """What happened since the last look; nothing at the first."""
+        last, self._last = self._last, now
         if last is None:
-            return None
-        by = (wall_ns - last[1]) / 1e9 - (monotonic_s - last[0])
-        return by if abs(by) > JUMP_S else None
+            return ClockChange()
+        suspended_s = now.suspended_s - last.suspended_s
+        if suspended_s <= JUMP_S:
+            suspended_s = 0.0
+        passed_s = now.monotonic_s - last.monotonic_s + suspended_s
+        set_by_s = (now.wall_ns - last.wall_ns) / 1e9 - passed_s
+        return ClockChange(suspended_s, set_by_s if abs(set_by_s) > JUMP_S else 0.0)
+
+
+def in_words(seconds: float) -> str:
+    """``seconds``, not negative, in the one unit that a person would use, such as ``2 h``."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if round(seconds) >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

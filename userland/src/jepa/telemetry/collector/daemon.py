@@ -17,7 +17,7 @@ from typing import Protocol
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.sockets import listen
-from jepa.telemetry.clocks import ClockWatch, both_clocks
+from jepa.telemetry.clocks import ClockWatch, Instant, in_words, read_clocks
 from jepa.telemetry.collector.feed import SOCKET
 from jepa.telemetry.collector.messages import Happened, Hello, Observed, Sources, encode
 from jepa.telemetry.collector.privileges import drop_capabilities
@@ -48,7 +48,7 @@ class Collector:
         hub: Hub,
         listener: socket.socket,
         period_s: float,
-        clocks: Callable[[], tuple[float, int]] = both_clocks,
+        clocks: Callable[[], Instant] = read_clocks,
     ) -> None:
         self._machine = machine
         self._hub = hub
@@ -105,11 +105,14 @@ class Collector:
             self.publisher.send(encode(Observed(frame, tuple(self._machine.histograms()))))
 
     def _look_at_the_clocks(self) -> None:
-        monotonic_s, wall_ns = self._clocks()
-        by = self._watch.jump(monotonic_s, wall_ns)
-        if by is not None:
+        now = self._clocks()
+        change = self._watch.look(now)
+        if change.suspended_s:
+            detail = f"suspended for {in_words(change.suspended_s)}"
+            self.tell(Event(now.wall_ns, "suspended", None, detail, "info", "collector"))
+        if by := change.set_by_s:
             detail = f"set {'forward' if by > 0 else 'back'} by {abs(by):.0f} s"
-            self.tell(Event(wall_ns, "clock_jumped", None, detail, "warning", "collector"))
+            self.tell(Event(now.wall_ns, "clock_jumped", None, detail, "warning", "collector"))
 
     def _greeting(self) -> list[bytes]:
         told = [encode(self._told)] if self._told is not None else []

@@ -24,6 +24,7 @@ Kind = Literal[
     "health_warning",
     "health_recovered",
     "clock_jumped",
+    "suspended",
     "events_lost",
     "anomaly",
     "anomaly_over",
