@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The clocks: read as of one instant; a clock that was set, a suspend and a long wait are three things."""
 
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -29,6 +32,15 @@ def test_this_machines_clocks() -> None:
     assert 0 <= second.monotonic_s - first.monotonic_s < 60
     assert abs(second.wall_ns / 1e9 - time.time()) < 60
     assert second.suspended_s == pytest.approx(first.suspended_s, abs=0.1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a time namespace needs root")
+def test_the_time_since_boot_that_monotonic_does_not_know_is_suspended() -> None:
+    """A time namespace moves CLOCK_BOOTTIME alone, as a suspend does."""
+    show = "from jepa.telemetry.clocks import read_clocks; print(read_clocks().suspended_s)"
+    moved = ["unshare", "--time", "--boottime", "3600", "--fork", sys.executable, "-c", show]
+    suspended_s = float(subprocess.check_output(moved))
+    assert suspended_s - read_clocks().suspended_s == pytest.approx(3600, abs=1)
 
 
 @pytest.mark.parametrize("by", [-3600, -3, 3, 3600])

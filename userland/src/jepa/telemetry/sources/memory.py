@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from jepa.telemetry.sources.base import KernelFile, Reading, at, present, why
+from jepa.telemetry.sources.base import KernelFile, Reading, at, count, present, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,23 @@ def parse_meminfo(content: bytes) -> MemorySample:
     return MemorySample(**found)
 
 
-def derive(sample: MemorySample) -> dict[str, float]:
-    """Percent of all memory, or of all swap, that is in each use."""
+def parse_arc(content: bytes) -> int:
+    """KiB of ZFS's cache that it gives back when others need them, from arcstats; 0 when it does not say."""
+    found: dict[bytes, int | None] = {}
+    for line in content.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[0] in (b"size", b"c_min"):
+            found[words[0]] = count(words[2])
+    size, least = found.get(b"size"), found.get(b"c_min")
+    return 0 if size is None or least is None else max(0, size - least) // 1024
+
+
+def derive(sample: MemorySample, arc: int = 0) -> dict[str, float]:
+    """Percent of all memory, or of all swap, that is in each use.
+
+    ``arc`` is the size in KiB of what ZFS would give back, of which MemAvailable does not know.
+    """
+    available = None if sample.available is None else sample.available + arc
 
     def share(part: int | None, whole: int | None) -> float | None:
         return None if part is None or not whole else min(100.0, max(0.0, 100 * part / whole))
@@ -59,7 +74,7 @@ def derive(sample: MemorySample) -> dict[str, float]:
 
     return present(
         {
-            "system.memory.utilization": share(rest(sample.total, sample.available), sample.total),
+            "system.memory.utilization": share(rest(sample.total, available), sample.total),
             "system.memory.cached": share(both(sample.cached, sample.buffers), sample.total),
             "system.memory.dirty": share(both(sample.dirty, sample.writeback), sample.total),
             "system.memory.anonymous": share(sample.anonymous, sample.total),
@@ -69,12 +84,13 @@ def derive(sample: MemorySample) -> dict[str, float]:
 
 
 class MemorySource:
-    """Reads /proc/meminfo below ``root``."""
+    """Reads /proc/meminfo and, where there is ZFS, the size of its cache, below ``root``."""
 
     name = "memory"
 
     def __init__(self, root: Path) -> None:
         self._file = KernelFile(root / "proc/meminfo")
+        self._arc = KernelFile(root / "proc/spl/kstat/zfs/arcstats")
 
     def read(self, now: float) -> Reading:
         """Shares of memory and swap now."""
@@ -82,8 +98,13 @@ class MemorySource:
             sample = parse_meminfo(self._file.read())
         except OSError as error:
             return Reading({}, why(self._file.path, error))
-        return Reading(derive(sample), "this machine has no swap" if sample.swap_total == 0 else "")
+        try:
+            arc = parse_arc(self._arc.read())
+        except OSError:
+            arc = 0
+        return Reading(derive(sample, arc), "this machine has no swap" if sample.swap_total == 0 else "")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._file.close()
+        self._arc.close()
