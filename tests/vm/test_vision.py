@@ -13,7 +13,7 @@ GOAL = """\
 import sys
 sys.path.insert(0, "/usr/lib/jepa")
 import av, numpy as np
-from jepa.vision.two_room import draw
+from jepa.robots.two_room import draw
 picture = draw(np.array([[150.0, 60.0]], np.float32))[0]
 with av.open("/var/tmp/goal.png", "w", format="image2") as container:
     stream = container.add_stream("png", rate=1)
@@ -28,15 +28,15 @@ def test_a_robots_course_towards_a_picture_is_imagined_by_the_shipped_pack(machi
     said = machine.succeed("jepa vision reach /var/tmp/goal.png --dry-run --json", 240)
     move = json.loads(said.splitlines()[0])
     assert set(move["action"]) == {"x", "y"}
-    assert move["expected_left"] < move["left"] or move["there"]
+    assert move["expected_left"] < move["left"] or move["reached"]
 
 
 def test_the_screen_is_watched_as_a_camera_is(machine: Machine) -> None:
     lines = machine.succeed("jepa vision watch screen --clips 2 --json", 240).splitlines()
-    seen = json.loads(lines[-1])["seen"]
-    machine.say(str(seen))
-    assert seen["clips"] == 2
-    assert seen["taken"] >= 8
+    counts = json.loads(lines[-1])["counts"]
+    machine.say(str(counts))
+    assert counts["clips"] == 2
+    assert counts["taken"] >= 8
     assert not any("camera_lost" in line for line in lines)
 
 

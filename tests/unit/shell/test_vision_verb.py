@@ -46,21 +46,21 @@ def test_what_was_seen_is_found_again(
     found = json.loads(out)
     assert len(found) == 3
     assert found[0]["source"] == dark
-    assert found[0]["alike"] == pytest.approx(1, abs=1e-4)
+    assert found[0]["cosine"] == pytest.approx(1, abs=1e-4)
     status, out, _ = answer("search", bright)
     assert bright in out.splitlines()[0]
 
 
-def test_what_comes_next_is_told_and_held_against_what_came(
+def test_what_comes_next_is_predicted_and_compared_with_what_came(
     answer: Callable[..., tuple[int, str, str]], video: Callable[..., Path]
 ) -> None:
     status, out, _ = answer("anticipate", str(video(frames=12)), "--json")
     rows = [json.loads(line) for line in out.splitlines()]
     assert status == 0
     assert [row["step"] for row in rows] == [1, 2, 1, 2]
-    assert all(-1 <= row[key] <= 1.0001 for row in rows for key in ("told", "last"))
+    assert all(-1 <= row[key] <= 1.0001 for row in rows for key in ("predicted", "last"))
     status, out, _ = answer("anticipate", str(video(frames=12)), "--clips", "2")
-    assert out.count("as told") == 2
+    assert out.count("predicted") == 2
 
 
 @pytest.mark.parametrize("action", ["embed", "search", "anticipate"])
@@ -103,7 +103,7 @@ def test_at_the_prompt_a_camera_needs_an_end(vision_pack: Path, monkeypatch: pyt
     def refuse(where: str) -> None:
         raise AssertionError(f"{where} is opened")
 
-    importlib.import_module("jepa.vision.watch")  # what it is given when imported it keeps
+    importlib.import_module("jepa.vision.camera_watch")  # what it is given when imported it keeps
     monkeypatch.setattr("jepa.vision.source.open_source", refuse)
     for action in ("embed", "watch"):
         words = f"vision {action} /dev/video0 --pack {vision_pack}"
@@ -127,8 +127,8 @@ def test_what_surprises_is_shown_and_told_to_the_event_stream(
     *events, last = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert [each["kind"] for each in events] == ["anomaly", "anomaly_over"]
     assert events[0]["unit"] == words[-1]
-    assert last["seen"]["clips"] == 30
-    assert last["untold"] == 0
+    assert last["counts"]["clips"] == 30
+    assert last["unreported"] == 0
     assert [each.kind for each in listener.ready()] == ["anomaly", "anomaly_over"]
 
 

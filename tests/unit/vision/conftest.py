@@ -43,7 +43,7 @@ def acting_pack(
     content = tiny.original_layout(tiny.model())
     content["predictor"] = {f"module.{key}": value for key, value in acting_reference.state_dict().items()}
     checkpoint = open_checkpoint(tiny.write_file(content, folder / "ac.pt"))
-    wanted = Wanted(crop=tiny.CROP, courses=16, horizon=request.param)
+    wanted = Wanted(crop=tiny.CROP, candidates=16, horizon=request.param)
     convert(checkpoint, wanted, folder / "tiny", lambda _: None)
     return folder / "tiny"
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.vision.index import LatentIndex, Seen, pooled, unit
+from jepa.vision.index import IndexedClip, LatentIndex, pooled, unit
 
 WIDTH = 16
 
@@ -21,7 +21,7 @@ def latent(number: int) -> np.ndarray:
 def filled(folder: Path, count: int) -> LatentIndex:
     index = LatentIndex(folder, "tiny", WIDTH)
     for number in range(count):
-        index.add(Seen("a.mp4", float(number), number + 1.0), latent(number))
+        index.add(IndexedClip("a.mp4", float(number), number + 1.0), latent(number))
     return index
 
 
@@ -29,9 +29,9 @@ def test_the_clip_itself_is_found_first_now_and_later(tmp_path: Path) -> None:
     for index in (filled(tmp_path / "i", 20), LatentIndex(tmp_path / "i", "tiny", WIDTH)):
         found = index.search(latent(7) * 3, 4)
         assert len(found) == 4
-        assert found[0].seen == Seen("a.mp4", 7.0, 8.0)
-        assert found[0].alike == pytest.approx(1, abs=1e-5)
-        assert [each.alike for each in found] == sorted((each.alike for each in found), reverse=True)
+        assert found[0].clip == IndexedClip("a.mp4", 7.0, 8.0)
+        assert found[0].cosine == pytest.approx(1, abs=1e-5)
+        assert [each.cosine for each in found] == sorted((each.cosine for each in found), reverse=True)
 
 
 def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
@@ -52,11 +52,11 @@ def test_what_a_crash_cut_off_is_written_over(
         vectors.write_bytes(vectors.read_bytes()[: -lost_vectors or None])
     index = LatentIndex(folder, "tiny", WIDTH)
     assert len(index) == kept
-    index.add(Seen("b.mp4", 0, 1), latent(99))
+    index.add(IndexedClip("b.mp4", 0, 1), latent(99))
     again = LatentIndex(folder, "tiny", WIDTH)
     assert len(again) == kept + 1
-    assert again.search(latent(99), 1)[0].seen.source == "b.mp4"
-    assert again.search(latent(0), 1)[0].seen == Seen("a.mp4", 0.0, 1.0)
+    assert again.search(latent(99), 1)[0].clip.source == "b.mp4"
+    assert again.search(latent(0), 1)[0].clip == IndexedClip("a.mp4", 0.0, 1.0)
 
 
 def test_one_process_adds_at_a_time_and_others_may_look(tmp_path: Path) -> None:
@@ -64,13 +64,13 @@ def test_one_process_adds_at_a_time_and_others_may_look(tmp_path: Path) -> None:
     second = LatentIndex(tmp_path / "i", "tiny", WIDTH)
     assert len(second.search(latent(1))) == 2
     with pytest.raises(JepaError, match="Another process adds"):
-        second.add(Seen("b.mp4", 0, 1), latent(5))
-    first.add(Seen("a.mp4", 2, 3), latent(2))
+        second.add(IndexedClip("b.mp4", 0, 1), latent(5))
+    first.add(IndexedClip("a.mp4", 2, 3), latent(2))
     del first
-    second.add(Seen("b.mp4", 0, 1), latent(5))
+    second.add(IndexedClip("b.mp4", 0, 1), latent(5))
     third = LatentIndex(tmp_path / "i", "tiny", WIDTH)
     assert len(third) == 4, "what the first added after the second had looked is there too"
-    assert third.search(latent(2), 1)[0].seen.start_s == 2
+    assert third.search(latent(2), 1)[0].clip.start_s == 2
 
 
 def test_an_index_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_an_index_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "i/latents.f32").unlink()
     (tmp_path / "i/latents.f32").mkdir()
     with pytest.raises(JepaError, match="cannot be written"):
-        index.add(Seen("b.mp4", 0, 1), latent(5))
+        index.add(IndexedClip("b.mp4", 0, 1), latent(5))
 
 
 def test_an_index_of_another_pack_or_a_damaged_one_is_refused(tmp_path: Path) -> None:

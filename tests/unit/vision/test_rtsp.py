@@ -16,15 +16,15 @@ from jepa.errors import JepaError
 from jepa.shell.cli import main
 from jepa.telemetry.events.event import Event
 from jepa.vision import source as sources
+from jepa.vision.camera_watch import CameraWatch
 from jepa.vision.config import load_config
 from jepa.vision.daemon import Cameras
+from jepa.vision.deviation import CoarseSight
 from jepa.vision.source import open_source
-from jepa.vision.surprise import CoarseSight
-from jepa.vision.watch import Watch
 from tests.rtsp import RtspCamera
 from tests.unit.vision.conftest import FPS, drawn
+from tests.unit.vision.test_camera_watch import SOON, whole
 from tests.unit.vision.test_vision_daemon import until
-from tests.unit.vision.test_watch_camera import SOON, whole
 
 SECRET = "hush-hush"
 
@@ -65,21 +65,21 @@ def test_only_pictures_are_asked_for_and_who_closes_it_says_so() -> None:
 
 def test_one_whose_plug_is_pulled_is_told_once_and_watched_again_when_it_is_back() -> None:
     with RtspCamera(without_end, 4, every_s=0.01, password=SECRET) as camera:
-        watch = Watch(camera.url(), CoarseSight(), 4.0, patient=True, retry_s=SOON)
+        watch = CameraWatch(camera.url(), CoarseSight(), 4.0, patient=True, retry_s=SOON)
         told: list[Event] = []
         for events in watch:
             told += events
-            if watch.seen.clips == 3 and not told:
+            if watch.counts.clips == 3 and not told:
                 camera.off()
             elif [each.kind for each in events] == ["camera_lost"]:
                 camera.on()
-            if watch.seen.reconnects and watch.seen.clips >= 8:
+            if watch.counts.reconnects and watch.counts.clips >= 8:
                 break
     name = f"rtsp://127.0.0.1:{camera.port}/yard"
     assert [(each.kind, each.unit) for each in told] == [("camera_lost", name), ("camera_back", name)]
     assert told[0].detail == f"{name} has ended"
     assert watch.fault == ""
-    assert whole(watch.seen)
+    assert whole(watch.counts)
 
 
 def test_a_silent_one_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_no_password_is_said_whether_it_is_right_or_wrong(password: str) -> None
         told: list[Event] = []
         cameras = Cameras(
             lambda: [where],
-            lambda where: Watch(where, CoarseSight(), FPS, patient=True, retry_s=SOON),
+            lambda where: CameraWatch(where, CoarseSight(), FPS, patient=True, retry_s=SOON),
             told.append,
         )
         cameras.look()

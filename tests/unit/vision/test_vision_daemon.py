@@ -14,12 +14,12 @@ import pytest
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import Reports, State
+from jepa.vision.camera_watch import CameraWatch
 from jepa.vision.config import Config, load_config
 from jepa.vision.daemon import Cameras, sights
-from jepa.vision.surprise import CoarseSight, LatentSight
-from jepa.vision.telling import Teller
-from jepa.vision.watch import Watch
-from tests.unit.vision.test_watch_camera import FPS, SOON, Camera, Port
+from jepa.vision.deviation import CoarseSight, LatentSight
+from jepa.vision.reporting import EventReporter
+from tests.unit.vision.test_camera_watch import FPS, SOON, Camera, Port
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -60,7 +60,9 @@ def test_every_camera_is_watched_from_when_it_comes() -> None:
     told: list[Event] = []
     cameras = Cameras(
         lambda: there,
-        lambda where: Watch(where, CoarseSight(), FPS, opened=ports[where], patient=True, retry_s=SOON),
+        lambda where: CameraWatch(
+            where, CoarseSight(), FPS, opened=ports[where], patient=True, retry_s=SOON
+        ),
         told.append,
     )
     cameras.look()
@@ -86,7 +88,7 @@ def test_what_breaks_a_thread_ends_the_process_that_looks() -> None:
 
     port = Port(Camera([100] * 40))
     cameras = Cameras(
-        lambda: ["c"], lambda where: Watch(where, Broken(), FPS, opened=port), lambda event: None
+        lambda: ["c"], lambda where: CameraWatch(where, Broken(), FPS, opened=port), lambda event: None
     )
 
     def looked() -> bool:
@@ -122,20 +124,24 @@ def event(number: int) -> Event:
 
 def test_reports_wait_for_a_collector_that_is_away_and_the_oldest_are_let_go(place: Path) -> None:
     path = place / "reports.sock"
-    with contextlib.closing(Teller(path)) as teller:
+    with contextlib.closing(EventReporter(path)) as reporter:
         for number in range(250):
-            teller.tell(event(number))
-        assert (teller.waiting, teller.lost) == (200, 50)
-        assert "No such file" in teller.fault
+            reporter.report(event(number))
+        assert (reporter.waiting, reporter.lost) == (200, 50)
+        assert "No such file" in reporter.fault
         with contextlib.closing(Reports(path)) as reports:
             told: list[Event] = []
             until(
-                lambda: teller.state(State(True, "")) or told.extend(reports.ready()) or not teller.waiting
+                lambda: (
+                    reporter.report_state(State(True, ""))
+                    or told.extend(reports.ready())
+                    or not reporter.waiting
+                )
             )
             told += reports.ready()
             assert told[0].detail == "50"
             assert [each.kind for each in told[50:]] == ["events_lost"] * len(told[50:])
-            assert teller.fault == ""
+            assert reporter.fault == ""
 
 
 def test_the_daemon_starts_without_a_camera_waits_for_one_and_ends_when_told(place: Path) -> None:

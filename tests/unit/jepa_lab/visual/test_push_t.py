@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from jepa.robots.catalogue import open_robot
+from jepa.robots.reaching import Reaching
+from jepa.robots.safe_robot import SafeRobot
+from jepa.robots.visual_planner import VisualPlanner
 from jepa.vision.clip import Framer
-from jepa.vision.planning import VisualPlanner
-from jepa.vision.reaching import Reaching
-from jepa.vision.robots import SafeRobot, open_robot
 from jepa_lab.visual import pushing
 from jepa_lab.visual.push_t import SimulatedTable, Table, displaced, reached
 from jepa_lab.visual.push_t_picture import SIZE, Painter, draw

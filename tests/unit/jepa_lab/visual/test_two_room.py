@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa.vision import two_room
+from jepa.robots import two_room
 from jepa.vision.clip import Framer
 from jepa_lab.visual import walks
 from jepa_lab.visual.model import VisualConfig

@@ -11,8 +11,9 @@ import torch
 
 from jepa.errors import JepaError
 from jepa.packs.pack import default_pack_dir, verify_pack
-from jepa.vision import two_room
-from jepa.vision.planning import Standing, VisualPlanner
+from jepa.robots import two_room
+from jepa.robots.planner import RobotState
+from jepa.robots.visual_planner import VisualPlanner
 from jepa_lab.visual import judge, walks
 from jepa_lab.visual.keeping import Trained, keep, kept
 from jepa_lab.visual.model import VisualConfig, VisualModel
@@ -107,20 +108,20 @@ def test_what_the_graphs_say_is_what_the_model_says(model: VisualModel, folder: 
     np.testing.assert_allclose(again, far, atol=1e-4)
 
 
-def test_more_rounds_of_imagination_never_choose_worse(folder: Path) -> None:
+def test_more_cem_iterations_never_choose_worse(folder: Path) -> None:
     planner = VisualPlanner.load(folder)
     latent, goal = (
         planner.see(two_room.draw(np.array([at], np.float32))[0]) for at in ([40.0, 60.0], [150.0, 180.0])
     )
 
-    standing = Standing(np.zeros(2, np.float32), np.ones(2, np.float32))
+    state = RobotState(np.zeros(2, np.float32), np.ones(2, np.float32))
 
-    def energy(rounds: int) -> float:
-        course = planner.plan(latent, goal, standing, np.random.default_rng(3), rounds)
-        assert course.moves.shape == (4, 2)
-        assert np.abs(course.moves).max() <= 1
-        assert course.took_ms > 0
-        return float(course.distances.mean() + 0.5 * course.distances[-1])
+    def energy(iterations: int) -> float:
+        sequence = planner.plan(latent, goal, state, np.random.default_rng(3), iterations)
+        assert sequence.moves.shape == (4, 2)
+        assert np.abs(sequence.moves).max() <= 1
+        assert sequence.took_ms > 0
+        return float(sequence.distances.mean() + 0.5 * sequence.distances[-1])
 
     assert energy(1) >= energy(2) >= energy(4)
 

@@ -38,7 +38,7 @@ def test_a_pack_says_what_it_takes_and_where_it_comes_from(checkpoint: Checkpoin
     assert verify_pack(tmp_path / "pack") == made
     assert (made.clip.frames, made.clip.crop, made.clip.resize) == (8, 64, 73)
     assert (made.tokens.time, made.tokens.rows, made.tokens.columns, made.tokens.width) == (4, 4, 4, 128)
-    assert (made.ahead, made.courses, made.actions) == (2, 0, 0)
+    assert (made.ahead, made.candidates, made.actions) == (2, 0, 0)
     assert made.provenance.source == "vitl.pt"
     assert f"{made.provenance.parameters:,}" in (tmp_path / "pack/CARD.md").read_text()
     assert any("encoder" in step for step in steps)

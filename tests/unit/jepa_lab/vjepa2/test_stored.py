@@ -71,7 +71,7 @@ def test_so_are_the_predictors(checkpoint: Checkpoint, tmp_path: Path, stored: S
 
 
 @pytest.mark.parametrize("stored", WORST)
-def test_the_acting_predictor_ranks_courses_alike(
+def test_the_acting_predictor_ranks_action_sequences_alike(
     model: VJEPA2Model, tmp_path: Path, stored: Stored
 ) -> None:
     torch.manual_seed(1)

@@ -14,7 +14,7 @@ from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.hub import EventHub, open_events
 from jepa.telemetry.events.reports import Reports, State
 from jepa.telemetry.sampler import SourceState
-from jepa.vision.telling import Teller
+from jepa.vision.reporting import EventReporter
 
 
 class Spoken:
@@ -119,9 +119,9 @@ async def test_what_is_reported_of_cameras_is_told_and_their_state_shown(place: 
     hub = EventHub({"one": Opened("one"), "vision": lambda: Reports(path)})
     got: list[Event] = []
     task = await run_with(hub, got)
-    with contextlib.closing(Teller(path)) as teller:
-        teller.state(State(False, "/dev/video0 is gone."))
-        teller.tell(Event(time.time_ns(), "camera_lost", "/dev/video0", "gone", "warning"))
+    with contextlib.closing(EventReporter(path)) as reporter:
+        reporter.report_state(State(False, "/dev/video0 is gone."))
+        reporter.report(Event(time.time_ns(), "camera_lost", "/dev/video0", "gone", "warning"))
         await until(lambda: len(got) == 1)
     assert (got[0].kind, got[0].source) == ("camera_lost", "vision")
     assert hub.sources()[1] == SourceState("vision", False, 0, 0, "/dev/video0 is gone.")

@@ -29,9 +29,9 @@ class RobotManifest(Strict):
     periods: int = Field(default=1, ge=1, le=256)
     """Of the robot, that one action fills: it holds the numbers of each, one after the other."""
     steps: int = Field(ge=1, le=256)
-    """Actions of a course that is imagined."""
+    """Actions of an imagined sequence."""
     candidates: int = Field(ge=1, le=4096)
-    """Courses imagined at once."""
+    """Action sequences imagined at once."""
     farthest: int = Field(ge=1)
     """Periods that a distance of 1 means, or more."""
     provenance: Provenance

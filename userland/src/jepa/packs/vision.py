@@ -65,21 +65,21 @@ class VisionManifest(Strict):
     weights: Stored = "fp32"
     """Of the blocks; all else is float32."""
     ahead: int = Field(ge=0)
-    """Steps of time after the clip that ``predictor`` tells; 0 where there is none."""
-    courses: int = Field(ge=0)
-    """Courses of actions that ``predictor_ac`` imagines at once; 0 where there is none."""
+    """Steps of time after the clip that ``predictor`` gives; 0 where there is none."""
+    candidates: int = Field(ge=0)
+    """Action sequences that ``predictor_ac`` imagines at once; 0 where there is none."""
     horizon: int = Field(ge=1, le=64, default=1)
     """Actions in a row that it imagines."""
     actions: int = Field(ge=0)
     """Numbers in one action."""
     labels: tuple[str, ...]
-    """What ``probe`` tells of a clip, in order; none where there is no probe."""
+    """What ``probe`` may call a clip, in order; none where there is no probe."""
     provenance: Converted
     graphs: dict[str, LargeGraph]
 
     @model_validator(mode="after")
     def _complete(self) -> "VisionManifest":
-        parts = {"predictor": self.ahead, "predictor_ac": self.courses, "probe": self.labels}
+        parts = {"predictor": self.ahead, "predictor_ac": self.candidates, "probe": self.labels}
         wanted = {"encoder", *(name for name, there in parts.items() if there)}
         if set(self.graphs) != wanted:
             raise ValueError(f"graphs must be {', '.join(sorted(wanted))}")

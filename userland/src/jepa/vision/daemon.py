@@ -12,10 +12,10 @@ from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import State
+from jepa.vision.camera_watch import CameraWatch
 from jepa.vision.config import FILE, MOST, Config, load_config, plugged_in
-from jepa.vision.surprise import CoarseSight, LatentSight, Sight
-from jepa.vision.telling import Teller
-from jepa.vision.watch import Watch
+from jepa.vision.deviation import CoarseSight, LatentSight, Sight
+from jepa.vision.reporting import EventReporter
 
 _LOOK_S = 2.0
 """How often new cameras are looked for, and the watchdog is fed."""
@@ -34,11 +34,11 @@ class Cameras:
     def __init__(
         self,
         found: Callable[[], Sequence[str]],
-        made: Callable[[str], Watch],
+        made: Callable[[str], CameraWatch],
         tell: Callable[[Event], object],
     ) -> None:
         self._found, self._made, self._tell = found, made, tell
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, CameraWatch] = {}
         self._threads: list[threading.Thread] = []
         self._broken: BaseException | None = None
 
@@ -53,7 +53,7 @@ class Cameras:
         if self._broken is not None:
             raise self._broken
 
-    def _follow(self, watch: Watch) -> None:
+    def _follow(self, watch: CameraWatch) -> None:
         try:
             for events in watch:
                 for event in events:
@@ -66,7 +66,7 @@ class Cameras:
         if not self._watches:
             return State(True, "no camera is plugged in")
         faults = [watch.fault for watch in self._watches.values() if watch.fault]
-        counts = [f"{watch.unit}: {watch.seen.words}" for watch in self._watches.values()]
+        counts = [f"{watch.unit}: {watch.counts.words}" for watch in self._watches.values()]
         return State(not faults, " ".join([*faults, *counts]))
 
     def stop(self) -> None:
@@ -97,7 +97,7 @@ def sights(pack: Path | None) -> tuple[Callable[[], Sight], str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Watch until SIGTERM or SIGINT; 1 with one sentence when it cannot."""
+    """CameraWatch until SIGTERM or SIGINT; 1 with one sentence when it cannot."""
     parser = argparse.ArgumentParser(
         prog="jepa-vision",
         description="Watch the cameras, and report to jepa-telemetry what surprises. No picture is kept.",
@@ -106,15 +106,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--reports", type=Path, help="where to report (default: jepa-telemetry's socket)")
     args = parser.parse_args(argv)
     try:
-        watch(load_config(args.config), Teller(args.reports))
+        watch(load_config(args.config), EventReporter(args.reports))
     except JepaError as error:
         print(f"jepa-vision: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def watch(config: Config, teller: Teller, found: Callable[[], Sequence[str]] = plugged_in) -> None:
-    """Watch what ``config`` says until SIGTERM or SIGINT; JepaError when its pack cannot be used."""
+def watch(config: Config, reporter: EventReporter, found: Callable[[], Sequence[str]] = plugged_in) -> None:
+    """CameraWatch what ``config`` says until SIGTERM or SIGINT; JepaError when its pack cannot be used."""
     notifier = Notifier()
     notifier.send(STATUS="Starting.")
     ending = threading.Event()
@@ -125,8 +125,8 @@ def watch(config: Config, teller: Teller, found: Callable[[], Sequence[str]] = p
         _say(f"watching plain changes of coarse pictures. {coarse_because}")
     cameras = Cameras(
         found if config.cameras is None else lambda: config.cameras or (),
-        lambda where: Watch(where, sight(), config.fps, patient=True),
-        lambda event: _tell(event, teller),
+        lambda where: CameraWatch(where, sight(), config.fps, patient=True),
+        lambda event: _tell(event, reporter),
     )
     said_ok = True
     try:
@@ -137,13 +137,13 @@ def watch(config: Config, teller: Teller, found: Callable[[], Sequence[str]] = p
                 notifier.send(READY=1)
             notifier.send(WATCHDOG=1, STATUS=state.reason)
             if looks % _SAY_EVERY == 0 or state.ok != said_ok:
-                teller.state(state)
+                reporter.report_state(state)
                 said_ok = state.ok
     finally:
         notifier.send(STOPPING=1)
         cameras.stop()
         _say(cameras.state().reason)
-        teller.close()
+        reporter.close()
 
 
 def _count_until(ending: threading.Event) -> Iterator[int]:
@@ -154,9 +154,9 @@ def _count_until(ending: threading.Event) -> Iterator[int]:
         ending.wait(_LOOK_S)
 
 
-def _tell(event: Event, teller: Teller) -> None:
+def _tell(event: Event, reporter: EventReporter) -> None:
     _say(" ".join(filter(None, (event.kind, event.unit, event.detail))))
-    teller.tell(event)
+    reporter.report(event)
 
 
 def _say(text: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was seen, on disk: one latent a clip, found again by how alike two are.
+"""Latents of clips, on disk: one a clip, found again by cosine similarity.
 
 A directory: ``index.json`` names the pack, ``latents.f32`` holds unit vectors one after the other, and
 ``clips.jsonl`` a line for each. A vector is written before its line, so what was cut off by a crash is a
@@ -23,8 +23,8 @@ _ITEM = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One clip."""
+class IndexedClip:
+    """Where a clip came from."""
 
     source: str
     start_s: float
@@ -35,9 +35,9 @@ class Seen:
 class Found:
     """A clip that is like what was sought."""
 
-    seen: Seen
-    alike: float
-    """Cosine, -1..1."""
+    clip: IndexedClip
+    cosine: float
+    """Similarity, -1..1."""
 
 
 class LatentIndex:
@@ -71,14 +71,14 @@ class LatentIndex:
         """Clips in it."""
         return len(self._clips)
 
-    def add(self, seen: Seen, latent: FloatArray) -> None:
+    def add(self, clip: IndexedClip, latent: FloatArray) -> None:
         """Keep the latent (D,) of a clip; on the disk when this returns.
 
         JepaError when another process adds to it, or it cannot be written.
         """
         try:
             self._own()
-            self._write(seen, unit(latent))
+            self._write(clip, unit(latent))
         except OSError as error:
             raise JepaError(
                 f"The index {self._folder} cannot be written: {error.strerror}.", "Choose another --index."
@@ -101,7 +101,7 @@ class LatentIndex:
         self._clips = list(self._read_lines(mend=True))
         self._latents = list(self._read_latents())
 
-    def _write(self, seen: Seen, latent: FloatArray) -> None:
+    def _write(self, clip: IndexedClip, latent: FloatArray) -> None:
         vector = latent[None]
         with (self._folder / "latents.f32").open("r+b" if self._clips else "wb") as file:
             file.seek(len(self._clips) * self._width * _ITEM)
@@ -109,20 +109,20 @@ class LatentIndex:
             file.truncate()
             _sync(file.fileno())
         with (self._folder / "clips.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(asdict(seen)) + "\n")
+            lines.write(json.dumps(asdict(clip)) + "\n")
             lines.flush()
             _sync(lines.fileno())
-        self._clips.append(seen)
+        self._clips.append(clip)
         self._latents.append(vector[0])
 
     def search(self, latent: FloatArray, most: int = 5) -> list[Found]:
         """Those most like the latent (D,), best first."""
         if not self._clips:
             return []
-        alike = np.stack(self._latents) @ unit(latent)
-        return [Found(self._clips[at], float(alike[at])) for at in np.argsort(-alike)[:most]]
+        cosines = np.stack(self._latents) @ unit(latent)
+        return [Found(self._clips[at], float(cosines[at])) for at in np.argsort(-cosines)[:most]]
 
-    def _read_lines(self, *, mend: bool = False) -> Iterator[Seen]:
+    def _read_lines(self, *, mend: bool = False) -> Iterator[IndexedClip]:
         path = self._folder / "clips.jsonl"
         if not path.exists():
             return
@@ -132,7 +132,7 @@ class LatentIndex:
             with path.open("r+b") as file:
                 file.truncate(len(whole))
         for line in whole.splitlines():
-            yield Seen(**json.loads(line))
+            yield IndexedClip(**json.loads(line))
 
     def _read_latents(self) -> FloatArray:
         count = len(self._clips)

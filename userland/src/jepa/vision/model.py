@@ -81,8 +81,8 @@ class VisionModel:
             "context_at": np.arange(known),
             "target_at": known + np.arange(ahead * self.place),
         }
-        told = self._session("predictor").run(None, inputs)[0]
-        return np.asarray(told[0].reshape(ahead, self.place, tokens.width))
+        predicted = self._session("predictor").run(None, inputs)[0]
+        return np.asarray(predicted[0].reshape(ahead, self.place, tokens.width))
 
     def classify(self, latents: FloatArray) -> tuple[str, float]:
         """Encoded tokens (T, H * W, D) to the label that fits best, and how surely, 0..1.
@@ -93,12 +93,12 @@ class VisionModel:
             raise JepaError(f"{self.manifest.name} has no probe.", "Build one from a classifier.")
         tokens = latents.reshape(1, -1, latents.shape[-1])
         logits = self._session("probe").run(None, {"last_hidden_state": tokens})[0][0]
-        odds = np.exp(logits - logits.max())
-        best = int(odds.argmax())
-        return self.manifest.labels[best], float(odds[best] / odds.sum())
+        shares = np.exp(logits - logits.max())
+        best = int(shares.argmax())
+        return self.manifest.labels[best], float(shares[best] / shares.sum())
 
     def follow(self, tokens: FloatArray, actions: FloatArray, states: FloatArray) -> FloatArray:
-        """What ``courses`` of actions lead to, each a moment later, by ``predictor_ac``.
+        """What ``candidates`` action sequences lead to, each a moment later, by ``predictor_ac``.
 
         Normed tokens (B, T * N, D), actions and states (B, T, A) -> tokens (B, T * N, D).
         """
@@ -137,7 +137,7 @@ class VisionModel:
     def _working(self, name: str) -> int:
         """Bytes that are held while the graph runs."""
         of = self.manifest
-        moments = of.courses * of.horizon if name == "predictor_ac" else of.tokens.time + of.ahead
+        moments = of.candidates * of.horizon if name == "predictor_ac" else of.tokens.time + of.ahead
         return _WORKING * _FLOAT * moments * self.place * of.tokens.width
 
 

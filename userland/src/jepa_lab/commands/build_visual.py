@@ -35,7 +35,7 @@ def build(folder: Path, env: str, out: Path | None, version: str | None, episode
     import datetime
     import json
 
-    from jepa.vision.planning import VisualPlanner
+    from jepa.robots.visual_planner import VisualPlanner
     from jepa_lab.visual.judge import cloning, judge, random_policy
     from jepa_lab.visual.keeping import kept
     from jepa_lab.visual.pack import build_pack

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     import json
 
-    from jepa.vision.planning import VisualPlanner
+    from jepa.robots.visual_planner import VisualPlanner
     from jepa_lab.visual.judge import judge, random_policy
     from jepa_lab.visual.recipes import recipe
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from jepa.robots.planner import RobotState
+from jepa.robots.visual_planner import VisualPlanner
 from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.picture import ByteArray
-from jepa.vision.planning import Standing, VisualPlanner
 from jepa_lab.visual.environment import Environment
 from jepa_lab.visual.model import VisualModel
 from jepa_lab.visual.train import clip_of
@@ -74,9 +75,9 @@ def planning(planner: VisualPlanner, seed: int, took: list[float]) -> Policy:
 
     def policy(now: ByteArray, goal: ByteArray) -> FloatArray:
         start = time.perf_counter()
-        course = planner.plan(planner.see(now), planner.see(goal), Standing(0 * whole, whole), rng)
+        sequence = planner.plan(planner.see(now), planner.see(goal), RobotState(0 * whole, whole), rng)
         took.append((time.perf_counter() - start) * 1e3)
-        return np.asarray(course.moves[0])
+        return np.asarray(sequence.moves[0])
 
     return policy
 

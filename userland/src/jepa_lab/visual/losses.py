@@ -68,13 +68,13 @@ def losses(
     still = Stretches(z.detach(), actions, of.goal.detach(), of.steps)  # goals teach the encoder nothing
     missed = first(model, still)
     apart = distances(model, still, weights)
-    course = torch.stack(rolled, 1)
+    sequence = torch.stack(rolled, 1)
     if weights.imagined:
         later = of.steps - model.config.block
-        dreamt = Stretches(course.detach(), actions[:, 1:], still.goal, later)
+        dreamt = Stretches(sequence.detach(), actions[:, 1:], still.goal, later)
         missed = (missed + first(model, dreamt)) / 2
         apart = (apart + distances(model, dreamt, weights)) / 2
-    parts = {"next": F.mse_loss(one, z[:, 1:]), "rolled": F.mse_loss(course, z[:, 1:])}
+    parts = {"next": F.mse_loss(one, z[:, 1:]), "rolled": F.mse_loss(sequence, z[:, 1:])}
     if to_shape is not None:
         parts |= {
             "sigreg": weights.sigreg * sigreg(encoded, 64, generator),

@@ -38,7 +38,7 @@ class VisualConfig:
     block: int = 1
     """Steps of the environment that one action fills."""
     steps: int = 8
-    """Actions of a course that is imagined."""
+    """Actions of an imagined sequence."""
     candidates: int = 64
     farthest: int = 50
     """Steps of the environment beyond which a goal is just far."""

@@ -63,12 +63,12 @@ def build_pack(
     encoder = model.encoder
     fold_norm(encoder)
     ends = {"latent": torch.zeros(1, size.width), "goal": torch.zeros(1, size.width)}
-    course = torch.zeros(size.candidates, size.steps, size.actions)
+    sequence = torch.zeros(size.candidates, size.steps, size.actions)
     picture = torch.zeros(1, size.channels, size.crop, size.crop)
     graphs: dict[str, tuple[nn.Module, dict[str, Tensor], tuple[str, ...]]] = {
         "encode": (encoder, {"picture": picture}, ("latent",)),
-        "imagine": (_Imagine(model), {**ends, "actions": course}, ("distances",)),
-        "propose": (_Propose(model), {**ends, "noise": course}, ("actions", "distances")),
+        "imagine": (_Imagine(model), {**ends, "actions": sequence}, ("distances",)),
+        "propose": (_Propose(model), {**ends, "noise": sequence}, ("actions", "distances")),
     }
     out.mkdir(parents=True, exist_ok=True)
     facts = {"jepa.pack": f"{name} {version}", "jepa.licence": "Apache-2.0"}

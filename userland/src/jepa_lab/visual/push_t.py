@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pymunk
 
+from jepa.robots.envelope import Envelope, Limit
 from jepa.vision.clip import FloatArray
-from jepa.vision.robots import Envelope, Limit
 from jepa_lab.visual.push_t_picture import MIDDLE, RADIUS, SIZE, draw
 
 REACH = 50.0

@@ -6,10 +6,8 @@ import numpy.typing as npt
 import torch
 
 from jepa.packs.vision import Clip
-from jepa.vision import two_room
-from jepa.vision.clip import FloatArray, Framer, middle_rows
-from jepa.vision.picture import ByteArray
-from jepa.vision.two_room import (
+from jepa.robots import two_room
+from jepa.robots.two_room import (
     BACKGROUND,
     CENTRE,
     DOOR,
@@ -22,6 +20,8 @@ from jepa.vision.two_room import (
     reached,
     step,
 )
+from jepa.vision.clip import FloatArray, Framer, middle_rows
+from jepa.vision.picture import ByteArray
 from jepa_lab.visual import environment
 from jepa_lab.visual.environment import Walks
 

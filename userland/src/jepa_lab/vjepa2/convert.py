@@ -42,8 +42,8 @@ class Wanted:
     """Pixels each way; what the checkpoint says when None, else 256."""
     ahead: int = 2
     """Steps of time after the clip that the predictor of masked tokens tells."""
-    courses: int = 8
-    """Courses of actions imagined at once."""
+    candidates: int = 8
+    """Action sequences imagined at once."""
     horizon: int = 1
     """Actions in a row."""
     weights: Stored = "fp32"
@@ -77,14 +77,14 @@ def convert(
     if of.newer:
         say("V-JEPA 2.1: its predictor is another model, and is left out")
     graphs = [write_encoder(part, checkpoint, of, frames, crop, facts, wanted.weights)]
-    ahead = courses = 0
+    ahead = candidates = 0
     if of.predictor is not None:
         say(f"predictor: {of.predictor.depth} blocks")
         if of.actions:
-            courses = wanted.courses
+            candidates = wanted.candidates
             graphs.append(
                 write_acting_predictor(
-                    part, checkpoint, of, wanted.horizon, crop, courses, facts, wanted.weights
+                    part, checkpoint, of, wanted.horizon, crop, candidates, facts, wanted.weights
                 )
             )
         else:
@@ -116,7 +116,7 @@ def convert(
         tokens=Tokens(time=grid[0], rows=grid[1], columns=grid[2], width=of.encoder.width),
         weights=wanted.weights,
         ahead=ahead,
-        courses=courses,
+        candidates=candidates,
         horizon=wanted.horizon,
         actions=of.actions,
         labels=checkpoint.labels

@@ -113,7 +113,7 @@ def write_acting_predictor(
     facts: Mapping[str, str],
     stored: Stored = "fp32",
 ) -> Graph:
-    """``predictor_ac``: what follows T encoded frames under the action taken at each, for B courses.
+    """``predictor_ac``: what follows T encoded frames under the action taken at each, for B sequences.
 
     Tokens (B, T * N, D), each frame encoded by itself, states and actions (B, T, A) -> tokens (B, T * N, D)
     of the frames one later. V-JEPA 2-AC (Assran et al., 2025, section 3): within a frame every token sees

@@ -56,7 +56,7 @@ def _reach(parser: Parser) -> None:
         metavar="N",
         help="action sequences of an iteration (default: 800)",
     )
-    search.add_argument("--rounds", type=positive, default=10, metavar="N", help="iterations (default: 10)")
+    search.add_argument("--iterations", type=positive, default=10, metavar="N", help="default: 10")
     search.add_argument(
         "--seconds", type=rate, metavar="S", help="time limit of a plan (default: until the iterations end)"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa vision`: keep what a video shows, find it again, and tell what comes next in it."""
+"""`jepa vision`: index what a video shows, search it, and predict what comes next."""
 
 import contextlib
 import itertools
@@ -41,14 +41,14 @@ def run(request: Request) -> int:
 def embed(request: Request, model: "VisionModel") -> None:
     """Put a latent of each clip into the index."""
     from jepa.vision.address import shown
-    from jepa.vision.index import Seen, pooled
+    from jepa.vision.index import IndexedClip, pooled
 
     index, out = _index(request, model), request.out
     pipeline = _pipeline(request, model)
     source, kept = shown(request.args.source), 0
     try:
         for taken in _clips(request, pipeline):
-            index.add(Seen(source, taken.start_s, taken.end_s), pooled(model.encode(taken.frames)))
+            index.add(IndexedClip(source, taken.start_s, taken.end_s), pooled(model.encode(taken.frames)))
             kept += 1
             if not out.json:
                 out.line(f"  {_span(taken)}  kept")
@@ -77,17 +77,17 @@ def search(request: Request, model: "VisionModel") -> None:
         )
     found = index.search(pooled(model.encode(first.frames)), request.args.most)
     if request.out.json:
-        request.out.data([{**asdict(each.seen), "alike": each.alike} for each in found])
+        request.out.data([{**asdict(each.clip), "cosine": each.cosine} for each in found])
         return
     for each in found:
-        seen = each.seen
-        request.out.line(f"  {each.alike:6.3f}  {seen.start_s:8.1f} - {seen.end_s:.1f} s  {seen.source}")
+        clip = each.clip
+        request.out.line(f"  {each.cosine:6.3f}  {clip.start_s:8.1f} - {clip.end_s:.1f} s  {clip.source}")
 
 
 def anticipate(request: Request, model: "VisionModel") -> None:
-    """Tell the latents right after each clip, and hold them against those that come.
+    """Predict the latents right after each clip, and compare them with those that come.
 
-    Beside it what repeating the clip's last moment would have told: a model has to know better than that.
+    Beside it the similarity that repeating the clip's last moment has: a model has to be better than that.
     """
     ahead = model.manifest.ahead
     step = model.manifest.clip.frames // model.manifest.tokens.time
@@ -95,10 +95,10 @@ def anticipate(request: Request, model: "VisionModel") -> None:
     for taken in _clips(request, _pipeline(request, model)):
         if previous is not None:
             before = model.encode(previous.frames)
-            told = model.predict(before)
+            predicted = model.predict(before)
             moved = (*previous.frames, *taken.frames)[ahead * step : ahead * step + len(taken.frames)]
             after = model.encode(moved)
-            _show_moment(request, model, taken.start_s, (before, told, after))
+            _show_moment(request, model, taken.start_s, (before, predicted, after))
             request.out.flush()
         previous = taken
 
@@ -106,21 +106,26 @@ def anticipate(request: Request, model: "VisionModel") -> None:
 def _show_moment(
     request: Request, model: "VisionModel", at_s: float, latents: "tuple[FloatArray, FloatArray, FloatArray]"
 ) -> None:
-    """One line for each step that was told: of the clip before it, what was told, and the clip that came."""
-    from jepa.vision.surprise import alike
+    """One line for each predicted step; latents: the clip before, predicted, the clip that came."""
+    from jepa.vision.deviation import mean_cosine
 
-    before, told, after = latents
-    came = after[-len(told) :]
+    before, predicted, after = latents
+    came = after[-len(predicted) :]
     label = {}
     if model.manifest.labels:
-        next_, sure = model.classify(np.concatenate([before[len(told) :], told]))
+        next_, sure = model.classify(np.concatenate([before[len(predicted) :], predicted]))
         label = {"next": next_, "sure": sure, "was": model.classify(after)[0]}
-    for number, (one, real) in enumerate(zip(told, came, strict=True), 1):
-        row = {"at_s": at_s, "step": number, "told": alike(one, real), "last": alike(before[-1], real)}
+    for number, (one, real) in enumerate(zip(predicted, came, strict=True), 1):
+        row = {
+            "at_s": at_s,
+            "step": number,
+            "predicted": mean_cosine(one, real),
+            "last": mean_cosine(before[-1], real),
+        }
         if request.out.json:
             request.out.data({**row, **label})
             continue
-        line = f"  {at_s:8.1f} s  +{number}  as told {row['told']:.3f}  as the last moment {row['last']:.3f}"
+        line = f"  {at_s:8.1f} s  +{number}  predicted {row['predicted']:.3f}  last moment {row['last']:.3f}"
         request.out.line(
             f"{line}  {label['next']} {label['sure']:.2f}, was {label['was']}" if label else line
         )
@@ -138,14 +143,15 @@ def reach(request: Request) -> int:
 
     With --dry-run it only says what it would do first, and how far it would get.
     """
-    from jepa.vision.acting import Search
-    from jepa.vision.planners import load_planner
-    from jepa.vision.reaching import Reaching
-    from jepa.vision.robots import SafeRobot, open_robot
+    from jepa.robots.action_conditioned import SearchSettings
+    from jepa.robots.catalogue import open_robot
+    from jepa.robots.loading import load_planner
+    from jepa.robots.reaching import Reaching
+    from jepa.robots.safe_robot import SafeRobot
     from jepa.vision.source import open_source
 
     args, out = request.args, request.out
-    how = Search(samples=args.samples, rounds=args.rounds, seconds=args.seconds)
+    how = SearchSettings(samples=args.samples, iterations=args.iterations, seconds=args.seconds)
     planner = load_planner(_pack(request, "robot"), how)
     with contextlib.closing(open_source(args.source)) as source:
         goal = next(iter(source)).rgb
@@ -163,7 +169,7 @@ def reach(request: Request) -> int:
                         f"  {move.left:6.4g} {move.unit} left, {move.expected_left:.4g} expected  {numbers}"
                     )
                 out.flush()
-                if move.there:
+                if move.reached:
                     break
             else:
                 move = move if args.dry_run else reaching.plan()  # where the last step led
@@ -171,41 +177,43 @@ def reach(request: Request) -> int:
             safe.stop("Ctrl-C")
             move = reaching.plan()
     if not out.json:
-        out.line("It is there." if move.there else "Not moved." if args.dry_run else "It is not there yet.")
-    return 0 if move.there or args.dry_run else 1
+        out.line(
+            "Goal reached." if move.reached else "Not moved." if args.dry_run else "Goal not reached yet."
+        )
+    return 0 if move.reached or args.dry_run else 1
 
 
 def watch(request: Request) -> int:
-    """Show the events of a source as they come, and tell them to the machine's event stream if it hears.
+    """Show the events of a source as they come, and report them to the machine's event stream.
 
-    Without a vision pack it tells plain changes.
+    Without a vision pack these are plain changes.
     """
     from jepa.service.answers import event_out
+    from jepa.vision.camera_watch import CameraWatch
     from jepa.vision.daemon import sights
-    from jepa.vision.telling import Teller
-    from jepa.vision.watch import Watch
+    from jepa.vision.reporting import EventReporter
 
     args, out = request.args, request.out
     _refuse_endless(request)
     sight, coarse_because = sights(None if args.pack is None else chosen(args.pack))
     if coarse_because and not out.json:
         out.line(f"Plain changes of coarse pictures: {coarse_because}")
-    watching, teller = Watch(args.source, sight(), args.fps), Teller()
+    watching, reporter = CameraWatch(args.source, sight(), args.fps), EventReporter()
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(iter(watching)) as coming:
         for events in coming:
             for event in events:
-                teller.tell(event)
+                reporter.report(event)
                 out.data(event_out(event)) if out.json else out.line(event_line(event_out(event)))
                 out.flush()
-            if args.clips is not None and watching.seen.clips >= args.clips:
+            if args.clips is not None and watching.counts.clips >= args.clips:
                 break
     if out.json:
-        out.data({"seen": asdict(watching.seen), "untold": teller.waiting, "why": teller.fault})
+        out.data({"counts": asdict(watching.counts), "unreported": reporter.waiting, "why": reporter.fault})
     else:
-        out.line(watching.seen.words)
-        if teller.waiting:
-            out.line(f"{teller.waiting} events are not in `jepa events`: {teller.fault}")
-    teller.close()
+        out.line(watching.counts.words)
+        if reporter.waiting:
+            out.line(f"{reporter.waiting} events are not in `jepa events`: {reporter.fault}")
+    reporter.close()
     return 0
 
 

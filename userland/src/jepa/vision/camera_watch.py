@@ -13,9 +13,9 @@ from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import NAME
 from jepa.vision.address import shown
 from jepa.vision.clip import Framer
+from jepa.vision.deviation import DeviationScale, Judgement, Sight
 from jepa.vision.pipeline import Gate, Pipeline, Taken
 from jepa.vision.source import Source, open_source
-from jepa.vision.surprise import Judgement, Sight, Usual
 from jepa.world.hysteresis import Hysteresis
 
 STRANGE_SHARE = 0.99
@@ -30,7 +30,7 @@ _RETRY_S = (1.0, 30.0)
 
 
 @dataclass(slots=True)
-class Seen:
+class WatchCounts:
     """What became of a source's pictures, over all the times that it was opened."""
 
     clips: int = 0
@@ -61,7 +61,7 @@ class Seen:
         )
 
 
-class Watch:
+class CameraWatch:
     """Yields the events of each clip, most often none, until the source ends; a camera is waited for.
 
     ``patient``: also before it was there for the first time. To be iterated once.
@@ -87,9 +87,9 @@ class Watch:
         self._opened, self._wall_ns, self._retry_s = opened, wall_ns, retry_s
         self._framer = Framer(sight.clip)
         self._gate = Gate(sight.gate)
-        self._usual = Usual(sight.floor)
+        self._scale = DeviationScale(sight.floor)
         self._stopped = threading.Event()
-        self._before = Seen()
+        self._before = WatchCounts()
         """All of it but what the pipeline that is open counts."""
         self._open: tuple[Source, Pipeline] | None = None
         self._end_s: float | None = None
@@ -98,7 +98,7 @@ class Watch:
         self._anomaly = Hysteresis(of=1, enough=1, calm=CALM)
 
     @property
-    def seen(self) -> Seen:
+    def counts(self) -> WatchCounts:
         """The counts so far."""
         if self._open is None:
             return replace(self._before)
@@ -155,7 +155,7 @@ class Watch:
                 for taken in clips:
                     yield [*self._back(), *self._look(taken, source.live)]
         finally:
-            self._before, self._open = self.seen, None
+            self._before, self._open = self.counts, None
         if source.live and not self._stopped.is_set():
             raise JepaError(f"{self.unit} has ended.", "Is it still there?")
 
@@ -168,7 +168,7 @@ class Watch:
         else:
             self._before.unchanged += 1
             self._end_s, distance = None, 0.0
-        judged = None if distance is None else self._usual.judge(distance)
+        judged = None if distance is None else self._scale.judge(distance)
         strange = judged is not None and judged.share >= STRANGE_SHARE and judged.times >= STRANGE_TIMES
         self._before.strange += strange
         if not self._anomaly.push(strange):

@@ -12,16 +12,24 @@ import pytest
 import torch
 
 from jepa.errors import JepaError
+from jepa.robots.action_conditioned import (
+    ActionConditionedPlanner,
+    SearchSettings,
+    SequenceEnergies,
+    moved,
+    normed,
+    search,
+)
+from jepa.robots.arm import SimulatedArm
+from jepa.robots.loading import load_planner
+from jepa.robots.planner import RobotState
+from jepa.robots.visual_planner import VisualPlanner
 from jepa.shell.cli import main
-from jepa.vision.acting import ActingPlanner, Imagination, Search, moved, normed, search
-from jepa.vision.arm import SimulatedArm
 from jepa.vision.model import VisionModel
-from jepa.vision.planners import load_planner
-from jepa.vision.planning import Standing, VisualPlanner
 from tests.unit.jepa_lab.vjepa2.acting_reference import ActingPredictor
 
-QUICK = Search(samples=64, rounds=3)
-STANDING = Standing(
+QUICK = SearchSettings(samples=64, iterations=3)
+STATE = RobotState(
     np.array([0.4, 0, 0.3, 3.1, 0, 0, 0.2], np.float32),
     np.array([0.075] * 3 + [0.25] * 3 + [0.75], np.float32),
 )
@@ -48,14 +56,12 @@ def goal_after(*moves: float) -> np.ndarray:
     return normed(BASE + RULER * np.array(moves, np.float32) @ MIXED)
 
 
-@pytest.mark.parametrize("courses", [1, 7, 64])
-def test_it_finds_the_move_that_leads_to_the_goal(courses: int) -> None:
-    imagination = Imagination(Shifted(), courses, 1)
+@pytest.mark.parametrize("candidates", [1, 7, 64])
+def test_it_finds_the_move_that_leads_to_the_goal(candidates: int) -> None:
+    imagined = SequenceEnergies(Shifted(), candidates, 1)
     wanted = (0.03, -0.02, 0.04, 0.5)
-    how = Search(samples=200, rounds=8)
-    moves, energies = search(
-        imagination, (BASE, goal_after(*wanted)), STANDING, how, np.random.default_rng(0)
-    )
+    how = SearchSettings(samples=200, iterations=8)
+    moves, energies = search(imagined, (BASE, goal_after(*wanted)), STATE, how, np.random.default_rng(0))
     np.testing.assert_allclose(moves[0, [0, 1, 2, 6]], wanted, atol=0.005)
     assert (moves[0, 3:6] == 0).all(), "rotations are not searched"
     assert energies[-1] < 0.02
@@ -63,9 +69,9 @@ def test_it_finds_the_move_that_leads_to_the_goal(courses: int) -> None:
 
 def test_two_moves_go_further_than_one() -> None:
     ends = BASE, goal_after(0.08, 0, -0.08, 0)
-    how = Search(samples=200, rounds=8)
+    how = SearchSettings(samples=200, iterations=8)
     one, two = (
-        search(Imagination(Shifted(), 50, horizon), ends, STANDING, how, np.random.default_rng(0))
+        search(SequenceEnergies(Shifted(), 50, horizon), ends, STATE, how, np.random.default_rng(0))
         for horizon in (1, 2)
     )
     assert two[0].shape == (2, 7)
@@ -74,16 +80,20 @@ def test_two_moves_go_further_than_one() -> None:
 
 def test_where_it_is_already_it_stays() -> None:
     moves, energies = search(
-        Imagination(Shifted(), 32, 1), (BASE, BASE), STANDING, QUICK, np.random.default_rng(0)
+        SequenceEnergies(Shifted(), 32, 1), (BASE, BASE), STATE, QUICK, np.random.default_rng(0)
     )
     assert not moves.any()
     assert energies[-1] < 1e-3
 
 
 def test_no_move_is_larger_than_the_robot_can_make_nor_than_the_authors_let_it() -> None:
-    slow = Standing(STANDING.at, np.array([0.01, 0.2, 0.2, 1, 1, 1, 0.3], np.float32))
+    slow = RobotState(STATE.at, np.array([0.01, 0.2, 0.2, 1, 1, 1, 0.3], np.float32))
     moves, _ = search(
-        Imagination(Shifted(), 32, 1), (BASE, goal_after(1, 1, -1, 1)), slow, QUICK, np.random.default_rng(0)
+        SequenceEnergies(Shifted(), 32, 1),
+        (BASE, goal_after(1, 1, -1, 1)),
+        slow,
+        QUICK,
+        np.random.default_rng(0),
     )
     assert (np.abs(moves[0]) <= np.array([0.01, 0.05, 0.05, 0, 0, 0, 0.3]) + 1e-6).all()
     assert np.abs(moves[0]).max() > 0.04
@@ -91,12 +101,12 @@ def test_no_move_is_larger_than_the_robot_can_make_nor_than_the_authors_let_it()
 
 def test_time_that_is_over_ends_it_with_what_there_is() -> None:
     world, ticks = Shifted(), itertools.count()
-    how = Search(samples=64, rounds=50, seconds=30)
+    how = SearchSettings(samples=64, iterations=50, seconds=30)
     ends = BASE, goal_after(0.05, 0, 0, 0)
     rng = np.random.default_rng(0)
-    moves, _ = search(Imagination(world, 8, 1), ends, STANDING, how, rng, clock=lambda: next(ticks))
+    moves, _ = search(SequenceEnergies(world, 8, 1), ends, STATE, how, rng, clock=lambda: next(ticks))
     assert moves[0, 0] > 0.03
-    assert 16 < world.batches < 50, "of the 400 that the rounds would take"
+    assert 16 < world.batches < 50, "of the 400 that the iterations would take"
 
 
 def test_the_gripper_opens_no_further_than_it_can() -> None:
@@ -110,8 +120,8 @@ def picture(seed: int) -> np.ndarray:
 
 def test_the_plan_is_that_of_the_reference(acting_pack: Path, acting_reference: ActingPredictor) -> None:
     model = VisionModel.load(acting_pack)
-    how = Search(samples=32, rounds=2)
-    planner = ActingPlanner(model, how)
+    how = SearchSettings(samples=32, iterations=2)
+    planner = ActionConditionedPlanner(model, how)
     ends = planner.see(picture(0)), planner.see(picture(3))
     assert ends[0].shape == (16, 128)
     assert planner.distance(*ends) > 0.01
@@ -121,28 +131,26 @@ def test_the_plan_is_that_of_the_reference(acting_pack: Path, acting_reference: 
             return np.asarray(acting_reference(*map(torch.from_numpy, (tokens, actions, states))).numpy())
 
     horizon = model.manifest.horizon
-    imagination = Imagination(reference, 16, horizon)
-    ours = planner.plan(*ends, STANDING, np.random.default_rng(4))
-    theirs, energies = search(imagination, ends, STANDING, how, np.random.default_rng(4))
+    imagined = SequenceEnergies(reference, 16, horizon)
+    ours = planner.plan(*ends, STATE, np.random.default_rng(4))
+    theirs, energies = search(imagined, ends, STATE, how, np.random.default_rng(4))
     assert ours.moves.shape == (horizon, 7)
     np.testing.assert_allclose(ours.moves, theirs, atol=1e-5)
     np.testing.assert_allclose(ours.distances, energies, atol=1e-5)
-    # Of the same courses the same one is best.
-    courses = np.random.default_rng(9).normal(0, 0.3, (16, horizon, 7)).astype(np.float32)
+    # Of the same sequences the same one is best.
+    sequences = np.random.default_rng(9).normal(0, 0.3, (16, horizon, 7)).astype(np.float32)
     both = [
-        each.energies(*ends, STANDING.at, courses)[:, -1]
-        for each in (imagination, Imagination(model.follow, 16, horizon))
+        each.energies(*ends, STATE.at, sequences)[:, -1]
+        for each in (imagined, SequenceEnergies(model.follow, 16, horizon))
     ]
     assert both[0].argmin() == both[1].argmin()
-    assert np.ptp(both[0]) > 1e-3, "courses differ"
+    assert np.ptp(both[0]) > 1e-3, "sequences differ"
 
 
 def test_seeds_say_what_is_imagined(acting_pack: Path) -> None:
     planner = load_planner(acting_pack, QUICK)
     ends = planner.see(picture(0)), planner.see(picture(3))
-    one, same, other = (
-        planner.plan(*ends, STANDING, np.random.default_rng(seed)).moves for seed in (1, 1, 2)
-    )
+    one, same, other = (planner.plan(*ends, STATE, np.random.default_rng(seed)).moves for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other) or not one.any()
 
@@ -152,10 +160,10 @@ def test_what_would_not_fit_is_refused_before_anything_is_loaded(acting_pack: Pa
     (tmp_path / "proc/meminfo").write_text("MemAvailable:    3000 kB\n")
     model = VisionModel.load(acting_pack, tmp_path)
     with pytest.raises(JepaError, match="for its encoder and predictor_ac, and 2 MiB are free"):
-        ActingPlanner(model, QUICK)
+        ActionConditionedPlanner(model, QUICK)
     assert not model._sessions
-    # More courses at once take more.
-    fewer = model.manifest.model_copy(update={"courses": 1})
+    # More sequences at once take more.
+    fewer = model.manifest.model_copy(update={"candidates": 1})
     one = VisionModel(acting_pack, fewer)
     assert one._working("predictor_ac") * 16 == model._working("predictor_ac")
 
@@ -172,9 +180,9 @@ def test_other_packs_are_none_for_this(vision_pack: Path, acting_pack: Path, tmp
     with pytest.raises(JepaError, match="sees 4 frames at once") as caught:
         load_planner(copy, QUICK)
     assert "--frames 2" in caught.value.remedy
-    for wrong in ({"samples": 5}, {"rounds": 0}, {"elites": 1}):
+    for wrong in ({"samples": 5}, {"iterations": 0}, {"elites": 1}):
         with pytest.raises(JepaError, match="too few"):
-            Search(**wrong)
+            SearchSettings(**wrong)
 
 
 def test_the_arm_reaches_from_the_command_line(
@@ -187,7 +195,7 @@ def test_the_arm_reaches_from_the_command_line(
         container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(3), format="rgb24")))
         container.mux(stream.encode())
     words = ["vision", "reach", str(goal), "--robot", "simulated-arm", "--pack", str(acting_pack)]
-    words += ["--samples", "16", "--rounds", "1"]
+    words += ["--samples", "16", "--iterations", "1"]
     said = []
     for _ in range(2):
         assert main([*words, "--dry-run", "--json", "--seed", "7"]) == 0

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from jepa.robots.envelope import Envelope, Limit
 from jepa.vision.clip import FloatArray
 from jepa.vision.picture import ByteArray
-from jepa.vision.robots import Envelope, Limit
 
 HEIGHT, UPPER, FORE = 0.33, 0.45, 0.45
 """Of the shoulder above the table, and the lengths of both links, in metres."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far what a camera shows lies from what was expected, and whether that is more than usual there."""
+"""How far what a camera shows lies from what was expected, and whether that is unusual for this camera."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -104,7 +104,7 @@ class LatentSight:
                 return None
             ahead = min(self._model.manifest.ahead, len(latents)) if follows else 0
             expected = self._model.predict(last)[:ahead] if ahead else last[-1:]
-        return 1 - alike(expected, latents[: len(expected)])
+        return 1 - mean_cosine(expected, latents[: len(expected)])
 
     def clear(self) -> None:
         """Forget what was seen."""
@@ -123,7 +123,7 @@ class Judgement:
     """Remembered clips."""
 
 
-class Usual:
+class DeviationScale:
     """The distances of one camera's newest clips, against which the next is judged.
 
     The share is a rank among them, so it holds for any camera (conformal, with a window); that it is large
@@ -144,7 +144,7 @@ class Usual:
         return found
 
 
-def alike(one: FloatArray, other: FloatArray) -> float:
+def mean_cosine(one: FloatArray, other: FloatArray) -> float:
     """Mean cosine of the tokens (…, D) of some moments and those of others."""
     lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
     return float(((one * other).sum(-1) / np.maximum(lengths, 1e-9)).mean())

@@ -2,9 +2,9 @@
 """Towards a goal that is a picture with V-JEPA 2-AC: an arm's hand, moved where the model imagines the goal.
 
 The cross-entropy method as its authors have it (Assran et al., 2025, section 4; facebookresearch/vjepa2,
-notebooks/utils/mpc_utils.py): moves of the hand and the gripper are drawn, the predictor tells the latent
-that follows each, and a course's energy is the mean distance (L1) of its last latent to the goal's. Latents
-are normed, and the hand's pose is told by adding up the moves. Rotations are not searched.
+notebooks/utils/mpc_utils.py): moves of the hand and the gripper are drawn, the predictor gives the latent
+that follows each, and the energy of a sequence is the mean distance (L1) of its last latent to the goal's.
+Latents are normed, and the hand's pose is the sum of the moves. Rotations are not searched.
 """
 
 import time
@@ -15,10 +15,10 @@ from typing import Protocol
 import numpy as np
 
 from jepa.errors import JepaError
+from jepa.robots.planner import ActionSequence, RobotState
 from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.model import VisionModel
 from jepa.vision.picture import ByteArray
-from jepa.vision.planning import Course, Standing
 
 NUMBERS = 7
 """Of a pose, as in DROID: x, y, z (metres), roll, pitch, yaw (radians), gripper (0 open, 1 closed)."""
@@ -29,11 +29,14 @@ _EPSILON = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """How hard to look. Samples, rounds and elites are the paper's; the rest the authors' code's."""
+class SearchSettings:
+    """Of the cross-entropy method (CEM).
+
+    Samples, iterations and elites are those of the paper; the rest those of the authors' code.
+    """
 
     samples: int = 800
-    rounds: int = 10
+    iterations: int = 10
     elites: int = 10
     farthest_m: float = 0.05
     """The hand moves so far at most along each axis."""
@@ -47,14 +50,15 @@ class Search:
     """Then no more is imagined, once there are elites to go by; None has no end."""
 
     def __post_init__(self) -> None:
-        if not 1 < self.elites <= self.samples or self.rounds < 1:
+        if not 1 < self.elites <= self.samples or self.iterations < 1:
             raise JepaError(
-                f"{self.samples} courses and {self.rounds} rounds are too few for {self.elites} elites.",
-                "Give --samples and --rounds more.",
+                f"{self.samples} samples and {self.iterations} iterations are too few for "
+                f"{self.elites} elites.",
+                "Give --samples and --iterations more.",
             )
 
 
-class Imagines(Protocol):
+class ActionPredictor(Protocol):
     """What the planner needs of a model: its pack's, or another that says the same."""
 
     def __call__(self, tokens: FloatArray, actions: FloatArray, states: FloatArray) -> FloatArray:
@@ -62,42 +66,42 @@ class Imagines(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Imagination:
-    """A model that imagines ``courses`` of ``horizon`` moves at once."""
+class SequenceEnergies:
+    """A model that imagines ``candidates`` sequences of ``horizon`` moves at once."""
 
-    imagine: Imagines
-    courses: int
+    imagine: ActionPredictor
+    candidates: int
     horizon: int
 
     def energies(
         self, latent: FloatArray, goal: FloatArray, pose: FloatArray, moves: FloatArray
     ) -> FloatArray:
-        """(K, S) distances to ``goal`` after each of the ``moves`` (K, S, A), K at most ``courses``.
+        """(K, S) distances to ``goal`` after each of the ``moves`` (K, S, A), K at most ``candidates``.
 
         ``latent`` and ``goal`` (N, D) are normed; ``pose`` (A,).
         """
         count, steps, numbers = moves.shape
-        tokens = np.zeros((self.courses, steps, *latent.shape), np.float32)
-        states = np.zeros((self.courses, steps, numbers), np.float32)
+        tokens = np.zeros((self.candidates, steps, *latent.shape), np.float32)
+        states = np.zeros((self.candidates, steps, numbers), np.float32)
         actions = np.zeros_like(states)
         tokens[:, 0], states[:, 0], actions[:count] = latent, pose, moves
-        told = np.zeros((count, steps), np.float32)
+        distances = np.zeros((count, steps), np.float32)
         for step in range(steps):
             # What comes later than a moment does not reach it, so what stands there as yet is no matter.
-            flat = tokens.reshape(self.courses, -1, latent.shape[-1])
+            flat = tokens.reshape(self.candidates, -1, latent.shape[-1])
             following = normed(self.imagine(flat, actions, states).reshape(tokens.shape)[:, step])
-            told[:, step] = np.abs(following[:count] - goal).mean((1, 2))
+            distances[:, step] = np.abs(following[:count] - goal).mean((1, 2))
             if step + 1 < steps:
                 tokens[:, step + 1] = following
                 states[:, step + 1] = moved(states[:, step], actions[:, step])
-        return told
+        return distances
 
 
 def search(
-    imagination: Imagination,
+    imagined: SequenceEnergies,
     ends: tuple[FloatArray, FloatArray],
-    standing: Standing,
-    how: Search,
+    state: RobotState,
+    how: SearchSettings,
     rng: np.random.Generator,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[FloatArray, FloatArray]:
@@ -107,27 +111,27 @@ def search(
     """
     latent, goal = ends
     over = _deadline(how.seconds, clock)
-    most = np.minimum(np.array([*3 * [how.farthest_m], how.gripper]), standing.reach[_SEARCHED])
-    shape = (how.samples, imagination.horizon, len(_SEARCHED))
+    most = np.minimum(np.array([*3 * [how.farthest_m], how.gripper]), state.reach[_SEARCHED])
+    shape = (how.samples, imagined.horizon, len(_SEARCHED))
     middle = np.zeros(shape[1:])
-    spread = np.tile([*most[:3], 1.0], (imagination.horizon, 1))
-    for number in range(how.rounds):
+    spread = np.tile([*most[:3], 1.0], (imagined.horizon, 1))
+    for number in range(how.iterations):
         if number and over():
             break
         drawn = np.clip(rng.normal(size=shape) * spread + middle, -most, most)
         energies: list[float] = []
-        for start in range(0, how.samples, imagination.courses):
+        for start in range(0, how.samples, imagined.candidates):
             if start >= how.elites and over():
                 break
-            some = _whole(drawn[start : start + imagination.courses])
-            energies += imagination.energies(latent, goal, standing.at, some)[:, -1].tolist()
+            some = _whole(drawn[start : start + imagined.candidates])
+            energies += imagined.energies(latent, goal, state.at, some)[:, -1].tolist()
         elite = drawn[np.argsort(energies, kind="stable")[: how.elites]]
         middle = how.momentum * middle + (1 - how.momentum) * elite.mean(0)
         spread = how.momentum * spread + (1 - how.momentum) * elite.std(0, ddof=1)
     middle[np.abs(middle[:, -1]) < how.slightest_grip, -1] = 0
     moves = _whole(middle[None])
     best, stay = (
-        (each[0], imagination.energies(latent, goal, standing.at, each)[0]) for each in (moves, 0 * moves)
+        (each[0], imagined.energies(latent, goal, state.at, each)[0]) for each in (moves, 0 * moves)
     )
     return best if best[1][-1] < stay[1][-1] else stay
 
@@ -157,13 +161,13 @@ def normed(tokens: FloatArray) -> FloatArray:
     return np.asarray((tokens - middle) / np.sqrt(spread + _EPSILON), np.float32)
 
 
-class ActingPlanner:
+class ActionConditionedPlanner:
     """A V-JEPA 2-AC pack at work. Not for use by two threads at once."""
 
     unit = "energy"
     """Of distances: mean L1 of normed latents; two that have nothing in common are about 1.1 apart."""
 
-    def __init__(self, model: VisionModel, how: Search) -> None:
+    def __init__(self, model: VisionModel, how: SearchSettings) -> None:
         """JepaError when the pack is none for this, or its graphs would not fit into memory."""
         of = model.manifest
         if of.actions != NUMBERS:
@@ -179,7 +183,7 @@ class ActingPlanner:
         model.refuse_if_too_large("encoder", "predictor_ac")
         self._model, self._how = model, how
         self._framer = Framer(of.clip)
-        self._imagination = Imagination(model.follow, of.courses, of.horizon)
+        self._imagined = SequenceEnergies(model.follow, of.candidates, of.horizon)
 
     @property
     def name(self) -> str:
@@ -201,13 +205,13 @@ class ActingPlanner:
         return float(np.abs(latent - goal).mean())
 
     def plan(
-        self, latent: FloatArray, goal: FloatArray, standing: Standing, rng: np.random.Generator
-    ) -> Course:
+        self, latent: FloatArray, goal: FloatArray, state: RobotState, rng: np.random.Generator
+    ) -> ActionSequence:
         """The moves that the search ends with."""
         start = time.perf_counter()
-        moves, energies = search(self._imagination, (latent, goal), standing, self._how, rng)
-        return Course(moves, energies, (time.perf_counter() - start) * 1e3)
+        moves, energies = search(self._imagined, (latent, goal), state, self._how, rng)
+        return ActionSequence(moves, energies, (time.perf_counter() - start) * 1e3)
 
-    def there(self, left: float, course: Course) -> bool:
-        """When staying ends as near as the best course: the authors say of no energy that it is enough."""
-        return not course.moves.any()
+    def reached(self, left: float, sequence: ActionSequence) -> bool:
+        """When staying ends as near as the best sequence: the authors say of no energy that it is enough."""
+        return not sequence.moves.any()

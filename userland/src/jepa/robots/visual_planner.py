@@ -1,24 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Towards a goal that is a picture: imagine courses of actions, and take the one that ends up nearest.
+"""Plans towards a goal picture with a robot pack: of imagined action sequences the one that ends nearest.
 
-`Planner` is what a robot on its way needs; here is that of robot packs, in `jepa.vision.acting` that of
-V-JEPA 2-AC.
-
-The first courses are what the pack would do by itself, with noise; the others are drawn around the best so
-far (cross-entropy method). A course's energy is the distance to the goal, in steps, over all of its moments:
-nearer at the end is good, nearer sooner is better.
+The first sequences are what the pack would do by itself, with noise; the others are drawn around the best so
+far (cross-entropy method). The energy of a sequence is the distance to the goal, in steps, over all of its
+moments: nearer at the end is good, nearer sooner is better.
 """
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from jepa.errors import JepaError
 from jepa.packs.pack import read_manifest, verify_pack
 from jepa.packs.robot import RobotManifest
+from jepa.robots.planner import ActionSequence, RobotState
 from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.picture import ByteArray
 from jepa.world.sessions import open_session
@@ -28,57 +24,8 @@ _LEAST_NOISE = 0.1
 _ELITES = 8
 _END = 0.5
 """How much the last moment's distance counts beside the mean of all."""
-THERE = 2.5
+REACHED = 2.5
 """Steps left at which the goal counts as reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a robot's numbers are (A,), and how far each may move in a period (A,)."""
-
-    at: FloatArray
-    reach: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """The course of actions chosen."""
-
-    moves: FloatArray
-    """(P, A) how far each of the robot's numbers is to move in each period, in its own units."""
-    distances: FloatArray
-    """(S,) to the goal after each action, as imagined; one fills P / S periods."""
-    took_ms: float
-
-
-class Planner(Protocol):
-    """Whoever knows a way to a goal."""
-
-    @property
-    def name(self) -> str:
-        """Of its pack."""
-
-    @property
-    def numbers(self) -> int:
-        """In an action."""
-
-    @property
-    def unit(self) -> str:
-        """Of its distances."""
-
-    def see(self, rgb: ByteArray) -> FloatArray:
-        """A picture (H, W, 3) to its latent, of a shape of the planner's own."""
-
-    def distance(self, latent: FloatArray, goal: FloatArray) -> float:
-        """From one latent to another."""
-
-    def plan(
-        self, latent: FloatArray, goal: FloatArray, standing: Standing, rng: np.random.Generator
-    ) -> Course:
-        """The best course that it found."""
-
-    def there(self, left: float, course: Course) -> bool:
-        """Whether the goal, ``left`` away, needs no move of the ``course`` any more."""
 
 
 class VisualPlanner:
@@ -128,11 +75,11 @@ class VisualPlanner:
         self,
         latent: FloatArray,
         goal: FloatArray,
-        standing: Standing,
+        state: RobotState,
         rng: np.random.Generator,
-        rounds: int = 3,
-    ) -> Course:
-        """The best course from ``latent`` to ``goal``, (D,) both, that ``rounds`` of imagination found.
+        iterations: int = 3,
+    ) -> ActionSequence:
+        """The best sequence from ``latent`` to ``goal``, (D,) both, after ``iterations`` of CEM.
 
         The pack's actions, -1..1, are shares of what each number may move.
         """
@@ -144,7 +91,7 @@ class VisualPlanner:
         ends = {"latent": latent[None], "goal": goal[None]}
         actions, distances = self._propose.run(None, {**ends, "noise": noise})
         energies = _energies(distances)
-        for _ in range(rounds - 1):
+        for _ in range(iterations - 1):
             elite = np.argsort(energies)[:_ELITES]
             middle, spread = actions[elite].mean(0), actions[elite].std(0)
             drawn = rng.normal(middle, np.maximum(spread, _LEAST_NOISE), shape)
@@ -154,12 +101,12 @@ class VisualPlanner:
             energies = _energies(distances)
         best = int(energies.argmin())
         took_ms = (time.perf_counter() - start) * 1e3
-        moves = actions[best].reshape(-1, self.numbers) * standing.reach
-        return Course(moves, distances[best] * of.farthest, took_ms)
+        moves = actions[best].reshape(-1, self.numbers) * state.reach
+        return ActionSequence(moves, distances[best] * of.farthest, took_ms)
 
-    def there(self, left: float, course: Course) -> bool:
+    def reached(self, left: float, sequence: ActionSequence) -> bool:
         """So few steps are left that it counts."""
-        return left < THERE
+        return left < REACHED
 
 
 def _energies(distances: FloatArray) -> FloatArray:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.vision.arm import FLOOR, FORE, HEIGHT, UPPER, SimulatedArm, joints, links
-from jepa.vision.robots import SafeRobot, open_robot
+from jepa.robots.arm import FLOOR, FORE, HEIGHT, UPPER, SimulatedArm, joints, links
+from jepa.robots.catalogue import open_robot
+from jepa.robots.safe_robot import SafeRobot
 
 LIMITS = SimulatedArm.ENVELOPE.limits
 PERIOD = 1 / SimulatedArm.ENVELOPE.rate_hz

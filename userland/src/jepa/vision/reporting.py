@@ -13,8 +13,8 @@ from jepa.telemetry.events.reports import SOCKET_NAME, State, encode
 _KEPT = 200
 
 
-class Teller:
-    """Tells what is heard at the socket ``path``; never waits. May be used from several threads."""
+class EventReporter:
+    """Reports to the socket ``path``; never waits. May be used from several threads."""
 
     def __init__(self, path: Path | None = None) -> None:
         """``path``: the collector's when None."""
@@ -33,7 +33,7 @@ class Teller:
         """Events that nobody has taken yet."""
         return len(self._waiting)
 
-    def tell(self, event: Event) -> None:
+    def report(self, event: Event) -> None:
         """Report ``event`` now, or when somebody listens again; of those that wait the oldest are let go."""
         with self._lock:
             if len(self._waiting) >= _KEPT:
@@ -42,7 +42,7 @@ class Teller:
             self._waiting.append(encode(event))
             self._send_waiting()
 
-    def state(self, state: State) -> None:
+    def report_state(self, state: State) -> None:
         """Report how watching does, after what waits; a state that is not taken is not kept."""
         with self._lock:
             if self._send_waiting():

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from jepa.errors import JepaError
+from jepa.robots.envelope import Envelope
+from jepa.robots.planner import Planner, RobotState
+from jepa.robots.safe_robot import SafeRobot
 from jepa.vision.picture import ByteArray
-from jepa.vision.planning import Planner, Standing
-from jepa.vision.robots import Envelope, SafeRobot
 
 _SHAPES_ALIKE = 0.02
 """Of width over height; more shows another part of the world once the middle is cut out."""
@@ -25,9 +26,10 @@ class Move:
     left: float
     """Before it, as the model sees it, in ``unit``."""
     expected_left: float
-    """After the course that it begins."""
+    """After the sequence that it begins."""
     unit: str
-    there: bool
+    reached: bool
+    """Whether the goal needs no further action."""
     took_ms: float
 
 
@@ -58,9 +60,9 @@ class Reaching:
         return self._move(self._robot.observe())
 
     def step(self) -> Move:
-        """Do that, unless it is there; JepaError when the robot may not move."""
+        """Do that, unless the goal is reached; JepaError when the robot may not move."""
         move = self._move(self._robot.observe())
-        if not move.there:
+        if not move.reached:
             self._robot.send(move.action)
             self._wait(1 / self._envelope.rate_hz)
         return move
@@ -75,16 +77,18 @@ class Reaching:
         latent = self._planner.see(picture)
         left = self._planner.distance(latent, self._goal)
         limits, period = self._envelope.limits, 1 / self._envelope.rate_hz
-        standing = Standing(
+        state = RobotState(
             np.array([float(seen[name]) for name in limits], np.float32),
             np.array([limit.a_second * period for limit in limits.values()], np.float32),
         )
-        course = self._planner.plan(latent, self._goal, standing, self._rng)
+        sequence = self._planner.plan(latent, self._goal, state, self._rng)
         action = {
-            name: float(at + by) for name, at, by in zip(limits, standing.at, course.moves[0], strict=True)
+            name: float(at + by) for name, at, by in zip(limits, state.at, sequence.moves[0], strict=True)
         }
-        there = self._planner.there(left, course)
-        return Move(action, left, float(course.distances[-1]), self._planner.unit, there, course.took_ms)
+        reached = self._planner.reached(left, sequence)
+        return Move(
+            action, left, float(sequence.distances[-1]), self._planner.unit, reached, sequence.took_ms
+        )
 
     def _refuse_other_shape(self, picture: ByteArray) -> None:
         (tall, wide), (high, broad) = self._shape[:2], picture.shape[:2]

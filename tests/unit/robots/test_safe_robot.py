@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.vision.robots import Envelope, Limit, SafeRobot, open_robot
+from jepa.robots.catalogue import open_robot
+from jepa.robots.envelope import Envelope, Limit
+from jepa.robots.safe_robot import SafeRobot
 
 ENVELOPE = Envelope(
     limits={"shoulder.pos": Limit(-90, 90, 30), "gripper.pos": Limit(0, 100, 200)},

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from jepa.errors import JepaError
+from jepa.robots import two_room
+from jepa.robots.envelope import Envelope, Limit
+from jepa.robots.reaching import Reaching
+from jepa.robots.safe_robot import SafeRobot
+from jepa.robots.visual_planner import VisualPlanner
 from jepa.shell.cli import main
-from jepa.vision import two_room
-from jepa.vision.planning import VisualPlanner
-from jepa.vision.reaching import Reaching
-from jepa.vision.robots import Envelope, Limit, SafeRobot
 
 PACK = Path(__file__).parents[3] / "model-packs/vision"
 
@@ -58,9 +59,9 @@ def test_it_gets_there_and_goes_through_the_door_if_it_must(
     moves = []
     for _ in range(50):
         moves.append(on_way.step())
-        if moves[-1].there:
+        if moves[-1].reached:
             break
-    assert moves[-1].there
+    assert moves[-1].reached
     assert two_room.reached(room._at, np.array([goal], np.float32))[0], "as the environment has it"
     assert moves[0].left > moves[-1].left
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jepa.robots.envelope import Envelope, Limit
 from jepa.vision.clip import FloatArray
 from jepa.vision.picture import ByteArray
-from jepa.vision.robots import Envelope, Limit
 
 SIZE = 224
 _BORDER, _LINE = 14, 4

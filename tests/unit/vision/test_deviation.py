@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jepa.vision.deviation import CoarseSight, DeviationScale, LatentSight, Sight, mean_cosine
 from jepa.vision.model import VisionModel
-from jepa.vision.surprise import CoarseSight, LatentSight, Sight, Usual, alike
 
 
 def test_nothing_is_judged_before_something_is_usual() -> None:
-    usual = Usual(0.01)
+    usual = DeviationScale(0.01)
     assert all(usual.judge(0.1) is None for _ in range(20))
     judged = usual.judge(0.5)
     assert judged is not None
@@ -22,14 +22,14 @@ def test_nothing_is_judged_before_something_is_usual() -> None:
 
 
 def test_ranks_are_as_often_high_as_they_say() -> None:
-    rng, usual = np.random.default_rng(1), Usual(0.0)
+    rng, usual = np.random.default_rng(1), DeviationScale(0.0)
     shares = [judged.share for _ in range(3000) if (judged := usual.judge(rng.exponential()))]
     for level in (0.5, 0.9, 0.99):
         assert np.mean(np.array(shares) >= level) == pytest.approx(1 - level, abs=0.02)
 
 
 def test_what_was_strange_becomes_usual() -> None:
-    usual = Usual(0.01)
+    usual = DeviationScale(0.01)
     for _ in range(100):
         usual.judge(0.1)
     first = usual.judge(1.0)
@@ -44,7 +44,7 @@ def test_what_was_strange_becomes_usual() -> None:
 @settings(max_examples=20)
 @given(st.lists(st.floats(0, 2), min_size=25, max_size=700))
 def test_judgements_are_bounded_and_memory_is(distances: list[float]) -> None:
-    usual = Usual(0.01)
+    usual = DeviationScale(0.01)
     for distance in distances:
         judged = usual.judge(distance)
         assert judged is None or (0 <= judged.share <= 1 and judged.of <= 600)
@@ -73,7 +73,11 @@ def test_latents_are_held_against_those_that_were_told(vision_pack: Path) -> Non
     assert sight.look(first, follows=False) is None
     before, after = model.encode(first), model.encode(second)
     told = model.predict(before)[: len(after)]
-    assert sight.look(second, follows=True) == pytest.approx(1 - alike(told, after[: len(told)]), abs=1e-5)
+    assert sight.look(second, follows=True) == pytest.approx(
+        1 - mean_cosine(told, after[: len(told)]), abs=1e-5
+    )
     sight.clear()
     sight.look(first, follows=True)
-    assert sight.look(second, follows=False) == pytest.approx(1 - alike(before[-1:], after[:1]), abs=1e-5)
+    assert sight.look(second, follows=False) == pytest.approx(
+        1 - mean_cosine(before[-1:], after[:1]), abs=1e-5
+    )
