@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -141,6 +142,11 @@ def test_watch_compares_with_what_was_forecast(socket: Path, capsys: pytest.Capt
     first, second = out.strip().split("\n\n")
     assert ".." in second.splitlines()[-1].split("%")[1]
     assert "- " in first.splitlines()[-1]
+
+
+def test_status_counts_channels_once(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = answer(capsys, "status")
+    assert len(re.findall(r"\d+ of \d+ channels", out)) == 1
 
 
 def test_doctor_names_every_source(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,5 +398,6 @@ def test_colour_is_for_terminals_and_honours_no_color(no_color: str, coloured: b
     environ = {"TERM": "xterm", "NO_COLOR": no_color}
     out = Output.to(Tty(), json=False, environ=environ)
     assert out.unicode
-    assert ("\x1b" in out.state("ok")) is coloured
-    assert "\x1b" not in Output.to(io.StringIO(), json=False, environ={"TERM": "xterm"}).state("ok")
+    out.line(out.state("ok"))
+    assert ("\x1b" in out.stream.getvalue()) is coloured  # type: ignore[attr-defined]
+    assert Output.to(io.StringIO(), json=False, environ={"TERM": "xterm"}).state("ok") == "ok"

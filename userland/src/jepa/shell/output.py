@@ -13,9 +13,16 @@ from jepa.errors import JepaError
 from jepa.service.api import PartState
 from jepa.service.wire import encode
 from jepa.shell.terminal import Terminal
+from jepa.text import shown
 
 Colour = Literal["red", "yellow", "green", "dim"]
-_CODES: dict[Colour, str] = {"red": "31", "yellow": "33", "green": "32", "dim": "2"}
+_MARKS: dict[Colour, str] = {"red": "\ufdd0", "yellow": "\ufdd1", "green": "\ufdd2", "dim": "\ufdd3"}
+"""Noncharacters that stand for a colour until a line is written: its own escapes are made visible before."""
+_END = "\ufdd4"
+_CODES = {
+    ord(mark): f"\x1b[{code}m"
+    for mark, code in zip((*_MARKS.values(), _END), ("31", "33", "32", "2", "0"), strict=True)
+}
 _STATE_COLOURS: dict[PartState, Colour] = {
     "ok": "green",
     "degraded": "yellow",
@@ -69,11 +76,16 @@ class Output:
         )
 
     def line(self, text: str = "") -> None:
-        """One line for a person."""
-        # A C locale must not turn a sentence with an accent into an error.
-        shown = text if self.unicode else text.replace("°", "")
+        """One line for a person; control characters in ``text`` are shown escaped."""
+        safe = shown(text if self.unicode else text.replace("°", "")).translate(_CODES)
         with writing():
-            self.stream.write(shown.encode(self._encoding, "replace").decode(self._encoding) + "\n")
+            # A C locale must not turn a sentence with an accent into an error.
+            self.stream.write(safe.encode(self._encoding, "replace").decode(self._encoding) + "\n")
+
+    def text(self, text: str) -> None:
+        """Several lines for a person."""
+        for line in text.splitlines():
+            self.line(line)
 
     def data(self, message: object) -> None:
         """One line of JSON for a program."""
@@ -104,7 +116,7 @@ class Output:
 
     def coloured(self, text: str, colour: Colour) -> str:
         """``text`` in ``colour`` where colours are shown."""
-        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if self._colour else text
+        return f"{_MARKS[colour]}{text}{_END}" if self._colour else text
 
     def state(self, state: PartState, width: int = 0) -> str:
         """The word for ``state``, padded to ``width``, in its colour."""
@@ -117,6 +129,7 @@ class Output:
 
     def table(self, rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: int = 2) -> None:
         """``rows`` in columns; those in ``right`` are aligned on the right. No colours inside cells."""
+        rows = [[shown(cell) for cell in row] for row in rows]
         widths = _widths(rows)
         for row in rows:
             cells = [

@@ -16,6 +16,7 @@ from jepa.service.api import Client, ForecastOut, FrameOut, TickOut
 from jepa.shell.complete import Vocabulary
 from jepa.shell.output import OutputError, writing
 from jepa.shell.words import choose, full_name, interval, label, quantity
+from jepa.text import shown
 
 PROMPT = "jepa> "
 READY = "jepa: ready"
@@ -99,12 +100,13 @@ class PlainShell:
             self._watch([word for word in words if not word.startswith("-")])
         else:
             width = shutil.get_terminal_size().columns
-            self._print(self._run_line(self._client, line, width).rstrip())
+            for answer in self._run_line(self._client, line, width).rstrip().split("\n"):
+                self._print(answer)
         return True
 
     def _print(self, line: str) -> None:
         with writing():
-            print(line, file=self._stdout, flush=True)
+            print(shown(line), file=self._stdout, flush=True)
 
     def _welcome(self) -> None:
         try:
@@ -116,7 +118,8 @@ class PlainShell:
             self._print(f"Watching with {model}; it has seen {seen}.")
         except JepaError as error:
             self._print(f"Service: {error.problem} {error.remedy}".rstrip())
-        self._print(WORDS)
+        for words in WORDS.split("\n"):
+            self._print(words)
         self._print(READY)
 
     # Live values

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from jepa.service.api import ChannelInfo, EventOut, HistogramOut, Status
+from jepa.text import shown
 
 LABELS = {
     "system.cpu.utilization": "cpu",
@@ -100,7 +101,7 @@ def choose(channels: Sequence[ChannelInfo], seen: set[str], many: int) -> list[s
 
 def health(status: Status) -> list[str]:
     """What the header says, most important first; the caller drops from the end what does not fit."""
-    facts = [status.host, status.pack or "no pack"]
+    facts = [shown(status.host), shown(status.pack or "no pack")]
     if status.state != "ok":
         facts.append(status.state)
     facts.append(f"context {status.context_frames}/{status.context_limit}")
@@ -160,7 +161,7 @@ def heat(histogram: HistogramOut, *, unicode: bool) -> str:
 def heat_title(histogram: HistogramOut) -> str:
     """What a strip shows, such as ``run queue foreground`` or ``disk read 254:0``."""
     name = "run queue" if histogram.name == HEAT[0] else "disk"
-    return " ".join([name, *reversed(histogram.labels.values())])
+    return shown(" ".join([name, *reversed(histogram.labels.values())]))
 
 
 def heat_extent(histogram: HistogramOut) -> str:
@@ -180,4 +181,4 @@ def event_line(event: EventOut) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(event.ts_ns / 1e9))
     what = event.kind.replace("_", " ")
     said = [at, f"{event.severity:8}", what, event.unit or "", f"({event.detail})" if event.detail else ""]
-    return "  ".join(word for word in said if word)
+    return "  ".join(shown(word) for word in said if word)

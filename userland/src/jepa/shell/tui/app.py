@@ -25,6 +25,7 @@ from jepa.shell.tui.prompt import Prompt
 from jepa.shell.tui.screens import ChannelScreen, HelpScreen
 from jepa.shell.tui.series import Board
 from jepa.shell.tui.strip import StripView
+from jepa.text import shown
 
 NARROW = 116
 """Screens with fewer columns put the strips above the transcript, which needs 76 of its own for tables."""
@@ -43,8 +44,8 @@ class Block(Vertical):
 
     def __init__(self, said: str, answer: str, kind: str) -> None:
         super().__init__(classes=f"block -{kind}")
-        self.said = said
-        self.answer = answer
+        self.said = shown(said)
+        self.answer = _safe(answer)
 
     def compose(self) -> ComposeResult:
         """What was typed, if anything was, over the answer."""
@@ -54,9 +55,14 @@ class Block(Vertical):
 
     def settle(self, answer: str, kind: str) -> None:
         """Put the answer in place of the waiting mark."""
-        self.answer = answer
+        self.answer = _safe(answer)
         self.set_classes(f"block -{kind}")
-        self.query_one(".answer", Static).update(answer)
+        self.query_one(".answer", Static).update(self.answer)
+
+
+def _safe(text: str) -> str:
+    """``text`` with every control character but the ends of lines shown escaped."""
+    return "\n".join(map(shown, text.split("\n")))
 
 
 class Answered(Message):
@@ -203,7 +209,7 @@ class ShellApp(App[int]):
         self._show_health()
         if first:
             error = message.error
-            await self._say("", f"{error.problem} {error.remedy}".strip(), kind="refused")
+            await self._say("", shown(str(error)), kind="refused")
 
     def _show_health(self) -> None:
         bar = self.query_one("#health", Static)
@@ -211,7 +217,7 @@ class ShellApp(App[int]):
         bar.set_class(self._held and self._lost is None, "-held")
         facts = ["jepa"]
         if self._lost is not None:
-            facts += [f"no answer, next try in {self._lost.retry_s:.0f} s", self._lost.error.problem]
+            facts += [f"no answer, next try in {self._lost.retry_s:.0f} s", shown(self._lost.error.problem)]
         elif self._held:
             facts += ["picture held, F4 goes on"]
         if self._status is not None and self._lost is None:
@@ -280,9 +286,9 @@ class ShellApp(App[int]):
         try:
             answer, refused = self._run_line(self._client, line, width), False
         except JepaError as error:
-            answer, refused = f"{error.problem} {error.remedy}".strip(), True
+            answer, refused = shown(str(error)), True
         except Exception as error:  # a verb's bug is one wrong answer, not the end of the shell
-            answer, refused = f"This verb failed: {type(error).__name__}: {error}.", True
+            answer, refused = f"This verb failed: {type(error).__name__}: {shown(str(error))}.", True
         self.post_message(Answered(block, answer, refused))
 
     @on(Answered)

@@ -7,12 +7,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import SelectionList, Static
 from textual.widgets.selection_list import Selection
 
 from jepa.service.api import ChannelInfo
 from jepa.shell import words
+from jepa.text import shown
 
 HELP = "\n".join(
     (
@@ -98,11 +100,11 @@ class ChannelScreen(ModalScreen[list[str] | None]):
     def _order(self, channel: ChannelInfo) -> tuple[bool, bool]:
         return (channel.name not in self._shown, channel.name not in self._observed)
 
-    def _line(self, channel: ChannelInfo) -> str:
+    def _line(self, channel: ChannelInfo) -> Content:
         absent = "" if channel.name in self._observed else "  (not observed here)"
         short = words.label(channel.name)
         also = f"  {short}" if not channel.name.endswith(short) else ""
-        return f"{channel.name}{also}{absent}".replace("[", r"\[")
+        return Content(shown(f"{channel.name}{also}{absent}"))  # and no markup
 
     def action_accept(self) -> None:
         """Answer with the marked channels, in the schema's order; none marked changes nothing."""

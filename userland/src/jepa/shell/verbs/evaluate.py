@@ -5,6 +5,7 @@ import sys
 
 from jepa.shell.request import Request
 from jepa.shell.verbs.packs import chosen
+from jepa.text import shown
 
 
 def run(request: Request) -> int:
@@ -15,7 +16,7 @@ def run(request: Request) -> int:
     pack = load_pack(chosen(request.args.pack))
     recording = load_recording(request.args.folder, pack.schema)
     if sys.stderr.isatty() and not request.prompt:
-        sys.stderr.write(f"Replaying {len(recording.ts_ns)} frames through {pack.title}...\n")
+        sys.stderr.write(f"Replaying {len(recording.ts_ns)} frames through {shown(pack.title)}...\n")
     # After the cheap refusals: this imports ONNX Runtime.
     from jepa.evaluation.evaluate import evaluate
 
@@ -23,5 +24,5 @@ def run(request: Request) -> int:
     if request.out.json:
         request.out.data(evaluation.to_json())
     else:
-        request.out.line(evaluation.to_text("█" if request.out.unicode else "#").rstrip("\n"))
+        request.out.text(evaluation.to_text("█" if request.out.unicode else "#"))
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa.packs.pack import default_pack_dir, packs_here, verify_pack
 from jepa.shell.request import Request
+from jepa.text import shown
 
 
 def run(request: Request) -> int:
@@ -59,7 +60,7 @@ def build(request: Request) -> int:
         for line in lab.stderr:
             last = line.strip() or last
             if not request.prompt and not request.out.json and not last.startswith(_LAB):
-                print(last, file=sys.stderr)
+                print(shown(last), file=sys.stderr)
     if lab.returncode:
         raise JepaError(last.removeprefix(_LAB) or "The lab ended without a word.", "")
     report(request, [examine(args.out)])

@@ -24,11 +24,9 @@ def run(request: Request) -> int:
         why = f"{part.reason} {part.remedy}".strip()
         out.line(f"  {part.name:<{width}}  {out.state(part.state, 8)}  {why}".rstrip())
     out.line()
-    observed = sum(source.channels for source in status.sources)
-    total = sum(source.of for source in status.sources)
     absent = [source.name for source in status.sources if source.state == "off"]
-    missing = f"; nothing from {', '.join(absent)}" if absent else ""
-    out.line(f"  {observed} of {total} channels{missing}")
+    if absent:
+        out.line(f"  sources without data: {', '.join(absent)}")
     used = status.budget
     tick = (
         "" if used.tick_ms_p50 is None else f", tick {used.tick_ms_p50:.1f} ms (p99 {used.tick_ms_p99:.1f})"
