@@ -222,7 +222,7 @@ def main() -> int:
     for page in [
         ROOT / "README.md",
         *sorted((ROOT / "docs").rglob("*.md")),
-        *ROOT.glob("model-packs/*/CARD.md"),
+        *sorted(ROOT.glob("model-packs/*/*.md")),
     ]:
         old = page.read_text()
         new = render(old)
