@@ -94,6 +94,10 @@ bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector cos
 bench-world: $(VENV)/.done ## measure what a tick of the world model costs
 	@$(PY) -m tests.bench.world
 
+.PHONY: bench-alerts
+bench-alerts: $(VENV)/.done ## replay recordings: recall of alerts against their false alarms
+	@$(PY) -m tests.bench.alerts
+
 .PHONY: bench-vision
 bench-vision: $(VENV)/.done ## measure a ViT-L with seeded weights beside transformers (half an hour)
 	@mkdir -p build && $(PY) -m tests.bench.vision
