@@ -3,7 +3,7 @@
 
 Recordings are replayed frame by frame through the pack and through jepad's own alerts, each as a machine of
 its own whose thresholds start anew: the worst case, since a budget that has learned is no worse. An onset is
-predicted when an alert stands in the minute before it; an alert is false when no onset comes within a minute.
+predicted when an alert stands in the minute before it; an alert is false when none comes within a minute.
 The levels at which alerts start were chosen on the recordings called "tuning" alone.
 
 Usage: python -m tests.bench.alerts [OUT]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jepa.errors import JepaError
-from jepa.service.api import Part
+from jepa.service.api import AlertKind, Part
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Schema
@@ -97,6 +97,23 @@ class Alerting:
             }
             return dict(self._muted)
 
+    def kinds(self, now_ns: int) -> list[AlertKind]:
+        """Every kind of alert, what it came to so far, and whether it is muted."""
+        muted, thresholds = self.muted(now_ns), self._alerts.thresholds()
+        ledgers = {kind: record.ledger for kind, record in self._alerts.records().items()}
+        ledgers |= {kind: record.ledger for kind, record in self._trends.records().items()}
+        return [
+            AlertKind(
+                kind=kind,
+                muted=kind in muted,
+                muted_until_ns=muted.get(kind),
+                threshold=thresholds.get(kind),
+                right=ledgers[kind].right,
+                false_alarms=ledgers[kind].false,
+            )
+            for kind in KINDS
+        ]
+
     def part(self, now_ns: int) -> Part:
         """The state of alerts."""
         if self._fault is not None:
@@ -106,7 +123,7 @@ class Alerting:
         said = []
         if muted := self.muted(now_ns):
             said.append(f"Muted: {', '.join(muted)}.")
-        if silent := self._alerts.silent():
+        if silent := [kind for kind, threshold in self._alerts.thresholds().items() if threshold is None]:
             said.append(f"Silent after too many false alarms: {', '.join(silent)}.")
         return Part(name="alerts", state="ok", reason=" ".join(said))
 

@@ -145,6 +145,20 @@ class EventOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertKind:
+    """One kind of alert: what it came to on this machine, and whether a person wants to hear of it."""
+
+    kind: str
+    muted: bool
+    muted_until_ns: int | None
+    """Wall-clock time the mute ends, nanoseconds since the epoch; null where it does not end by itself."""
+    threshold: float | None
+    """Probability, or size of surprise, from which one is told; null for trends, and where none is told."""
+    right: int
+    false_alarms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistogramOut:
     """How often each size occurred between the last two frames; slot 0 holds 0, slot n holds 2^(n-1) up."""
 

@@ -32,9 +32,10 @@ STRANGE: Final = 0.995
 """Share of frames that a frame must surprise more than to count as strange."""
 
 _PROBABILITIES = (0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
-_EVENT = Levels(_PROBABILITIES, (6, 4, 2, 1, 1, 1, 1, 1), of=2, enough=2, clear=0.1, calm=1)
-"""Alerts start at 0.95: on the recordings to tune on 0.9 gives twice as many false alarms, and 0.98 predicts
-a tenth fewer of the onsets. A week without a false alarm brings the level down to 0.7."""
+_EVENT = Levels(_PROBABILITIES, (4, 2, 1, 1, 1, 1, 1, 1), of=2, enough=2, clear=0.1, calm=1)
+"""Alerts start at 0.9, from which most onsets are predicted on the recordings to tune on: from higher levels
+more are missed, and from lower ones a false alarm soon silences the rest. Three days without a false alarm
+bring the level down to 0.7."""
 _GRAVE = Levels(_PROBABILITIES, (2, 1, 1, 1, 1, 1, 1, 1), of=2, enough=2, clear=0.1, calm=1)
 """Of what cannot be taken back the model is less sure, and missing it costs more: alerts start at 0.8."""
 _GRAVE_EVENTS = frozenset({"oom_kill", "disk_full"})
@@ -87,9 +88,9 @@ class Alerts:
         """What is to outlive this process."""
         return {kind: AlertRecord(each.counts, each.ledger) for kind, each in self._budgets.items()}
 
-    def silent(self) -> list[str]:
-        """Kinds whose every level has given too many false alarms, so that none is told."""
-        return [kind for kind, budget in self._budgets.items() if budget.threshold is None]
+    def thresholds(self) -> dict[str, float | None]:
+        """The score from which each kind is told now; None where every level has given false alarms."""
+        return {kind: budget.threshold for kind, budget in self._budgets.items()}
 
     def standing(self, kind: str) -> bool:
         """Whether an alert of ``kind`` was told and what it is about has not passed."""
