@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from jepa.packs.manifest import Calibration, Graph, Manifest, Shape
+from jepa.packs.machine import Calibration, MachineManifest, Shape
+from jepa.packs.manifest import Graph
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
@@ -29,7 +30,7 @@ _LEAST_ONSETS = 10
 
 def build_pack(
     model: MachineModel, report: dict[str, object], recordings: Path, schema: Schema, version: str, out: Path
-) -> Manifest:
+) -> MachineManifest:
     """Write the machine pack into ``out``, its surprise calibrated on the validation recordings."""
     provenance = {
         "trained": str(report["trained"]),
@@ -84,10 +85,10 @@ def build_pack(
         },
     }
     graphs = {name: path.read_bytes() for name, path in paths.items()}
-    pack = Pack(out, Manifest.model_validate(content), graphs, schema)
+    pack = Pack(out, MachineManifest.model_validate(content), graphs, schema)
     held = [load_recording(folder, schema) for folder in find_recordings(recordings, "validation")]
     content["calibration"] = calibrate(pack, held, schema)
-    manifest = Manifest.model_validate(content)
+    manifest = MachineManifest.model_validate(content)
     write_manifest(out, manifest, "jepa-lab train")
     return manifest
 

@@ -101,7 +101,7 @@ def test_it_is_built_and_listed_from_the_command_line(
     assert "is there already" in json.loads(said.out)["error"]["problem"]
     assert said.err == ""
     assert main(["packs", "build", "vjepa2", "--out", str(pack)]) == 2
-    assert "--checkpoint is missing" in capfd.readouterr().err
+    assert "required: --checkpoint" in capfd.readouterr().err
 
 
 def test_a_manifest_must_name_the_graphs_it_promises(checkpoint: Checkpoint, tmp_path: Path) -> None:

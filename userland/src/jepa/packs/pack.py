@@ -12,14 +12,15 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from jepa.errors import JepaError
-from jepa.packs.manifest import Graph, Manifest
+from jepa.packs.machine import MachineManifest
+from jepa.packs.manifest import Graph
 from jepa.packs.robot import RobotManifest
 from jepa.packs.vision import LargeGraph, VisionManifest
 from jepa.telemetry.schema import Schema, load_schema
 
 INSTALLED = Path("/usr/lib/jepa/packs/machine")
 MACHINE_GRAPHS = ("encode", "advance", "decode", "imagine")
-AnyManifest = Manifest | VisionManifest | RobotManifest
+AnyManifest = MachineManifest | VisionManifest | RobotManifest
 _ANY: TypeAdapter[AnyManifest] = TypeAdapter(Annotated[AnyManifest, Field(discriminator="kind")])
 _LARGEST_MANIFEST = 1 << 20
 _LARGEST_GRAPH = 1 << 28
@@ -30,7 +31,7 @@ class Pack:
     """A verified pack: its graphs' bytes are those the manifest names, read once."""
 
     folder: Path
-    manifest: Manifest
+    manifest: MachineManifest
     graphs: dict[str, bytes]
     schema: Schema
     """The channels it takes and forecasts: some or all of this system's, each meaning what it meant then."""
@@ -78,12 +79,12 @@ def load_pack(folder: Path, schema: Schema | None = None) -> Pack:
     Raises JepaError with the reason when it is missing, damaged or made for other channels.
     """
     manifest = read_manifest(folder)
-    if not isinstance(manifest, Manifest):
+    if not isinstance(manifest, MachineManifest):
         raise JepaError(f"The pack {folder} is for {manifest.kind}, not for the machine.", _OTHER_PACK)
     return _load(folder, manifest, schema)
 
 
-def _load(folder: Path, manifest: Manifest, schema: Schema | None) -> Pack:
+def _load(folder: Path, manifest: MachineManifest, schema: Schema | None) -> Pack:
     own = _own_schema(folder, manifest, schema or load_schema())
     missing = [name for name in MACHINE_GRAPHS if name not in manifest.graphs]
     if missing:
@@ -95,7 +96,7 @@ def _load(folder: Path, manifest: Manifest, schema: Schema | None) -> Pack:
 def verify_pack(folder: Path, schema: Schema | None = None) -> AnyManifest:
     """The manifest of a pack that is whole and fits; JepaError with the reason otherwise."""
     manifest = read_manifest(folder)
-    if isinstance(manifest, Manifest):
+    if isinstance(manifest, MachineManifest):
         return _load(folder, manifest, schema).manifest
     for graph in manifest.graphs.values():
         verified_graph(folder, graph)
@@ -118,7 +119,7 @@ _OTHER_PACK = "Name another with JEPA_PACK."
 _OTHER_CHANNELS = "Install the pack that belongs to this version of jepa."
 
 
-def _own_schema(folder: Path, manifest: Manifest, schema: Schema) -> Schema:
+def _own_schema(folder: Path, manifest: MachineManifest, schema: Schema) -> Schema:
     """The part of ``schema`` that the pack was made for; JepaError when that is not there or has changed."""
     made_for = manifest.channels
     lacking = [name for name in made_for.names if name not in schema.names]
@@ -162,7 +163,7 @@ def read_manifest(folder: Path) -> AnyManifest:
         raise JepaError(f"{file} is not a valid manifest: {where}: {first['msg']}.", _REINSTALL) from error
 
 
-def _graph(folder: Path, manifest: Manifest, name: str) -> bytes:
+def _graph(folder: Path, manifest: MachineManifest, name: str) -> bytes:
     entry = manifest.graphs[name]
     file = _inside(folder, entry.file)
     if file.stat().st_size > _LARGEST_GRAPH:

@@ -5,20 +5,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jepa.packs.manifest import FileName, Graph, Provenance, Strict
+from jepa.packs.manifest import FileName, Graph, Manifest, Provenance
 from jepa.packs.vision import Clip
 
 ROBOT_GRAPHS = frozenset({"encode", "imagine", "propose"})
 
 
-class RobotManifest(Strict):
+class RobotManifest(Manifest):
     """The content of pack.toml."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     kind: Literal["robot"]
-    licence: str
-    card: FileName
     results: FileName
     clip: Clip
     """How a picture is made; one frame."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jepa.packs.manifest import FileName, Graph, Sha256, Strict
+from jepa.packs.manifest import FileName, Graph, Manifest, Sha256, Strict
 
 Three = tuple[float, float, float]
 Stored = Literal["fp32", "fp16", "int8"]
@@ -52,14 +52,10 @@ class Converted(Strict):
     parameters: int
 
 
-class VisionManifest(Strict):
+class VisionManifest(Manifest):
     """The content of pack.toml."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     kind: Literal["vision"]
-    licence: str
-    card: FileName
     clip: Clip
     tokens: Tokens
     weights: Stored = "fp32"

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from jepa.packs.manifest import Shape
+from jepa.packs.machine import Shape
 from jepa.world.forecast import FloatArray
 
 

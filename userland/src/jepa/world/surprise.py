@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jepa.packs.manifest import Calibration
+from jepa.packs.machine import Calibration
 from jepa.telemetry.frame import Frame
 from jepa.world.context import Step
 from jepa.world.forecast import Forecast, Surprise
