@@ -22,7 +22,7 @@ from jepa.service.history import History
 from jepa.service.predictor import Loaded
 from jepa.sockets import listen
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.sampler import open_machine
+from jepa.telemetry.machine import open_machine
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.forecast import Forecast, Surprise, Tick
 

@@ -17,8 +17,8 @@ from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded
 from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
-from jepa.telemetry.sampler import SourceState
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.forecast import Forecast, Tick
 

@@ -19,7 +19,9 @@ from jepa.errors import JepaError
 from jepa.telemetry import parquet
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
+from jepa.telemetry.machine import open_machine
 from jepa.telemetry.recording import (
     Action,
     Recorder,
@@ -29,7 +31,6 @@ from jepa.telemetry.recording import (
     read_meta,
     record,
 )
-from jepa.telemetry.sampler import SourceState, open_machine
 from jepa.telemetry.schema import Schema, load_schema
 
 SCHEMA = load_schema()
@@ -133,7 +134,7 @@ RECORD = """
 import sys
 from pathlib import Path
 from jepa.telemetry.recording import record
-from jepa.telemetry.sampler import open_machine
+from jepa.telemetry.machine import open_machine
 record(open_machine(), Path(sys.argv[1]), None, period_s=0.02, on_frame=lambda f: print(f.ts_ns, flush=True))
 """
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from jepa.errors import JepaError
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.machine import open_machine
 from jepa.telemetry.recording import LISTENED, TWIN, UNTOUCHED, Action, read_meta, record
-from jepa.telemetry.sampler import open_machine
 from jepa_lab.listening import Listening
 from jepa_lab.workloads.actions import Actor, plan_acts, plan_trials
 from jepa_lab.workloads.groups import Groups

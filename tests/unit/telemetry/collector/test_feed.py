@@ -19,8 +19,8 @@ from jepa.telemetry.collector.daemon import Collector
 from jepa.telemetry.collector.feed import Feed
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
-from jepa.telemetry.sampler import SourceState
 from jepa.telemetry.schema import Schema, load_schema
 
 SCHEMA = load_schema().select(["system.cpu.utilization", "system.memory.utilization"])

@@ -9,7 +9,7 @@ from jepa.service.events import EventStore
 from jepa.service.history import History
 from jepa.service.predictor import Loaded
 from jepa.telemetry.collector.feed import Feed, collector_socket
-from jepa.telemetry.sampler import open_machine
+from jepa.telemetry.machine import open_machine
 from jepa.telemetry.schema import Schema, load_schema
 
 

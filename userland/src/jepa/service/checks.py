@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jepa.errors import JepaError
 from jepa.service.api import Budget, Part, PartState, SourceStatus
 from jepa.telemetry.clocks import ClockWatch, Instant, in_words
-from jepa.telemetry.sampler import SourceState
+from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.schema import Schema
 
 RSS_LIMIT_MIB = 150.0

@@ -33,8 +33,9 @@ from jepa.service.usage import Usage
 from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.frame_source import FrameSource
 from jepa.telemetry.histogram import Histogram
-from jepa.telemetry.sampler import FrameSource, Sampler
+from jepa.telemetry.sampler import Sampler
 from jepa.world.forecast import Tick
 
 RING_FRAMES = 600

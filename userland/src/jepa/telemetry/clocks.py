@@ -1,15 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clocks of a machine beside each other: whether somebody set the time, or the machine was suspended."""
+"""The clocks of a machine, and what they tell together: a time that was set, and a suspend."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 JUMP_S = 2.0
 """What the clocks may differ by between two looks; more is somebody setting the clock, or a suspend."""
 _TRIES = 5
 _APART_S = 0.01
+
+
+class Clock(Protocol):
+    """The two clocks of the machine: one that never jumps, and the one people read."""
+
+    def monotonic(self) -> float:
+        """Seconds that only ever pass."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the epoch; jumps when somebody sets the clock."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return once ``seconds`` have passed, or a little later."""
+
+
+class SystemClock:
+    """The clocks of the kernel."""
+
+    def monotonic(self) -> float:
+        """CLOCK_MONOTONIC, in seconds."""
+        return time.monotonic()
+
+    def wall_ns(self) -> int:
+        """CLOCK_REALTIME, in nanoseconds."""
+        return time.time_ns()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep on CLOCK_MONOTONIC."""
+        time.sleep(seconds)
 
 
 class Instant(NamedTuple):

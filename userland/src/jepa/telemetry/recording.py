@@ -21,10 +21,12 @@ import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.telemetry import parquet
+from jepa.telemetry.clocks import Clock, SystemClock
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import FloatArray, Frame
+from jepa.telemetry.frame_source import FrameSource
 from jepa.telemetry.framelog import FrameLog, Frames, snapshot, sync_folder
-from jepa.telemetry.sampler import Clock, FrameSource, Sampler, SystemClock
+from jepa.telemetry.sampler import Sampler
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.telemetry.sources.memory import parse_meminfo
 

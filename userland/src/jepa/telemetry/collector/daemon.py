@@ -23,7 +23,8 @@ from jepa.telemetry.collector.messages import Happened, Hello, Observed, Sources
 from jepa.telemetry.collector.privileges import drop_capabilities
 from jepa.telemetry.collector.publisher import Publisher
 from jepa.telemetry.events.event import Event
-from jepa.telemetry.sampler import FrameSource, Grid, SourceState
+from jepa.telemetry.frame_source import FrameSource, SourceState
+from jepa.telemetry.sampler import Grid
 
 KEPT_EVENTS = 256
 """Newest events that a new reader is told."""
@@ -142,7 +143,7 @@ def collect(path: Path, period_s: float = 1.0) -> None:
     """Collect this machine until SIGTERM or SIGINT; JepaError when ``path`` cannot be used."""
     from jepa.telemetry.events.hub import open_events
     from jepa.telemetry.events.reports import SOCKET_NAME
-    from jepa.telemetry.sampler import open_machine
+    from jepa.telemetry.machine import open_machine
 
     notifier = Notifier()
     notifier.send(STATUS="Loading programs into the kernel.")

@@ -11,8 +11,8 @@ from pathlib import Path
 from jepa.telemetry.collector.messages import LARGEST, Happened, Hello, Observed, Sources, decode
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.frame_source import FrameSource, SourceState
 from jepa.telemetry.histogram import Histogram
-from jepa.telemetry.sampler import FrameSource, SourceState
 from jepa.telemetry.schema import Schema
 
 SOCKET = Path("/run/jepa-telemetry/telemetry.sock")

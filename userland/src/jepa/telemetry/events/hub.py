@@ -12,7 +12,7 @@ from jepa.errors import JepaError
 from jepa.telemetry.events.conditions import Conditions
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import NAME, Reports
-from jepa.telemetry.sampler import SourceState
+from jepa.telemetry.frame_source import SourceState
 
 _RETRY_S = (5.0, 300.0)
 """First wait before a source is tried again, and the longest; each is twice the one before."""

@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from jepa.sockets import listen
 from jepa.telemetry.events.event import Event, Severity
-from jepa.telemetry.sampler import SourceState
+from jepa.telemetry.frame_source import SourceState
 
 NAME = "vision"
 KINDS = frozenset({"anomaly", "anomaly_over", "camera_lost", "camera_back"})

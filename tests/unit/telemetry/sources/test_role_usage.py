@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jepa.telemetry.roles import Roles
-from jepa.telemetry.sources.roles import RoleSource, parse_io_stat
+from jepa.telemetry.sources.role_usage import RoleSource, parse_io_stat
 
 BACKGROUND = "user.slice/user-1.slice/user@1.service/background.slice"
 
