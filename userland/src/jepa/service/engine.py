@@ -12,7 +12,7 @@ from typing import Literal
 
 from jepa import __version__
 from jepa.errors import JepaError
-from jepa.service import answers, checks
+from jepa.service import answers, checks, tuners
 from jepa.service.alerting import Alerting
 from jepa.service.api import (
     Budget,
@@ -303,7 +303,8 @@ class Engine:
     def doctor(self) -> Doctor:
         """Every check, with a remedy where one is not ok."""
         status = self.status()
-        return Doctor(state=status.state, checks=[*status.parts, *checks.source_parts(status.sources)])
+        sources = checks.source_parts(status.sources)
+        return Doctor(state=status.state, checks=[*status.parts, *sources, *tuners.found()])
 
     def _budget(self) -> Budget:
         times = self.predictor.times
