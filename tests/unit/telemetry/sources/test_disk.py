@@ -113,6 +113,14 @@ def test_odd_names_are_found_in_sys(host: Any, name: str, entry: str) -> None:
     assert source.read(2.0).values["system.disk.io.read"] == pytest.approx(1)
 
 
+def test_lines_of_a_container_without_spaces_in_front_and_with_zeros_are_read(host: Any) -> None:
+    host.write("proc/diskstats", "8       0 sda 0 0 0 0 46 0 977 34 0 2 0 0 0 0\n")
+    source = DiskSource(host.root)
+    source.read(1.0)
+    host.edit("proc/diskstats", "46 0 977", "47 0 979")
+    assert source.read(2.0).values["system.disk.io.write"] == pytest.approx(1)
+
+
 def test_a_network_block_device_is_no_copy_of_another_disk(host: Any) -> None:
     for name in ("nbd0", "zram0", "dm-0", "md127", "zd0", "ram0", "bcache0"):
         have(host, name, "virtual/block")

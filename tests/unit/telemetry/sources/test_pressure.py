@@ -32,6 +32,17 @@ def test_a_kernel_without_pressure_says_so(host: Any) -> None:
     assert reading.reason.count("No such file") == 3
 
 
+def test_a_file_that_opens_and_cannot_be_read_leaves_the_others(host: Any) -> None:
+    """As with psi=0, where reading is refused with EOPNOTSUPP."""
+    (host.root / "proc/pressure/cpu").unlink()
+    (host.root / "proc/pressure/cpu").mkdir()
+    source = PressureSource(host.root)
+    source.read(1.0)
+    reading = source.read(2.0)
+    assert "system.pressure.memory.some" in reading.values
+    assert "proc/pressure/cpu" in reading.reason
+
+
 counters = st.one_of(st.none(), st.integers(0, 2**64))
 
 

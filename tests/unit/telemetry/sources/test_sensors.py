@@ -43,7 +43,11 @@ def opened(folder: Path) -> Temperatures:
         ({"temp3_input": "127500"}, "nct6775 temp3 (nothing connected)"),
         ({"temp3_input": "-128000", "temp3_label": "AUXTIN"}, "nct6775 AUXTIN (nothing connected)"),
         ({"temp3_input": "255000"}, "nct6775 temp3 (nothing connected)"),
-        ({"temp3_input": "109500"}, "nct6775 temp3 (unlabelled and constant)"),
+        ({"temp3_input": "109500"}, "nct6775 temp3 (constant and not known to be a sensor)"),
+        (
+            {"temp3_input": "82000", "temp3_label": "AUXTIN0"},
+            "nct6775 AUXTIN0 (constant and not known to be a sensor)",
+        ),
         ({"temp3_input": "90000", "temp3_fault": "1", "temp3_label": "CPU"}, "nct6775 CPU (fault)"),
         (
             {"temp3_input": "101000", "temp3_crit": "100000", "temp3_label": "CPU"},

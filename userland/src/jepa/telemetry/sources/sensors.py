@@ -12,6 +12,8 @@ _PLACEHOLDERS = frozenset({-128.0, -127.0, 127.0, 127.5, 127.875, 128.0, 255.0})
 """What inputs read, in degrees, to which nothing is connected."""
 _SUPER_IO = re.compile(r"(nct[67]|it8|w83|f7|f8|sch5|sch3|smsc|lm7|lm8|dme17|adt7|pc87|vt1|asus|gigabyte)")
 """Chips of main boards, which have more inputs than a board has sensors: unlabelled ones are doubtful."""
+_PIN = re.compile(r"(SYS|CPU|AUX)TIN\d*")
+"""Drivers of such chips label every pin, also those to which the board connects nothing."""
 _CONSTANT_S = 300.0
 """An unlabelled input that has not changed for so long counts only where no other sensor does."""
 _DISKS = ("drivetemp", "nvme")
@@ -73,7 +75,7 @@ class _Input:
     name: str
     """Such as ``nct6798 temp3``."""
     trusted: bool
-    """It has a label, or is a thermal zone."""
+    """It has a label that says what it measures, or is a thermal zone."""
     doubtful: bool
     """It counts only once it was seen to change."""
     limit: float | None
@@ -126,13 +128,17 @@ class _Input:
         if not self._is_below_limit(degrees):
             return None
         if not self.trusted and (self.doubtful or now - self.changed_at >= _CONSTANT_S):
-            self.reason = "unlabelled and constant"
+            self.reason = "constant and not known to be a sensor"
             return None
         return degrees
 
     def stand_in(self) -> float | None:
         """The same degrees for long, of an input that may be a sensor of its own."""
-        return self.degrees if self.reason == "unlabelled and constant" and not self.doubtful else None
+        return (
+            self.degrees
+            if self.reason == "constant and not known to be a sensor" and not self.doubtful
+            else None
+        )
 
     def _is_below_limit(self, degrees: float | None) -> bool:
         if degrees is not None and self.limit is not None and degrees > self.limit:
@@ -210,11 +216,12 @@ class Temperatures:
             for path in sorted(chip.glob("temp*_input")):
                 stem = path.name.removesuffix("_input")
                 label, fault = _text(chip / f"{stem}_label"), chip / f"{stem}_fault"
+                named = bool(label) and not _PIN.fullmatch(label)
                 yield _Input(
                     KernelFile(path),
                     f"{name or chip.name} {label or stem}",
-                    trusted=bool(label),
-                    doubtful=not label and _SUPER_IO.match(name) is not None,
+                    trusted=named,
+                    doubtful=not named and _SUPER_IO.match(name) is not None,
                     limit=_limit(chip / f"{stem}_crit"),
                     fault=KernelFile(fault) if fault.exists() else None,
                     sleep=Sleep(chip / "device"),
