@@ -270,10 +270,14 @@ def test_any_name_is_read_back_from_its_object_path(name: str) -> None:
         ("/system.slice/docker-1.scope/init", "docker-1.scope"),
         ("/system.slice/_cpu.service", "cpu.service"),
         ("/lxc/one", "/lxc/one"),
+        ("/user.slice/user-1.slice/user@1.service/a.slice/app-k-7.scope/tab(9).scope", "app-k-7.scope"),
+        ("/user.slice/user-1.slice/session-3.scope", "session-3.scope"),
+        ("/user.slice/user-1.slice/user@1.service/init.scope", "init.scope"),
+        ("/system.slice", "system.slice"),
         ("/", "/"),
     ],
 )
-def test_a_control_group_is_called_by_its_innermost_unit(path: str, unit: str) -> None:
+def test_a_control_group_is_called_by_its_unit(path: str, unit: str) -> None:
     assert unit_of_cgroup(path) == unit
 
 

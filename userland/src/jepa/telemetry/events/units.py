@@ -44,12 +44,22 @@ def unit_name(path: str) -> str:
 
 
 def unit_of_cgroup(path: str) -> str:
-    """The innermost unit in the path of a control group; the whole path where there is none."""
-    for part in reversed(PurePosixPath(path).parts):
+    """The unit that a control group belongs to: the person's own, where it is below their manager.
+
+    It is the first that is no slice: what a program makes below its own unit may look like one, as the
+    ``tab(42253).scope`` of a terminal does. The last slice, or the whole path, where there is none.
+    """
+    unit = path
+    for part in PurePosixPath(path).parts:
         # A leading "_" marks a name that the kernel could take for one of its own files.
-        if part.rpartition(".")[2] in _TYPES:
-            return part.removeprefix("_")
-    return path
+        name = part.removeprefix("_")
+        kind = name.rpartition(".")[2]
+        if kind not in _TYPES:
+            continue
+        unit = name
+        if kind != "slice" and not (name.startswith("user@") and kind == "service"):
+            break
+    return unit
 
 
 class Units:
