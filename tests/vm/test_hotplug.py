@@ -92,7 +92,7 @@ def cycle(machine: Machine, name: str) -> None:
 def told(machine: Machine) -> list[Event]:
     """All events that jepad has kept; read from its log, since asking it takes a second here."""
     lines = machine.succeed(f"cat {STATE}/events/events*.jsonl").encode().splitlines()
-    return [event for line in lines if (event := decode(line)) is not None]
+    return [logged.event for line in lines if (logged := decode(line)) is not None]
 
 
 def wait_for(machine: Machine, kind: str, devices: set[str], before: int) -> None:

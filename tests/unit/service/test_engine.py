@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from jepa.errors import JepaError
-from jepa.service.api import Part
-from jepa.service.engine import QUEUE_TICKS, READERS, RING_FRAMES, Engine
+from jepa.service.api import EventOut, Part, TickOut
+from jepa.service.broadcast import QUEUE, READERS
+from jepa.service.engine import RING_FRAMES, Engine
 from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded
 from jepa.telemetry.clocks import Instant, read_clocks
+from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
@@ -124,12 +126,13 @@ def test_frames_reach_the_ring_the_model_and_the_reader(run: Callable[..., Engin
     engine = run(every_second(), model)
     ticks = engine.stream()
     first, second = next(ticks), next(ticks)
+    assert isinstance(first, TickOut) and isinstance(second, TickOut)
     assert second.frame.ts_ns - first.frame.ts_ns == SECOND
     until(lambda: engine.forecast().channels)
     assert [part(engine, name).state for name in ("telemetry", "model")] == ["ok", "ok"]
     assert engine.status().pack == "noting 1"
     ticks.close()
-    assert engine.readers == 0
+    assert engine.broadcast.readers == 0
 
 
 def test_a_source_that_raises_is_named_and_sampling_goes_on(run: Callable[..., Engine]) -> None:
@@ -242,25 +245,25 @@ def test_a_jump_of_the_clock_is_told_and_sampling_goes_on(
 
 def test_a_slow_reader_loses_the_oldest_and_is_counted(run: Callable[..., Engine]) -> None:
     engine = run(every_second())
-    slow = engine.subscribe()
+    slow = engine.broadcast.subscribe()
     until(lambda: slow.lost >= 3)
     entries = slow.take()
-    assert len(entries) <= QUEUE_TICKS
+    assert len(entries) <= QUEUE
     sequences = [entry.sequence for entry in entries]
     assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
-    assert engine.lost >= 3
-    engine.unsubscribe(slow)
-    assert engine.lost >= 3
+    assert engine.broadcast.lost >= 3
+    engine.broadcast.unsubscribe(slow)
+    assert engine.broadcast.lost >= 3
 
 
 def test_too_many_readers_are_refused(run: Callable[..., Engine]) -> None:
     engine = run(every_second())
-    readers = [engine.subscribe() for _ in range(READERS)]
+    readers = [engine.broadcast.subscribe() for _ in range(READERS)]
     with pytest.raises(JepaError, match="limit") as refused:
-        engine.subscribe()
+        engine.broadcast.subscribe()
     assert refused.value.status == 503
-    engine.unsubscribe(readers[0])
-    engine.subscribe()
+    engine.broadcast.unsubscribe(readers[0])
+    engine.broadcast.subscribe()
 
 
 def test_the_ring_keeps_ten_minutes(run: Callable[..., Engine], tmp_path: Path) -> None:
@@ -285,3 +288,19 @@ def test_stopping_ends_streams_and_closes_the_source(run: Callable[..., Engine])
     engine.stop()
     list(ticks)
     assert source.closed
+
+
+def test_a_stream_gives_events_by_number_and_none_twice(run: Callable[..., Engine]) -> None:
+    engine = run(every_second())
+    late, later = (
+        Event(ts_ns, "io_error", unit, None, "error", "kmsg") for ts_ns, unit in ((2, "sda"), (1, "sdb"))
+    )
+    engine.tell(late)
+    stream = engine.stream(after=0)
+    events = (each for each in stream if isinstance(each, EventOut))
+    assert (first := next(events)).unit == "sda"
+    engine.tell(late)
+    engine.tell(later)
+    second = next(events)
+    assert (second.unit, second.sequence) == ("sdb", first.sequence + 1)
+    stream.close()

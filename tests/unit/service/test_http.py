@@ -168,7 +168,7 @@ def test_the_stream_gives_every_tick_as_it_happens(served: Any) -> None:
     try:
         times = []
         for _ in range(3):
-            tick = next(ticks)
+            tick = next(each for each in ticks if isinstance(each, api.TickOut))
             times.append(tick.frame.ts_ns)
             assert abs(time.time_ns() - tick.frame.ts_ns) < 2e9
             assert tick.forecast is not None
@@ -177,6 +177,31 @@ def test_the_stream_gives_every_tick_as_it_happens(served: Any) -> None:
         ticks.close()
     steps = [(later - earlier) / 1e9 for earlier, later in itertools.pairwise(times)]
     assert all(0.3 < step < 4 for step in steps), steps
+
+
+def test_a_stream_gives_the_channels_asked_for_and_no_other(served: Any) -> None:
+    ticks = served.client.stream(["system.cpu.utilization"])
+    tick = next(each for each in ticks if isinstance(each, api.TickOut))
+    ticks.close()
+    assert list(tick.frame.values) == ["system.cpu.utilization"]
+    assert tick.forecast is not None and list(tick.forecast.channels) == ["system.cpu.utilization"]
+    absent = next(
+        name
+        for name, value in json.loads(served.ask("/v1/frames?limit=1")[2])[0]["values"].items()
+        if value is None
+    )
+    ticks = served.client.stream([absent])
+    tick = next(each for each in ticks if isinstance(each, api.TickOut))
+    ticks.close()
+    assert tick.frame.values == {absent: None}
+    assert tick.forecast is not None and tick.forecast.channels == {}
+    assert problem(served.ask("/v1/stream?channel=system.cpu.utilisation")).status == 404
+
+
+def test_a_cursor_of_another_log_is_refused(served: Any) -> None:
+    assert problem(served.ask("/v1/stream?after=999999")).status == 410
+    assert problem(served.ask("/v1/events?after=999999")).status == 410
+    assert served.ask("/v1/events?after=0")[0] == 200
 
 
 def test_a_closed_stream_is_forgotten(served: Any) -> None:

@@ -146,15 +146,18 @@ class RecordedClient:
         self._answer()
         return forecast(self.recording, self.position)
 
-    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
+    def events(self, *, since_ns: int = 0, limit: int = 100, after: int | None = None) -> list[EventOut]:
+        if after is not None:
+            return [event for event in self.happened if event.sequence > after][:limit]
         return [event for event in self.happened if event.ts_ns > since_ns][-limit:]
 
-    def follow(self) -> Iterator[EventOut]:
-        yield from self.happened
-
-    def stream(self) -> Iterator[TickOut]:
+    def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
         self._answer()
+        sent = self.happened[-1].sequence if after is None and self.happened else after or 0
         while True:
+            for event in self.events(after=sent):
+                sent = event.sequence
+                yield event
             step = self.script.get()
             if isinstance(step, JepaError):
                 raise step
@@ -164,6 +167,7 @@ class RecordedClient:
     def tick(self) -> TickOut:
         at, self.position = self.position, self.position + 1
         return TickOut(
+            sequence=at,
             frame=self.recording[at],
             forecast=forecast(self.recording, at),
             surprise=0.31,

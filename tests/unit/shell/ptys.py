@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program on a real pseudo-terminal, with the size, type and locale a test gives it."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -20,6 +21,7 @@ class Line:
         self.pid = pid
         self.fd = fd
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def expect(self, pattern: str, seconds: float = 60.0) -> str:
         """Read until ``pattern`` comes; gives what came up to its end."""
@@ -28,7 +30,7 @@ class Line:
             left = end - time.monotonic()
             assert left > 0, f"{pattern!r} did not come; there was {self.seen!r}"
             if select.select([self.fd], [], [], left)[0]:
-                self.seen += os.read(self.fd, 65536).decode()
+                self.seen += self._decoder.decode(os.read(self.fd, 65536))
         text, self.seen = self.seen[: found.end()], self.seen[found.end() :]
         return text
 

@@ -158,6 +158,7 @@ async def test_events_appear_in_the_transcript_as_they_happen(shell: Callable[..
         client: Any = app._client
         client.happened.append(
             EventOut(
+                sequence=1,
                 ts_ns=time.time_ns(),
                 kind="unit_failed",
                 severity="error",

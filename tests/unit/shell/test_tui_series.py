@@ -67,6 +67,7 @@ def test_an_interval_takes_the_quantiles_nearest_to_the_outer_ones() -> None:
 def tick(ts_ns: int, value: float | None) -> TickOut:
     forecast = ForecastOut(ts_ns=ts_ns, unit={"a": "%"}, channels={"a": [band(1, 0.0, 1.0, 2.0)]})
     return TickOut(
+        sequence=0,
         frame=FrameOut(ts_ns=ts_ns, values={"a": value}),
         forecast=forecast,
         surprise=None,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import KINDS, Event
-from jepa.telemetry.events.eventlog import EventLog, decode, encode, read_events
+from jepa.telemetry.events.eventlog import EventLog, LoggedEvent, decode, encode, read_events
 
 LIMIT = 20_000
 
@@ -27,19 +27,22 @@ events = st.builds(
 )
 
 
-def event(number: int) -> Event:
-    return Event(number, "unit_failed", f"unit-{number}.service", "x" * 50)
+logged_events = st.builds(LoggedEvent, sequence=st.integers(1, 2**62), event=events)
 
 
-@given(events)
-def test_an_event_comes_back_as_it_was_and_takes_one_line(event: Event) -> None:
+def event(number: int) -> LoggedEvent:
+    return LoggedEvent(number, Event(1_000 - number, "unit_failed", f"unit-{number}.service", "x" * 50))
+
+
+@given(logged_events)
+def test_an_event_comes_back_as_it_was_and_takes_one_line(event: LoggedEvent) -> None:
     line = encode(event)
     assert decode(line) == event
     assert line.count(b"\n") == 1
 
 
-@given(events, st.integers(0, 500), st.integers(0, 255))
-def test_a_damaged_line_is_never_another_event(event: Event, place: int, value: int) -> None:
+@given(logged_events, st.integers(0, 500), st.integers(0, 255))
+def test_a_damaged_line_is_never_another_event(event: LoggedEvent, place: int, value: int) -> None:
     line = bytearray(encode(event))
     place %= len(line) - 1
     line[place] = value
@@ -55,10 +58,10 @@ def test_the_newest_come_back_oldest_first(tmp_path: Path) -> None:
     log = EventLog(tmp_path, LIMIT)
     for number in range(10):
         log.append(event(number))
-    assert [each.ts_ns for each in log.tail(3)] == [7, 8, 9]
+    assert [each.sequence for each in log.tail(3)] == [7, 8, 9]
     log.close()
     again = EventLog(tmp_path, LIMIT)
-    assert [each.ts_ns for each in again.tail(100)] == list(range(10))
+    assert [each.sequence for each in again.tail(100)] == list(range(10))
     again.close()
 
 
@@ -67,7 +70,7 @@ def test_it_keeps_to_its_bound_and_loses_the_oldest(tmp_path: Path) -> None:
     for number in range(1000):
         log.append(event(number))
         assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= LIMIT
-    kept = [each.ts_ns for each in log.tail(10_000)]
+    kept = [each.sequence for each in log.tail(10_000)]
     assert kept == list(range(kept[0], 1000))
     assert len(kept) > 40
     log.close()
@@ -83,14 +86,14 @@ def test_a_torn_line_costs_only_itself(tmp_path: Path, cut: int) -> None:
     file.write_bytes(file.read_bytes()[:-cut])
     log = EventLog(tmp_path, LIMIT)
     log.append(event(3))
-    assert [each.ts_ns for each in log.tail(10)] == [0, 1, 3]
+    assert [each.sequence for each in log.tail(10)] == [0, 1, 3]
     log.close()
 
 
 def test_another_process_reads_it_while_it_is_written(tmp_path: Path) -> None:
     log = EventLog(tmp_path, LIMIT)
     log.append(event(1))
-    assert [each.ts_ns for each in read_events([tmp_path / "events.jsonl"])] == [1]
+    assert [each.sequence for each in read_events([tmp_path / "events.jsonl"])] == [1]
     log.close()
 
 
@@ -98,11 +101,11 @@ WRITER = """
 import sys
 from pathlib import Path
 from jepa.telemetry.events.event import Event
-from jepa.telemetry.events.eventlog import EventLog
+from jepa.telemetry.events.eventlog import EventLog, LoggedEvent
 log = EventLog(Path(sys.argv[1]), 10**7)
 number = 0
 while True:
-    log.append(Event(number, "io_error", None, None))
+    log.append(LoggedEvent(number, Event(0, "io_error", None, None)))
     print(number, flush=True)
     number += 1
 """
@@ -115,7 +118,7 @@ def test_a_killed_writer_loses_nothing_it_has_told_of(tmp_path: Path) -> None:
         for _ in range(500):
             told = int(writer.stdout.readline())
         writer.send_signal(signal.SIGKILL)
-    kept = [each.ts_ns for each in read_events([tmp_path / "events.jsonl"])]
+    kept = [each.sequence for each in read_events([tmp_path / "events.jsonl"])]
     assert kept == list(range(len(kept)))
     assert len(kept) > told
 

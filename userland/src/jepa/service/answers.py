@@ -2,13 +2,15 @@
 """The arrays of frames and forecasts as messages: null where not observed, five significant digits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.service.api import Band, ChannelInfo, EventOut, ForecastOut, FrameOut, HistogramOut, TickOut
-from jepa.telemetry.events.event import Event
+from jepa.telemetry.events.eventlog import LoggedEvent
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.schema import Schema
@@ -107,9 +109,11 @@ def _event_probability(forecast: Forecast, positions: Sequence[int]) -> dict[str
     }
 
 
-def event_out(event: Event) -> EventOut:
-    """``event`` as a message."""
+def event_out(logged: LoggedEvent) -> EventOut:
+    """``logged`` as a message."""
+    event = logged.event
     return EventOut(
+        sequence=logged.sequence,
         ts_ns=event.ts_ns,
         kind=event.kind,
         severity=event.severity,
@@ -119,22 +123,57 @@ def event_out(event: Event) -> EventOut:
     )
 
 
-def tick_out(
-    schema: Schema, frame: Frame, tick: Tick | None, histograms: Sequence[Histogram] = ()
-) -> TickOut:
-    """A frame, what was forecast from it, and what was counted since the frame before."""
+class Ticked(Protocol):
+    """A frame of the ring with what was forecast from it and what was counted since the one before."""
+
+    @property
+    def sequence(self) -> int:
+        """Number of the frame."""
+
+    @property
+    def frame(self) -> Frame:
+        """What was observed."""
+
+    @property
+    def tick(self) -> Tick | None:
+        """What was forecast; None without a model."""
+
+    @property
+    def histograms(self) -> Sequence[Histogram]:
+        """What was counted by size."""
+
+
+def tick_out(schema: Schema, ticked: Ticked, channels: Sequence[str] = ()) -> TickOut:
+    """A frame and what was forecast from it, of ``channels`` alone where some are named.
+
+    A channel that is not observed has the value null and no forecast. Histograms belong to no channel and
+    are left out where some are named.
+    """
+    frame, tick = ticked.frame, ticked.tick
     surprise = tick.surprise if tick else None
+    whole = frame_out(schema, frame)
+    forecast = None
+    if tick is not None:
+        known = set(tick.forecast.channels)
+        seen = [name for name in channels if name in known and whole.values[name] is not None]
+        if seen or not channels:
+            forecast = forecast_out(schema, frame, tick.forecast, seen)
+        else:
+            forecast = replace(forecast_out(schema, frame, tick.forecast), unit={}, channels={})
     return TickOut(
-        frame=frame_out(schema, frame),
-        forecast=forecast_out(schema, frame, tick.forecast) if tick else None,
+        sequence=ticked.sequence,
+        frame=replace(whole, values={name: whole.values[name] for name in channels}) if channels else whole,
+        forecast=forecast,
         surprise=round(surprise.probability, 5) if surprise else None,
         surprise_channels=[(name, round(distance, 3)) for name, distance in surprise.channels]
         if surprise
         else [],
         tick_ms=round(tick.elapsed_ms, 3) if tick else None,
-        histograms=[
+        histograms=[]
+        if channels
+        else [
             HistogramOut(name=each.name, unit=each.unit, labels=dict(each.labels), counts=list(each.counts))
-            for each in histograms
+            for each in ticked.histograms
         ],
     )
 

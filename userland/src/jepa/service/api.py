@@ -134,6 +134,8 @@ class ForecastOut:
 class EventOut:
     """One thing that happened, told by the kernel, the service manager, udev or a device."""
 
+    sequence: int
+    """Its number in the event log, from 1; only grows, so that a follower can ask for what came after."""
     ts_ns: int
     """Wall-clock time it happened, nanoseconds since the epoch."""
     kind: str
@@ -172,6 +174,8 @@ class HistogramOut:
 class TickOut:
     """One event of GET /v1/stream: a frame, and what was forecast from it."""
 
+    sequence: int
+    """Number of the frame since the daemon's start, those taken up from the history included."""
     frame: FrameOut
     forecast: ForecastOut | None
     surprise: float | None
@@ -215,14 +219,11 @@ class Client(Protocol):
     def forecast(self, channels: Sequence[str] = (), horizon_s: int | None = None) -> ForecastOut:
         """The latest forecast, for all channels and horizons unless named."""
 
-    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
-        """The newest ``limit`` events after ``since_ns``, oldest first."""
+    def events(self, *, since_ns: int = 0, limit: int = 100, after: int | None = None) -> list[EventOut]:
+        """The newest ``limit`` events since ``since_ns``, or the first that follow number ``after``."""
 
-    def stream(self) -> Iterator[TickOut]:
-        """Ticks as they happen, without end."""
-
-    def follow(self) -> Iterator[EventOut]:
-        """Events as they happen, without end."""
+    def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
+        """Ticks, of ``channels`` or all, and events as they happen; first the events after ``after``."""
 
     def close(self) -> None:
         """Release what the client holds."""

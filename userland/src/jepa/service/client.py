@@ -94,28 +94,30 @@ class HttpClient:
             query.append(("horizon", str(horizon_s)))
         return self._get(ForecastOut, f"/v1/forecast?{urlencode(query)}")
 
-    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
-        """The newest ``limit`` events after ``since_ns``, oldest first."""
-        return self._get(list[EventOut], f"/v1/events?since_ns={since_ns}&limit={limit}")
+    def events(self, *, since_ns: int = 0, limit: int = 100, after: int | None = None) -> list[EventOut]:
+        """The newest ``limit`` events since ``since_ns``, or the first that follow number ``after``."""
+        follow = "" if after is None else f"&after={after}"
+        return self._get(list[EventOut], f"/v1/events?since_ns={since_ns}&limit={limit}{follow}")
 
-    def stream(self) -> Iterator[TickOut]:
-        """Ticks as they happen, until jepad ends the stream."""
-        return self._listen(TickOut, b"tick")
+    def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
+        """Ticks, of ``channels`` or all, and events as they happen, until jepad ends the stream.
 
-    def follow(self) -> Iterator[EventOut]:
-        """Events as they happen, until jepad ends the stream."""
-        return self._listen(EventOut, b"event")
-
-    def _listen(self, kind: type[Message], wanted: bytes) -> Iterator[Message]:
+        With ``after``, first the events that follow that number.
+        """
+        query = [("channel", name) for name in channels]
+        if after is not None:
+            query.append(("after", str(after)))
         connection = self._open()
         name = b""
         try:
-            with self._ask(connection, "/v1/stream") as response:
+            with self._ask(connection, f"/v1/stream?{urlencode(query)}") as response:
                 while line := response.readline():
                     if line.startswith(b"event: "):
                         name = line[7:].strip()
-                    elif line.startswith(b"data: ") and name == wanted:
-                        yield _read(kind, line[6:])
+                    elif line.startswith(b"data: ") and name == b"tick":
+                        yield _read(TickOut, line[6:])
+                    elif line.startswith(b"data: ") and name == b"event":
+                        yield _read(EventOut, line[6:])
         except (OSError, http.client.HTTPException) as error:
             raise _broken(self._path, error) from error
         finally:
@@ -213,18 +215,14 @@ class LocalClient:
         self._engine.predictor.settled.wait(MODEL_S)
         return self._engine.forecast(channels, horizon_s)
 
-    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
-        """The newest ``limit`` events after ``since_ns``, oldest first."""
+    def events(self, *, since_ns: int = 0, limit: int = 100, after: int | None = None) -> list[EventOut]:
+        """The newest ``limit`` events since ``since_ns``, or the first that follow number ``after``."""
         self._wait()
-        return self._engine.events(since_ns=since_ns, limit=limit)
+        return self._engine.events(since_ns=since_ns, limit=limit, after=after)
 
-    def stream(self) -> Iterator[TickOut]:
-        """Ticks as they happen, until the client is closed."""
-        return self._engine.stream()
-
-    def follow(self) -> Iterator[EventOut]:
-        """Events as they happen, until the client is closed."""
-        return self._engine.follow()
+    def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
+        """Ticks, of ``channels`` or all, and events as they happen, until the client is closed."""
+        return self._engine.stream(channels, after)
 
     def close(self) -> None:
         """Stop the engine and close its log."""

@@ -25,7 +25,8 @@ from jepa.service.api import (
     Status,
     TickOut,
 )
-from jepa.service.events import EventStore
+from jepa.service.broadcast import Broadcast
+from jepa.service.events import KEPT, EventStore
 from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.subscription import Subscription
@@ -40,10 +41,8 @@ from jepa.world.forecast import Tick
 
 RING_FRAMES = 600
 """Frames kept in memory: ten minutes at 1 Hz."""
-QUEUE_TICKS = 16
-"""Ticks a slow reader may fall behind before it loses the oldest."""
-READERS = 32
-"""Readers at a time; more are refused, so that nobody can fill the memory."""
+LISTEN_S = 60.0
+"""Longest wait for the next item of a stream within this process, before the end is looked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,32 @@ class Entry:
     frame: Frame
     tick: Tick | None
     histograms: tuple[Histogram, ...] = ()
+
+
+class Listener:
+    """One reader of ticks and events, which is given no event twice."""
+
+    def __init__(self, reader: Subscription[Entry | EventOut], earlier: Sequence[EventOut]) -> None:
+        self.reader = reader
+        self._earlier = list(earlier)
+        self._sequence = 0
+
+    @property
+    def ended(self) -> bool:
+        """True when nothing more will come."""
+        return self.reader.ended
+
+    def take(self, timeout_s: float) -> list[Entry | EventOut]:
+        """Whatever is there, after waiting up to ``timeout_s`` for something or the end."""
+        earlier, self._earlier = self._earlier, []
+        taken: list[Entry | EventOut] = []
+        for each in (*earlier, *self.reader.take(0.0 if earlier else timeout_s)):
+            if isinstance(each, EventOut):
+                if each.sequence <= self._sequence:
+                    continue
+                self._sequence = each.sequence
+            taken.append(each)
+        return taken
 
 
 class _Clock:
@@ -104,8 +129,8 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._lock = threading.Lock()
         self._ring: deque[Entry] = deque(maxlen=RING_FRAMES)
-        self._readers: list[Subscription[Entry | EventOut]] = []
-        self._lost = 0
+        self.broadcast: Broadcast[Entry | EventOut] = Broadcast()
+        self._telling = threading.Lock()
         self._read_fault: JepaError | None = None
         self._timing = checks.Timing(period_s)
         self.alerting = Alerting(self.schema, alerts_file)
@@ -122,10 +147,7 @@ class Engine:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
-        with self._lock:
-            readers, self._readers = self._readers, []
-        for reader in readers:
-            reader.end()
+        self.broadcast.end()
         self.history.close()
         self.event_store.close()
         self.alerting.close()
@@ -152,26 +174,22 @@ class Engine:
             sequence += 1
             with self._lock:
                 self._ring.append(entry)
-                readers = list(self._readers)
             with self._taken:
                 self.frames_taken += 1
                 self._taken.notify_all()
-            for reader in readers:
-                reader.put(entry)
+            self.broadcast.publish(entry)
             if self.frames_taken == 1:
                 # Not earlier: on a slow machine loading would hold up the first frame, which others await.
                 self.predictor.start(self._known)
 
     def tell(self, event: Event) -> None:
         """Keep one event and give it to whoever listens."""
-        if not self.event_store.append(event):
-            return
-        self.alerting.hear(event)
-        told = answers.event_out(event)
-        with self._lock:
-            readers = list(self._readers)
-        for reader in readers:
-            reader.put(told)
+        with self._telling:  # events reach every reader in the order of their numbers
+            logged = self.event_store.append(event)
+            if logged is None:
+                return
+            self.alerting.hear(event)
+            self.broadcast.publish(answers.event_out(logged))
 
     def _known(self, count: int) -> Sequence[tuple[int, Frame]]:
         entries = self.entries(count)
@@ -194,40 +212,6 @@ class Engine:
         """Periods with no frame since the start."""
         return self._sampler.missed
 
-    @property
-    def lost(self) -> int:
-        """Ticks that readers were too slow for, since the start."""
-        with self._lock:
-            return self._lost + sum(reader.lost for reader in self._readers)
-
-    @property
-    def readers(self) -> int:
-        """Open streams."""
-        with self._lock:
-            return len(self._readers)
-
-    def subscribe(self) -> Subscription[Entry | EventOut]:
-        """Entries and events from now on; JepaError (503) when too many streams are open."""
-        reader: Subscription[Entry | EventOut] = Subscription(QUEUE_TICKS)
-        with self._lock:
-            if len(self._readers) >= READERS:
-                raise JepaError(
-                    f"{READERS} streams are open, which is the limit.",
-                    "Close one and try again.",
-                    status=503,
-                )
-            self._readers.append(reader)
-        if self._stopped.is_set():
-            reader.end()
-        return reader
-
-    def unsubscribe(self, reader: Subscription[Entry | EventOut]) -> None:
-        """Forget ``reader``."""
-        with self._lock:
-            if reader in self._readers:
-                self._readers.remove(reader)
-                self._lost += reader.lost
-
     def channels(self) -> list[ChannelInfo]:
         """The channel schema."""
         return answers.channel_infos(self.schema)
@@ -248,32 +232,47 @@ class Engine:
         assert entry.tick is not None
         return answers.forecast_out(self.schema, entry.frame, entry.tick.forecast, channels, horizon_s)
 
-    def events(self, *, since_ns: int = 0, limit: int = 100) -> list[EventOut]:
-        """The newest ``limit`` events after ``since_ns``, oldest first."""
-        return [answers.event_out(event) for event in self.event_store.newest(since_ns, limit)]
+    def events(self, *, since_ns: int = 0, limit: int = 100, after: int | None = None) -> list[EventOut]:
+        """The newest ``limit`` events since ``since_ns``; with ``after``, the first that follow that number.
 
-    def tick_out(self, entry: Entry) -> TickOut:
-        """``entry`` as a message."""
-        return answers.tick_out(self.schema, entry.frame, entry.tick, entry.histograms)
+        JepaError (410) when there is no such number yet.
+        """
+        if after is None:
+            found = self.event_store.newest(since_ns, limit)
+        else:
+            found = [each for each in self.event_store.after(after, KEPT) if each.event.ts_ns > since_ns][
+                :limit
+            ]
+        return [answers.event_out(logged) for logged in found]
 
-    def stream(self) -> Iterator[TickOut]:
-        """Ticks as they happen, until the engine stops."""
-        for entry in self._listen():
-            if isinstance(entry, Entry):
-                yield self.tick_out(entry)
+    def tick_out(self, entry: Entry, channels: Sequence[str] = ()) -> TickOut:
+        """``entry`` as a message, of ``channels`` alone where some are named."""
+        return answers.tick_out(self.schema, entry, channels)
 
-    def follow(self) -> Iterator[EventOut]:
-        """Events as they happen, until the engine stops."""
-        for entry in self._listen():
-            if isinstance(entry, EventOut):
-                yield entry
+    def listen(self, channels: Sequence[str] = (), after: int | None = None) -> Listener:
+        """Ticks and events from now on, with ``after`` also the events that follow that number.
 
-    def _listen(self) -> Iterator[Entry | EventOut]:
-        reader = self.subscribe()
+        JepaError: 404 for an unknown channel, 410 for a number that is not known, 503 for too many streams.
+        """
+        for name in channels:
+            self.schema.index(name)
+        reader = self.broadcast.subscribe()
         try:
-            yield from reader
+            earlier = [] if after is None else self.events(after=after, limit=KEPT)
+        except JepaError:
+            self.broadcast.unsubscribe(reader)
+            raise
+        return Listener(reader, earlier)
+
+    def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
+        """What ``listen`` gives, as messages, until the engine stops."""
+        listener = self.listen(channels, after)
+        try:
+            while not listener.ended:
+                for each in listener.take(LISTEN_S):
+                    yield each if isinstance(each, EventOut) else self.tick_out(each, channels)
         finally:
-            self.unsubscribe(reader)
+            self.broadcast.unsubscribe(listener.reader)
 
     def status(self) -> Status:
         """State of each part, and the budget used."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from jepa.errors import JepaError
 from jepa.service.api import Part
 from jepa.telemetry.events.event import Event
+from jepa.telemetry.events.eventlog import EventLog, LoggedEvent
 
 KEPT = 1000
 """Newest events kept in memory; the log holds more."""
@@ -19,10 +20,10 @@ LIMIT_BYTES = 8 * 2**20
 class Log(Protocol):
     """What the store needs of an EventLog."""
 
-    def append(self, event: Event) -> None:
+    def append(self, logged: LoggedEvent) -> None:
         """Write one event; JepaError when there is no room."""
 
-    def tail(self, count: int) -> list[Event]:
+    def tail(self, count: int) -> list[LoggedEvent]:
         """The newest ``count`` events, oldest first."""
 
     def close(self) -> None:
@@ -36,40 +37,61 @@ class EventStore:
         self._log = log
         self._fault = fault
         self._lock = threading.Lock()
-        self._newest: deque[Event] = deque(log.tail(KEPT) if log else (), maxlen=KEPT)
+        self._newest: deque[LoggedEvent] = deque(log.tail(KEPT) if log else (), maxlen=KEPT)
+        self._sequence = self._newest[-1].sequence if self._newest else 0
 
     @classmethod
     def open(cls, directory: Path, limit_bytes: int = LIMIT_BYTES) -> "EventStore":
         """The log in ``directory``, created when missing; a store with a fault when that is impossible."""
-        from jepa.telemetry.events.eventlog import EventLog
-
         try:
             return cls(EventLog(directory, limit_bytes))
         except JepaError as fault:
             return cls(None, fault=fault)
 
-    def append(self, event: Event) -> bool:
-        """Keep one event; False when it is known already, as after a restart of whoever tells it.
+    def append(self, event: Event) -> LoggedEvent | None:
+        """Keep one event under the next number; None when it is known already.
 
         What the log cannot take stays in memory alone.
         """
         with self._lock:
-            if event in self._newest:
-                return False
-            self._newest.append(event)
+            if any(event == known.event for known in self._newest):
+                return None
+            self._sequence += 1
+            logged = LoggedEvent(self._sequence, event)
+            self._newest.append(logged)
             if self._log is not None:
                 try:
-                    self._log.append(event)
+                    self._log.append(logged)
                     self._fault = None
                 except JepaError as fault:
                     self._fault = fault
-        return True
+        return logged
 
-    def newest(self, since_ns: int, limit: int) -> list[Event]:
-        """The newest ``limit`` events after ``since_ns``, oldest first."""
+    def newest(self, since_ns: int, limit: int) -> list[LoggedEvent]:
+        """The newest ``limit`` events that happened after ``since_ns``, in the order they were heard of."""
         with self._lock:
-            after = [event for event in self._newest if event.ts_ns > since_ns]
-        return after[max(0, len(after) - limit) :]
+            later = [logged for logged in self._newest if logged.event.ts_ns > since_ns]
+        return later[max(0, len(later) - limit) :]
+
+    def after(self, sequence: int, limit: int = KEPT) -> list[LoggedEvent]:
+        """The first ``limit`` events that follow number ``sequence``, whatever their clock said.
+
+        JepaError (410) when there is no such number yet: the log was begun anew since it was given out.
+        """
+        with self._lock:
+            if sequence > self._sequence:
+                raise JepaError(
+                    f"There is no event number {sequence}: the newest is {self._sequence}.",
+                    "The event log was begun anew. Ask after number 0.",
+                    status=410,
+                )
+            return [logged for logged in self._newest if logged.sequence > sequence][:limit]
+
+    @property
+    def sequence(self) -> int:
+        """The number of the newest event, 0 before the first."""
+        with self._lock:
+            return self._sequence
 
     def part(self) -> Part:
         """The state of the event log."""

@@ -19,6 +19,7 @@ import h11
 from jepa import __version__
 from jepa.errors import JepaError
 from jepa.service.api import EventOut, Problem
+from jepa.service.broadcast import READERS
 from jepa.service.engine import Engine, Entry
 from jepa.service.routes import EVENTS, Query, Route, find, read_query
 from jepa.service.wire import encode
@@ -106,23 +107,29 @@ class Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
 
 
 class _Encoded:
-    """What happens as server-sent events; a tick, which is long, is encoded once for all streams."""
+    """What happens as server-sent events; a tick, which is long, is encoded once for all who ask alike.
+
+    The id of an event is its number in the log, which a client that comes back sends as Last-Event-ID. Ticks
+    have none: whoever missed some asks for the frames.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._newest = (-1, b"")
+        self._newest: dict[tuple[str, ...], tuple[int, bytes]] = {}
 
-    def event(self, entry: Entry | EventOut) -> bytes:
-        """``entry`` as one event."""
+    def event(self, entry: Entry | EventOut, channels: tuple[str, ...]) -> bytes:
+        """``entry``, a tick with ``channels`` alone where some are named."""
         if isinstance(entry, EventOut):
-            return f"event: event\ndata: {encode(entry)}\n\n".encode()
+            return f"id: {entry.sequence}\nevent: event\ndata: {encode(entry)}\n\n".encode()
         with self._lock:
-            if self._newest[0] != entry.sequence:
-                body = encode(self._engine.tick_out(entry))
-                event = f"id: {entry.sequence}\nevent: tick\ndata: {body}\n\n".encode()
-                self._newest = (entry.sequence, event)
-            return self._newest[1]
+            sequence, event = self._newest.get(channels, (-1, b""))
+            if sequence != entry.sequence:
+                if len(self._newest) > READERS:
+                    self._newest.clear()
+                event = f"event: tick\ndata: {encode(self._engine.tick_out(entry, channels))}\n\n".encode()
+                self._newest[channels] = entry.sequence, event
+            return event
 
 
 class _Connection:
@@ -202,7 +209,7 @@ class _Connection:
             return
         route, query = _read_target(request.target.decode("ascii", "replace"))
         if route.media == EVENTS and method == "GET":
-            self._stream()
+            self._stream(tuple(query["channel"]), _last_event_id(request, query["after"]))
         else:
             self._reply(200, route.media, self._text(route, query).encode())
 
@@ -219,20 +226,21 @@ class _Connection:
                 "Report it with the output of `journalctl -u jepad -n 50`.",
             ) from error
 
-    def _stream(self) -> None:
+    def _stream(self, channels: tuple[str, ...], after: int | None) -> None:
         engine = self._server.engine
-        reader = engine.subscribe()
+        listener = engine.listen(channels, after)
         try:
             self._head(
                 200, (("Content-Type", EVENTS), ("Cache-Control", "no-store"), ("Connection", "close"))
             )
             self._send(h11.Data(data=b": jepa\n\n"))
-            while not reader.ended:
-                events = [self._server.encoded.event(entry) for entry in reader.take(HEARTBEAT_S)]
+            while not listener.ended:
+                encoded = self._server.encoded
+                events = [encoded.event(entry, channels) for entry in listener.take(HEARTBEAT_S)]
                 self._send(h11.Data(data=b"".join(events) or b": heartbeat\n\n"))
             self._send(h11.EndOfMessage())
         finally:
-            engine.unsubscribe(reader)
+            engine.broadcast.unsubscribe(listener.reader)
 
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         """Answer a request that is no HTTP, or more of it than is read; the connection ends."""
@@ -272,6 +280,14 @@ class _Connection:
         data = self._http.send(event)
         if data:
             self._line.sendall(data)
+
+
+def _last_event_id(request: h11.Request, after: int | None) -> int | None:
+    """The number after which events are wanted: of the query, else what a client that comes back sends."""
+    if after is not None:
+        return after
+    given = next((value for name, value in request.headers if name == b"last-event-id"), b"")
+    return int(given) if given.isdigit() and len(given) < 19 else None
 
 
 def _read_target(target: str) -> tuple[Route, Query]:

@@ -82,8 +82,13 @@ def render(engine: Engine) -> str:
             for state in _STATES
         ],
     )
-    single("jepa_streams", "gauge", "Open event streams.", engine.readers)
-    single("jepa_stream_lost_total", "counter", "Ticks dropped for slow readers.", engine.lost)
+    single("jepa_streams", "gauge", "Open event streams.", engine.broadcast.readers)
+    single(
+        "jepa_stream_lost_total",
+        "counter",
+        "Ticks and events dropped for slow readers.",
+        engine.broadcast.lost,
+    )
     single("jepa_history_bytes", "gauge", "Size of the frame log.", status.budget.history_mib * 2**20)
     single("jepa_process_cpu_seconds_total", "counter", "CPU time the service has used.", engine.usage.cpu_s)
     single(

@@ -128,16 +128,33 @@ ROUTES: tuple[Route, ...] = (
                 name="since_ns", description="Only events after this time, ns since the epoch.", default=0
             ),
             Parameter(
+                name="after", description="Only events that follow this number; then the first so many."
+            ),
+            Parameter(
                 name="limit", description="The newest so many of them.", low=1, high=KEPT, default=100
             ),
         ),
-        answer=lambda engine, query: encode(engine.events(since_ns=query["since_ns"], limit=query["limit"])),
+        answer=lambda engine, query: encode(
+            engine.events(since_ns=query["since_ns"], limit=query["limit"], after=query["after"])
+        ),
     ),
     Route(
         path="/v1/stream",
         summary="What happens: server-sent events named tick (a TickOut) and event (an EventOut)",
         body=api.TickOut | api.EventOut,
         media=EVENTS,
+        parameters=(
+            Parameter(
+                name="channel",
+                description="Name of a channel that ticks give; may be repeated. All when absent.",
+                kind="string",
+                repeated=True,
+            ),
+            Parameter(
+                name="after",
+                description="Begin with the events that follow this number; so does Last-Event-ID.",
+            ),
+        ),
         answer=_no_text,
     ),
     Route(

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from jepa.errors import JepaError
-from jepa.service.api import Client, ForecastOut, FrameOut, TickOut
+from jepa.service.api import Client, EventOut, ForecastOut, FrameOut, TickOut
 from jepa.shell.complete import Vocabulary
 from jepa.shell.output import OutputError, writing
 from jepa.shell.words import choose, full_name, interval, label, quantity
@@ -182,7 +182,9 @@ class PlainShell:
         self, names: Sequence[str], done: threading.Event, failed: list[JepaError | OSError]
     ) -> None:
         try:
-            for tick in self._client.stream():
+            for tick in self._client.stream(names):
+                if isinstance(tick, EventOut):
+                    continue
                 with self._following:
                     if done.is_set():
                         return

@@ -2,7 +2,6 @@
 """Reads the service in a thread of its own and tells the app, in typed messages, what it reads."""
 
 import threading
-import time
 from collections.abc import Callable
 
 from textual.message import Message
@@ -14,8 +13,6 @@ HISTORY = 150
 """Frames asked for at the start, so that strips show a past at once."""
 STATUS_EVERY = 5
 """Ticks between two readings of the status."""
-AT_ONCE = 8
-"""Events shown of one second; `events` lists them all."""
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 15.0
 
@@ -72,7 +69,7 @@ class Feed:
         self._stopped = threading.Event()
         self._retry_now = threading.Event()
         self._last_ns = 0
-        self._last_event_ns = time.time_ns()
+        self._last_event: int | None = None
         self._wait_s = FIRST_WAIT_S
         # A daemon thread: it may sit in a read that only ends when the service speaks.
         self._thread = threading.Thread(target=self._run, name="jepa-feed", daemon=True)
@@ -109,18 +106,20 @@ class Feed:
     def _follow(self) -> None:
         frames = self._client.frames(since_ns=self._last_ns, limit=HISTORY)
         self._post(Connected(self._client.channels(), self._client.status(), frames))
-        for count, tick in enumerate(self._client.stream(), start=1):
+        if self._last_event is None:
+            newest = self._client.events(limit=1)
+            self._last_event = newest[-1].sequence if newest else 0
+        ticks = 0
+        for each in self._client.stream(after=self._last_event):
             if self._stopped.is_set():
                 return
             self._wait_s = FIRST_WAIT_S
-            self._last_ns = tick.frame.ts_ns
-            self._post(Ticked(tick))
-            self._tell_events()
-            if count % STATUS_EVERY == 0:
+            if isinstance(each, EventOut):
+                self._last_event = each.sequence
+                self._post(Happened([each]))
+                continue
+            self._last_ns = each.frame.ts_ns
+            self._post(Ticked(each))
+            ticks += 1
+            if ticks % STATUS_EVERY == 0:
                 self._post(StatusRead(self._client.status()))
-
-    def _tell_events(self) -> None:
-        events = self._client.events(since_ns=self._last_event_ns, limit=AT_ONCE)
-        if events:
-            self._last_event_ns = max(event.ts_ns for event in events)
-            self._post(Happened(events))

@@ -2,8 +2,10 @@
 """`jepa events`: what happened lately, and what happens: failed units, devices, the kernel's complaints."""
 
 import time
+from collections.abc import Iterator
 from itertools import chain
 
+from jepa.service.api import EventOut, TickOut
 from jepa.shell.request import Request
 from jepa.shell.words import event_line
 
@@ -12,13 +14,16 @@ def run(request: Request) -> int:
     """Show the events of the last while; with --follow also those to come, until Ctrl-C."""
     since_s: int = request.args.since
     since_ns = max(0, time.time_ns() - since_s * 1_000_000_000)
-    # The stream first: what happens between the two questions may be shown twice, but is never missed.
     follow = request.args.follow and not request.prompt
-    coming = request.client.follow() if follow else iter(())
-    known = request.client.events(since_ns=since_ns, limit=1000)
+    kept = request.client.events(limit=1000)
+    known = [event for event in kept if event.ts_ns > since_ns]
+    coming: Iterator[TickOut | EventOut] = iter(())
+    if follow:
+        # By number, not by time: an event may be heard of late, or the clock be set back.
+        coming = request.client.stream(after=kept[-1].sequence if kept else 0)
     shown = 0
     try:
-        for event in chain(known, (event for event in coming if event not in known)):
+        for event in chain(known, (each for each in coming if isinstance(each, EventOut))):
             if request.args.kind and event.kind not in request.args.kind:
                 continue
             if request.out.json:

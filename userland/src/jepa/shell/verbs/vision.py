@@ -189,6 +189,7 @@ def watch(request: Request) -> int:
     Without a vision pack these are plain changes.
     """
     from jepa.service.answers import event_out
+    from jepa.telemetry.events.eventlog import LoggedEvent
     from jepa.vision.camera_watch import CameraWatch
     from jepa.vision.daemon import sights
     from jepa.vision.reporting import EventReporter
@@ -198,12 +199,15 @@ def watch(request: Request) -> int:
     sight, coarse_because = sights(None if args.pack is None else chosen(args.pack))
     if coarse_because and not out.json:
         out.line(f"Plain changes of coarse pictures: {coarse_because}")
+    heard = 0
     watching, reporter = CameraWatch(args.source, sight(), args.fps), EventReporter()
     with contextlib.suppress(KeyboardInterrupt), contextlib.closing(iter(watching)) as coming:
         for events in coming:
             for event in events:
                 reporter.report(event)
-                out.data(event_out(event)) if out.json else out.line(event_line(event_out(event)))
+                heard += 1
+                shown = event_out(LoggedEvent(heard, event))
+                out.data(shown) if out.json else out.line(event_line(shown))
                 out.flush()
             if args.clips is not None and watching.counts.clips >= args.clips:
                 break

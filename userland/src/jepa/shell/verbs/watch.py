@@ -31,9 +31,10 @@ def run(request: Request) -> int:
     shown = names or [name for name in FIRST if name in channels]
     before: ForecastOut | None = None
     try:
-        for seen, tick in enumerate(request.client.stream(), start=1):
+        ticks = (each for each in request.client.stream(names) if isinstance(each, TickOut))
+        for seen, tick in enumerate(ticks, start=1):
             if request.out.json:
-                request.out.data(_only(tick, names) if names else tick)
+                request.out.data(tick)
             else:
                 block(request.out, tick, before, shown, channels)
             before = tick.forecast
@@ -88,21 +89,6 @@ def _ahead(forecast: ForecastOut | None, name: str, unit: str) -> str:
     if not bands or found is None:
         return "-"
     return f"{quantity(found.median, unit)} ({span(found, unit)}) over {bands[-1].horizon_s} s"
-
-
-def _only(tick: TickOut, names: list[str]) -> TickOut:
-    from dataclasses import replace
-
-    frame = replace(tick.frame, values={name: tick.frame.values[name] for name in names})
-    forecast = tick.forecast
-    if forecast is not None:
-        kept = [name for name in names if name in forecast.channels]
-        forecast = replace(
-            forecast,
-            unit={name: forecast.unit[name] for name in kept},
-            channels={name: forecast.channels[name] for name in kept},
-        )
-    return replace(tick, frame=frame, forecast=forecast)
 
 
 def _refuse_unknown(names: list[str], known: list[str]) -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The event log: lines of JSON in two files of a bounded size that survive a crash at any byte.
 
-``events.jsonl`` grows to half of the limit and then becomes ``events.old.jsonl``. Each line ends with the
-CRC-32 of its content, so that a torn or damaged line is passed over. A line is written at once and
+``events.jsonl`` grows to half of the limit and then becomes ``events.old.jsonl``. Each line begins with the
+event's sequence number, which only grows, and ends with the CRC-32 of its content, so that a torn or damaged
+line is passed over. A line is written at once and
 unbuffered, so a killed process loses nothing; a power cut loses what came after the last ``sync``.
 """
 
@@ -12,7 +13,7 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from jepa.errors import JepaError
@@ -21,29 +22,41 @@ from jepa.telemetry.events.event import Event
 _CRC_DIGITS = 8
 
 
-def encode(event: Event) -> bytes:
-    """``event`` as one line."""
-    content = json.dumps(asdict(event), separators=(",", ":"), ensure_ascii=True).encode()
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event and its place in the log."""
+
+    sequence: int
+    """From 1; grows by one an event, also over restarts. What a follower asks by: clocks may be set back."""
+    event: Event
+
+
+def encode(logged: LoggedEvent) -> bytes:
+    """``logged`` as one line."""
+    content = json.dumps(
+        {"sequence": logged.sequence, **asdict(logged.event)}, separators=(",", ":"), ensure_ascii=True
+    ).encode()
     return b"%s %08x\n" % (content, zlib.crc32(content))
 
 
-def decode(line: bytes) -> Event | None:
+def decode(line: bytes) -> LoggedEvent | None:
     """The event of one line; None when it is torn, damaged or of a kind that is not understood."""
     content, _, crc = line.rstrip(b"\n").rpartition(b" ")
     try:
         if len(crc) != _CRC_DIGITS or int(crc, 16) != zlib.crc32(content):
             return None
-        return Event(**json.loads(content))
-    except (ValueError, TypeError):
+        fields = json.loads(content)
+        return LoggedEvent(fields.pop("sequence"), Event(**fields))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def read_events(paths: Iterable[Path]) -> Iterator[Event]:
+def read_events(paths: Iterable[Path]) -> Iterator[LoggedEvent]:
     """The events in ``paths``, in order; also while they are written. A file that is missing has none."""
     for path in paths:
         try:
             with path.open("rb") as lines:
-                yield from (event for line in lines if (event := decode(line)) is not None)
+                yield from (logged for line in lines if (logged := decode(line)) is not None)
         except FileNotFoundError:
             continue
 
@@ -70,9 +83,9 @@ class EventLog:
             self._size += 1
         return fd
 
-    def append(self, event: Event) -> None:
+    def append(self, logged: LoggedEvent) -> None:
         """Write one event; JepaError when there is no room."""
-        line = encode(event)
+        line = encode(logged)
         try:
             if self._size and self._size + len(line) > self._half:
                 os.close(self._fd)
@@ -85,7 +98,7 @@ class EventLog:
         except OSError as error:
             raise _unusable(self.folder, error) from error
 
-    def tail(self, count: int) -> list[Event]:
+    def tail(self, count: int) -> list[LoggedEvent]:
         """The newest ``count`` events, oldest first."""
         return list(deque(read_events((self._old, self._active)), maxlen=count))
 
