@@ -67,7 +67,7 @@ def main(out: Path) -> None:
 
 
 def _imagined(model: WorldModel) -> "np.ndarray":
-    """Milliseconds for what a plan takes: three rounds of 64 courses of six seconds."""
+    """Milliseconds for what a plan takes: three CEM iterations of 64 action sequences of six seconds."""
     shape = model.pack.manifest.shape
     rng = np.random.default_rng(1)
     took = np.empty(_PLANS)

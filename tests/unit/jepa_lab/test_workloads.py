@@ -25,7 +25,7 @@ from jepa_lab.workloads.plans import (
 )
 from jepa_lab.workloads.runner import Runner
 from jepa_lab.workloads.scarce import SCARCE, small_disk, small_memory
-from jepa_lab.workloads.session import ALL_PROGRAMS, PROGRAMS, Session, Stretch, schedule
+from jepa_lab.workloads.session import ALL_PROGRAMS, PROGRAMS, ProgramRun, Session, schedule
 from jepa_lab.workloads.steady import STEADY
 
 SESSIONS = [session for plan in PLANS.values() for session in plan]
@@ -128,7 +128,7 @@ def test_programs_run_end_in_time_and_leave_nothing(
     scratch = tmp_path / "scratch"
     start = time.monotonic()
     used = dict.fromkeys(names, 0)
-    with Runner([Stretch(0, 2, name, 7, 0.2) for name in names], scratch):
+    with Runner([ProgramRun(0, 2, name, 7, 0.2) for name in names], scratch):
         while (mine := children()) or time.monotonic() < start + 2:
             for folder in scratch.glob("*"):
                 # Files come and go meanwhile, and whole directories, which a walk passes over.

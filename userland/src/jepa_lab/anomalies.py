@@ -23,7 +23,7 @@ from jepa.world.hysteresis import Hysteresis
 from jepa.world.model import WorldModel
 from jepa.world.scale import Scale
 from jepa.world.surprise import Sizes
-from jepa_lab.vus import Scores, Stretch, vus_pr
+from jepa_lab.vus import Interval, ScoreArray, vus_pr
 from jepa_lab.workloads.faults import FAULTS
 
 EDGE_S = 10
@@ -35,7 +35,7 @@ _CLUSTERS, _WINDOW = 20, 10
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class AnomalyFigures:
     """What was found of the faults of some recordings."""
 
     vus_pr: dict[str, float]
@@ -52,7 +52,9 @@ class Found:
     hours: float
 
 
-def judge_anomalies(recordings: Sequence[Recording], train: Sequence[Recording], pack: Pack) -> Found:
+def judge_anomalies(
+    recordings: Sequence[Recording], train: Sequence[Recording], pack: Pack
+) -> AnomalyFigures:
     """Score every frame of ``recordings``, whose labels say when a fault was at work."""
     pca, clusters = Pca(train), Clusters(train)
     areas: dict[str, list[float]] = {}
@@ -79,7 +81,7 @@ def judge_anomalies(recordings: Sequence[Recording], train: Sequence[Recording],
         faults += len(anomalies)
         frames += len(surprise) - _SKIP_S
         inside += sum(end - start for start, end in anomalies)
-    return Found(
+    return AnomalyFigures(
         vus_pr={who: float(np.mean(each)) for who, each in areas.items()},
         chance=inside / frames,
         faults=faults,
@@ -90,7 +92,7 @@ def judge_anomalies(recordings: Sequence[Recording], train: Sequence[Recording],
     )
 
 
-def faults_of(recording: Recording) -> list[Stretch]:
+def faults_of(recording: Recording) -> list[Interval]:
     """The frames during which each fault of the schedule was at work."""
     now = (recording.ts_ns - recording.ts_ns[0]) / 1e9
     found = []
@@ -101,7 +103,7 @@ def faults_of(recording: Recording) -> list[Stretch]:
     return sorted(found)
 
 
-def surprises(recording: Recording, pack: Pack) -> tuple[Scores, list[int]]:
+def surprises(recording: Recording, pack: Pack) -> tuple[ScoreArray, list[int]]:
     """(T,) how surprising each frame was, and the frames at which an anomaly was reported."""
     model = WorldModel.load(pack, recording.schema, host_of(recording.meta))
     anomaly = Hysteresis(of=5, enough=3, calm=15)
@@ -116,7 +118,7 @@ def surprises(recording: Recording, pack: Pack) -> tuple[Scores, list[int]]:
     return scores, alarmed
 
 
-def smoothed(scores: Scores) -> Scores:
+def smoothed(scores: ScoreArray) -> ScoreArray:
     """(T,) as jepa.world.surprise smooths sizes, so that nobody is ahead by that alone."""
     sizes = Sizes(1.0, 1.0)
     return np.array([sizes.push(float(each), 0.0) for each in scores])
@@ -152,7 +154,7 @@ class Pca:
         explained = np.cumsum(sizes**2) / np.sum(sizes**2)
         self._axes = axes[: int(np.searchsorted(explained, _KEPT)) + 1]
 
-    def scores(self, recording: Recording) -> Scores:
+    def scores(self, recording: Recording) -> ScoreArray:
         """(T,)."""
         frames = self._standard.of(recording)
         beside = frames - frames @ self._axes.T @ self._axes
@@ -167,7 +169,7 @@ class Clusters:
         windows = np.concatenate([_windows(each)[_WINDOW:] for each in self._standard.train])
         self._centres, _ = kmeans2(windows, _CLUSTERS, minit="++", rng=np.random.default_rng(1))
 
-    def scores(self, recording: Recording) -> Scores:
+    def scores(self, recording: Recording) -> ScoreArray:
         """(T,)."""
         return np.asarray(vq(_windows(self._standard.of(recording)), self._centres)[1])
 

@@ -62,9 +62,9 @@ class _Decode(nn.Module):
 
 
 class _Imagine(nn.Module):
-    """What would follow under each of many courses of settings, a second at a time, and in windows.
+    """What would follow under each of many action sequences, a second at a time, and in windows.
 
-    The windows are those of settings that stay as they are in a course's first second.
+    The windows are those of settings that stay as they are in a sequence's first second.
     """
 
     def __init__(self, model: MachineModel) -> None:
@@ -124,9 +124,9 @@ def _graphs(model: MachineModel) -> dict[str, _Graph]:
     }
     control = torch.zeros(1, size.controls)
     decode = {"context": torch.zeros(1, width), "control": control, **remembered}
-    courses = torch.zeros(size.candidates, size.imagined, size.controls)
+    sequences = torch.zeros(size.candidates, size.imagined, size.controls)
     before = {"caches": caches, "coarse": coarse}
-    imagine = {"latent": torch.zeros(1, width), "controls": courses, **before, **remembered}
+    imagine = {"latent": torch.zeros(1, width), "controls": sequences, **before, **remembered}
     frame = {"frame": torch.zeros(1, channels), "valid": torch.zeros(1, channels)}
     advance = {"latent": torch.zeros(1, width), "control": control, **before, "count": count}
     return {

@@ -31,7 +31,7 @@ from jepa_lab.data import (
     with_twins,
     without_actions,
 )
-from jepa_lab.effects import EffectTraining, learn_effects
+from jepa_lab.effect_training import EffectTraining, learn_effects
 from jepa_lab.losses import (
     effective_rank,
     event_loss,

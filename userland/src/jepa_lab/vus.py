@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-Scores = npt.NDArray[np.float64]
-Stretch = tuple[int, int]
+ScoreArray = npt.NDArray[np.float64]
+Interval = tuple[int, int]
 """The first frame of an anomaly, and the first one after it."""
 
 
-def vus_pr(scores: Scores, anomalies: Sequence[Stretch], widest: int) -> float:
+def vus_pr(scores: ScoreArray, anomalies: Sequence[Interval], widest: int) -> float:
     """0..1, 1 when every frame of an anomaly scores above every other; soft edges of 0 to ``widest`` frames.
 
     ValueError without an anomaly.
@@ -25,7 +25,7 @@ def vus_pr(scores: Scores, anomalies: Sequence[Stretch], widest: int) -> float:
     return float(np.mean([_area(scores, anomalies, width) for width in range(widest + 1)]))
 
 
-def soft_labels(frames: int, anomalies: Sequence[Stretch], width: int) -> Scores:
+def soft_labels(frames: int, anomalies: Sequence[Interval], width: int) -> ScoreArray:
     """(T,) 1 within an anomaly, falling to 0 at half of ``width`` beyond its edges."""
     at = np.arange(frames)
     labels = np.zeros(frames)
@@ -36,7 +36,7 @@ def soft_labels(frames: int, anomalies: Sequence[Stretch], width: int) -> Scores
     return labels
 
 
-def _area(scores: Scores, anomalies: Sequence[Stretch], width: int) -> float:
+def _area(scores: ScoreArray, anomalies: Sequence[Interval], width: int) -> float:
     """The area under precision and recall at one width of the edge, by steps, over every threshold."""
     labels = soft_labels(len(scores), anomalies, width)
     # An anomaly of which nothing is flagged counts against recall, however much of others is.

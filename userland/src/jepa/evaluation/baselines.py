@@ -28,7 +28,7 @@ def last(values: FloatArray, horizons: Sequence[int]) -> FloatArray:
 
 
 def seasonal(values: FloatArray, horizons: Sequence[int]) -> FloatArray:
-    """(T, C, H, 2): each channel's last season again, its length told by the past's autocorrelation."""
+    """(T, C, H, 2): each channel's last season again, its length from the past's autocorrelation."""
     result = window(values, horizons).copy()
     known = _carried(values)
     for now in range(2 * _SEASONS.start, len(values)):

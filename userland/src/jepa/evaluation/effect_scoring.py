@@ -118,12 +118,12 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
         return None
     rng = np.random.default_rng(seed)
     names = pack.manifest.shape.controls
-    real, told, shuffled, instead, what = [], [], [], [], []
+    real, effects, shuffled, instead, what = [], [], [], [], []
     for each in experiments:
         changes = changes_of(each.acted)
         real.append(real_effects(each, changes))
         imagined, others = imagined_effects(each.acted, changes, pack)
-        told.append(imagined)
+        effects.append(imagined)
         shuffled.append(_sign_shared(others, real[-1].effect))
         instead.append(others.mean(axis=1) if others.shape[1] else np.full_like(imagined, np.nan))
         what += [names[int(np.abs(change.after - change.before).argmax())] for change in changes]
@@ -131,7 +131,7 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
         np.concatenate([getattr(one, name) for one in real]) for name in ("effect", "deviations")
     )
     chance = np.concatenate([one.chance for one in real], axis=1)
-    effect, imagined = np.nan_to_num(effect), np.concatenate(told)
+    effect, imagined = np.nan_to_num(effect), np.concatenate(effects)
     right = np.sign(imagined) == np.sign(effect)
     compared = _Compared(imagined, effect, right, np.concatenate(shuffled), np.concatenate(instead))
     clear = deviations > _CLEAR
@@ -279,7 +279,7 @@ def imagined_effects(
     places = {change.at: number for number, change in enumerate(changes)}
     actions = ActionReplay(recording.actions)
     others = min(max(0, len(changes) - 1), shape.candidates - 2)
-    told = np.zeros((len(changes), 1 + others, len(schema.channels), len(columns)), np.float32)
+    imagined = np.zeros((len(changes), 1 + others, len(schema.channels), len(columns)), np.float32)
     for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
         actions.up_to(int(ts_ns), model)
         model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
@@ -289,11 +289,11 @@ def imagined_effects(
         change = changes[place]
         # From the next one on, in a circle: which are left out where there are too many does not matter.
         instead = [changes[(place + 1 + step) % len(changes)] for step in range(others)]
-        courses = np.zeros((2 + others, shape.imagined, len(CONTROLS)), np.float32)
-        courses[0], courses[1] = change.before, change.after
-        for course, other in zip(courses[2:], instead, strict=True):
-            course[:] = np.clip(change.before + other.after - other.before, -1, 1)
-        mean = model.imagine(courses).mean[:, :, columns]  # (2 + M, C, H)
+        sequences = np.zeros((2 + others, shape.imagined, len(CONTROLS)), np.float32)
+        sequences[0], sequences[1] = change.before, change.after
+        for sequence, other in zip(sequences[2:], instead, strict=True):
+            sequence[:] = np.clip(change.before + other.after - other.before, -1, 1)
+        mean = model.imagine(sequences).mean[:, :, columns]  # (2 + M, C, H)
         unit = np.moveaxis(scale.to_unit(np.moveaxis(mean, 1, -1)), -1, 1)
-        told[place] = unit[1:] - unit[0]
-    return told[:, 0], told[:, 1:]
+        imagined[place] = unit[1:] - unit[0]
+    return imagined[:, 0], imagined[:, 1:]

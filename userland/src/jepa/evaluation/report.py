@@ -65,7 +65,7 @@ class Evaluation:
     recall_at_1_fa_per_day: dict[str, dict[str, RecallAtBudget]]
     """The same, from the level that gives at most one false alarm a day."""
     effects: Effects | None
-    """Whether imagined effects of actions are real; None without runs that tell."""
+    """Whether imagined effects of actions are real; None without runs that show it."""
     anomalies: Mapping[str, Any] | None = None
     """How well surprise found faults, beside others; None where none were looked for."""
 

@@ -24,7 +24,7 @@ CONTROLS: Final[tuple[Control, ...]] = (
 )
 """Everything that may be set, in the order of the numbers."""
 CONTROL_NAMES: Final = tuple(action if role is None else f"{action}.{role}" for action, role in CONTROLS)
-"""The same as a pack's manifest has them."""
+"""Their names in a pack's manifest."""
 
 WEIGHT_SPAN: Final = math.log(100.0)
 """A weight is exp(WEIGHT_SPAN x strength) of the usual one."""
@@ -127,7 +127,7 @@ class Recent:
         self._at = (self._at + 1) % len(self._vectors)
 
     def fill(self, vector: FloatArray) -> None:
-        """Believe that this was set (A,) all along."""
+        """Assume that ``vector`` (A,) was set all along."""
         self._vectors[:] = vector
 
     @property
@@ -138,7 +138,7 @@ class Recent:
 
 
 def recent_means(settings: FloatArray) -> FloatArray:
-    """(T, R, A): for each frame what Recent tells then, of settings (T, A)."""
+    """(T, R, A): the means of Recent at each frame, of settings (T, A)."""
     recent = Recent()
     result = np.zeros((len(settings), len(RECENT_S), len(CONTROLS)), np.float32)
     for row, vector in enumerate(settings):

@@ -25,17 +25,17 @@ class Forecast:
     p90: FloatArray  # (C, H, Q): quantiles of the window's 90th percentile
     events: tuple[str, ...] = ()  # E
     event_probability: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    """(E, H): probability, 0..1, that each event happens within the window; NaN where none can be told."""
+    """(E, H): probability, 0..1, that each event holds within the window; NaN where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surprise:
-    """How far the latent lies from the predicted one, and the frame from what its latent tells of it."""
+    """How far the latent lies from the predicted one, and the frame from its decoding."""
 
     distance: float
     """Squared distance between latents, divided by the latent width."""
     novelty: float
-    """Squared error of the frame as told from its latent, in deviations of such errors, a channel."""
+    """Squared error of the frame as decoded from its latent, in deviations of such errors, a channel."""
     size: float
     """Logarithm of both together, each in units of what is usual, over the last few frames."""
     probability: float
@@ -61,9 +61,9 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Imagined:
-    """What would follow from now on under each of K courses of settings."""
+    """What would follow from now on under each of K action sequences."""
 
     latents: FloatArray  # (K, S, D): the latent after each second
-    mean: FloatArray  # (K, C, H): median of each window's mean, were the course's first settings kept
+    mean: FloatArray  # (K, C, H): median of each window's mean, were the sequence's first settings kept
     p90: FloatArray  # (K, C, H): median of each window's 90th percentile, likewise
     event_probability: FloatArray  # (K, E, H): probability of each event within the window, likewise

@@ -3,10 +3,10 @@
 
 It is told what would change, which CPU time the roles would get by the kernel's rules
 (`jepa_lab.model.shares`), what roles and machine were doing of late (`Effect.situation`), the decoder's
-context, and what that knows of each channel. It learns after everything else and from trials alone
-(`jepa_lab.effects`): of all frames those at which something is set are one in a hundred, and what they teach
-is drowned by the rest. While it has not learned it says nothing. Forecasts do without it: it tells how large
-an effect is on average, where a forecast is to be right most often.
+context, and what that knows of each channel. It is trained after everything else and on trials alone
+(`jepa_lab.effect_training`): settings change at one frame in a hundred, and the gradient of these frames
+would be lost among the others. Untrained, its output is 0. Forecasts do without it: it estimates the mean
+effect, while a forecast is to be right most often.
 """
 
 import torch

@@ -160,7 +160,7 @@ class Predictor(nn.Module):
     def imagine(
         self, z: Tensor, controls: Tensor, caches: Tensor, coarse: Tensor, count: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """What follows latent z (1, D) under each of K courses of settings (K, S, A), a second each.
+        """What follows latent z (1, D) under each of K action sequences (K, S, A), a second a step.
 
         The rest as ``step`` takes it, from before z was taken -> context states and the latents
         after each second, (K, S, D) both. Each latent is the prediction from the one imagined before it.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jepa_lab.workloads.context import Work
 from jepa_lab.workloads.groups import Groups
-from jepa_lab.workloads.session import ALL_PROGRAMS, Stretch
+from jepa_lab.workloads.session import ALL_PROGRAMS, ProgramRun
 
 _NICE = 5
 _KILLED_FIRST = "300"
@@ -25,7 +25,7 @@ _KILLED_FIRST = "300"
 class Runner:
     """Starts each stretch at its time in a thread of its own, until stopped."""
 
-    def __init__(self, stretches: list[Stretch], scratch: Path, groups: Groups | None = None) -> None:
+    def __init__(self, stretches: list[ProgramRun], scratch: Path, groups: Groups | None = None) -> None:
         self._stretches = sorted(stretches, key=lambda stretch: stretch.start_s)
         self._scratch = scratch
         self._groups = groups

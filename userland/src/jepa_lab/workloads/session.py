@@ -48,7 +48,7 @@ PROGRAMS: dict[str, Program] = {
 }
 
 ALL_PROGRAMS: dict[str, Program] = {**PROGRAMS, **STEADY, **SCARCE, **FAULTS}
-"""All that a stretch may be of."""
+"""All that a run may be of."""
 
 TRIAL_S = 120.0
 """How long two programs stay together while actions are tried on them."""
@@ -76,7 +76,7 @@ class Session:
     seed: int
     programs: tuple[str, ...]
     idle_share: float
-    """Probability that the next stretch is quiet, 0..1."""
+    """Probability that the next run is quiet, 0..1."""
     seconds: int = 240
     twin: bool = False
     """Whether it is run twice, so that what anyone could know of it can be told."""
@@ -93,7 +93,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ProgramRun:
     """One program at work from ``start_s`` for ``seconds``, counted from the session's start."""
 
     start_s: float
@@ -104,12 +104,12 @@ class Stretch:
     role: Role = "background"
 
 
-def schedule(session: Session) -> list[Stretch]:
-    """The stretches of a session, at most two at once, of different roles; the same for the same seed."""
+def schedule(session: Session) -> list[ProgramRun]:
+    """The runs of a session, at most two at once, of different roles; the same for the same seed."""
     if session.kind == "trial":
         return _pairs(session)
     rng, roles = random.Random(session.seed), random.Random(f"{session.seed} roles")
-    stretches: list[Stretch] = []
+    runs: list[ProgramRun] = []
     start, previous = 0.0, "idle"
     while start < session.seconds:
         least, more, most = _DWELL_S[session.kind]
@@ -117,39 +117,39 @@ def schedule(session: Session) -> list[Stretch]:
         others = [name for name in session.programs if name != previous] or list(session.programs)
         program = "idle" if rng.random() < session.idle_share else rng.choice(others)
         role, other = roles.sample(PLAYED, 2)
-        stretches.append(Stretch(start, dwell, program, rng.getrandbits(32), rng.random(), role))
+        runs.append(ProgramRun(start, dwell, program, rng.getrandbits(32), rng.random(), role))
         if program != "idle" and len(session.programs) > 1 and rng.random() < session.beside:
             beside = rng.choice([name for name in session.programs if name != program])
             offset = rng.uniform(0, dwell / 2)
-            stretches.append(
-                Stretch(start + offset, dwell - offset, beside, rng.getrandbits(32), rng.random(), other)
+            runs.append(
+                ProgramRun(start + offset, dwell - offset, beside, rng.getrandbits(32), rng.random(), other)
             )
         start, previous = start + dwell, program
-    return stretches + _faults(session)
+    return runs + _faults(session)
 
 
-def _pairs(session: Session) -> list[Stretch]:
+def _pairs(session: Session) -> list[ProgramRun]:
     """One program in each role, others after TRIAL_S."""
     rng = random.Random(session.seed)
-    stretches = []
+    runs = []
     for number in range(math.ceil(session.seconds / TRIAL_S)):
         start = number * TRIAL_S
         seconds = min(TRIAL_S, session.seconds - start)
         for role, program in zip(PLAYED, rng.sample(session.programs, len(PLAYED)), strict=True):
-            stretches.append(Stretch(start, seconds, program, rng.getrandbits(32), rng.random(), role))
-    return stretches
+            runs.append(ProgramRun(start, seconds, program, rng.getrandbits(32), rng.random(), role))
+    return runs
 
 
-def _faults(session: Session) -> list[Stretch]:
+def _faults(session: Session) -> list[ProgramRun]:
     """Each in an equal part of what follows the first minute, well away from the next one."""
     if not session.faults:
         return []
     rng = random.Random(f"{session.seed} faults")
     part = (session.seconds - _UNHARMED_S) / session.faults
     names = rng.sample(sorted(FAULTS), session.faults)
-    stretches = []
+    runs = []
     for number, name in enumerate(names):
         seconds = rng.uniform(0.2, 0.35) * part
         start = _UNHARMED_S + number * part + rng.uniform(0, 0.9 * part - seconds)
-        stretches.append(Stretch(start, seconds, name, rng.getrandbits(32), rng.random()))
-    return stretches
+        runs.append(ProgramRun(start, seconds, name, rng.getrandbits(32), rng.random()))
+    return runs
