@@ -187,6 +187,19 @@ def test_a_collector_that_dies_is_replaced_and_taken_up_again_when_it_comes_back
     assert feed.connected
 
 
+def test_each_time_that_the_collector_is_away_the_own_counters_begin_anew(
+    start: Callable[..., Running], make: Callable[..., Feed]
+) -> None:
+    feed = make()
+    assert [float(feed.read().values[0]) for _ in range(2)] == [1001, 1002]
+    back = start()
+    until(lambda: feed.read().values[0] < 1000)
+    back.stop()
+    seen: list[float] = []
+    until(lambda: bool(seen.append(float(feed.read().values[0])) or seen[-1] > 1000))
+    assert seen[-1] == 1001
+
+
 def test_a_reader_that_falls_behind_gets_the_newest_frame(
     start: Callable[..., Running], make: Callable[..., Feed]
 ) -> None:

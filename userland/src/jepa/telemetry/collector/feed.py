@@ -81,6 +81,7 @@ class Feed:
             self._connect_when_due()
             frame = self._newest_frame()
             self._heard = True
+            self._close_own()
             return frame
         except _Away as away:
             self._disconnect(str(away))
@@ -94,7 +95,8 @@ class Feed:
         """How each source did at the last reading, the collector's own state first."""
         if self.connected:
             return [SourceState("collector", True, 0, 0, ""), *self._states]
-        own = self._own.sources() if self._own else []
+        reader = self._own  # the thread that reads may close it meanwhile
+        own = reader.sources() if reader else []
         reason = f"{self._reason}; this process reads the files itself"
         return [SourceState("collector", False, 0, 0, reason), *own]
 
@@ -105,8 +107,13 @@ class Feed:
     def close(self) -> None:
         """Leave the collector, and close what was opened here."""
         self._disconnect("closed")
+        self._close_own()
+
+    def _close_own(self) -> None:
+        """Stop reading here; counters read before would give rates over all the time in between."""
         if self._own is not None:
             self._own.close()
+            self._own = None
 
     def _connect_when_due(self) -> None:
         if self._socket is not None:
