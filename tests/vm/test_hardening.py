@@ -35,8 +35,10 @@ def test_nobody_can_log_in_with_a_password(machine: Machine) -> None:
     assert [name for name, password in hashes.items() if not password.startswith(("!", "*"))] == []
 
 
-@pytest.mark.parametrize("unit", ["jepad", "jepa-vision"])
+@pytest.mark.parametrize("unit", ["jepad", "jepa-telemetry", "jepa-vision"])
 def test_daemons_run_in_a_tight_sandbox(machine: Machine, unit: str) -> None:
+    drop_ins = machine.succeed(f"systemctl show -P DropInPaths {unit}").split()
+    assert f"/usr/lib/systemd/system/{unit}.service.d/00-sandbox.conf" in drop_ins
     report = machine.succeed(f"systemd-analyze security --no-pager {unit}.service", 60)
     match = re.search(rf"Overall exposure level for {unit}\.service: ([\d.]+)", report)
     assert match, report

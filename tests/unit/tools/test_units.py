@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The units of the image are sandboxed, and systemd says so."""
+
+import re
+import subprocess
+
+import pytest
+
+from tools.vm.image import ROOT
+
+EXTRA = ROOT / "mkosi.extra"
+UNITS = EXTRA / "usr/lib/systemd/system"
+FREE = {"jepa-console@", "jepa-grow"}
+"""A person's shell, and a helper that partitions the disk: neither can be shut in."""
+SANDBOXED = sorted({unit.stem for unit in UNITS.glob("jepa*.service")} - FREE)
+
+
+@pytest.mark.parametrize("unit", SANDBOXED)
+def test_every_service_is_in_a_tight_sandbox(unit: str) -> None:
+    """1.7 is what a helper that runs as root can reach; the scale ends at 10."""
+    command = ["systemd-analyze", "security", "--offline=true", f"--root={EXTRA}", "--no-pager"]
+    done = subprocess.run(
+        [*command, f"{unit}.service"], capture_output=True, text=True, timeout=60, check=True
+    )
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+    assert exposure, done.stderr
+    assert float(exposure[1]) <= 1.7
+
+
+@pytest.mark.parametrize("unit", SANDBOXED)
+def test_the_sandbox_is_shared_and_no_line_of_it_is_written_again(unit: str) -> None:
+    shared = EXTRA / "usr/lib/jepa/sandbox.conf"
+    assert (UNITS / f"{unit}.service.d/00-sandbox.conf").resolve() == shared
+    names = set(re.findall(r"^(\w+)=", shared.read_text(), re.MULTILINE))
+    own = set(re.findall(r"^(\w+)=", (UNITS / f"{unit}.service").read_text(), re.MULTILINE))
+    assert names & own == set()
+
+
+def test_any_other_drop_in_wins_over_the_sandbox() -> None:
+    links = sorted(UNITS.glob("*/*-sandbox.conf"))
+    assert links
+    assert {link.name for link in links} == {"00-sandbox.conf"}
