@@ -66,6 +66,54 @@ def test_it_gets_there_and_goes_through_the_door_if_it_must(
     assert moves[0].left > moves[-1].left
 
 
+class Frozen(two_room.SimulatedRoom):
+    """Its camera gives the picture of the start for ever; numbers go on."""
+
+    def get_observation(self) -> Mapping[str, Any]:
+        return {**super().get_observation(), "camera": picture(60, 170)}
+
+
+def test_a_robot_whose_camera_has_stopped_is_stopped(planner: VisualPlanner) -> None:
+    room, clock = Frozen(0), Clock()
+    room._at = np.array([(60.0, 170.0)], np.float32)
+    safe = SafeRobot(room, room.ENVELOPE, clock=clock)
+    on_way = Reaching(planner, safe, room.ENVELOPE, picture(60, 60), wait=clock.wait)
+    with pytest.raises(JepaError, match="still shows the same picture"):
+        for _ in range(10):
+            on_way.step()
+    assert safe.stopped == "its camera shows the same picture while it moves"
+    assert room._at[0, 1] > 170 - 5 * two_room.SPEED, "a few steps at most"
+
+
+def test_a_robot_that_cannot_move_has_a_camera_that_shows_the_same(planner: VisualPlanner) -> None:
+    room, clock = two_room.SimulatedRoom(0), Clock()
+    room._at = np.array([(104.0, 150.0)], np.float32)  # at the wall, the goal behind it
+    on_way = reaching(planner, room, picture(160, 60), clock)
+    for _ in range(10):
+        room._at = np.array([(104.0, 150.0)], np.float32)
+        assert not on_way.step().reached
+
+
+class Other(two_room.SimulatedRoom):
+    """A depth camera comes first; the colours are as ``made`` makes them."""
+
+    made: Any = None
+
+    def get_observation(self) -> Mapping[str, Any]:
+        seen = super().get_observation()
+        depth = np.ones((two_room.SIZE, two_room.SIZE, 1), np.uint16)
+        return {"depth": depth, **seen, "camera": self.made(seen["camera"])}
+
+
+def test_depth_is_no_picture_and_colours_are_bytes(planner: VisualPlanner) -> None:
+    room, clock = Other(0), Clock()
+    room.made = lambda colours: colours
+    assert reaching(planner, room, picture(60, 60), clock).plan().action
+    room.made = lambda colours: colours / np.float32(255)
+    with pytest.raises(JepaError, match="no camera that gives colour pictures"):
+        reaching(planner, room, picture(60, 60), clock).plan()
+
+
 def test_only_planning_moves_nothing(planner: VisualPlanner) -> None:
     room, clock = two_room.SimulatedRoom(0), Clock()
     before = room._at.copy()

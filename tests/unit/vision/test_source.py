@@ -159,3 +159,31 @@ def test_one_picture_stamped_hours_ahead_leaves_the_rest_in_time(tmp_path: Path)
         times = [picture.at_s for picture in source]
     np.testing.assert_allclose(times, np.arange(50) / 25, atol=0.02)
     assert source.jumps == 2
+
+
+def test_a_video_of_variable_rate_keeps_its_times(tmp_path: Path) -> None:
+    stamps_ms = [0, 40, 45, 1000, 1010, 4000, 9500, 9540]
+    with av.open(str(tmp_path / "v.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 80, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, at in enumerate(stamps_ms):
+            frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24")
+            frame.pts, frame.time_base = at, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with closing(open_source(str(tmp_path / "v.mkv"))) as source:
+        times = [picture.at_s for picture in source]
+    np.testing.assert_allclose(times, np.array(stamps_ms) / 1000, atol=1e-3)
+    assert source.jumps == 0
+
+
+def test_a_file_whose_duration_lies_gives_all_its_pictures(video: Callable[..., Path]) -> None:
+    path = video(frames=12)
+    content = bytearray(path.read_bytes())
+    for box, said in ((b"mvhd", b"\x7f\xff\xff\xff"), (b"mdhd", b"\0\0\0\1")):
+        at = content.index(box) + 20
+        content[at : at + 4] = said
+    path.write_bytes(content)
+    with closing(open_source(str(path))) as source:
+        assert len(list(source)) == 12

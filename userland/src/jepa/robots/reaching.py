@@ -12,10 +12,15 @@ from jepa.errors import JepaError
 from jepa.robots.envelope import Envelope
 from jepa.robots.planner import Planner, RobotState
 from jepa.robots.safe_robot import SafeRobot
+from jepa.vision.clip import FloatArray
 from jepa.vision.picture import ByteArray
 
 _SHAPES_ALIKE = 0.02
 """Of width over height; more shows another part of the world once the middle is cut out."""
+
+
+_FROZEN, _MOVED = 3, 0.1
+"""A camera has stopped when its picture stays for so many moves, each that share of the furthest or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,10 @@ class Reaching:
         self._planner, self._robot, self._envelope, self._wait = planner, robot, envelope, wait
         self._goal, self._shape = planner.see(goal), goal.shape
         self._rng = np.random.default_rng(seed)
+        self._before: tuple[ByteArray, FloatArray] | None = None
+        """The picture before, and where the robot's numbers were."""
+        self._frozen = 0
+        """Times in a row that it moved and the picture stayed."""
 
     def plan(self) -> Move:
         """What it would do now."""
@@ -68,11 +77,11 @@ class Reaching:
         return move
 
     def _move(self, seen: Mapping[str, Any]) -> Move:
-        picture = next(
-            (each for each in seen.values() if isinstance(each, np.ndarray) and each.ndim == 3), None
-        )
+        picture = next((each for each in seen.values() if _is_picture(each)), None)
         if picture is None:
-            raise JepaError("The robot has no camera.", "Plug one in.")
+            raise JepaError(
+                "The robot has no camera that gives colour pictures (H, W, 3) in bytes.", "Plug one in."
+            )
         self._refuse_other_shape(picture)
         latent = self._planner.see(picture)
         left = self._planner.distance(latent, self._goal)
@@ -81,6 +90,7 @@ class Reaching:
             np.array([float(seen[name]) for name in limits], np.float32),
             np.array([limit.a_second * period for limit in limits.values()], np.float32),
         )
+        self._refuse_frozen(picture, state)
         sequence = self._planner.plan(latent, self._goal, state, self._rng)
         action = {
             name: float(at + by) for name, at, by in zip(limits, state.at, sequence.moves[0], strict=True)
@@ -90,6 +100,20 @@ class Reaching:
             action, left, float(sequence.distances[-1]), self._planner.unit, reached, sequence.took_ms
         )
 
+    def _refuse_frozen(self, picture: ByteArray, state: RobotState) -> None:
+        """Stop a robot that goes on moving while its camera shows one and the same picture."""
+        if self._before is not None:
+            moved = (np.abs(state.at - self._before[1]) > _MOVED * state.reach).any()
+            stayed = np.array_equal(picture, self._before[0])
+            self._frozen = self._frozen + 1 if moved and stayed else 0
+        self._before = picture.copy(), state.at
+        if self._frozen >= _FROZEN:
+            self._robot.stop("its camera shows the same picture while it moves")
+            raise JepaError(
+                f"The robot has moved {self._frozen} times and its camera still shows the same picture.",
+                "See that the camera runs, then release the stop.",
+            )
+
     def _refuse_other_shape(self, picture: ByteArray) -> None:
         (tall, wide), (high, broad) = self._shape[:2], picture.shape[:2]
         if abs(wide * high / (tall * broad) - 1) > _SHAPES_ALIKE:
@@ -98,3 +122,10 @@ class Reaching:
                 "they do not show as much to each side.",
                 "Take the goal's picture with that camera.",
             )
+
+
+def _is_picture(value: object) -> bool:
+    """Colours in bytes; neither depth, nor colours as shares of 1."""
+    return (
+        isinstance(value, np.ndarray) and value.ndim == 3 and value.shape[2] == 3 and value.dtype == np.uint8
+    )

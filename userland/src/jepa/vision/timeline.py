@@ -3,7 +3,7 @@
 
 import math
 
-_JUMP_S, _JUMP_PERIODS = 5.0, 20
+_JUMP_S, _JUMP_PERIODS = 10.0, 20
 """Further ahead than both of these a stamp is a jump."""
 _BACK_S, _BACK_PERIODS = 0.5, 4
 """Stamps no further back than one of these are out of order, as those of B-frames in AVI files are."""
