@@ -3,8 +3,11 @@
 
 import itertools
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import time
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -24,8 +27,11 @@ MESSAGES = {
     "/v1/channels": list[api.ChannelInfo],
     "/v1/frames": list[api.FrameOut],
     "/v1/forecast": api.ForecastOut,
+    "/v1/alerts": list[api.AlertKind],
 }
-PATHS = [*MESSAGES, "/v1/stream", "/metrics", "/openapi.json"]
+CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]
+"""What changes something, and is asked with POST."""
+PATHS = [*MESSAGES, *CHANGES, "/v1/stream", "/metrics", "/openapi.json"]
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +63,8 @@ def test_every_path_is_documented_with_its_errors(document: dict[str, Any]) -> N
     assert document["openapi"].startswith("3.1")
     assert sorted(document["paths"]) == sorted(PATHS)
     for path, methods in document["paths"].items():
-        assert list(methods) == ["get"], path
-        get = methods["get"]
+        assert list(methods) == ["post" if path in CHANGES else "get"], path
+        (get,) = methods.values()
         assert get["summary"]
         assert set(get["responses"]) == {"200", "4XX", "5XX"}, path
         assert get["responses"]["200"]["content"]
@@ -386,3 +392,38 @@ def test_too_many_connections_are_refused_and_the_daemon_recovers(served: Any) -
         for line in lines:
             line.close()
     served.wait(lambda _: served.ask("/v1/status")[0] == 200)
+
+
+def kinds(answer: tuple[int, str, bytes]) -> dict[str, api.AlertKind]:
+    status, _, body = answer
+    assert status == 200, body
+    return {each.kind: each for each in TypeAdapter(list[api.AlertKind]).validate_json(body)}
+
+
+def test_a_kind_of_alert_is_muted_for_a_while_and_unmuted(served: Any) -> None:
+    assert not kinds(served.ask("/v1/alerts"))["anomaly"].muted
+    muted = kinds(served.ask("/v1/alerts/mute?kind=anomaly&for_s=3600", "POST"))["anomaly"]
+    assert muted.muted
+    assert 3500 < (muted.muted_until_ns or 0) / 1e9 - time.time() <= 3600
+    assert kinds(served.ask("/v1/alerts/mute?kind=anomaly", "POST"))["anomaly"].muted_until_ns is None
+    assert not kinds(served.ask("/v1/alerts/unmute?kind=anomaly", "POST"))["anomaly"].muted
+
+
+def test_muting_takes_a_kind_that_there_is_and_a_post(served: Any) -> None:
+    assert problem(served.ask("/v1/alerts/mute?kind=nonsense", "POST")).status == 404
+    assert problem(served.ask("/v1/alerts/mute", "POST")).status == 422
+    assert problem(served.ask("/v1/alerts/mute?kind=anomaly")).status == 405
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_only_root_and_jepads_own_user_may_mute(served: Any) -> None:
+    code = (
+        "import os, socket, sys; os.setgid(65534); os.setuid(65534);"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
+        "s.sendall(b'POST /v1/alerts/mute?kind=anomaly HTTP/1.1\\r\\nHost: jepad\\r\\n\\r\\n');"
+        "print(s.recv(4096).decode())"
+    )
+    served.socket.parent.chmod(0o711)  # it is in a private folder, which is not what is tested
+    command = [sys.executable, "-c", code, str(served.socket)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("HTTP/1.1 403 "), said

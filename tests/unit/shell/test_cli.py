@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line answers people and programs, with the exit status it promises, and starts fast."""
 
+import argparse
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from jepa.shell.cli import main
 from jepa.shell.output import Output
 from jepa.shell.parser import build_parser
 from jepa.shell.prompt_line import run_line, verbs
+from jepa.shell.usage import span
 from jepa.shell.verbs.forecast import event_lines, is_quiet, overview
 from jepa.telemetry.schema import load_schema
 
@@ -154,6 +156,23 @@ def test_doctor_names_every_source(socket: Path, capsys: pytest.CaptureFixture[s
     for source in ("cpu", "memory", "disk", "hardware"):
         assert f"source {source}" in out
     assert "socket" in out
+
+
+def test_a_kind_of_alert_is_muted_listed_and_unmuted(
+    socket: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = answer(capsys, "alerts", "mute", "io_stall", "--for", "1d")
+    assert status == 0
+    assert re.search(r"^  io_stall +0 right +0 false  muted until 20\d\d-", out, re.MULTILINE)
+    _, out, _ = answer(capsys, "alerts", "list", "--json")
+    assert [each["kind"] for each in json.loads(out) if each["muted"]] == ["io_stall"]
+    _, out, _ = answer(capsys, "doctor")
+    assert "Muted: io_stall." in out
+    _, out, _ = answer(capsys, "alerts", "unmute", "io_stall")
+    assert "muted" not in out
+    status, _, error = answer(capsys, "alerts", "mute", "nonsense")
+    assert status == 1
+    assert "cpu_saturation" in error
 
 
 def test_record_writes_what_the_contract_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -340,7 +359,7 @@ def test_the_prompt_answers_the_same_verbs(served: Any) -> None:
 
 
 def test_the_prompt_answers_errors_with_their_sentence(served: Any) -> None:
-    assert run_line(served.client, "stauts") == "There is no verb 'stauts'. Did you mean status?"
+    assert run_line(served.client, "statu") == "There is no verb 'statu'. Did you mean status?"
     assert "Did you mean system.cpu.utilization" in run_line(
         served.client, "forecast system.cpu.utilisation"
     )
@@ -401,3 +420,14 @@ def test_colour_is_for_terminals_and_honours_no_color(no_color: str, coloured: b
     out.line(out.state("ok"))
     assert ("\x1b" in out.stream.getvalue()) is coloured  # type: ignore[attr-defined]
     assert Output.to(io.StringIO(), json=False, environ={"TERM": "xterm"}).state("ok") == "ok"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("12h", 43_200), ("7d", 604_800)])
+def test_a_span_of_time_has_a_unit(text: str, seconds: int) -> None:
+    assert span(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1", "d", "0d", "-1d", "1w", "1.5h", "99999999d", "٣d"])
+def test_what_is_no_span_of_time_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="span of time"):
+        span(text)

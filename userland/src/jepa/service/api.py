@@ -225,5 +225,14 @@ class Client(Protocol):
     def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
         """Ticks, of ``channels`` or all, and events as they happen; first the events after ``after``."""
 
+    def alerts(self) -> list[AlertKind]:
+        """Every kind of alert, what it came to so far, and whether it is muted."""
+
+    def mute_alerts(self, kind: str, seconds: int | None = None) -> list[AlertKind]:
+        """Tell no alerts of ``kind``, for ``seconds`` or until unmuted; answers as ``alerts``."""
+
+    def unmute_alerts(self, kind: str) -> list[AlertKind]:
+        """Tell alerts of ``kind`` again; answers as ``alerts``."""
+
     def close(self) -> None:
         """Release what the client holds."""

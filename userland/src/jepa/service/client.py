@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from jepa.errors import JepaError
 from jepa.service.api import (
+    AlertKind,
     ChannelInfo,
     Client,
     Doctor,
@@ -124,21 +125,34 @@ class HttpClient:
             connection.close()
         raise JepaError("jepad ended the stream.", "It is stopping or restarting; try again.", status=503)
 
+    def alerts(self) -> list[AlertKind]:
+        """Every kind of alert, what it came to so far, and whether it is muted."""
+        return self._get(list[AlertKind], "/v1/alerts")
+
+    def mute_alerts(self, kind: str, seconds: int | None = None) -> list[AlertKind]:
+        """Tell no alerts of ``kind``, for ``seconds`` or until unmuted; answers as ``alerts``."""
+        query = {"kind": kind} if seconds is None else {"kind": kind, "for_s": str(seconds)}
+        return self._get(list[AlertKind], f"/v1/alerts/mute?{urlencode(query)}", method="POST")
+
+    def unmute_alerts(self, kind: str) -> list[AlertKind]:
+        """Tell alerts of ``kind`` again; answers as ``alerts``."""
+        return self._get(list[AlertKind], f"/v1/alerts/unmute?{urlencode({'kind': kind})}", method="POST")
+
     def close(self) -> None:
         """Nothing is held between two questions."""
 
-    def _get(self, kind: type[Message], target: str) -> Message:
+    def _get(self, kind: type[Message], target: str, method: str = "GET") -> Message:
         connection = self._open()
         try:
-            with self._ask(connection, target) as response:
+            with self._ask(connection, target, method) as response:
                 return _read(kind, response.read())
         except (OSError, http.client.HTTPException) as error:
             raise _broken(self._path, error) from error
         finally:
             connection.close()
 
-    def _ask(self, connection: _Connection, target: str) -> http.client.HTTPResponse:
-        connection.request("GET", target)
+    def _ask(self, connection: _Connection, target: str, method: str = "GET") -> http.client.HTTPResponse:
+        connection.request(method, target)
         response = connection.getresponse()
         if response.status != 200:
             problem = _read(Problem, response.read())
@@ -224,6 +238,18 @@ class LocalClient:
         """Ticks, of ``channels`` or all, and events as they happen, until the client is closed."""
         return self._engine.stream(channels, after)
 
+    def alerts(self) -> list[AlertKind]:
+        """Every kind of alert, what it came to so far, and whether it is muted."""
+        return self._engine.alert_kinds()
+
+    def mute_alerts(self, kind: str, seconds: int | None = None) -> list[AlertKind]:
+        """JepaError (409): what this process knows ends with it."""
+        raise _only_in_jepad()
+
+    def unmute_alerts(self, kind: str) -> list[AlertKind]:
+        """JepaError (409), as ``mute_alerts``."""
+        raise _only_in_jepad()
+
     def close(self) -> None:
         """Stop the engine and close its log."""
         self._engine.stop()
@@ -263,4 +289,10 @@ def _broken(path: Path, error: Exception) -> JepaError:
         f"The connection to jepad at {path} broke: {reason}.",
         "Look at systemctl status jepad, then try again.",
         status=502,
+    )
+
+
+def _only_in_jepad() -> JepaError:
+    return JepaError(
+        "Alerts are muted in jepad, and this process is not it.", "Leave out --local.", status=409
     )

@@ -15,6 +15,7 @@ from jepa.errors import JepaError
 from jepa.service import answers, checks, tuners
 from jepa.service.alerting import Alerting
 from jepa.service.api import (
+    AlertKind,
     Budget,
     ChannelInfo,
     Doctor,
@@ -244,6 +245,10 @@ class Engine:
                 :limit
             ]
         return [answers.event_out(logged) for logged in found]
+
+    def alert_kinds(self) -> list[AlertKind]:
+        """Every kind of alert, what it came to so far, and whether it is muted."""
+        return self.alerting.kinds(time.time_ns())
 
     def tick_out(self, entry: Entry, channels: Sequence[str] = ()) -> TickOut:
         """``entry`` as a message, of ``channels`` alone where some are named."""

@@ -6,8 +6,10 @@ h11 reads and writes HTTP; what is here is sockets, threads and limits. FastAPI 
 """
 
 import contextlib
+import os
 import socket
 import socketserver
+import struct
 import threading
 import time
 from http import HTTPStatus
@@ -21,7 +23,7 @@ from jepa.errors import JepaError
 from jepa.service.api import EventOut, Problem
 from jepa.service.broadcast import READERS
 from jepa.service.engine import Engine, Entry
-from jepa.service.routes import EVENTS, Query, Route, find, read_query
+from jepa.service.routes import EVENTS, NotAllowed, Query, Route, find, read_query
 from jepa.service.wire import encode
 
 HEARTBEAT_S = 15.0
@@ -38,6 +40,8 @@ LINGER_S = 1.0
 LINGER_BYTES = 2**20
 """How long, and for how much, a connection that is closed by us still waits for its peer."""
 _CHUNK = 16384
+_CREDENTIALS = struct.Struct("3i")
+"""Process, user and group of a peer, as SO_PEERCRED gives them."""
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.BaseServer):
@@ -196,22 +200,26 @@ class _Connection:
 
     def _answer(self, request: h11.Request) -> None:
         method = request.method.decode("ascii", "replace")
-        if method not in ("GET", "HEAD"):
+        try:
+            route, query = _read_target(request.target.decode("ascii", "replace"), method)
+        except NotAllowed as error:
             self._keep = False
-            self._problem(
-                Problem(
-                    title=f"{method[:20]} is not allowed.",
-                    status=HTTPStatus.METHOD_NOT_ALLOWED,
-                    remedy="This API is read only: use GET.",
-                ),
-                (("Allow", "GET, HEAD"),),
-            )
+            problem = Problem(title=error.problem, status=error.status, remedy=error.remedy)
+            self._problem(problem, (("Allow", error.allowed),))
             return
-        route, query = _read_target(request.target.decode("ascii", "replace"))
+        if route.method == "POST":
+            self._authorise()
         if route.media == EVENTS and method == "GET":
             self._stream(tuple(query["channel"]), _last_event_id(request, query["after"]))
         else:
             self._reply(200, route.media, self._text(route, query).encode())
+
+    def _authorise(self) -> None:
+        """JepaError (403) unless root asks, or whoever jepad runs as: an alert is told to everybody."""
+        credentials = self._line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, user, _ = _CREDENTIALS.unpack(credentials)
+        if user not in (0, os.geteuid()):
+            raise JepaError("Only root may change which alerts are told.", "Run it with sudo.", status=403)
 
     def _text(self, route: Route, query: Query) -> str:
         if route.media == EVENTS:
@@ -290,10 +298,10 @@ def _last_event_id(request: h11.Request, after: int | None) -> int | None:
     return int(given) if given.isdigit() and len(given) < 19 else None
 
 
-def _read_target(target: str) -> tuple[Route, Query]:
+def _read_target(target: str, method: str) -> tuple[Route, Query]:
     try:
         parts = urlsplit(target)
     except ValueError as error:
         raise JepaError(f"The address is not valid: {error}.", "Correct it.", status=400) from error
-    route = find(unquote(parts.path))
+    route = find(unquote(parts.path), method)
     return route, read_query(route, parts.query)

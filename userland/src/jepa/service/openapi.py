@@ -23,10 +23,10 @@ def document(routes: Sequence["Route"]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "JEPA OS",
-            "summary": "What the world model of this machine sees and predicts. Read only.",
+            "summary": "What the world model of this machine sees and predicts.",
             "version": __version__,
         },
-        "paths": {route.path: {"get": _operation(route)} for route in routes},
+        "paths": {route.path: {route.method.lower(): _operation(route)} for route in routes},
         "components": {"schemas": _schemas()},
     }
 

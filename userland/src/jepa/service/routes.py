@@ -2,6 +2,7 @@
 """What the API answers: its paths, what each takes, and the engine's answer as a message."""
 
 import difflib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -45,9 +46,11 @@ Query = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One path, read with GET."""
+    """One path and what is asked of it."""
 
     path: str
+    method: Literal["GET", "POST"] = "GET"
+    """With POST it changes what jepad tells, which root alone may."""
     summary: str
     body: Any
     """The type of the answer's message; None where the answer is no JSON message."""
@@ -67,6 +70,25 @@ def _no_text(engine: Engine, query: Query) -> str:
     raise AssertionError("a stream is not answered with a text")
 
 
+def _mute(engine: Engine, query: Query) -> str:
+    until_ns = None if query["for_s"] is None else time.time_ns() + query["for_s"] * 1_000_000_000
+    engine.alerting.mute(_kind(query), until_ns)
+    return encode(engine.alert_kinds())
+
+
+def _unmute(engine: Engine, query: Query) -> str:
+    engine.alerting.unmute(_kind(query))
+    return encode(engine.alert_kinds())
+
+
+def _kind(query: Query) -> str:
+    given: list[str] = query["kind"]
+    if len(given) != 1:
+        raise JepaError("One kind of alert is wanted.", "GET /v1/alerts lists the kinds.", status=422)
+    return given[0]
+
+
+KIND = Parameter(name="kind", description="A kind of alert.", kind="string")
 ROUTES: tuple[Route, ...] = (
     Route(
         path="/v1/status",
@@ -139,6 +161,36 @@ ROUTES: tuple[Route, ...] = (
         ),
     ),
     Route(
+        path="/v1/alerts",
+        summary="The kinds of alerts, and what they came to on this machine",
+        body=list[api.AlertKind],
+        answer=lambda engine, query: encode(engine.alert_kinds()),
+    ),
+    Route(
+        path="/v1/alerts/mute",
+        method="POST",
+        summary="Tell no alerts of a kind; answers as GET /v1/alerts",
+        body=list[api.AlertKind],
+        parameters=(
+            KIND,
+            Parameter(
+                name="for_s",
+                description="For so many seconds; until unmuted when absent.",
+                low=1,
+                high=10**9,
+            ),
+        ),
+        answer=_mute,
+    ),
+    Route(
+        path="/v1/alerts/unmute",
+        method="POST",
+        summary="Tell alerts of a kind again; answers as GET /v1/alerts",
+        body=list[api.AlertKind],
+        parameters=(KIND,),
+        answer=_unmute,
+    ),
+    Route(
         path="/v1/stream",
         summary="What happens: server-sent events named tick (a TickOut) and event (an EventOut)",
         body=api.TickOut | api.EventOut,
@@ -168,10 +220,21 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def find(path: str) -> Route:
-    """The route of ``path``; JepaError (404) with near paths when there is none."""
+class NotAllowed(JepaError):
+    """The path is there, but not for this method."""
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method[:20]} is not allowed.", f"Here {allowed} is.", status=405)
+        self.allowed = allowed
+
+
+def find(path: str, method: str = "GET") -> Route:
+    """The route of ``path``; JepaError (404) with near paths when there is none, NotAllowed (405)."""
     for route in ROUTES:
         if route.path == path:
+            allowed = ("GET", "HEAD") if route.method == "GET" else (route.method,)
+            if method not in allowed:
+                raise NotAllowed(method, ", ".join(allowed))
             return route
     near = difflib.get_close_matches(path, [route.path for route in ROUTES], n=2)
     remedy = f"Did you mean {' or '.join(near)}?" if near else "/openapi.json lists the paths."

@@ -54,6 +54,21 @@ def positive(text: str) -> int:
     return value
 
 
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def span(text: str) -> int:
+    """A span of time in seconds, as 90s, 30m, 12h or 7d."""
+    number, unit = text[:-1], text[-1:]
+    if (
+        not (number.isascii() and number.isdecimal())
+        or unit not in _UNITS_S
+        or not 0 < int(number) * _UNITS_S[unit] <= 10**9
+    ):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a span of time such as 30m, 12h or 7d")
+    return int(number) * _UNITS_S[unit]
+
+
 def rate(text: str) -> float:
     """A number above 0, at most 240."""
     try:

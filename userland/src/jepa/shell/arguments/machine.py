@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs that ask jepad about the machine: status, doctor, watch, forecast, events."""
+"""Verbs that ask jepad about the machine: status, doctor, watch, forecast, events, alerts."""
 
-from jepa.shell.usage import Parser, Verb, positive
+from jepa.shell.usage import Parser, Verb, positive, span
 
 
 def _watch(parser: Parser) -> None:
@@ -20,6 +20,17 @@ def _events(parser: Parser) -> None:
     )
     parser.add_argument("--follow", action="store_true", help="and those to come, until Ctrl-C")
     parser.add_argument("--kind", action="append", metavar="KIND", help="only this kind; may be repeated")
+
+
+def _mute(parser: Parser) -> None:
+    _kind(parser)
+    parser.add_argument(
+        "--for", type=span, dest="seconds", metavar="SPAN", help="such as 12h or 7d; else until unmuted"
+    )
+
+
+def _kind(parser: Parser) -> None:
+    parser.add_argument("kind", metavar="KIND", help="a kind of alert, as `jepa alerts list` has them")
 
 
 def _channels(parser: Parser) -> None:
@@ -61,5 +72,36 @@ VERBS = (
         ("jepa events", "jepa events --since 60 --follow", "jepa events --kind oom_kill --json"),
         _events,
         asks_service=True,
+    ),
+    Verb(
+        "alerts",
+        "what alerts came to on this machine; mute a kind that is no news",
+        (
+            "jepa alerts list",
+            "jepa alerts mute cpu_saturation --for 1d",
+            "jepa alerts unmute cpu_saturation",
+        ),
+        actions=(
+            Verb(
+                "list",
+                "the kinds of alerts, how many were right and false, which are muted",
+                ("jepa alerts list", "jepa alerts list --json"),
+                asks_service=True,
+            ),
+            Verb(
+                "mute",
+                "tell no alerts of a kind (as root)",
+                ("jepa alerts mute anomaly --for 12h", "jepa alerts mute unit_failure"),
+                _mute,
+                asks_service=True,
+            ),
+            Verb(
+                "unmute",
+                "tell them again (as root)",
+                ("jepa alerts unmute anomaly",),
+                _kind,
+                asks_service=True,
+            ),
+        ),
     ),
 )
