@@ -35,7 +35,7 @@ def times(machine: Machine) -> list[int]:
 @pytest.mark.allow(*FAILED)
 def test_a_recording_holds_what_programs_count_and_what_happened(machine: Machine, tmp_path: Path) -> None:
     machine.succeed(f"systemd-run --quiet --unit=recorder jepa record {FOLDER} --seconds 15")
-    machine.wait_for_file(f"{FOLDER}/events.jsonl")
+    machine.wait_for_file(f"{FOLDER}/events.lines")
     time.sleep(3)
     machine.execute("systemd-run --unit=doomed --wait sh -c 'exit 7'")
     machine.wait_until_succeeds(f"grep -q finished.*true {FOLDER}/meta.json")

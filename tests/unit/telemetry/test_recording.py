@@ -166,7 +166,7 @@ def test_completing_is_safe_to_break_off_and_repeat(tmp_path: Path) -> None:
     recorder = make(tmp_path, given)
     recorder.action(Action(1, "a", {}))
     (tmp_path / "frames.parquet.tmp").write_bytes(b"half")
-    with (tmp_path / "actions.jsonl").open("a") as file:
+    with (tmp_path / "actions.lines").open("a") as file:
         file.write('{"ts": 2, "act')
     recorder.close()
     meta = finish(tmp_path, SCHEMA)
@@ -174,6 +174,13 @@ def test_completing_is_safe_to_break_off_and_repeat(tmp_path: Path) -> None:
     back = load_recording(tmp_path, SCHEMA)
     assert back.meta.frames == 8
     assert back.actions == (Action(1, "a", {}),)
+
+
+def test_one_that_an_earlier_version_left_unfinished_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, frames(2))
+    (tmp_path / "events.jsonl").write_text("")
+    with pytest.raises(JepaError, match="interrupted under an earlier version"):
+        finish(tmp_path, SCHEMA)
 
 
 def test_a_folder_is_not_recorded_over(tmp_path: Path) -> None:

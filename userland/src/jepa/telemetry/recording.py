@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings: frames, actions and events of one stretch of time, as Parquet in a directory.
 
-While it runs, a recording is a frame log and two files of JSON lines in the directory, so that it
+While it runs, a recording is a frame log and two line logs in the directory, so that it
 survives a kill at any time. Closing it, or opening one that was interrupted, turns them into
 ``frames.parquet`` (``ts`` int64 ns and one float column per channel, null where absent),
 ``actions.parquet`` (ts, action, args), ``events.parquet`` (ts, kind, unit, detail) and ``meta.json``.
@@ -11,10 +11,10 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,13 @@ from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import FloatArray, Frame
 from jepa.telemetry.frame_source import FrameSource
 from jepa.telemetry.framelog import FrameLog, Frames, snapshot, sync_folder
+from jepa.telemetry.linelog import LineLog, read_rows
 from jepa.telemetry.sampler import Sampler
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.telemetry.sources.memory import parse_meminfo
 
 _UNBOUNDED = 1 << 62
+_ACTIONS, _EVENTS = "actions.lines", "events.lines"
 TWIN = ".twin"
 """What the name of a recording ends with that is the second run of another with the same seed."""
 UNTOUCHED = ".untouched"
@@ -123,8 +125,8 @@ class Recorder:
         self._log = FrameLog(folder / "log", schema, limit_bytes or _UNBOUNDED, sync_s=1.0)
         try:
             _write_meta(folder, meta)
-            self._actions = _open_lines(folder / "actions.jsonl")
-            self._events = _open_lines(folder / "events.jsonl")
+            self._actions = LineLog(folder / _ACTIONS)
+            self._events = LineLog(folder / _EVENTS)
         except OSError as error:
             self._log.close()
             raise _failed(folder, error) from error
@@ -144,9 +146,9 @@ class Recorder:
 
     def close(self) -> Meta:
         """Turn what was kept into Parquet; JepaError, with nothing lost, when that cannot be written."""
-        self._actions.close()
-        self._events.close()
         try:
+            self._actions.close()
+            self._events.close()
             _write_meta(self.folder, self.meta)
         except OSError as error:
             raise _failed(self.folder, error) from error
@@ -154,9 +156,9 @@ class Recorder:
             self._log.close()
         return finish(self.folder, self._schema)
 
-    def _line(self, file: TextIO, content: Mapping[str, Any]) -> None:
+    def _line(self, log: LineLog, row: Mapping[str, Any]) -> None:
         try:
-            file.write(json.dumps(content) + "\n")
+            log.append(row)
         except OSError as error:
             raise _failed(self.folder, error) from error
 
@@ -213,6 +215,11 @@ def finish(folder: Path, schema: Schema) -> Meta:
         _remove_working_files(folder)
         return meta
     _check_schema(folder, meta, schema)
+    if (folder / "events.jsonl").exists():
+        raise JepaError(
+            f"The recording {folder} was interrupted under an earlier version of jepa.",
+            "Complete it with the version that made it.",
+        )
     if meta.schema_digest != schema.digest:
         raise JepaError(
             f"The recording {folder} was interrupted, and has other channels than this version of jepa.",
@@ -225,13 +232,10 @@ def finish(folder: Path, schema: Schema) -> Meta:
         columns |= {name: frames.values[:, position] for position, name in enumerate(schema.names)}
         parquet.write_columns(folder / "frames.parquet", columns)
         actions = [
-            (row["ts"], row["action"], json.dumps(row["args"]))
-            for row in _read_lines(folder / "actions.jsonl")
+            (row["ts"], row["action"], json.dumps(row["args"])) for row in read_rows(folder / _ACTIONS)
         ]
         parquet.write_rows(folder / "actions.parquet", _ACTION_COLUMNS, actions)
-        events = [
-            tuple(row.get(name) for name in _EVENT_COLUMNS) for row in _read_lines(folder / "events.jsonl")
-        ]
+        events = [tuple(row.get(name) for name in _EVENT_COLUMNS) for row in read_rows(folder / _EVENTS)]
         parquet.write_rows(folder / "events.parquet", _EVENT_COLUMNS, events)
         ts = frames.ts_ns
         meta = replace(
@@ -321,10 +325,8 @@ def _running(folder: Path, meta: Meta, schema: Schema, whole: Schema) -> Recordi
         schema=schema,
         ts_ns=ts,
         values=frames.values[:, [whole.index(name) for name in schema.names]],
-        actions=tuple(
-            Action(row["ts"], row["action"], row["args"]) for row in _read_lines(folder / "actions.jsonl")
-        ),
-        events=tuple(Event(row.pop("ts"), **row) for row in _read_lines(folder / "events.jsonl")),
+        actions=tuple(Action(row["ts"], row["action"], row["args"]) for row in read_rows(folder / _ACTIONS)),
+        events=tuple(Event(row.pop("ts"), **row) for row in read_rows(folder / _EVENTS)),
         meta=replace(
             meta,
             start_ns=int(ts[0]) if len(ts) else None,
@@ -371,29 +373,10 @@ def _write_meta(folder: Path, meta: Meta) -> None:
     sync_folder(folder)
 
 
-def _open_lines(path: Path) -> TextIO:
-    return path.open("a", encoding="utf-8", buffering=1)
-
-
-def _read_lines(path: Path) -> Sequence[dict[str, Any]]:
-    """The rows of a file of JSON lines, without the torn last one that a crash may leave."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-    rows = []
-    for line in lines:
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
-
-
 def _remove_working_files(folder: Path) -> None:
     shutil.rmtree(folder / "log", ignore_errors=True)
-    (folder / "actions.jsonl").unlink(missing_ok=True)
-    (folder / "events.jsonl").unlink(missing_ok=True)
+    (folder / _ACTIONS).unlink(missing_ok=True)
+    (folder / _EVENTS).unlink(missing_ok=True)
 
 
 def _failed(folder: Path, error: OSError) -> JepaError:
