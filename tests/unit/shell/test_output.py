@@ -35,6 +35,7 @@ def written(out: Output) -> str:
 
 def event(text: str) -> EventOut:
     return EventOut(
+        sequence=1,
         ts_ns=2_000_000_000_000_000_000,
         kind="oom_kill",
         severity="error",

@@ -82,6 +82,26 @@ async def test_a_verb_typed_is_answered_in_the_transcript(shell: Callable[..., S
         assert app.query_one(Prompt).value == ""
 
 
+@pytest.mark.parametrize("size", [(40, 10), (20, 5), (60, 12), (80, 24), (130, 8)])
+async def test_an_answer_is_seen_on_any_screen(
+    shell: Callable[..., ShellApp], size: tuple[int, int]
+) -> None:
+    app = shell()
+    client: Any = app._client
+    client.histograms = [
+        HistogramOut(name="system.disk.latency", unit="us", labels={"disk": "8:0"}, counts=[0, 1, 2])
+    ] * 4
+    async with app.run_test(size=size) as pilot:
+        await played(app, pilot)
+        await pilot.press(*"stauts", "enter")
+        await until(pilot, lambda: "Did you mean" in answers(app)[-1])
+        await pilot.pause(0.1)
+        block = app.query(Block).last()
+        assert block.region.bottom <= app.query_one("#talk").region.bottom
+        assert app.query_one("#transcript").size.height >= 2
+        assert app.query_one(Prompt).region.bottom < size[1]
+
+
 async def test_an_unknown_verb_is_answered_with_the_nearest(shell: Callable[..., ShellApp]) -> None:
     app = shell()
     async with app.run_test(size=SIZES["small"]) as pilot:

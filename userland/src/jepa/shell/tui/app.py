@@ -29,6 +29,12 @@ from jepa.text import shown
 
 NARROW = 116
 """Screens with fewer columns put the strips above the transcript, which needs 76 of its own for tables."""
+SIDE_BY_SIDE = 64
+"""Screens with fewer columns have one strip in a row."""
+STRIPS_FROM = 9
+"""Screens with fewer rows have no strips: what a person asks for comes first."""
+HEAT_FROM = 20
+"""Screens with fewer rows have no histograms."""
 BLOCKS = 200
 """Blocks the transcript keeps."""
 SHOWN = 7
@@ -194,7 +200,7 @@ class ShellApp(App[int]):
         shown = [each for each in histograms if each.name in words.HEAT][:HEAT_STRIPS]
         unicode = self._glyphs is not Glyphs.ASCII
         strip = self.query_one("#heat", Static)
-        strip.display = bool(shown)
+        strip.display = bool(shown) and self.size.height >= HEAT_FROM and self.size.width >= SIDE_BY_SIDE
         lines = [(words.heat_title(e), words.heat(e, unicode=unicode), words.heat_extent(e)) for e in shown]
         strip.update("\n".join(f"{title:<24}|{heat}|  {extent}" for title, heat, extent in lines))
 
@@ -238,12 +244,18 @@ class ShellApp(App[int]):
         panel = self.query_one(LivePanel)
         narrow = self.size.width < NARROW
         # Header, prompt and footer take three rows; a narrow screen gives the strips half of the rest.
-        rows, across = ((self.size.height - 3) // 2, 2) if narrow else (self.size.height - 4, 1)
+        panel.display = self.size.height >= STRIPS_FROM
+        self.query_one("#talk").set_class(not panel.display, "-alone")
+        if narrow:
+            rows, across = (self.size.height - 3) // 2, 2 if self.size.width >= SIDE_BY_SIDE else 1
+        else:
+            rows, across = self.size.height - 4, 1
         observed = {name for name, track in self.board.tracks.items() if track.observed}
         most = min(panel.fits(rows, across), SHOWN)
         names = self.chosen or words.choose(self.channels, observed, most)
         by_name = {channel.name: channel for channel in self.channels}
-        await panel.lay_out([by_name[name] for name in names if name in by_name], rows, across)
+        shown = [by_name[name] for name in names if name in by_name]
+        await panel.lay_out(shown, rows, across, fill=not narrow)
 
     @on(StripView.Resized)
     def _strip_resized(self) -> None:

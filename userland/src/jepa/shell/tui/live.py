@@ -59,12 +59,15 @@ class LivePanel(Vertical):
         """How many strips fit in ``rows`` rows, ``across`` of them side by side."""
         return max((rows - 1) // LEAST_ROWS, 1) * across
 
-    async def lay_out(self, channels: Sequence[ChannelInfo], rows: int, across: int) -> None:
-        """Show what fits of ``channels`` in ``rows`` rows, ``across`` strips side by side."""
+    async def lay_out(self, channels: Sequence[ChannelInfo], rows: int, across: int, fill: bool) -> None:
+        """Show what fits of ``channels`` in ``rows`` rows, ``across`` strips side by side.
+
+        With ``fill`` they grow to fill the rows; else each takes the least and leaves the rest.
+        """
         shown = list(channels[: self.fits(rows, across)])
         self._hidden = len(channels) - len(shown)
         deep = -(-max(len(shown), 1) // across)
-        each = max((rows - 1) // deep, LEAST_ROWS) if across == 1 else LEAST_ROWS
+        each = max((rows - 1) // deep, LEAST_ROWS) if fill else LEAST_ROWS
         grid = self.query_one("#strips", Grid)
         grid.styles.grid_size_columns = across
         grid.styles.grid_size_rows = deep
@@ -73,7 +76,7 @@ class LivePanel(Vertical):
         if [view.channel.name for view in self.views] != [channel.name for channel in shown]:
             await grid.remove_children()
             await grid.mount(*(StripView(channel) for channel in shown))
-        self.styles.height = each * deep + 1 if across > 1 else "1fr"
+        self.styles.height = "1fr" if fill else each * deep + 1
         self.call_after_refresh(self.caption)
 
     def caption(self) -> None:

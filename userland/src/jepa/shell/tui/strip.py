@@ -31,7 +31,9 @@ class Picture:
 
 
 def title(name: str, value: str, note: str, style: str, width: int) -> tuple[Look, ...]:
-    """The line over the strip: name and value on the left, the note on the right, cut to ``width``."""
+    """The line over the strip: name and value on the left, the note on the right where there is room."""
+    if len(name) + len(value) + len(note) + 2 > width:
+        note = ""
     room = max(width - len(note) - 1, 0) if len(note) < width else width
     left = [(char, "label", False) for char in name] + [(char, "value", False) for char in f" {value}"]
     left = left[:room] + [(" ", "label", False)] * (room - len(left))

@@ -65,7 +65,7 @@ def overview(
         table, right = [[row[0], *row[2:]] for row in table], (1, 2)
     out.table(table, right)
     if quiet:
-        out.line(f"{quiet} more do nothing and are expected to go on so; name one to see it.")
+        out.line(f"{quiet} idle channels hidden; name one to see it.")
     event_lines(out, forecast)
 
 
