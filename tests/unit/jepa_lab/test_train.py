@@ -12,7 +12,8 @@ from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recorder, describe_host
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.scale import Scale
-from jepa_lab.train import TrainConfig, load, save, train
+from jepa_lab.train import load, save, train
+from jepa_lab.train_config import TrainConfig
 
 SECOND = 1_000_000_000
 

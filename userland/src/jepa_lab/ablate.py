@@ -20,7 +20,8 @@ from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema
 from jepa_lab.build import build_pack
 from jepa_lab.data import find_recordings
-from jepa_lab.train import NEVER_S, TrainConfig, train
+from jepa_lab.train import NEVER_S, train
+from jepa_lab.train_config import TrainConfig
 
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "as it is": {},

@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     from jepa.telemetry.schema import load_schema
     from jepa_lab.build import build_pack
-    from jepa_lab.train import TrainConfig, save, train
+    from jepa_lab.train import save, train
+    from jepa_lab.train_config import TrainConfig
 
     schema = load_schema()
     config = TrainConfig(seed=arguments.seed, minutes=arguments.minutes)
