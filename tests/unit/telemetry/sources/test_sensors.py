@@ -3,6 +3,8 @@
 
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,26 @@ def test_a_disk_is_asked_only_after_it_did_something_and_not_each_second(folder:
     assert [sensors.hottest(now) for now in (150.0, 180.0, 239.0)] == [45, 50, 50]
     (disk / "temp1_input").write_text("52000\n")
     assert [sensors.hottest(now) for now in (239.5, 240.0, 300.0)] == [50, 45, 45]
+
+
+def test_a_disk_that_does_not_answer_is_waited_for_once(folder: Path) -> None:
+    core(folder)
+    disk = chip(folder, 1, name="nvme", temp1_input="50000", temp1_label="Composite")
+    stat = disk / "device/nvme0n1/stat"
+    stat.parent.mkdir(parents=True)
+    stat.write_text("1 0 8\n")
+    (disk / "temp1_input").unlink()
+    os.mkfifo(disk / "temp1_input")  # whoever opens it waits until somebody writes
+    sensors = opened(folder)
+    assert sensors.hottest(0.0) == 45
+    stat.write_text("2 0 16\n")
+    begin, threads = time.monotonic(), threading.active_count()
+    assert [sensors.hottest(60.0 * minute) for minute in range(1, 20)] == [45] * 19
+    assert time.monotonic() - begin < 2
+    assert threading.active_count() == threads
+    assert "one does not answer" in sensors.left_out
+    os.close(os.open(disk / "temp1_input", os.O_WRONLY))  # lets the thread go on
+    sensors.close()
 
 
 def test_an_input_that_fails_costs_only_itself(folder: Path) -> None:

@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Space and inodes used on the file systems that a machine must not fill."""
 
-import errno
 import os
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from queue import Empty, SimpleQueue
-from threading import Thread
 
 from jepa.telemetry.sources.base import KernelFile, Reading, why
+from jepa.telemetry.sources.helper import Helper
 
 _PLACES = (PurePosixPath("/"), PurePosixPath("/var"))
-_PATIENCE_S = 0.2
-"""A frame waits no longer for the answer, and after that not at all until it has come."""
 Answer = os.statvfs_result | OSError
 
 
@@ -27,60 +22,6 @@ def used_percent(space: os.statvfs_result) -> float | None:
         if used + available > 0
     ]
     return max(shares, default=None)
-
-
-class SpaceReader:
-    """Asks file systems for their space in a thread of its own, since one may never answer.
-
-    A network file system without its server holds whoever asks until it is back. Then the one thread waits,
-    and nobody asks again meanwhile. The thread starts at the first question, so that it has no more
-    privileges than the process kept.
-    """
-
-    def __init__(self, places: Sequence[Path]) -> None:
-        self._places = places
-        self._questions: SimpleQueue[bool] = SimpleQueue()
-        self._answers: SimpleQueue[list[Answer]] = SimpleQueue()
-        self._thread: Thread | None = None
-        self._waiting = False
-        self._at = places[0]
-
-    def ask(self) -> list[Answer]:
-        """Space of each place, or why it is unknown. Raises TimeoutError when one does not answer."""
-        if self._thread is None:
-            self._thread = Thread(target=self._serve, name="statvfs", daemon=True)
-            self._thread.start()
-        if self._waiting and self._answers.empty():
-            raise self._late()
-        if self._waiting:
-            self._answers.get()  # it came too late, and nobody knows for which second
-        self._questions.put(True)
-        self._waiting = True
-        try:
-            answers = self._answers.get(timeout=_PATIENCE_S)
-        except Empty:
-            raise self._late() from None
-        self._waiting = False
-        return answers
-
-    def close(self) -> None:
-        """Let the thread end, once it can."""
-        self._questions.put(False)
-        self._thread = None
-
-    def _late(self) -> TimeoutError:
-        return TimeoutError(errno.ETIMEDOUT, "the file system does not answer", str(self._at))
-
-    def _serve(self) -> None:
-        while self._questions.get():
-            self._answers.put([self._space(place) for place in self._places])
-
-    def _space(self, place: Path) -> Answer:
-        self._at = place
-        try:
-            return os.statvfs(place)
-        except OSError as error:
-            return error
 
 
 def is_read_only(mountinfo: bytes, place: PurePosixPath) -> bool | None:
@@ -111,14 +52,15 @@ class FilesystemSource:
     def __init__(self, root: Path) -> None:
         self._mounts = KernelFile(root / "proc/self/mountinfo")
         self._paths = [root / place.relative_to("/") for place in _PLACES]
-        self._reader = SpaceReader(self._paths)
+        self._asking = self._paths[0]
+        self._helper = Helper("statvfs", self._ask)
 
     def read(self, now: float) -> Reading:
         """The share used of the fuller one that can be written."""
         try:
-            answers = self._reader.ask()
-        except TimeoutError as error:
-            return Reading({}, f"{error.filename}: {error.strerror}")
+            answers = self._helper.ask()
+        except TimeoutError:
+            return Reading({}, f"{self._asking}: the file system does not answer")
         shares: list[float] = []
         reasons: list[str] = []
         for place, path, space in zip(_PLACES, self._paths, answers, strict=True):
@@ -135,7 +77,18 @@ class FilesystemSource:
     def close(self) -> None:
         """Close the file, and end the thread that asks."""
         self._mounts.close()
-        self._reader.close()
+        self._helper.close()
+
+    def _ask(self) -> list[Answer]:
+        """Space of each place, or why it is unknown."""
+        answers: list[Answer] = []
+        for path in self._paths:
+            self._asking = path
+            try:
+                answers.append(os.statvfs(path))
+            except OSError as error:
+                answers.append(error)
+        return answers
 
     def _is_read_only(self, place: PurePosixPath) -> bool:
         try:

@@ -2,11 +2,13 @@
 """The hottest sensor of the machine, among thermal zones and hwmon, without inputs that measure nothing."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from jepa.telemetry.sources.base import KernelFile, content, count
+from jepa.telemetry.sources.helper import Helper
 
 _PLACEHOLDERS = frozenset({-128.0, -127.0, 127.0, 127.5, 127.875, 128.0, 255.0})
 """What inputs read, in degrees, to which nothing is connected."""
@@ -82,10 +84,6 @@ class _Input:
     """Degrees at which the machine would have shut down."""
     fault: KernelFile | None
     sleep: Sleep
-    activity: list[Path] = field(default_factory=list)
-    """Statistics of the disk it is in: asking one that has stopped would start it."""
-    asked_at: float = float("-inf")
-    did: list[bytes] = field(default_factory=list)
     degrees: float | None = None
     changed_at: float | None = None
     reason: str = ""
@@ -96,17 +94,7 @@ class _Input:
         self.reason = ""
         if self.sleep.now():
             return None
-        if self.activity:
-            return self._read_disk(now)
         return self._judge(self._ask(), now)
-
-    def _read_disk(self, now: float) -> float | None:
-        if now - self.asked_at >= _DISK_EVERY_S:
-            did = [content(path) for path in self.activity]
-            active = bool(self.did) and did != self.did
-            self.did, self.asked_at = did, now
-            self.degrees = self._ask() if active else None
-        return self.degrees if self._is_below_limit(self.degrees) else None
 
     def _ask(self) -> float | None:
         if self.fault is not None and _read(self.fault).strip() == b"1":
@@ -125,7 +113,8 @@ class _Input:
             if self.changed_at is not None:
                 self.doubtful = False
             self.degrees, self.changed_at = degrees, now
-        if not self._is_below_limit(degrees):
+        if self.limit is not None and degrees > self.limit:
+            self.reason = "beyond its critical limit"
             return None
         if not self.trusted and (self.doubtful or now - self.changed_at >= _CONSTANT_S):
             self.reason = "constant and not known to be a sensor"
@@ -140,17 +129,48 @@ class _Input:
             else None
         )
 
-    def _is_below_limit(self, degrees: float | None) -> bool:
-        if degrees is not None and self.limit is not None and degrees > self.limit:
-            self.reason = "beyond its critical limit"
-            return False
-        return True
-
     def close(self) -> None:
         self.file.close()
         self.sleep.close()
         if self.fault is not None:
             self.fault.close()
+
+
+@dataclass(slots=True)
+class _Disk:
+    """The input of a disk, asked only after the disk did something: asking one that stopped may start it."""
+
+    file: KernelFile
+    name: str
+    limit: float | None
+    activity: list[Path]
+    """Statistics of its block devices."""
+    did: list[bytes] = field(default_factory=list)
+
+    def look(self) -> float | None:
+        """Degrees Celsius if the disk did something since the last look. May take long, or for ever."""
+        did = [content(path) for path in self.activity]
+        before, self.did = self.did, did
+        if not before or did == before:
+            return None
+        degrees = parse_millidegrees(_read(self.file))
+        return None if degrees is not None and self.limit is not None and degrees > self.limit else degrees
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class _Named(Protocol):
+    """What both kinds of inputs have."""
+
+    file: KernelFile
+    name: str
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+S = TypeVar("S", bound=_Named)
 
 
 class Temperatures:
@@ -159,17 +179,18 @@ class Temperatures:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._inputs: dict[Path, _Input] = {}
+        self._disks: dict[Path, _Disk] = {}
+        self._helper = Helper("disk temperatures", self._look_at_disks)
+        self._looked_at = float("-inf")
+        self._of_disks: list[float] = []
+        self._disks_answer = True
 
     def scan(self) -> None:
         """Look which sensors there are; what is known of those that stay is kept."""
-        found = {each.file.path: each for each in (*self._zones(), *self._chips())}
-        for path, each in self._inputs.items():
-            if path in found and found[path].name == each.name:
-                found[path].close()
-                found[path] = each
-            else:
-                each.close()
-        self._inputs = found
+        chips = list(self._chips())
+        inputs = [each for each in chips if isinstance(each, _Input)]
+        self._inputs = _kept(self._inputs, [*self._zones(), *inputs])
+        self._disks = _kept(self._disks, [each for each in chips if isinstance(each, _Disk)])
 
     def hottest(self, now: float) -> float | None:
         """Degrees Celsius of the hottest sensor that counts; None without any."""
@@ -178,17 +199,36 @@ class Temperatures:
         if not known:
             constant = [each.stand_in() for each in self._inputs.values()]
             known = [degrees for degrees in constant if degrees is not None]
-        return max(known, default=None)
+        return max([*known, *self._disks_at(now)], default=None)
 
     @property
     def left_out(self) -> str:
         """The inputs that gave something at the last reading and did not count, each with the reason."""
-        return ", ".join(f"{each.name} ({each.reason})" for each in self._inputs.values() if each.reason)
+        found = [f"{each.name} ({each.reason})" for each in self._inputs.values() if each.reason]
+        if not self._disks_answer:
+            found.append("disks (one does not answer)")
+        return ", ".join(found)
 
     def close(self) -> None:
         """Close the files."""
+        self._helper.close()
         for each in self._inputs.values():
             each.close()
+        for disk in self._disks.values():
+            disk.close()
+
+    def _disks_at(self, now: float) -> list[float]:
+        if self._disks and now - self._looked_at >= _DISK_EVERY_S:
+            self._looked_at = now
+            try:
+                self._of_disks, self._disks_answer = self._helper.ask(), True
+            except TimeoutError:
+                self._of_disks, self._disks_answer = [], False
+        return self._of_disks
+
+    def _look_at_disks(self) -> list[float]:
+        found = [each.look() for each in list(self._disks.values())]
+        return [degrees for degrees in found if degrees is not None]
 
     def _zones(self) -> Iterator[_Input]:
         for zone in sorted(self._folder.glob("thermal/thermal_zone*")):
@@ -208,7 +248,7 @@ class Temperatures:
                 sleep=Sleep(zone / "device"),
             )
 
-    def _chips(self) -> Iterator[_Input]:
+    def _chips(self) -> Iterator[_Input | _Disk]:
         for chip in sorted(self._folder.glob("hwmon/hwmon*")):
             if is_peripheral(chip):
                 continue
@@ -217,16 +257,32 @@ class Temperatures:
                 stem = path.name.removesuffix("_input")
                 label, fault = _text(chip / f"{stem}_label"), chip / f"{stem}_fault"
                 named = bool(label) and not _PIN.fullmatch(label)
+                title = f"{name or chip.name} {label or stem}"
+                limit = _limit(chip / f"{stem}_crit")
+                if name in _DISKS and (activity := _activity(chip)):
+                    yield _Disk(KernelFile(path), title, limit, activity)
+                    continue
                 yield _Input(
                     KernelFile(path),
-                    f"{name or chip.name} {label or stem}",
+                    title,
                     trusted=named,
                     doubtful=not named and _SUPER_IO.match(name) is not None,
-                    limit=_limit(chip / f"{stem}_crit"),
+                    limit=limit,
                     fault=KernelFile(fault) if fault.exists() else None,
                     sleep=Sleep(chip / "device"),
-                    activity=_activity(chip) if name in _DISKS else [],
                 )
+
+
+def _kept(known: Mapping[Path, S], found: Iterable[S]) -> dict[Path, S]:
+    """The inputs ``found``, by their files; those that were known stay as they are."""
+    kept: dict[Path, S] = {}
+    for each in found:
+        before = known.get(each.file.path)
+        kept[each.file.path] = each if before is None or before.name != each.name else before
+    for each in (*known.values(), *found):
+        if kept.get(each.file.path) is not each:
+            each.close()
+    return kept
 
 
 def _activity(chip: Path) -> list[Path]:
