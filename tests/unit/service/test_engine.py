@@ -13,9 +13,10 @@ import pytest
 from jepa.errors import JepaError
 from jepa.service.api import EventOut, Part, TickOut
 from jepa.service.broadcast import QUEUE, READERS
-from jepa.service.engine import RING_FRAMES, Engine
+from jepa.service.engine import Engine
 from jepa.service.history import History, contiguous_tail
 from jepa.service.predictor import Loaded
+from jepa.service.ring import RING_FRAMES
 from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
@@ -170,7 +171,7 @@ def test_a_model_that_cannot_be_loaded_gives_its_reason(run: Callable[..., Engin
     engine = Engine(Recorded(every_second()), History(None), refuse, period_s=0.01)
     engine.start()
     try:
-        assert engine.wait_for_frames(2, 20)
+        assert engine.ring.wait(2, 20)
         assert engine.predictor.settled.wait(20)
         model = part(engine, "model")
         assert (model.state, model.reason, model.remedy) == (
@@ -204,15 +205,15 @@ def test_the_model_sees_every_frame_once_in_order_though_it_loads_late() -> None
 
 def test_a_restart_warms_the_model_from_the_log(tmp_path: Path, run: Callable[..., Engine]) -> None:
     first = run(every_second(), Noting(), History.open(tmp_path, SCHEMA))
-    assert first.wait_for_frames(5, 20)
+    assert first.ring.wait(5, 20)
     first.stop()
-    before = [entry.frame.ts_ns for entry in first.entries()]
+    before = [entry.frame.ts_ns for entry in first.ring.newest()]
     model = Noting()
     second = run(every_second(before[-1] + SECOND), model, History.open(tmp_path, SCHEMA))
     until(lambda: model.ticked)
     assert model.seen[: len(before)] == before
     assert second.frames()[0].ts_ns == before[0]
-    assert second.status().frames < len(second.entries())
+    assert second.status().frames < len(second.ring.newest())
 
 
 def test_frames_before_a_reboot_are_no_context() -> None:
@@ -237,8 +238,8 @@ def test_a_jump_of_the_clock_is_told_and_sampling_goes_on(
     )
     until(lambda: part(engine, "clock").state == "degraded")
     assert f"{by_s:+d} s" in part(engine, "clock").reason
-    taken = engine.frames_taken
-    until(lambda: engine.frames_taken > taken + 3)
+    taken = engine.ring.taken
+    until(lambda: engine.ring.taken > taken + 3)
     assert part(engine, "history").state == "ok"
     assert part(engine, "model").state == "ok"
 
@@ -273,8 +274,8 @@ def test_the_ring_keeps_ten_minutes(run: Callable[..., Engine], tmp_path: Path) 
     history.close()
     newest = START_NS + (RING_FRAMES + 50) * SECOND
     engine = run(every_second(newest), None, History.open(tmp_path, SCHEMA))
-    assert engine.wait_for_frames(3, 20)
-    assert len(engine.entries()) == RING_FRAMES
+    assert engine.ring.wait(3, 20)
+    assert len(engine.ring.newest()) == RING_FRAMES
     assert len(engine.frames(limit=5)) == 5
     assert [out.ts_ns for out in engine.frames(since_ns=newest)][:1] == [newest + SECOND]
 

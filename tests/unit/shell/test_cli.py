@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from jepa.service.answers import channel_infos
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
+from jepa.service.serialisation import channel_infos
 from jepa.shell.arguments import VERBS
 from jepa.shell.cli import main
 from jepa.shell.output import Output

@@ -22,7 +22,7 @@ class ChannelSchema(Strict):
         return self
 
 
-class Budget(Strict):
+class CostBudget(Strict):
     """What the pack promises to stay within, on one core of the build machine."""
 
     tick_ms_p99: float = Field(gt=0)
@@ -97,7 +97,7 @@ class MachineManifest(Manifest):
     results: FileName
     channels: ChannelSchema
     shape: Shape
-    budget: Budget
+    budget: CostBudget
     calibration: Calibration
     provenance: Provenance
     graphs: dict[str, Graph]

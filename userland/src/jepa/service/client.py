@@ -256,7 +256,7 @@ class LocalClient:
         self._engine.predictor.close()
 
     def _wait(self) -> None:
-        if not self._engine.wait_for_frames(FIRST_FRAMES, timeout_s=30.0):
+        if not self._engine.ring.wait(FIRST_FRAMES, timeout_s=30.0):
             part = self._engine.status().parts[0]
             raise JepaError(part.reason or "No frame came within 30 s.", part.remedy, status=503)
 

@@ -82,7 +82,7 @@ def run(engine: "Engine", listener: socket.socket, notifier: Notifier) -> None:
     serving = threading.Thread(target=server.serve_forever, name="http", daemon=True)
     serving.start()
     try:
-        while not ending.is_set() and not engine.wait_for_frames(1, timeout_s=0.2):
+        while not ending.is_set() and not engine.ring.wait(1, timeout_s=0.2):
             pass
         if not ending.is_set():
             print(f"jepad: listening on {path}", file=sys.stderr, flush=True)

@@ -22,7 +22,8 @@ from jepa import __version__
 from jepa.errors import JepaError
 from jepa.service.api import EventOut, Problem
 from jepa.service.broadcast import READERS
-from jepa.service.engine import Engine, Entry
+from jepa.service.engine import Engine
+from jepa.service.ring import Entry
 from jepa.service.routes import EVENTS, NotAllowed, Query, Route, find, read_query
 from jepa.service.wire import encode
 

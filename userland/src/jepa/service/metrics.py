@@ -14,7 +14,7 @@ _STATES: tuple[PartState, ...] = ("ok", "degraded", "failed", "off")
 
 def render(engine: Engine) -> str:
     """Every channel of the newest frame, what the model makes of it, and what the service uses."""
-    newest = engine.entries(1)
+    newest = engine.ring.newest(1)
     status = engine.status()
     times = engine.predictor.times
     lines: list[str] = []

@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl
 
 from jepa.errors import JepaError
 from jepa.service import api, metrics
-from jepa.service.engine import RING_FRAMES, Engine
+from jepa.service.engine import Engine
 from jepa.service.events import KEPT
+from jepa.service.ring import RING_FRAMES
 from jepa.service.wire import encode
 
 INT64 = 2**63 - 1

@@ -188,7 +188,7 @@ def watch(request: Request) -> int:
 
     Without a vision pack these are plain changes.
     """
-    from jepa.service.answers import event_out
+    from jepa.service.serialisation import event_out
     from jepa.telemetry.events.eventlog import LoggedEvent
     from jepa.vision.camera_watch import CameraWatch
     from jepa.vision.daemon import sights

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.service.answers import forecast_out, frame_out, rounded
+from jepa.service.serialisation import forecast_out, frame_out, rounded
 from jepa.service.wire import encode
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import load_schema
