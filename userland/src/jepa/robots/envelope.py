@@ -32,7 +32,7 @@ class Envelope:
     forces: Mapping[str, float]
     """Of these numbers of an observation, the most that is safe."""
     silence_s: float
-    """After so long without an action it is told to stay where it is."""
+    """After so long without an action it is commanded to stay where it is."""
 
     def bounded(self, action: Action, before: Mapping[str, Any], seconds: float) -> dict[str, float]:
         """``action`` within limits and speed, ``seconds`` after it was as in ``before``.

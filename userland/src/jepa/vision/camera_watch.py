@@ -147,7 +147,7 @@ class CameraWatch:
         pipeline = Pipeline(source, self._framer, self._sight.clip.frames, self._fps)
         self._open = source, pipeline
         if self._stopped.is_set():
-            pipeline.stop()  # told before there was one to tell
+            pipeline.stop()  # stopped before there was a pipeline to stop
         self._end_s = None
         self._sight.clear()
         try:

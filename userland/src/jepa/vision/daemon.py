@@ -28,16 +28,16 @@ _END_S = 2.0
 class Cameras:
     """Watches each camera that ``found`` names in a thread of its own, from when it is first named.
 
-    ``made`` makes the watch of one; ``tell`` is given its events, from its thread.
+    ``made`` makes the watch of one; ``report`` is given its events, from its thread.
     """
 
     def __init__(
         self,
         found: Callable[[], Sequence[str]],
         made: Callable[[str], CameraWatch],
-        tell: Callable[[Event], object],
+        report: Callable[[Event], object],
     ) -> None:
-        self._found, self._made, self._tell = found, made, tell
+        self._found, self._made, self._report = found, made, report
         self._watches: dict[str, CameraWatch] = {}
         self._threads: list[threading.Thread] = []
         self._broken: BaseException | None = None
@@ -57,7 +57,7 @@ class Cameras:
         try:
             for events in watch:
                 for event in events:
-                    self._tell(event)
+                    self._report(event)
         except BaseException as error:  # whatever it is, the process is to end and be started again
             self._broken = error
 
@@ -126,7 +126,7 @@ def watch(config: Config, reporter: EventReporter, found: Callable[[], Sequence[
     cameras = Cameras(
         found if config.cameras is None else lambda: config.cameras or (),
         lambda where: CameraWatch(where, sight(), config.fps, patient=True),
-        lambda event: _tell(event, reporter),
+        lambda event: _report(event, reporter),
     )
     said_ok = True
     try:
@@ -154,7 +154,7 @@ def _count_until(ending: threading.Event) -> Iterator[int]:
         ending.wait(_LOOK_S)
 
 
-def _tell(event: Event, reporter: EventReporter) -> None:
+def _report(event: Event, reporter: EventReporter) -> None:
     _say(" ".join(filter(None, (event.kind, event.unit, event.detail))))
     reporter.report(event)
 

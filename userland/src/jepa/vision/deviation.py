@@ -79,7 +79,7 @@ class CoarseSight:
 
 
 class LatentSight:
-    """Expects what the pack's predictor tells of the clip before; else that its last moment stays.
+    """Expects what the pack's predictor makes of the clip before; else that its last moment stays.
 
     Distances are 1 - cosine, 0..2, the mean of all places. The moments that come are encoded with their own
     clip, not with the one before, so some distance is usual.
@@ -92,8 +92,8 @@ class LatentSight:
         self._model, self._alone = model, one_at_a_time
         self._last: FloatArray | None = None
         self.clip = model.manifest.clip
-        told = "as its predictor tells" if model.manifest.ahead else "as the moment before"
-        self.words = f"latents of {model.manifest.name} {told}"
+        expected = "predicted" if model.manifest.ahead else "the moment before"
+        self.words = f"latents of {model.manifest.name} against {expected}"
 
     def look(self, frames: Sequence[FloatArray], *, follows: bool) -> float | None:
         """See Sight."""
@@ -127,7 +127,7 @@ class DeviationScale:
     """The distances of one camera's newest clips, against which the next is judged.
 
     The share is a rank among them, so it holds for any camera (conformal, with a window); that it is large
-    happens by chance as often as it says, so ``times`` has to be large as well before anybody is told.
+    happens by chance as often as it says, so ``times`` has to be large as well for an alert.
     """
 
     def __init__(self, floor: float) -> None:

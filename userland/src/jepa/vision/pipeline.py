@@ -183,7 +183,7 @@ class Pipeline:
                     due = max(due + 1 / self._fps, picture.at_s)
                     if not self._put(picture.at_s, self._framer(picture.rgb)):
                         return
-        except BaseException as error:  # told to whoever takes the clips
+        except BaseException as error:  # raised where the clips are taken
             self._error = error
         finally:
             self.stop()

@@ -126,7 +126,7 @@ class VideoSource:
             self._container.close()
             raise JepaError(f"{shown(where)} holds no video.", "Name another source.")
         if chosen.codec_context.name == "mjpeg" and not live:
-            # Of a JPEG that is cut off the decoder makes up the rest, unless it is told not to.
+            # Of a JPEG that is cut off the decoder invents the rest by default.
             chosen.codec_context.options = {"err_detect": "explode"}
         self._stream = chosen
         rate = chosen.average_rate or chosen.guessed_rate

@@ -64,7 +64,7 @@ def losses(
     if to_shape is not None:
         pictures, encoded, generator = to_shape
         variance, covariance = variance_covariance(encoded)
-        told = model.inverse(torch.cat([z[:, :-1], z[:, 1:]], -1))
+        inferred = model.inverse(torch.cat([z[:, :-1], z[:, 1:]], -1))
     still = Stretches(z.detach(), actions, of.goal.detach(), of.steps)  # goals teach the encoder nothing
     missed = first(model, still)
     apart = distances(model, still, weights)
@@ -80,7 +80,7 @@ def losses(
             "sigreg": weights.sigreg * sigreg(encoded, 64, generator),
             "variance": weights.variance * variance,
             "covariance": weights.covariance * covariance,
-            "inverse": weights.inverse * F.mse_loss(told, actions),
+            "inverse": weights.inverse * F.mse_loss(inferred, actions),
         }
         if model.config.sketch:
             small = F.avg_pool2d(pictures, model.config.sketch).flatten(1)
@@ -89,7 +89,7 @@ def losses(
 
 
 def distances(model: VisualModel, of: Stretches, weights: Weights) -> Tensor:
-    """How far the goals are, told from the two latents."""
+    """How far the goals are, estimated from the two latents."""
     whole, block = model.config.farthest, model.config.block
     now = of.z[:, None].expand(-1, of.steps.shape[1], -1, -1)  # (B, G, T, D)
     there = of.goal[:, :, None].expand_as(now)
@@ -108,7 +108,7 @@ def distances(model: VisualModel, of: Stretches, weights: Weights) -> Tensor:
 
 
 def first(model: VisualModel, of: Stretches) -> Tensor:
-    """What was done first on the way to each goal, told from the two latents."""
+    """What was done first on the way to each goal, estimated from the two latents."""
     block = model.config.block
     left = of.steps[:, :, None] - block * torch.arange(of.z.shape[1] - 1)  # (B, G, T - 1)
     on_way = (left[..., None] > torch.arange(block)).float()

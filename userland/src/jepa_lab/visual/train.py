@@ -198,13 +198,13 @@ Learnt = tuple[dict[str, Tensor], Tensor]
 
 
 def _descend(
-    told: str,
+    prefix: str,
     model: VisualModel,
     training: VisualTraining,
     steps: int,
     learn: Callable[[], Learnt],
     end: float | None,
-    tell: Callable[[int, dict[str, float]], object],
+    report: Callable[[int, dict[str, float]], object],
 ) -> tuple[int, dict[str, float]]:
     """``steps`` of it, or as many as there are until ``end``: how many, and the last losses."""
     optimiser = torch.optim.AdamW(
@@ -231,8 +231,8 @@ def _descend(
             line = {name: round(part.item(), 4) for name, part in parts.items()}
             line["rank"] = round(effective_rank(z.detach().flatten(0, -2)), 1)
             shown = " ".join(f"{name} {value}" for name, value in line.items())
-            print(f"\r{told}{done}/{steps} {number} {shown} {spent:.0f} s   ", end="", file=sys.stderr)
-            tell(number + 1, line)
+            print(f"\r{prefix}{done}/{steps} {number} {shown} {spent:.0f} s   ", end="", file=sys.stderr)
+            report(number + 1, line)
         number += 1
     print(file=sys.stderr)
     return number, line

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sizes of a V-JEPA 2 model, told from the shapes of its tensors."""
+"""The sizes of a V-JEPA 2 model, read from the shapes of its tensors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jepa.errors import JepaError
 Shapes = Mapping[str, tuple[int, ...]]
 
 _HEADS = {768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 26}
-"""Attention heads by encoder width (configs of facebookresearch/vjepa2); no tensor's shape tells them."""
+"""Attention heads by encoder width (configs of facebookresearch/vjepa2); no tensor's shape shows them."""
 _USUAL_HEAD = 64
 _MASKED_HEAD = 32
 EPSILON = 1e-6
@@ -53,7 +53,7 @@ class Architecture:
     patch: int
     """Pixels that one token spans, both ways."""
     actions: int = 0
-    """Numbers in an action, as in a state, that the predictor is told; 0 if it tells masked tokens."""
+    """Numbers in an action, as in a state, that the predictor takes; 0 if it predicts masked tokens."""
     probe: Probe | None = None
     newer: bool = False
     """Whether it is V-JEPA 2.1: other positions, and a token of video added to each."""

@@ -192,7 +192,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 _METAS = {"probe_heads": 16, "probe_epsilon": 1e-5}
-"""What Meta's probes were trained with (configs/eval of facebookresearch/vjepa2); no shape tells."""
+"""What Meta's probes were trained with (configs/eval of facebookresearch/vjepa2); no shape shows it."""
 _NEWER_CROP = 384
 """Of all V-JEPA 2.1 (src/hub/backbones.py)."""
 

@@ -37,11 +37,11 @@ class Wanted:
     """Which fixed shapes the graphs are to have."""
 
     frames: int | None = None
-    """Of a clip; None for 16, or for a tubelet where actions are told: each moment is encoded alone."""
+    """Of a clip; None for 16, or for a tubelet where actions are given: each moment is encoded alone."""
     crop: int | None = None
     """Pixels each way; what the checkpoint says when None, else 256."""
     ahead: int = 2
-    """Steps of time after the clip that the predictor of masked tokens tells."""
+    """Steps of time after the clip that the predictor of masked tokens predicts."""
     candidates: int = 8
     """Action sequences imagined at once."""
     horizon: int = 1
@@ -52,7 +52,7 @@ class Wanted:
 def convert(
     checkpoint: Checkpoint, wanted: Wanted, out: Path, say: Callable[[str], object]
 ) -> VisionManifest:
-    """Write the pack to ``out``, which appears only once it is whole; ``say`` is told of each step.
+    """Write the pack to ``out``, which appears only once it is whole; ``say`` is called with each step.
 
     JepaError when the disk is too small, the shapes do not divide, or ``out`` is there already.
     """

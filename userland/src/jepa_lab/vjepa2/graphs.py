@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The graphs of a V-JEPA 2 pack: encoder, predictors of masked tokens or told of actions, probe."""
+"""The graphs of a V-JEPA 2 pack: encoder, predictors of masked tokens or conditioned on actions, probe."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from jepa_lab.vjepa2.positions import FloatArray, acted_positions, spread_positi
 from jepa_lab.vjepa2.stack import Rotation, Stack
 
 MASK = 1
-"""Which mask token stands for what is to be told; the public code takes this one by default."""
+"""Which mask token stands for what is to be predicted; the public code takes this one by default."""
 
 
 def write_encoder(
@@ -89,8 +89,8 @@ def write_predictor(
     )
     stack = Stack(graph, weights, "predictor", narrow, known + wanted)
     x = stack.normed(stack.blocks(x, rotation))
-    told = graph.op("Slice", x, graph.shape(known), graph.shape(known + wanted), graph.shape(1))
-    linear(graph, told, "predictor.proj", *_pair(weights, "predictor.proj"), out="tokens")
+    predicted = graph.op("Slice", x, graph.shape(known), graph.shape(known + wanted), graph.shape(1))
+    linear(graph, predicted, "predictor.proj", *_pair(weights, "predictor.proj"), out="tokens")
     graph.finish(
         {
             "context": (TensorProto.FLOAT, (1, known, of.encoder.width)),
@@ -125,7 +125,7 @@ def write_acting_predictor(
     place, wide, narrow = rows * columns, of.encoder.width, of.predictor
     tokens = linear(graph, "tokens", "predictor.embed", *_pair(weights, "predictor.embed"))
     seen = graph.op("Reshape", tokens, graph.shape(batch, frames, place, narrow.width))
-    told = [
+    conditions = [
         graph.op(
             "Reshape",
             linear(graph, f"{name}s", f"predictor.{name}", *_pair(weights, f"predictor.{name}")),
@@ -133,15 +133,15 @@ def write_acting_predictor(
         )
         for name in ("action", "state")
     ]
-    each = len(told) + place
-    x = graph.op("Concat", *told, seen, axis=2)
+    each = len(conditions) + place
+    x = graph.op("Concat", *conditions, seen, axis=2)
     x = graph.op("Reshape", x, graph.shape(batch, frames * each, narrow.width))
-    cosine, sine = tables(acted_positions(frames, rows, columns, len(told)), narrow.head_width)
+    cosine, sine = tables(acted_positions(frames, rows, columns, len(conditions)), narrow.head_width)
     rotation = Rotation(graph.constant("cosine", cosine[:, None]), graph.constant("sine", sine[:, None]))
     stack = Stack(graph, weights, "predictor", narrow, frames * each, batch, frames)
     x = stack.normed(stack.blocks(x, rotation))
     x = graph.op("Reshape", x, graph.shape(batch, frames, each, narrow.width))
-    x = graph.op("Slice", x, graph.shape(len(told)), graph.shape(each), graph.shape(2))
+    x = graph.op("Slice", x, graph.shape(len(conditions)), graph.shape(each), graph.shape(2))
     x = graph.op("Reshape", x, graph.shape(batch, frames * place, narrow.width))
     linear(graph, x, "predictor.proj", *_pair(weights, "predictor.proj"), out="next")
     acted = (TensorProto.FLOAT, (batch, frames, of.actions))

@@ -98,7 +98,7 @@ ORIGINAL: tuple[Rule, ...] = (
     (r"probe/pooler\.blocks\.(\d+)\.attn\.proj\.(weight|bias)", _plain(r"probe.blocks.\1.out.\2")),
     (r"probe/pooler\.blocks\.(\d+)\.attn\.qkv\.(weight|bias)", _three(r"probe.blocks.\1.qkv.\2")),
     (r"probe/linear\.(weight|bias)", _plain(r"probe.head.\1")),
-    # Sine positions, where these models rotate; and a camera's pose, which they are not told.
+    # Sine positions, where these models rotate; and a camera's pose, which they do not take.
     (r"encoder/pos_embed|predictor/(predictor_pos_embed|extrinsics_encoder\.(weight|bias))", _ignored),
 )
 HUGGINGFACE: tuple[Rule, ...] = (

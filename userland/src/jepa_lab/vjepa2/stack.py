@@ -64,8 +64,8 @@ class Stack:
         attended = self._joined([self._heads(normed, name, each, rotation) for each in self._groups()], 2)
         after = []
         for span in self._spans():
-            told = self._linear(self._part_of(attended, span), f"{name}.out")
-            after.append(self._mlp(self._graph.op("Add", self._part_of(x, span), told), name))
+            projected = self._linear(self._part_of(attended, span), f"{name}.out")
+            after.append(self._mlp(self._graph.op("Add", self._part_of(x, span), projected), name))
         return self._joined(after, 1)
 
     def _heads(self, normed: str, name: str, heads: Span, rotation: Rotation | None) -> str:

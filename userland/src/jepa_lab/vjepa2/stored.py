@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the weights of a transformer's blocks lie on disk and in memory: whole, in halves, or in bytes.
 
-What is not in a block (patches, norms, biases, what a predictor tells) stays float32: it is small, and it
+What is not in a block (patches, norms, biases, the output of a predictor) stays float32: it is small, and it
 is where rounding shows.
 """
 
