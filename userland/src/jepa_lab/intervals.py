@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Widens the intervals of a trained model until they cover what they promise on validation recordings."""
+"""Scales the intervals of a trained model so that they cover what they promise on validation recordings."""
 
 from collections.abc import Sequence
 
