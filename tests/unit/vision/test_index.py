@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
+from jepa.telemetry.linelog import encode
 from jepa.vision.index import IndexedClip, LatentIndex, pooled, unit
 
 WIDTH = 16
@@ -39,17 +40,17 @@ def test_an_empty_index_finds_nothing(tmp_path: Path) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(lost_vectors=st.integers(0, WIDTH * 4), lost_lines=st.integers(1, 60))
-def test_what_a_crash_cut_off_is_written_over(
-    tmp_path_factory: pytest.TempPathFactory, lost_vectors: int, lost_lines: int
+@given(lost=st.integers(2, 400))
+def test_a_clip_that_a_crash_cut_off_costs_only_itself(
+    tmp_path_factory: pytest.TempPathFactory, lost: int
 ) -> None:
     folder = tmp_path_factory.mktemp("index") / "i"
     filled(folder, 6)
-    lines, vectors = folder / "clips.jsonl", folder / "latents.f32"
-    lines.write_bytes(lines.read_bytes()[:-lost_lines])  # vectors are written first, so lines are lost first
-    kept = lines.read_bytes().count(b"\n")
-    if kept < 6:
-        vectors.write_bytes(vectors.read_bytes()[: -lost_vectors or None])
+    lines = folder / "clips.lines"
+    content = lines.read_bytes()
+    lines.write_bytes(content[:-lost])
+    ends = [place for place, byte in enumerate(content) if byte == ord("\n")]
+    kept = sum(1 for end in ends if end <= len(content) - lost)
     index = LatentIndex(folder, "tiny", WIDTH)
     assert len(index) == kept
     index.add(IndexedClip("b.mp4", 0, 1), latent(99))
@@ -57,6 +58,17 @@ def test_what_a_crash_cut_off_is_written_over(
     assert len(again) == kept + 1
     assert again.search(latent(99), 1)[0].clip.source == "b.mp4"
     assert again.search(latent(0), 1)[0].clip == IndexedClip("a.mp4", 0.0, 1.0)
+
+
+def test_a_damaged_clip_is_passed_over_and_the_others_keep_their_latents(tmp_path: Path) -> None:
+    filled(tmp_path / "i", 6)
+    lines = tmp_path / "i/clips.lines"
+    content = lines.read_bytes().split(b"\n")
+    content[2] = content[2].replace(b"a.mp4", b"z.mp4")
+    lines.write_bytes(b"\n".join(content))
+    index = LatentIndex(tmp_path / "i", "tiny", WIDTH)
+    assert len(index) == 5
+    assert [index.search(latent(at), 1)[0].clip.start_s for at in (0, 1, 3, 4, 5)] == [0, 1, 3, 4, 5]
 
 
 def test_one_process_adds_at_a_time_and_others_may_look(tmp_path: Path) -> None:
@@ -74,9 +86,10 @@ def test_one_process_adds_at_a_time_and_others_may_look(tmp_path: Path) -> None:
 
 
 def test_an_index_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    index = filled(tmp_path / "i", 1)
-    (tmp_path / "i/latents.f32").unlink()
-    (tmp_path / "i/latents.f32").mkdir()
+    filled(tmp_path / "i", 1)
+    index = LatentIndex(tmp_path / "i", "tiny", WIDTH)
+    (tmp_path / "i/clips.lines").unlink()
+    (tmp_path / "i/clips.lines").mkdir()
     with pytest.raises(JepaError, match="cannot be written"):
         index.add(IndexedClip("b.mp4", 0, 1), latent(5))
 
@@ -85,12 +98,13 @@ def test_an_index_of_another_pack_or_a_damaged_one_is_refused(tmp_path: Path) ->
     filled(tmp_path / "i", 3)
     with pytest.raises(JepaError, match="was made with tiny, not with vitl"):
         LatentIndex(tmp_path / "i", "vitl", WIDTH)
-    (tmp_path / "i/latents.f32").write_bytes(b"short")
+    (tmp_path / "i/clips.lines").write_bytes(encode({"source": "a", "latent": "AAAA"}))
     with pytest.raises(JepaError, match="cannot be used"):
         LatentIndex(tmp_path / "i", "tiny", WIDTH)
-    (tmp_path / "i/clips.jsonl").write_text("not json\n")
-    with pytest.raises(JepaError, match="cannot be used"):
-        LatentIndex(tmp_path / "i", "tiny", WIDTH)
+    filled(tmp_path / "old", 1)
+    (tmp_path / "old/clips.jsonl").write_text("{}\n")
+    with pytest.raises(JepaError, match="earlier version"):
+        LatentIndex(tmp_path / "old", "tiny", WIDTH)
     (tmp_path / "file").write_text("")
     with pytest.raises(JepaError, match="cannot be used"):
         LatentIndex(tmp_path / "file", "tiny", WIDTH)

@@ -2,7 +2,6 @@
 """A camera on the network: its pictures arrive, one that goes or is silent is told, and no password is."""
 
 import itertools
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from jepa.errors import JepaError
 from jepa.shell.cli import main
 from jepa.telemetry.events.event import Event
+from jepa.telemetry.linelog import read_rows
 from jepa.vision import source as sources
 from jepa.vision.camera_watch import CameraWatch
 from jepa.vision.config import load_config
@@ -118,8 +118,8 @@ def test_neither_is_it_kept_beside_latents_nor_in_what_an_error_was_made_of(
     with RtspCamera(some, FPS, password=SECRET) as camera:
         place = ["--pack", str(vision_pack), "--index", str(tmp_path / "index")]
         assert main(["vision", "embed", camera.url(), *place]) == 0
-    lines = (tmp_path / "index/clips.jsonl").read_text().splitlines()
-    assert {json.loads(line)["source"] for line in lines} == {f"rtsp://127.0.0.1:{camera.port}/yard"}
+    rows = list(read_rows(tmp_path / "index/clips.lines"))
+    assert {row["source"] for row in rows} == {f"rtsp://127.0.0.1:{camera.port}/yard"}
     with pytest.raises(JepaError) as refused:
         open_source(camera.url())
     assert refused.value.__suppress_context__

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Latents of clips, on disk: one a clip, found again by cosine similarity.
 
-A directory: ``index.json`` names the pack, ``latents.f32`` holds unit vectors one after the other, and
-``clips.jsonl`` a line for each. A vector is written before its line, so what was cut off by a crash is a
-vector without a line, which is written over. Who reads while another adds sees what was whole by then.
+A directory: ``index.json`` names the pack, ``clips.lines`` is a line log with the place of each clip and its
+unit vector (float32, little-endian, in base64). Who reads while another adds sees what was whole by then.
 """
 
+import base64
 import fcntl
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
@@ -17,9 +15,10 @@ from typing import TextIO
 import numpy as np
 
 from jepa.errors import JepaError
+from jepa.telemetry.linelog import LineLog, read_rows
 from jepa.vision.clip import FloatArray
 
-_ITEM = 4
+_LATENT = np.dtype("<f4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,7 @@ class LatentIndex:
         """Open ``folder``, or make it; JepaError when it was made with another pack."""
         self._folder, self._width = folder, width
         self._lock: TextIO | None = None
+        self._log: LineLog | None = None
         self._facts = {"pack": pack, "width": width}
         facts = folder / "index.json"
         try:
@@ -60,9 +60,10 @@ class LatentIndex:
                     )
             else:
                 facts.write_text(json.dumps(self._facts) + "\n", encoding="utf-8")
-            self._clips = list(self._read_lines())
-            self._latents = list(self._read_latents())
-        except (OSError, ValueError, AttributeError) as error:
+            if (folder / "clips.jsonl").exists():
+                raise ValueError("an earlier version of jepa made it")
+            self._read()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise JepaError(
                 f"The index {folder} cannot be used: {error}.", "Choose another --index."
             ) from error
@@ -77,17 +78,16 @@ class LatentIndex:
         JepaError when another process adds to it, or it cannot be written.
         """
         try:
-            self._own()
-            self._write(clip, unit(latent))
+            self._write(self._own(), clip, unit(latent))
         except OSError as error:
             raise JepaError(
                 f"The index {self._folder} cannot be written: {error.strerror}.", "Choose another --index."
             ) from error
 
-    def _own(self) -> None:
+    def _own(self) -> LineLog:
         """Be the one who adds, until this process ends; what another has added by then counts."""
-        if self._lock is not None:
-            return
+        if self._log is not None:
+            return self._log
         lock = (self._folder / "lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,22 +98,16 @@ class LatentIndex:
                 "Wait, or choose another --index.",
             ) from None
         self._lock = lock
-        self._clips = list(self._read_lines(mend=True))
-        self._latents = list(self._read_latents())
+        self._log = LineLog(self._path)
+        self._read()
+        return self._log
 
-    def _write(self, clip: IndexedClip, latent: FloatArray) -> None:
-        vector = latent[None]
-        with (self._folder / "latents.f32").open("r+b" if self._clips else "wb") as file:
-            file.seek(len(self._clips) * self._width * _ITEM)
-            file.write(vector.tobytes())
-            file.truncate()
-            _sync(file.fileno())
-        with (self._folder / "clips.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(asdict(clip)) + "\n")
-            lines.flush()
-            _sync(lines.fileno())
+    def _write(self, log: LineLog, clip: IndexedClip, latent: FloatArray) -> None:
+        content = base64.b64encode(latent.astype(_LATENT).tobytes()).decode("ascii")
+        log.append({**asdict(clip), "latent": content})
+        log.sync()
         self._clips.append(clip)
-        self._latents.append(vector[0])
+        self._latents.append(latent)
 
     def search(self, latent: FloatArray, most: int = 5) -> list[Found]:
         """Those most like the latent (D,), best first."""
@@ -122,26 +116,20 @@ class LatentIndex:
         cosines = np.stack(self._latents) @ unit(latent)
         return [Found(self._clips[at], float(cosines[at])) for at in np.argsort(-cosines)[:most]]
 
-    def _read_lines(self, *, mend: bool = False) -> Iterator[IndexedClip]:
-        path = self._folder / "clips.jsonl"
-        if not path.exists():
-            return
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if mend and len(whole) != len(content):
-            with path.open("r+b") as file:
-                file.truncate(len(whole))
-        for line in whole.splitlines():
-            yield IndexedClip(**json.loads(line))
+    @property
+    def _path(self) -> Path:
+        return self._folder / "clips.lines"
 
-    def _read_latents(self) -> FloatArray:
-        count = len(self._clips)
-        if not count:
-            return np.zeros((0, self._width), np.float32)
-        held = np.fromfile(self._folder / "latents.f32", np.float32, count * self._width)
-        if len(held) != count * self._width:
-            raise ValueError(f"{count} clips, but latents of {len(held) // self._width}")
-        return held.reshape(count, self._width)
+    def _read(self) -> None:
+        clips: list[IndexedClip] = []
+        latents: list[FloatArray] = []
+        for row in read_rows(self._path):
+            latent = np.frombuffer(base64.b64decode(row.pop("latent")), _LATENT)
+            if latent.shape != (self._width,):
+                raise ValueError(f"a latent of {len(latent)} numbers, not {self._width}")
+            clips.append(IndexedClip(**row))
+            latents.append(latent)
+        self._clips, self._latents = clips, latents
 
 
 def pooled(tokens: FloatArray) -> FloatArray:
@@ -153,7 +141,3 @@ def unit(latent: FloatArray) -> FloatArray:
     """(D,) of length 1; zeros stay zeros."""
     length = float(np.linalg.norm(latent))
     return np.asarray(latent / length if length else latent, np.float32)
-
-
-def _sync(descriptor: int) -> None:
-    os.fdatasync(descriptor)
