@@ -84,7 +84,7 @@ lint: $(VENV)/.done ## formatting, types, style, shell scripts
 	@$(PY) -m pytest tests/unit/test_linters.py -v
 
 .PHONY: bench
-bench: bench-telemetry bench-world bench-vision bench-boot ## measure all that build/bench/*.json tells
+bench: bench-telemetry bench-world bench-store bench-vision bench-boot ## measure all that build/bench/*.json tells
 
 .PHONY: bench-telemetry
 bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector costs under load (as root)
@@ -97,6 +97,10 @@ bench-world: $(VENV)/.done ## measure what a tick of the world model costs
 .PHONY: bench-alerts
 bench-alerts: $(VENV)/.done ## replay recordings: recall of alerts against their false alarms
 	@$(PY) -m tests.bench.alerts
+
+.PHONY: bench-store
+bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what faults cost each
+	@$(PY) -m tests.bench.store
 
 .PHONY: bench-vision
 bench-vision: $(VENV)/.done ## measure a ViT-L with seeded weights beside transformers (half an hour)
