@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack, load_pack
@@ -26,6 +27,9 @@ SERVED = Path(__file__).parent / "service" / "served.py"
 JEPAD = "import sys; from jepa.service.daemon import main; sys.exit(main(sys.argv[1:]))"
 SERVE = "import sys; from jepa.shell.cli import main; sys.exit(main(sys.argv[1:]))"
 START_S = 60.0
+# Time by the clock says nothing of a parser on a busy machine.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 MACHINE_PACK = Path(__file__).parents[2] / "model-packs" / "machine"
 
 # A shell starts what it puts in the background with Ctrl-C ignored; every program tested here would be, too.
