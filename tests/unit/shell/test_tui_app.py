@@ -12,7 +12,7 @@ from textual.widgets import SelectionList, Static
 from jepa.service.api import EventOut, HistogramOut
 from jepa.shell.complete import Vocabulary
 from jepa.shell.prompt_line import run_line, verbs
-from jepa.shell.tui import feed
+from jepa.shell.tui import reader
 from jepa.shell.tui.app import Block, ShellApp
 from jepa.shell.tui.draw import Glyphs
 from jepa.shell.tui.live import LivePanel
@@ -123,7 +123,7 @@ async def test_strips_show_values_and_how_often_the_band_held(shell: Callable[..
 async def test_the_service_goes_and_returns(
     shell: Callable[..., ShellApp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(reader, "FIRST_WAIT_S", 0.05)
     app = shell()
     client: Any = app._client
     async with app.run_test(size=SIZES["small"]) as pilot:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jepa.shell.formatting import Interval
 from jepa.shell.tui.draw import Cell, Column, Glyphs, Span, columns, draw, level, nice_top, peak, span
 from jepa.shell.tui.series import Track
-from jepa.shell.words import Interval
 
 BAND = Interval(20.0, 30.0, 40.0)
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)

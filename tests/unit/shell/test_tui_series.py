@@ -4,8 +4,8 @@ import math
 import pytest
 
 from jepa.service.api import Band, ForecastOut, FrameOut, TickOut
+from jepa.shell.formatting import Interval, interval
 from jepa.shell.tui.series import Board, Track, fan
-from jepa.shell.words import Interval, interval
 
 
 def band(horizon_s: int, low: float, median: float, high: float) -> Band:

@@ -13,9 +13,10 @@ from typing import TextIO
 
 from jepa.errors import JepaError
 from jepa.service.api import Client, EventOut, ForecastOut, FrameOut, TickOut
+from jepa.shell.channel_names import choose, label, resolve
 from jepa.shell.complete import Vocabulary
+from jepa.shell.formatting import interval, quantity
 from jepa.shell.output import OutputError, writing
-from jepa.shell.words import choose, full_name, interval, label, quantity
 from jepa.text import shown
 
 PROMPT = "jepa> "
@@ -153,14 +154,7 @@ class PlainShell:
 
     def _watch(self, names: Sequence[str]) -> None:
         """Print a line a tick until Enter, Ctrl-C or the service's end."""
-        if names:
-            names = [full_name(name) for name in names]
-            known = [channel.name for channel in self._client.channels()]
-            for name in names:
-                if name not in known:
-                    raise JepaError(
-                        f"There is no channel {name}.", "Tab completes channel names.", status=404
-                    )
+        names = resolve(names, [channel.name for channel in self._client.channels()])
         self._print("Watching; Enter ends it.")
         done = threading.Event()
         failed: list[JepaError | OSError] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Textual app: binds the feed, the live panel, the transcript and the prompt together."""
+"""The Textual app: binds the service reader, the live panel, the transcript and the prompt together."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -16,12 +16,13 @@ from textual.widgets import Footer, Label, Static
 
 from jepa.errors import JepaError
 from jepa.service.api import ChannelInfo, Client, HistogramOut, Status
-from jepa.shell import words
+from jepa.shell.channel_names import choose, resolve
 from jepa.shell.complete import Vocabulary
+from jepa.shell.formatting import HEAT, event_line, fit, health, heat, heat_extent, heat_title
 from jepa.shell.tui.draw import Glyphs
-from jepa.shell.tui.feed import Connected, Feed, Happened, Lost, StatusRead, Ticked
 from jepa.shell.tui.live import LivePanel
 from jepa.shell.tui.prompt import Prompt
+from jepa.shell.tui.reader import Connected, Happened, Lost, ServiceReader, StatusRead, Ticked
 from jepa.shell.tui.screens import ChannelScreen, HelpScreen
 from jepa.shell.tui.series import Board
 from jepa.shell.tui.strip import StripView
@@ -124,7 +125,7 @@ class ShellApp(App[int]):
         self._glyphs = glyphs
         self._draw_every = draw_every
         self._ticks = 0
-        self._feed = Feed(client, self.post_message)
+        self._reader = ServiceReader(client, self.post_message)
         self._status: Status | None = None
         self._lost: Lost | None = None
         self._held = False
@@ -150,11 +151,11 @@ class ShellApp(App[int]):
         await self._say(
             "", "Type status, doctor or forecast; Tab completes; F1 explains the strips.", kind="note"
         )
-        self._feed.start()
+        self._reader.start()
 
     def on_unmount(self) -> None:
         """Stop reading."""
-        self._feed.stop()
+        self._reader.stop()
 
     async def on_resize(self) -> None:
         """Lay the strips out anew."""
@@ -192,17 +193,17 @@ class ShellApp(App[int]):
 
     @on(Happened)
     async def _happened(self, message: Happened) -> None:
-        text = "\n".join(words.event_line(event) for event in message.events)
+        text = "\n".join(event_line(event) for event in message.events)
         bad = any(event.severity in ("error", "critical") for event in message.events)
         await self._say("", text, kind="refused" if bad else "note")
 
     def _show_heat(self, histograms: list[HistogramOut]) -> None:
-        shown = [each for each in histograms if each.name in words.HEAT][:HEAT_STRIPS]
+        shown = [each for each in histograms if each.name in HEAT][:HEAT_STRIPS]
         unicode = self._glyphs is not Glyphs.ASCII
         strip = self.query_one("#heat", Static)
         strip.display = bool(shown) and self.size.height >= HEAT_FROM and self.size.width >= SIDE_BY_SIDE
-        lines = [(words.heat_title(e), words.heat(e, unicode=unicode), words.heat_extent(e)) for e in shown]
-        strip.update("\n".join(f"{title:<24}|{heat}|  {extent}" for title, heat, extent in lines))
+        lines = [(heat_title(e), heat(e, unicode=unicode), heat_extent(e)) for e in shown]
+        strip.update("\n".join(f"{title:<24}|{cells}|  {extent}" for title, cells, extent in lines))
 
     @on(StatusRead)
     def _status_read(self, message: StatusRead) -> None:
@@ -227,9 +228,9 @@ class ShellApp(App[int]):
         elif self._held:
             facts += ["picture held, F4 goes on"]
         if self._status is not None and self._lost is None:
-            facts += words.health(self._status)
+            facts += health(self._status)
         between = " | " if self._glyphs is Glyphs.ASCII else " · "
-        line = words.fit(facts, max(self.size.width - 2, 0), between)
+        line = fit(facts, max(self.size.width - 2, 0), between)
         if line != self._health:
             self._health = line
             bar.update(line)
@@ -252,7 +253,7 @@ class ShellApp(App[int]):
             rows, across = self.size.height - 4, 1
         observed = {name for name, track in self.board.tracks.items() if track.observed}
         most = min(panel.fits(rows, across), SHOWN)
-        names = self.chosen or words.choose(self.channels, observed, most)
+        names = self.chosen or choose(self.channels, observed, most)
         by_name = {channel.name: channel for channel in self.channels}
         shown = [by_name[name] for name in names if name in by_name]
         await panel.lay_out(shown, rows, across, fill=not narrow)
@@ -309,13 +310,10 @@ class ShellApp(App[int]):
             message.block.settle(message.answer.rstrip(), "refused" if message.refused else "done")
 
     async def _watch(self, line: str, names: list[str]) -> None:
-        known = {channel.name for channel in self.channels}
-        names = [words.full_name(name) for name in names]
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            await self._say(
-                line, f"There is no channel {unknown[0]}. Tab completes channel names.", "refused"
-            )
+        try:
+            names = resolve(names, [channel.name for channel in self.channels])
+        except JepaError as error:
+            await self._say(line, shown(str(error)), "refused")
             return
         self.chosen = names or None
         await self._arrange()

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, NamedTuple
 
+from jepa.shell.formatting import Interval
 from jepa.shell.tui.series import Track
-from jepa.shell.words import Interval
 
 Role = Literal["empty", "band", "inside", "outside", "unjudged", "median", "now"]
 

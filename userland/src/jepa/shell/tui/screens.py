@@ -13,7 +13,7 @@ from textual.widgets import SelectionList, Static
 from textual.widgets.selection_list import Selection
 
 from jepa.service.api import ChannelInfo
-from jepa.shell import words
+from jepa.shell.channel_names import label
 from jepa.text import shown
 
 HELP = "\n".join(
@@ -102,7 +102,7 @@ class ChannelScreen(ModalScreen[list[str] | None]):
 
     def _line(self, channel: ChannelInfo) -> Content:
         absent = "" if channel.name in self._observed else "  (not observed here)"
-        short = words.label(channel.name)
+        short = label(channel.name)
         also = f"  {short}" if not channel.name.endswith(short) else ""
         return Content(shown(f"{channel.name}{also}{absent}"))  # and no markup
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from jepa.service.api import Band, FrameOut, TickOut
-from jepa.shell.words import Interval, interval
+from jepa.shell.formatting import Interval, interval
 
 KEEP_S = 600
 """How long observations and verdicts are kept."""

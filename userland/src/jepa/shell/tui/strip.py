@@ -14,7 +14,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from jepa.service.api import ChannelInfo
-from jepa.shell import words
+from jepa.shell import formatting
+from jepa.shell.channel_names import label
 from jepa.shell.tui import draw
 from jepa.shell.tui.draw import EMPTY, Cell, Column, Glyphs
 from jepa.shell.tui.series import Track
@@ -63,8 +64,8 @@ def picture(
 
     A channel never observed has a strip that says so.
     """
-    value = words.quantity(track.latest, channel.unit)
-    name = words.label(channel.name)
+    value = formatting.quantity(track.latest, channel.unit)
+    name = label(channel.name)
     if not track.observed:
         blank = tuple((" ", "quiet", False) for _ in range(width))
         absent = title(name, "not observed here", "", "quiet", width)
@@ -72,13 +73,13 @@ def picture(
     note, style = held_note(*track.held(window)) if track.foreseen else ("no forecast", "quiet")
     drawn = draw.columns(track, second, window, draw.span(width))
     peak = draw.peak(drawn)
-    unit = words.shown_unit(peak * 1.1, channel.unit)
+    unit = formatting.shown_unit(peak * 1.1, channel.unit)
     top = draw.nice_top(peak, top, max(channel.noise_floor * 4, 1e-6), channel.high, unit)
     cells = draw.draw(drawn, rows - 1, channel.low, top, glyphs)
     _mark_now(cells, drawn, glyphs)
     body: list[list[Look]] = [[(cell.char, cell.role, cell.on_band) for cell in row] for row in cells]
     if body:
-        _write_scale(body[0], cells[0], words.quantity(top, channel.unit))
+        _write_scale(body[0], cells[0], formatting.quantity(top, channel.unit))
     return Picture((title(name, value, note, style, width), *map(tuple, body))), top
 
 

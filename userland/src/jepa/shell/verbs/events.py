@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 from jepa.service.api import EventOut, TickOut
+from jepa.shell.formatting import event_line
 from jepa.shell.request import Request
-from jepa.shell.words import event_line
 
 
 def run(request: Request) -> int:

@@ -2,9 +2,10 @@
 """`jepa forecast`: what is expected of each channel over the coming windows, next to its last minute."""
 
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
+from jepa.shell.channel_names import FIRST, full_name
+from jepa.shell.formatting import Interval, interval, quantity
 from jepa.shell.output import Output
 from jepa.shell.request import Request
-from jepa.shell.words import FIRST, Interval, full_name, interval, quantity
 
 PAST_S = 40
 """Seconds of the past in a sparkline, where the terminal has room."""

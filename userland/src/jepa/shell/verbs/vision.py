@@ -13,9 +13,9 @@ import numpy as np
 
 from jepa.errors import JepaError
 from jepa.packs.pack import first_of_kind
+from jepa.shell.formatting import event_line
 from jepa.shell.request import Request
 from jepa.shell.verbs.packs import chosen
-from jepa.shell.words import event_line
 
 if TYPE_CHECKING:
     from jepa.vision.clip import FloatArray

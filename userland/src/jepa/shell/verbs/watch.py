@@ -4,30 +4,27 @@
 import time
 
 from jepa.service.api import ForecastOut, TickOut
-from jepa.shell.output import Output
-from jepa.shell.request import Request
-from jepa.shell.verbs.forecast import span
-from jepa.shell.words import (
-    FIRST,
+from jepa.shell.channel_names import FIRST, resolve
+from jepa.shell.formatting import (
     HEAT,
-    full_name,
     heat,
     heat_extent,
     heat_title,
     interval,
     quantity,
 )
+from jepa.shell.output import Output
+from jepa.shell.request import Request
+from jepa.shell.verbs.forecast import span
 
 
 def run(request: Request) -> int:
     """Show ticks until --count or Ctrl-C; at the prompt one, unless told otherwise."""
-    names = [full_name(name) for name in request.args.channels]
     count: int | None = request.args.count
     if count is None and request.prompt:
         count = 1
     channels = {channel.name: channel.unit for channel in request.client.channels()}
-    if names:
-        _refuse_unknown(names, list(channels))
+    names = resolve(request.args.channels, channels)
     shown = names or [name for name in FIRST if name in channels]
     before: ForecastOut | None = None
     try:
@@ -89,15 +86,3 @@ def _ahead(forecast: ForecastOut | None, name: str, unit: str) -> str:
     if not bands or found is None:
         return "-"
     return f"{quantity(found.median, unit)} ({span(found, unit)}) over {bands[-1].horizon_s} s"
-
-
-def _refuse_unknown(names: list[str], known: list[str]) -> None:
-    from difflib import get_close_matches
-
-    from jepa.errors import JepaError
-
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=3, cutoff=0.5)
-            remedy = f"Did you mean {' or '.join(near)}?" if near else "`jepa watch` shows the main ones."
-            raise JepaError(f"There is no channel {name!r}.", remedy, status=404)

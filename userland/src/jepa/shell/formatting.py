@@ -1,56 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of live values: numbers with units, short channel labels, intervals, the health line."""
+"""Formats live values for people: numbers with units, intervals, histograms, events, the health line."""
 
 import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from jepa.service.api import ChannelInfo, EventOut, HistogramOut, Status
+from jepa.service.api import EventOut, HistogramOut, Status
 from jepa.text import shown
 
-LABELS = {
-    "system.cpu.utilization": "cpu",
-    "system.memory.utilization": "memory",
-    "system.disk.io.read": "disk read",
-    "system.disk.io.write": "disk write",
-    "system.disk.utilization": "disk busy",
-    "system.network.io.receive": "net in",
-    "system.network.io.transmit": "net out",
-    "system.pressure.cpu.some": "psi cpu",
-    "system.pressure.memory.some": "psi memory",
-    "system.pressure.io.some": "psi io",
-}
-"""Names a person uses for the channels shown first."""
-
-FIRST = (
-    "system.cpu.utilization",
-    "system.memory.utilization",
-    "system.disk.io.write",
-    "system.pressure.cpu.some",
-    "system.pressure.memory.some",
-    "system.pressure.io.some",
-    "system.network.io.receive",
-    "system.disk.io.read",
-)
-"""The channels shown until a person chooses, most wanted first."""
-
-_ROOTS = ("system", "hw", "jepa")
-"""What a channel's full name begins with."""
 _BINARY = ("KiB", "MiB", "GiB", "TiB")
-
-
-def label(name: str) -> str:
-    """A short name for a channel; the full one without ``system.`` where there is none."""
-    return LABELS.get(name, name.removeprefix("system."))
-
-
-def full_name(short: str) -> str:
-    """The channel that a `label` without blanks stands for; the name itself when it is none."""
-    whole = "." not in short or short.partition(".")[0] in _ROOTS
-    return next(
-        (name for name, alias in LABELS.items() if alias == short), short if whole else f"system.{short}"
-    )
 
 
 def number(value: float) -> str:
@@ -87,16 +46,6 @@ def _binary_step(value: float) -> int:
     while abs(value) >= 999.5 and step < len(_BINARY) - 1:
         value, step = value / 1024, step + 1
     return step
-
-
-def choose(channels: Sequence[ChannelInfo], seen: set[str], many: int) -> list[str]:
-    """The channels to show at first: those wanted most that the schema has, observed ones before others."""
-    known = {channel.name for channel in channels}
-    wanted = [name for name in FIRST if name in known]
-    if not wanted:
-        wanted = [channel.name for channel in channels]
-    present = [name for name in wanted if name in seen]
-    return sorted((present + [n for n in wanted if n not in seen])[:many], key=wanted.index)
 
 
 def health(status: Status) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the service in a thread of its own and tells the app, in typed messages, what it reads."""
+"""Reads the service in a thread of its own and posts what it reads to the app as typed messages."""
 
 import threading
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Lost(Message):
         self.retry_s = retry_s
 
 
-class Feed:
+class ServiceReader:
     """Follows the stream until stopped; tries again after a failure, waiting twice as long, up to 15 s."""
 
     def __init__(self, client: Client, post: Callable[[Message], object]) -> None:
@@ -72,7 +72,7 @@ class Feed:
         self._last_event: int | None = None
         self._wait_s = FIRST_WAIT_S
         # A daemon thread: it may sit in a read that only ends when the service speaks.
-        self._thread = threading.Thread(target=self._run, name="jepa-feed", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="jepa-reader", daemon=True)
 
     def start(self) -> None:
         """Start reading."""

@@ -1,32 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-import math
-
 import pytest
 
+from jepa.errors import JepaError
 from jepa.service.api import ChannelInfo
-from jepa.shell.words import choose, fit, full_name, label, quantity
+from jepa.shell.channel_names import choose, full_name, label, resolve
 from jepa.telemetry.schema import load_schema
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "said"),
-    [
-        (41.4, "%", "41 %"),
-        (0.26, "%", "0.26 %"),
-        (0.0, "%", "0 %"),
-        (math.nan, "%", "-"),
-        (math.inf, "KiB/s", "-"),
-        (12.0, "KiB/s", "12 KiB/s"),
-        (2048.0, "KiB/s", "2.0 MiB/s"),
-        (1023.0, "KiB/s", "1.0 MiB/s"),
-        (5e12, "KiB/s", "4.66k TiB/s"),
-        (1234.0, "{switch}/s", "1.23k/s"),
-        (3.0, "{task}", "3.0"),
-        (50.5, "Cel", "50 °C"),
-    ],
-)
-def test_a_quantity_is_short_and_has_its_unit(value: float, unit: str, said: str) -> None:
-    assert quantity(value, unit) == said
 
 
 def channel(name: str) -> ChannelInfo:
@@ -54,5 +32,11 @@ def test_short_names_go_both_ways() -> None:
         assert full_name(label(name)) == name or " " in label(name)
 
 
-def test_facts_that_do_not_fit_are_left_out() -> None:
-    assert fit(["jepa", "host", "context"], 13, " | ") == "jepa | host"
+def test_words_are_resolved_and_an_unknown_one_is_refused_with_near_ones() -> None:
+    known = [channel.name for channel in load_schema().channels]
+    assert resolve(["cpu", "memory.utilization"], known) == [
+        "system.cpu.utilization",
+        "system.memory.utilization",
+    ]
+    with pytest.raises(JepaError, match=r"Did you mean system.cpu.utilization"):
+        resolve(["cpu", "system.cpu.utilisation"], known)
