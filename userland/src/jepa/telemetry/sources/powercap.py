@@ -13,6 +13,8 @@ _DOMAIN = re.compile(r"intel-rapl(-mmio)?:\d+")
 """Only the outermost: those within one are parts of the same energy. AMD's have the same names."""
 _MOST_W = 2000.0
 """More than this is a counter that was set back, as happens while the machine is suspended."""
+_DISTRUST_AFTER = 3
+"""Readings in a row in which psys was below its packages: then its counter is never taken again."""
 _PSYS_SHARE = 0.95
 """Of the packages' power, with room for counters that are not read at one instant."""
 
@@ -42,7 +44,7 @@ class Powercap:
         self._folder = folder / "powercap"
         self._domains: list[_Domain] = []
         self._previous: Previous[tuple[int | None, ...]] = Previous()
-        self._psys_is_credible = True
+        self._incredible = 0
         self.basis = ""
         """What the last power was measured of, or empty."""
 
@@ -58,7 +60,7 @@ class Powercap:
             self.close()
             self._domains = domains
             self._previous = Previous()
-            self._psys_is_credible = True
+            self._incredible = 0
 
     def readable(self) -> bool:
         """Whether any counter could be read at the last reading."""
@@ -76,10 +78,12 @@ class Powercap:
         for domain, start, end in zip(self._domains, before[0], energies, strict=True):
             watts[domain.part].append(_watts(energy_used(start, end, domain.limit), before[1]))
         psys, packages = _sum(watts["psys"]), _sum(watts["package"])
-        if psys is not None and packages is not None and psys < _PSYS_SHARE * packages:
-            # A part cannot draw more than the whole: the counter of this board is not calibrated.
-            self._psys_is_credible = False
-        if watts["psys"] and self._psys_is_credible:
+        credible = bool(watts["psys"])
+        if psys is not None and packages is not None and self._incredible < _DISTRUST_AFTER:
+            # A part cannot draw more than the whole: the counter of this board is late, or not calibrated.
+            credible = psys >= _PSYS_SHARE * packages
+            self._incredible = 0 if credible else self._incredible + 1
+        if credible and self._incredible < _DISTRUST_AFTER:
             self.basis = "" if psys is None else "power is that of the whole machine (psys)"
             return psys
         self.basis = "" if packages is None else "power is that of the processor packages"
