@@ -143,7 +143,7 @@ def entry(name: str, values: list[float], setup: str) -> dict[str, object]:
         "value": round(statistics.median(values), 3),
         "unit": UNITS.get(name.rpartition("_")[2], "frames"),
         "better": "lower",
-        "n": len(values),
+        "n": FAULTS if "_bit_" in name else len(values),
         "p50": round(statistics.median(values), 3) if several else None,
         "p99": round(float(np.percentile(values, 99)), 3) if several else None,
         "setup": setup,

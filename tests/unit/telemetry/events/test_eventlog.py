@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The event log survives a crash at any byte, keeps its bound, and can be read while it is written."""
 
+import resource
 import signal
 import subprocess
 import sys
@@ -73,6 +74,23 @@ def test_it_keeps_to_its_bound_and_loses_the_oldest(tmp_path: Path) -> None:
     kept = [each.sequence for each in log.tail(10_000)]
     assert kept == list(range(kept[0], 1000))
     assert len(kept) > 40
+    log.close()
+
+
+def test_it_goes_on_when_a_new_file_could_not_be_made_for_a_time(tmp_path: Path) -> None:
+    log = EventLog(tmp_path, LIMIT)
+    number = 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))  # no file can be opened any more
+    try:
+        with pytest.raises(JepaError, match="Too many open files"):
+            while True:
+                log.append(event(number))
+                number += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    log.append(event(number))
+    assert [each.sequence for each in log.tail(10_000)] == list(range(number + 1))
     log.close()
 
 
