@@ -296,12 +296,12 @@ def test_a_stream_gives_events_by_number_and_none_twice(run: Callable[..., Engin
     late, later = (
         Event(ts_ns, "io_error", unit, None, "error", "kmsg") for ts_ns, unit in ((2, "sda"), (1, "sdb"))
     )
-    engine.tell(late)
+    engine.add_event(late)
     stream = engine.stream(after=0)
     events = (each for each in stream if isinstance(each, EventOut))
     assert (first := next(events)).unit == "sda"
-    engine.tell(late)
-    engine.tell(later)
+    engine.add_event(late)
+    engine.add_event(later)
     second = next(events)
     assert (second.unit, second.sequence) == ("sdb", first.sequence + 1)
     stream.close()

@@ -30,7 +30,7 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
         events=events,
         alerts_file=None if state is None else state / "alerts.json",
     )
-    source.listen(engine.tell)
+    source.listen(engine.add_event)
     return engine
 
 

@@ -87,7 +87,7 @@ def run(engine: "Engine", listener: socket.socket, notifier: Notifier) -> None:
         if not ending.is_set():
             print(f"jepad: listening on {path}", file=sys.stderr, flush=True)
             notifier.send(READY=1, STATUS="The first frame is taken.")
-        _tell(engine, serving, notifier, ending)
+        _watch(engine, serving, notifier, ending)
     finally:
         notifier.send(STOPPING=1, STATUS="Stopping.")
         engine.stop()  # ends the streams
@@ -96,7 +96,7 @@ def run(engine: "Engine", listener: socket.socket, notifier: Notifier) -> None:
         path.unlink(missing_ok=True)
 
 
-def _tell(engine: "Engine", serving: threading.Thread, notifier: Notifier, ending: threading.Event) -> None:
+def _watch(engine: "Engine", serving: threading.Thread, notifier: Notifier, ending: threading.Event) -> None:
     """Feed the watchdog while the engine and the server live, and say the state, until ``ending``."""
     step = min(5.0, (notifier.watchdog_s or 10.0) / 3)
     said = ""

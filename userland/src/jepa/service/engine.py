@@ -74,9 +74,9 @@ class Engine:
         """End the loop and every stream, and close the logs."""
         self._loop.stop()
 
-    def tell(self, event: Event) -> None:
-        """Keep one event and give it to whoever listens."""
-        self._loop.tell(event)
+    def add_event(self, event: Event) -> None:
+        """Log an event and give it to every reader, unless it is logged already."""
+        self._loop.add_event(event)
 
     @property
     def loop_at(self) -> float:

@@ -23,8 +23,10 @@ from jepa.errors import JepaError
 from jepa.service.api import EventOut, Problem
 from jepa.service.broadcast import READERS
 from jepa.service.engine import Engine
+from jepa.service.query import read_query
 from jepa.service.ring import Entry
-from jepa.service.routes import EVENTS, NotAllowed, Query, Route, find, read_query
+from jepa.service.route import EVENTS, Query, Route
+from jepa.service.routes import NotAllowed, find
 from jepa.service.wire import encode
 
 HEARTBEAT_S = 15.0
@@ -229,9 +231,9 @@ class _Connection:
             return route.answer(self._server.engine, query)
         except JepaError:
             raise
-        except Exception as error:  # a bug in one answer is told, and is not the end of the connection
+        except Exception as error:  # a bug in one answer does not end the connection
             raise JepaError(
-                f"Internal error in jepad: {type(error).__name__}: {error}.",
+                f"jepad failed to answer because of a bug: {type(error).__name__}: {error}.",
                 "Report it with the output of `journalctl -u jepad -n 50`.",
             ) from error
 

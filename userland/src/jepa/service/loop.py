@@ -65,7 +65,7 @@ class FrameLoop:
         self._stopped = threading.Event()
         self._sampler = Sampler(source, period_s, _Clock(self._stopped))
         self._thread = threading.Thread(target=self._run, name="frames", daemon=True)
-        self._telling = threading.Lock()
+        self._ordered = threading.Lock()
 
     @property
     def missed(self) -> int:
@@ -88,9 +88,9 @@ class FrameLoop:
         self.alerting.close()
         self.source.close()
 
-    def tell(self, event: Event) -> None:
-        """Keep one event and give it to whoever listens; may be called from any thread."""
-        with self._telling:  # events reach every reader in the order of their numbers
+    def add_event(self, event: Event) -> None:
+        """Log an event and give it to every reader, unless it is logged already; for any thread."""
+        with self._ordered:  # events reach every reader in the order of their numbers
             logged = self.events.append(event)
             if logged is None:
                 return
@@ -126,7 +126,7 @@ class FrameLoop:
             self.history.append(frame)
             tick = self.predictor.tick(sequence, frame, self.ring.contiguous)
             for event in self.alerting.look(frame, tick):
-                self.tell(event)
+                self.add_event(event)
             entry = Entry(sequence, frame, tick, tuple(self.source.histograms()))
             sequence += 1
             self.ring.append(entry)

@@ -4,20 +4,18 @@
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from types import UnionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
 
 from jepa import __version__
 from jepa.service import api
-
-if TYPE_CHECKING:
-    from jepa.service.routes import Parameter, Route
+from jepa.service.route import Parameter, Route
 
 REF = "#/components/schemas/{model}"
 
 
-def document(routes: Sequence["Route"]) -> dict[str, Any]:
+def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The description of ``routes``; every error in it is a problem+json."""
     return {
         "openapi": "3.1.0",
@@ -44,7 +42,7 @@ def _schemas() -> dict[str, Any]:
     return found
 
 
-def _operation(route: "Route") -> dict[str, Any]:
+def _operation(route: Route) -> dict[str, Any]:
     media = route.media.split(";")[0]
     problem = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
     return {
@@ -59,7 +57,7 @@ def _operation(route: "Route") -> dict[str, Any]:
     }
 
 
-def _body(route: "Route") -> dict[str, Any]:
+def _body(route: Route) -> dict[str, Any]:
     if route.body is None:
         return {"type": "object"} if route.media == "application/json" else {"type": "string"}
     if isinstance(route.body, type) and is_dataclass(route.body):
@@ -70,7 +68,7 @@ def _body(route: "Route") -> dict[str, Any]:
     return {"type": "array", "items": {"$ref": REF.format(model=item.__name__)}}
 
 
-def _parameter(parameter: "Parameter") -> dict[str, Any]:
+def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": parameter.kind}
     if parameter.kind == "integer":
         schema |= {"minimum": parameter.low, "maximum": parameter.high}

@@ -1,63 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API answers: its paths, what each takes, and the engine's answer as a message."""
+"""The table of the API: its paths, what each takes, and the engine's answer as a message."""
 
 import difflib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-from urllib.parse import parse_qsl
 
 from jepa.errors import JepaError
 from jepa.service import api, metrics
 from jepa.service.engine import Engine
 from jepa.service.events import KEPT
 from jepa.service.ring import RING_FRAMES
+from jepa.service.route import EVENTS, Parameter, Query, Route
 from jepa.service.wire import encode
-
-INT64 = 2**63 - 1
-JSON = "application/json"
-EVENTS = "text/event-stream"
-
-
-class QueryError(JepaError):
-    """The query of a request is not what its path takes."""
-
-    def __init__(self, detail: str, path: str) -> None:
-        super().__init__(
-            f"The query is not valid: {detail}.", f"/openapi.json says what {path} takes.", status=422
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """One name that may stand in a query."""
-
-    name: str
-    description: str
-    kind: Literal["integer", "string"] = "integer"
-    low: int = 0
-    high: int = INT64
-    default: int | None = None
-    repeated: bool = False
-
-
-Query = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One path and what is asked of it."""
-
-    path: str
-    method: Literal["GET", "POST"] = "GET"
-    """With POST it changes what jepad tells, which root alone may."""
-    summary: str
-    body: Any
-    """The type of the answer's message; None where the answer is no JSON message."""
-    media: str = JSON
-    parameters: tuple[Parameter, ...] = ()
-    answer: Callable[[Engine, Query], str]
 
 
 def _openapi(engine: Engine, query: Query) -> str:
@@ -240,37 +193,3 @@ def find(path: str, method: str = "GET") -> Route:
     near = difflib.get_close_matches(path, [route.path for route in ROUTES], n=2)
     remedy = f"Did you mean {' or '.join(near)}?" if near else "/openapi.json lists the paths."
     raise JepaError(f"There is no {path[:200]!r}.", remedy, status=404)
-
-
-def read_query(route: Route, text: str) -> Query:
-    """The parameters in ``text``, with defaults; QueryError (422) for what ``route`` does not take."""
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=100)
-    except ValueError:
-        raise QueryError("it has more than 100 fields", route.path) from None
-    known = {parameter.name: parameter for parameter in route.parameters}
-    given: dict[str, list[str]] = {}
-    for name, value in pairs:
-        if name not in known:
-            raise QueryError(_unknown(name, list(known)), route.path)
-        given.setdefault(name, []).append(value)
-    return {name: _value(parameter, given.get(name, []), route) for name, parameter in known.items()}
-
-
-def _value(parameter: Parameter, given: list[str], route: Route) -> int | list[str] | None:
-    if parameter.kind == "string":
-        return given
-    if not given:
-        return parameter.default
-    text = given[-1]
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
-    if len(given) > 1 or not parameter.low <= number <= parameter.high:
-        raise QueryError(
-            f"{parameter.name} is one whole number from {parameter.low} to {parameter.high}", route.path
-        )
-    return number
-
-
-def _unknown(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"it takes no {name[:60]!r}" + (f" but {near[0]!r}" if near else "")

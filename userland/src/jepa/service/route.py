@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What describes one path of the API: its method, its parameters and the function that answers it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jepa.service.engine import Engine
+
+INT64 = 2**63 - 1
+JSON = "application/json"
+EVENTS = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One name that may stand in a query."""
+
+    name: str
+    description: str
+    kind: Literal["integer", "string"] = "integer"
+    low: int = 0
+    high: int = INT64
+    default: int | None = None
+    repeated: bool = False
+
+
+Query = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One path and what is asked of it."""
+
+    path: str
+    method: Literal["GET", "POST"] = "GET"
+    """With POST it changes what jepad tells, which root alone may."""
+    summary: str
+    body: Any
+    """The type of the answer's message; None where the answer is no JSON message."""
+    media: str = JSON
+    parameters: tuple[Parameter, ...] = ()
+    answer: Callable[[Engine, Query], str]
