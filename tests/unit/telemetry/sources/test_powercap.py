@@ -67,6 +67,15 @@ def test_a_whole_below_its_part_is_not_believed_and_after_three_times_never_agai
     assert "packages" in powercap.basis
 
 
+def test_a_whole_that_cannot_be_read_leaves_the_packages(rapl: Rapl) -> None:
+    rapl.add("intel-rapl:0", "package-0")
+    rapl.add("intel-rapl:1", "psys")
+    (rapl.root / "powercap/intel-rapl:1/energy_uj").unlink()
+    powercap = started(rapl)
+    rapl.use(_0=15)
+    assert powercap.watts(2.0) == pytest.approx(15)
+
+
 def test_cores_and_memory_are_parts_of_their_package(rapl: Rapl) -> None:
     for entry, name in (
         ("intel-rapl:0", "package-0"),

@@ -78,7 +78,11 @@ class Powercap:
         for domain, start, end in zip(self._domains, before[0], energies, strict=True):
             watts[domain.part].append(_watts(energy_used(start, end, domain.limit), before[1]))
         psys, packages = _sum(watts["psys"]), _sum(watts["package"])
-        credible = bool(watts["psys"])
+        # One that cannot be read leaves the packages; one without a rate for this second does not.
+        credible = any(
+            domain.part == "psys" and end is not None
+            for domain, end in zip(self._domains, energies, strict=True)
+        )
         if psys is not None and packages is not None and self._incredible < _DISTRUST_AFTER:
             # A part cannot draw more than the whole: the counter of this board is late, or not calibrated.
             credible = psys >= _PSYS_SHARE * packages
