@@ -113,7 +113,7 @@ bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its si
 
 .PHONY: evaluate
 evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
-	@$(VENV)/bin/jepa-lab evaluate --peers plain ridge trees told ets
+	@$(VENV)/bin/jepa-lab evaluate --peers no_adaptation ridge trees schedule_oracle ets
 
 .PHONY: figures
 figures: $(VENV)/.done ## render the figures in README and docs from their JSON
