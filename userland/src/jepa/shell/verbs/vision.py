@@ -43,6 +43,7 @@ def embed(request: Request, model: "VisionModel") -> None:
     from jepa.vision.address import shown
     from jepa.vision.index import IndexedClip, pooled
 
+    _refuse_endless(request)
     index, out = _index(request, model), request.out
     pipeline = _pipeline(request, model)
     source, kept = shown(request.args.source), 0
@@ -89,6 +90,7 @@ def anticipate(request: Request, model: "VisionModel") -> None:
 
     Beside it the similarity that repeating the clip's last moment has: a model has to be better than that.
     """
+    _refuse_endless(request)
     ahead = model.manifest.ahead
     step = model.manifest.clip.frames // model.manifest.tokens.time
     previous: Taken | None = None
@@ -227,8 +229,6 @@ def _pipeline(request: Request, model: "VisionModel", *, still: bool = False) ->
     from jepa.vision.pipeline import Gate, Pipeline, Still
     from jepa.vision.source import open_source
 
-    if not still:
-        _refuse_endless(request)
     source = open_source(request.args.source)
     gate = Gate(request.args.skip_unchanged) if request.args.action == "embed" else None
     frames = model.manifest.clip.frames
