@@ -160,6 +160,17 @@ def test_a_device_is_found_by_the_source_where_the_number_is_the_file_systems_ow
     assert machine.ended() == [("fs_recovered", "dm-0", "it is mounted read-write again")]
 
 
+def test_a_suspended_pool_ends_when_it_is_online(machine: Machine) -> None:
+    state = machine.root / "proc/spl/kstat/zfs/tank/state"
+    state.parent.mkdir(parents=True)
+    state.write_text("SUSPENDED\n")
+    machine.conditions.hear(error("tank"))
+    machine.now = 1e6
+    assert machine.ended() == []
+    state.write_text("ONLINE\n")
+    assert machine.ended() == [("fs_recovered", "tank", "its pool is online")]
+
+
 def test_nothing_ends_while_the_mounts_cannot_be_read(machine: Machine) -> None:
     machine.conditions.hear(error("sda1"))
     (machine.root / "proc/self/mountinfo").unlink()

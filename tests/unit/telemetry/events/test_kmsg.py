@@ -24,6 +24,10 @@ SAID = {
     "watchdog: BUG: soft lockup - CPU#0 stuck for 23s! [stress:99]": ("hung_task", None),
     "rcu: INFO: rcu_sched detected stalls on CPUs/tasks:": ("hung_task", None),
     "EXT4-fs error (device vda2): ext4_lookup:1855: inode #12: comm ls": ("fs_error", "vda2"),
+    "WARNING: Pool 'tank' has encountered an uncorrectable I/O failure and has been suspended.": (
+        "fs_error",
+        "tank",
+    ),
     "EXT4-fs (sda1): Remounting filesystem read-only": ("fs_error", "sda1"),
     "I/O error, dev sdb, sector 2048 op 0x0:(READ) flags 0x80700": ("io_error", "sdb"),
     "Buffer I/O error on dev dm-0, logical block 9, async page read": ("io_error", "dm-0"),

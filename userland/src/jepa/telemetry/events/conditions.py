@@ -116,6 +116,9 @@ class Conditions:
                 yield Event(self._wall_ns(), kind, condition.unit or None, why, "info", "kmsg")
 
     def _fs_end(self, condition: _Condition) -> str | None:
+        pool = self._pool_state(condition.unit)
+        if pool is not None:
+            return f"its pool is {pool.lower()}" if pool in ("ONLINE", "DEGRADED") else None
         try:
             mounts = self._mounts_of(condition.unit)
         except OSError:
@@ -135,6 +138,15 @@ class Conditions:
         if self._monotonic() - condition.heard_s < quiet_s:
             return None
         return f"no further message for {quiet_s / 60:.0f} min"
+
+    def _pool_state(self, unit: str) -> str | None:
+        """The state of the ZFS pool ``unit``, such as ONLINE or SUSPENDED; None where there is none."""
+        if not unit or "/" in unit or unit in (".", ".."):
+            return None
+        try:
+            return (self._root / "proc/spl/kstat/zfs" / unit / "state").read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            return None
 
     def _mounts_of(self, unit: str) -> list[Mount]:
         """The mounts of the block device ``unit``, a name as in the kernel's log (sda1, dm-0, 254:1)."""
