@@ -2,6 +2,7 @@
 import pytest
 
 from jepa.shell.complete import Vocabulary
+from jepa.shell.prompt_line import actions, verbs
 
 WORDS = Vocabulary(
     ["status", "forecast", "doctor"], ["system.cpu.utilization", "system.cpu.load", "hw.power"]
@@ -30,3 +31,11 @@ def test_a_line_is_completed_as_far_as_it_is_certain(typed: str, extended: str, 
 
 def test_an_empty_line_can_become_any_verb() -> None:
     assert WORDS.completions("") == ["doctor", "forecast", "status"]
+
+
+def test_actions_follow_their_verb() -> None:
+    words = Vocabulary(verbs(), ["system.cpu.utilization"], actions())
+    assert words.extend("packs b") == ("packs build ", ["packs build"])
+    assert words.completions("jepa vision re") == ["jepa vision reach"]
+    assert words.completions("help fo") == ["help forecast"]
+    assert words.completions("packs list l") == []

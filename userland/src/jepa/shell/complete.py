@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Completes what a person types: verbs first, channel names after the verbs that take them."""
+"""Completes what a person types: verbs, then their actions, or channel names where they are taken."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 CHANNEL_VERBS = ("forecast", "watch", "explain")
 """Verbs whose arguments are channel names."""
@@ -11,8 +11,15 @@ CHANNEL_VERBS = ("forecast", "watch", "explain")
 class Vocabulary:
     """The words the prompt knows; channels arrive when the service has named them."""
 
-    def __init__(self, verbs: Iterable[str], channels: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        verbs: Iterable[str],
+        channels: Iterable[str] = (),
+        actions: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.verbs = sorted(set(verbs))
+        self.actions = actions or {}
+        """What may follow a verb, such as ``list`` after ``packs``."""
         self.channels = list(channels)
 
     def completions(self, line: str) -> list[str]:
@@ -27,6 +34,8 @@ class Vocabulary:
             words = words[1:]
         if not words:
             found = [verb for verb in self.verbs if verb.startswith(word)]
+        elif len(words) == 1 and words[0] in self.actions:
+            found = [action for action in self.actions[words[0]] if action.startswith(word)]
         elif words[0] in CHANNEL_VERBS and not word.startswith("-"):
             rest = [name for name in self.channels if name not in words]
             found = [name for name in rest if name.startswith(word)]

@@ -126,7 +126,7 @@ def heat_extent(histogram: HistogramOut) -> str:
 
 
 def event_line(event: EventOut) -> str:
-    """One event for people: when, how bad, what, to whom, and how it was told."""
+    """One event for people: time, severity, kind, unit and detail."""
     at = time.strftime("%H:%M:%S", time.localtime(event.ts_ns / 1e9))
     what = event.kind.replace("_", " ")
     said = [at, f"{event.severity:8}", what, event.unit or "", f"({event.detail})" if event.detail else ""]

@@ -53,6 +53,12 @@ def verbs() -> list[str]:
     return ["help", *(verb.name for verb in VERBS if verb.prompt)]
 
 
+def actions() -> dict[str, list[str]]:
+    """The actions of each verb that has some, and after ``help`` the verbs."""
+    below = {verb.name: [each.name for each in verb.actions] for verb in VERBS if verb.actions}
+    return {**below, "help": [verb.name for verb in VERBS if verb.prompt]}
+
+
 def help_text() -> str:
     """The verbs of the prompt, one a line."""
     shown = [verb for verb in VERBS if verb.prompt]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from jepa.service.api import Client
 from jepa.shell.complete import Vocabulary
-from jepa.shell.prompt_line import run_line, verbs
+from jepa.shell.prompt_line import actions, run_line, verbs
 from jepa.shell.terminal import Terminal, end_with_terminal, is_utf8
 
 
@@ -44,7 +44,7 @@ def looks(terminal: Terminal) -> Looks:
     console = terminal.term == "linux" and is_utf8(terminal.encoding)
     if console:
         return Looks("block", theme or "ansi-dark", draw_every, "none")
-    # Without colours the shade of a band cannot be told from its surroundings; ASCII has a sign for it.
+    # Without colours the shade of a band is invisible; ASCII has a sign for it.
     if not terminal.unicode or not terminal.colours:
         return Looks("ascii", theme or "ansi-dark", draw_every, "none")
     return Looks("braille", theme or "textual-dark", draw_every, "none" if terminal.serial else "basic")
@@ -53,7 +53,7 @@ def looks(terminal: Terminal) -> Looks:
 def run(client: Client, plain: bool | None = None) -> int:
     """Run the shell until the person leaves; ``plain`` overrides what the terminal suggests."""
     terminal = Terminal.here()
-    vocabulary = Vocabulary(verbs())
+    vocabulary = Vocabulary(verbs(), actions=actions())
     if wants_plain(terminal, plain):
         from jepa.shell.plain import PlainShell
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa events`: what happened lately, and what happens: failed units, devices, the kernel's complaints."""
+"""`jepa events`: recent and new events: failed units, devices, errors in the kernel log."""
 
 import time
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ PAST_S = 40
 OVERVIEW_S = 30
 """The horizon of the overview, or the pack's nearest."""
 WORTH_TELLING = 0.05
-"""Probability from which an event is told in the overview."""
+"""Probability from which an event is shown in the overview."""
 WITH_PAST = 90
 """Columns from which the overview has room for the past."""
 

@@ -19,7 +19,7 @@ from jepa.shell.verbs.forecast import span
 
 
 def run(request: Request) -> int:
-    """Show ticks until --count or Ctrl-C; at the prompt one, unless told otherwise."""
+    """Show ticks until --count or Ctrl-C; at the prompt one, unless --count is given."""
     count: int | None = request.args.count
     if count is None and request.prompt:
         count = 1
