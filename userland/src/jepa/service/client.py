@@ -145,7 +145,7 @@ class HttpClient:
         connection = self._open()
         try:
             with self._ask(connection, target, method) as response:
-                return _read(kind, response.read())
+                return _read(kind, _body(response))
         except (OSError, http.client.HTTPException) as error:
             raise _broken(self._path, error) from error
         finally:
@@ -155,7 +155,7 @@ class HttpClient:
         connection.request(method, target)
         response = connection.getresponse()
         if response.status != 200:
-            problem = _read(Problem, response.read())
+            problem = _read(Problem, _body(response))
             said = f"{problem.title} {problem.detail}".strip()
             raise JepaError(said, problem.remedy, status=problem.status)
         return response
@@ -270,6 +270,13 @@ def _local_engine() -> "Engine":
         if error.status != 409:
             raise
         return machine_engine(None, mode="local")  # another one keeps the history already
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    """The whole body; IncompleteRead when the answer broke off, be it before its length was given."""
+    if response.length is None:
+        raise http.client.IncompleteRead(b"")
+    return response.read()
 
 
 def _read(kind: type[Message], text: bytes) -> Message:
