@@ -51,12 +51,18 @@ def bus(place: Path) -> Iterator[Path]:
     command = ["dbus-daemon", "--nofork", f"--config-file={place}/bus.conf"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as daemon:
         end = time.monotonic() + 20
-        while not path.exists():
+        while not listens(path):
             assert time.monotonic() < end
             assert daemon.poll() is None
             time.sleep(0.02)
         yield path
         daemon.terminate()
+
+
+def listens(path: Path) -> bool:
+    """Whether somebody accepts connections at ``path``; its name appears a moment before."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(str(path)) == 0
 
 
 class Manager:
