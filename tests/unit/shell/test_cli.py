@@ -136,7 +136,7 @@ def test_events_that_may_well_come_are_told_the_likeliest_first() -> None:
     told = io.StringIO()
     out = Output(told, json=False, unicode=False, colour=False)
     event_lines(out, ForecastOut(ts_ns=1, unit={}, channels={}, event_probability=probability))
-    assert told.getvalue().splitlines() == ["cpu saturation within 5 s: 70%", "io stall within 60 s: 20%"]
+    assert told.getvalue().splitlines() == ["cpu saturation within 5 s: 70 %", "io stall within 60 s: 20 %"]
 
 
 def test_watch_compares_with_what_was_forecast(socket: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from jepa.telemetry.events.event import KINDS, Event
-from jepa.world.alerts import ALERT_KINDS, BOOT_S, CONTEXT_FRAMES, SCALE_FRAMES, Alerts, percent
+from jepa.world.alerts import ALERT_KINDS, BOOT_S, CONTEXT_FRAMES, SCALE_FRAMES, Alerts
 from jepa.world.forecast import Forecast, Surprise, Tick
 
 NOTHING = np.zeros((1, 1, 3), np.float32)
@@ -153,14 +152,6 @@ def test_numbers_have_a_sensible_size() -> None:
         "stranger than 99.9% of frames; "
         "system.network.packets (more than 100 bands out), disk.wait (0.1 bands out)"
     )
-
-
-@pytest.mark.parametrize(
-    ("share", "said"),
-    [(1.0, "more than 99 %"), (0.996, "more than 99 %"), (0.734, "73 %"), (0.001, "less than 1 %")],
-)
-def test_a_forecast_is_never_certain(share: float, said: str) -> None:
-    assert percent(share) == said
 
 
 def test_what_cannot_be_seen_here_is_not_predicted() -> None:

@@ -26,7 +26,8 @@ ALIVE_PERIODS = 10
 def main(argv: Sequence[str] | None = None) -> int:
     """Run jepad until SIGTERM or SIGINT; 1 with one sentence when it cannot start."""
     parser = argparse.ArgumentParser(
-        prog="jepad", description="Watch this machine, forecast it, and answer on a local socket. Read only."
+        prog="jepad",
+        description="Watch this machine, forecast it, and answer on a local socket.",
     )
     add_options(parser)
     args = parser.parse_args(argv)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTTP server of the API: a thread a connection, on a UNIX socket, read only.
+"""The HTTP server of the API: a thread a connection, on a UNIX socket; only root may change anything.
 
 h11 reads and writes HTTP; what is here is sockets, threads and limits. FastAPI with uvicorn took 1.2 of the
 1.9 s of CPU time that jepad needed to start, which an emulated machine turns into half a minute.

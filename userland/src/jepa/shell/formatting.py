@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from jepa.probability import shown_surprise
 from jepa.service.api import EventOut, HistogramOut, Status
 from jepa.text import shown
 
@@ -55,7 +56,7 @@ def health(status: Status) -> list[str]:
         facts.append(status.state)
     facts.append(f"context {status.context_frames}/{status.context_limit}")
     if status.surprise is not None:
-        facts.append(f"surprise {status.surprise:.2f}")
+        facts.append(f"surprise {shown_surprise(status.surprise)}")
     facts.append(f"missed {status.missed}")
     if status.mode == "local":
         facts.append("in this process")

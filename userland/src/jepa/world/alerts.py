@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from jepa.probability import percent
 from jepa.telemetry.events.event import Event
 from jepa.world.alert_budget import AlertBudget, Counts, Ledger, Levels
 from jepa.world.event_definitions import EVENT_DEFINITIONS
@@ -149,13 +150,6 @@ def describe(surprise: Surprise) -> str:
     return (
         f"stranger than {min(surprise.probability, 0.999):.1%} of frames; {strayed or 'no single channel'}"
     )
-
-
-def percent(share: float) -> str:
-    """A share as people read it: a forecast is never certain, so the ends are not 0 % and 100 %."""
-    if share >= 0.99:
-        return "more than 99 %"
-    return "less than 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
 
 
 def _bands(distance: float) -> str:

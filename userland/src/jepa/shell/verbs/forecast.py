@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa forecast`: what is expected of each channel over the coming windows, next to its last minute."""
 
+from jepa.probability import percent
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.shell.channel_names import FIRST, full_name
 from jepa.shell.formatting import Interval, interval, quantity
@@ -87,7 +88,7 @@ def event_lines(out: Output, forecast: ForecastOut) -> None:
         if chance >= WORTH_TELLING:
             likely.append((chance, name, horizon))
     for chance, name, horizon in sorted(likely, reverse=True):
-        out.line(f"{name.replace('_', ' ')} within {horizon} s: {chance:.0%}")
+        out.line(f"{name.replace('_', ' ')} within {horizon} s: {percent(chance)}")
 
 
 def block(out: Output, channel: ChannelInfo, bands: list[Band], past: list[FrameOut]) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa status`: the state of each part, and the budget used."""
 
+from jepa.probability import shown_surprise
 from jepa.shell.request import Request
 
 
@@ -14,7 +15,7 @@ def run(request: Request) -> int:
     out.line(
         f"{status.host}: {out.state(status.state)}, jepa {status.version}, {duration(status.uptime_s)} up"
     )
-    surprise = "" if status.surprise is None else f", surprise {status.surprise:.2f}"
+    surprise = "" if status.surprise is None else f", surprise {shown_surprise(status.surprise)}"
     out.line(f"{status.frames} frames, {status.missed} missed{surprise}")
     pack = status.pack or "no pack"
     out.line(f"{pack}, context {status.context_frames} of {status.context_limit} frames")

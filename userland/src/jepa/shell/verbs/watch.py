@@ -3,6 +3,7 @@
 
 import time
 
+from jepa.probability import shown_surprise
 from jepa.service.api import ForecastOut, TickOut
 from jepa.shell.channel_names import FIRST, resolve
 from jepa.shell.formatting import (
@@ -48,7 +49,7 @@ def block(
 ) -> None:
     """One second: each channel now, the band forecast for it a second ago, and the longest window ahead."""
     at = time.strftime("%H:%M:%S", time.localtime(tick.frame.ts_ns / 1e9))
-    surprise = "" if tick.surprise is None else f"  surprise {tick.surprise:.2f}"
+    surprise = "" if tick.surprise is None else f"  surprise {shown_surprise(tick.surprise)}"
     took = "" if tick.tick_ms is None else f"  tick {tick.tick_ms:.1f} ms"
     out.line(f"{at}{surprise}{took}")
     rows = [["channel", "now", "forecast", "", "ahead"]]
