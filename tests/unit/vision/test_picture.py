@@ -16,7 +16,7 @@ import pytest
 from jepa.errors import JepaError
 from jepa.packs.vision import Clip
 from jepa.vision.clip import Framer
-from jepa.vision.source import open_source
+from jepa.vision.source import VideoSource, open_source
 
 WIDTH, HEIGHT = 64, 48
 Pixels = np.ndarray
@@ -143,6 +143,14 @@ def test_what_is_transparent_shows_white(tmp_path: Path, name: str, codec: str) 
     assert_alike(picture[20:40, 2:30], np.full((20, 28, 3), 255, np.uint8), 2)
     assert_alike(picture[20:40, 34:62], np.full((20, 28, 3), (200, 0, 0), np.uint8), 2)
     assert_alike(picture[2:14, 2:30], np.full((12, 28, 3), (227, 127, 127), np.uint8), 2)
+
+
+def test_a_screen_is_opaque_whatever_its_alpha(tmp_path: Path) -> None:
+    pixels = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    pixels[..., 0] = 200
+    path = encoded(tmp_path / "p.png", "png", frame_of(pixels, "rgba"))
+    with closing(VideoSource(str(path), live=True)) as screen:
+        assert next(iter(screen)).rgb[0, 0].tolist() == [200, 0, 0]
 
 
 def test_a_palette_with_a_transparent_colour_shows_white(tmp_path: Path) -> None:

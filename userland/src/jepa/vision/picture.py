@@ -31,6 +31,8 @@ class Picture:
     content: "ByteArray | av.VideoFrame"
     pixel_aspect: float = 1.0
     """Width of a pixel over its height."""
+    opaque: bool = False
+    """Whether alpha means nothing: the framebuffer of a screen has a byte for it, most often 0."""
 
     @property
     def rgb(self) -> ByteArray:
@@ -40,14 +42,15 @@ class Picture:
         """
         if isinstance(self.content, np.ndarray):
             return self.content
-        return _rgb(self.content, self.pixel_aspect)
+        return _rgb(self.content, self.pixel_aspect, opaque=self.opaque)
 
 
-def _rgb(frame: "av.VideoFrame", pixel_aspect: float) -> ByteArray:
+def _rgb(frame: "av.VideoFrame", pixel_aspect: float, *, opaque: bool) -> ByteArray:
     wanted: dict[str, Any] = dict(_SDR) if int(frame.color_trc) in _HDR else {}
     if pixel_aspect != 1:
         wanted["width"] = max(1, round(frame.width * pixel_aspect))
-    if frame.format.has_palette or any(component.is_alpha for component in frame.format.components):
+    alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
+    if alpha and not opaque:
         colours = _on_white(np.asarray(frame.to_ndarray(format="rgba", **wanted), np.uint8))
     else:
         colours = np.asarray(frame.to_ndarray(format="rgb24", **wanted), np.uint8)

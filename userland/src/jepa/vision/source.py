@@ -153,7 +153,8 @@ class VideoSource:
             for frame in frames:
                 assert isinstance(frame, av.VideoFrame), "only the video is demuxed"
                 count += 1
-                yield Picture(self._timeline.place(frame.time), frame, self._pixel_aspect)
+                at_s = self._timeline.place(frame.time)
+                yield Picture(at_s, frame, self._pixel_aspect, opaque=self.live)
         if not count:
             raise JepaError(f"There is no whole frame in {shown(self._where)}.", self._remedy())
 
