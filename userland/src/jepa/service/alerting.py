@@ -23,7 +23,7 @@ from jepa.world.trend import EXHAUSTIBLE, TrendRecord, Trends
 KINDS: Final = (*ALERT_KINDS, *(each.kind for each in EXHAUSTIBLE))
 """Every kind of alert, as one mutes it."""
 _SAVE_NS: Final = 600_000_000_000
-"""How often what was learned is written when no alert is told; a crash loses so much at most."""
+"""How often what was learned is written while no alert is raised; a crash loses so much at most."""
 _FORMAT: Final = 1
 
 
@@ -70,7 +70,7 @@ class Alerting:
         self._alerts.hear(event)
 
     def mute(self, kind: str, until_ns: int | None) -> None:
-        """Tell nothing of ``kind`` until a time, or until it is unmuted; JepaError (404) without such."""
+        """Raise no alert of ``kind`` until a time, or until it is unmuted; JepaError (404) without such."""
         if kind not in KINDS:
             raise JepaError(
                 f"There are no alerts of kind {kind[:60]!r}.", f"Kinds are {', '.join(KINDS)}.", status=404
@@ -80,7 +80,7 @@ class Alerting:
         self._save()
 
     def unmute(self, kind: str) -> None:
-        """Tell of ``kind`` again; JepaError (404) when it is not muted."""
+        """Raise alerts of ``kind`` again; JepaError (404) when it is not muted."""
         with self._lock:
             if kind not in self._muted:
                 raise JepaError(

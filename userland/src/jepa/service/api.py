@@ -132,7 +132,7 @@ class ForecastOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventOut:
-    """One thing that happened, told by the kernel, the service manager, udev or a device."""
+    """One thing that happened, reported by the kernel, the service manager, udev or a device."""
 
     sequence: int
     """Its number in the event log, from 1; only grows, so that a follower can ask for what came after."""
@@ -155,7 +155,7 @@ class AlertKind:
     muted_until_ns: int | None
     """Wall-clock time the mute ends, nanoseconds since the epoch; null where it does not end by itself."""
     threshold: float | None
-    """Probability, or size of surprise, from which one is told; null for trends, and where none is told."""
+    """Probability, or size of surprise, from which one is raised; null for trends, or where none is."""
     right: int
     false_alarms: int
 
@@ -229,10 +229,10 @@ class Client(Protocol):
         """Every kind of alert, what it came to so far, and whether it is muted."""
 
     def mute_alerts(self, kind: str, seconds: int | None = None) -> list[AlertKind]:
-        """Tell no alerts of ``kind``, for ``seconds`` or until unmuted; answers as ``alerts``."""
+        """Raise no alerts of ``kind``, for ``seconds`` or until unmuted; answers as ``alerts``."""
 
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
-        """Tell alerts of ``kind`` again; answers as ``alerts``."""
+        """Raise alerts of ``kind`` again; answers as ``alerts``."""
 
     def close(self) -> None:
         """Release what the client holds."""

@@ -130,12 +130,12 @@ class HttpClient:
         return self._get(list[AlertKind], "/v1/alerts")
 
     def mute_alerts(self, kind: str, seconds: int | None = None) -> list[AlertKind]:
-        """Tell no alerts of ``kind``, for ``seconds`` or until unmuted; answers as ``alerts``."""
+        """Raise no alerts of ``kind``, for ``seconds`` or until unmuted; answers as ``alerts``."""
         query = {"kind": kind} if seconds is None else {"kind": kind, "for_s": str(seconds)}
         return self._get(list[AlertKind], f"/v1/alerts/mute?{urlencode(query)}", method="POST")
 
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
-        """Tell alerts of ``kind`` again; answers as ``alerts``."""
+        """Raise alerts of ``kind`` again; answers as ``alerts``."""
         return self._get(list[AlertKind], f"/v1/alerts/unmute?{urlencode({'kind': kind})}", method="POST")
 
     def close(self) -> None:

@@ -218,11 +218,11 @@ class _Connection:
             self._reply(200, route.media, self._text(route, query).encode())
 
     def _authorise(self) -> None:
-        """JepaError (403) unless root asks, or whoever jepad runs as: an alert is told to everybody."""
+        """JepaError (403) unless root asks, or whoever jepad runs as: an alert is for everybody."""
         credentials = self._line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         _, user, _ = _CREDENTIALS.unpack(credentials)
         if user not in (0, os.geteuid()):
-            raise JepaError("Only root may change which alerts are told.", "Run it with sudo.", status=403)
+            raise JepaError("Only root may mute alerts.", "Run it with sudo.", status=403)
 
     def _text(self, route: Route, query: Query) -> str:
         if route.media == EVENTS:

@@ -165,7 +165,7 @@ class Predictor:
                 state="degraded",
                 reason=f"This machine is unlike those that {self._loaded.pack} was trained on; "
                 "forecasts lean on its own past, and their intervals are wide.",
-                remedy="Nothing need be done; `jepa evaluate` tells how good they are on a recording of it.",
+                remedy="Nothing need be done; `jepa evaluate` shows how good they are on a recording of it.",
             )
         return Part(name="model", state="ok", reason=self._loaded.pack)
 

@@ -34,7 +34,7 @@ class Route:
 
     path: str
     method: Literal["GET", "POST"] = "GET"
-    """With POST it changes what jepad tells, which root alone may."""
+    """With POST it changes which alerts jepad raises, which root alone may."""
     summary: str
     body: Any
     """The type of the answer's message; None where the answer is no JSON message."""

@@ -123,7 +123,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/v1/alerts/mute",
         method="POST",
-        summary="Tell no alerts of a kind; answers as GET /v1/alerts",
+        summary="Raise no alerts of a kind; answers as GET /v1/alerts",
         body=list[api.AlertKind],
         parameters=(
             KIND,
@@ -139,7 +139,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/v1/alerts/unmute",
         method="POST",
-        summary="Tell alerts of a kind again; answers as GET /v1/alerts",
+        summary="Raise alerts of a kind again; answers as GET /v1/alerts",
         body=list[api.AlertKind],
         parameters=(KIND,),
         answer=_unmute,
