@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,14 @@ def test_the_shell_ends_when_its_terminal_goes(socket: Path, term: str) -> None:
             line.expect("1049h" if term != "vt220" else "jepa> ")
             line.hang_up()
             line.exit_status(20.0)
+
+
+def test_sigterm_leaves_the_terminal_as_it_was(socket: Path) -> None:
+    with started(JEPA, TERM="xterm-256color") as line:
+        line.expect("in band|no forecast|not yet judged")
+        os.kill(line.pid, signal.SIGTERM)
+        line.expect(r"\x1b\[\?1049l")  # back from the alternate screen
+        assert line.status() == 0
 
 
 def test_a_hang_up_ends_a_recording_with_the_frames_so_far(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def device_name(fd: int) -> str:
 
 
 def end_with_terminal(fd: int) -> None:
-    """End this process with SIGTERM once the terminal ``fd`` is gone, such as a window that was closed.
+    """End this process at once when the terminal ``fd`` is gone, such as a window that was closed.
 
     SIGHUP does so too, but not with nohup, and Textual would wait for ever to write its next change.
     """
@@ -129,7 +129,7 @@ def end_with_terminal(fd: int) -> None:
         poll.register(fd, 0)
         while not any(what & (select.POLLHUP | select.POLLERR) for _, what in poll.poll()):
             pass
-        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(128 + signal.SIGHUP)
 
     threading.Thread(target=wait, name="hang-up", daemon=True).start()
 

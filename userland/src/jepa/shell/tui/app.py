@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Textual app: binds the service reader, the live panel, the transcript and the prompt together."""
 
+import asyncio
+import signal
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -152,6 +154,8 @@ class ShellApp(App[int]):
             "", "Type status, doctor or forecast; Tab completes; F1 explains the strips.", kind="note"
         )
         self._reader.start()
+        # Textual ends at SIGTERM with the terminal in raw mode on its alternate screen.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, 0)
 
     def on_unmount(self) -> None:
         """Stop reading."""
