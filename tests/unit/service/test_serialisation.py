@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.service.serialisation import forecast_out, frame_out, rounded
+from jepa.service.ring import Entry
+from jepa.service.serialisation import forecast_out, frame_out, rounded, tick_out
 from jepa.service.wire import encode
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import load_schema
-from jepa.world.forecast import Forecast
+from jepa.world.forecast import Forecast, Surprise, Tick
 
 SCHEMA = load_schema()
 F = len(SCHEMA.channels)
@@ -94,3 +95,19 @@ def test_a_horizon_that_is_not_forecast_is_refused_with_the_nearest() -> None:
     with pytest.raises(JepaError, match="nearest is 30") as refused:
         forecast_out(SCHEMA, frame(), forecast(), [], 60)
     assert refused.value.status == 422
+
+
+@pytest.mark.parametrize(("context_frames", "expected"), [(2, None), (29, None), (30, 0.9), (128, 0.9)])
+def test_the_first_frames_have_no_surprise_to_show(context_frames: int, expected: float | None) -> None:
+    surprise = Surprise(1.0, 1.0, 3.0, probability=0.9, channels=((SCHEMA.names[0], 2.0),))
+    out = tick_out(SCHEMA, Entry(7, frame(), Tick(forecast(), surprise, context_frames, 0.5)))
+    assert (out.sequence, out.surprise) == (7, expected)
+    assert bool(out.surprise_channels) == (expected is not None)
+
+
+def test_a_tick_of_named_channels_has_no_other() -> None:
+    names = SCHEMA.names[3], SCHEMA.names[1]
+    out = tick_out(SCHEMA, Entry(7, frame({names[0]}), Tick(forecast(), None, 40, 0.5)), names)
+    assert out.frame.values == {names[0]: None, names[1]: 1.0}
+    assert out.forecast is not None and list(out.forecast.channels) == [names[1]]
+    assert list(out.forecast.event_probability) == ["io_stall"]

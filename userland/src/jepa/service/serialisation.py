@@ -14,7 +14,8 @@ from jepa.telemetry.events.eventlog import LoggedEvent
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.schema import Schema
-from jepa.world.forecast import Forecast, Tick
+from jepa.world.alerts import CONTEXT_FRAMES
+from jepa.world.forecast import Forecast, Surprise, Tick
 
 
 def rounded(values: npt.NDArray[np.float32], digits: int = 5) -> npt.NDArray[np.float64]:
@@ -123,6 +124,14 @@ def event_out(logged: LoggedEvent) -> EventOut:
     )
 
 
+def surprise_of(tick: Tick | None) -> Surprise | None:
+    """The surprise of a tick; None without a model, and while too few frames were seen to expect anything.
+
+    The first frames after a start surprise whatever they are, since nothing was predicted from a context.
+    """
+    return tick.surprise if tick is not None and tick.context_frames >= CONTEXT_FRAMES else None
+
+
 class Ticked(Protocol):
     """A frame of the ring with what was forecast from it and what was counted since the one before."""
 
@@ -150,7 +159,7 @@ def tick_out(schema: Schema, ticked: Ticked, channels: Sequence[str] = ()) -> Ti
     are left out where some are named.
     """
     frame, tick = ticked.frame, ticked.tick
-    surprise = tick.surprise if tick else None
+    surprise = surprise_of(tick)
     whole = frame_out(schema, frame)
     forecast = None
     if tick is not None:
