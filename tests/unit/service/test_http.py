@@ -211,6 +211,7 @@ def test_a_cursor_of_another_log_is_refused(served: Any) -> None:
 
 
 def test_a_closed_stream_is_forgotten(served: Any) -> None:
+    served.wait(lambda _: b"\njepa_streams 0\n" in served.ask("/metrics")[2])  # those of earlier tests
     ticks = served.client.stream()
     next(ticks)
     assert b"\njepa_streams 1\n" in served.ask("/metrics")[2]

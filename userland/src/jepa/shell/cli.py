@@ -11,7 +11,7 @@ from jepa.errors import JepaError
 from jepa.shell.output import Output, OutputError
 from jepa.shell.parser import help_words, parse
 from jepa.shell.request import Request
-from jepa.shell.terminal import discard_output, open_standard_streams
+from jepa.shell.terminal import flush_output, open_standard_streams
 from jepa.shell.usage import HelpWanted, UsageError
 from jepa.shell.verbs import perform
 
@@ -34,10 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"{error}\n")
         return 1
     finally:
-        try:
-            sys.stdout.flush()
-        except OSError:
-            discard_output()
+        flush_output()
 
 
 def _answer(words: Sequence[str]) -> int:

@@ -151,11 +151,15 @@ def open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def discard_output() -> None:
-    """Send what is still buffered for standard output to /dev/null, where nobody reads it any more.
+def flush_output() -> None:
+    """Write what is buffered for standard output and error; what nobody can take any more goes to /dev/null.
 
-    Otherwise the interpreter fails again when it flushes at its end.
+    Otherwise the interpreter fails again when it flushes at its end, and exits with 120.
     """
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
