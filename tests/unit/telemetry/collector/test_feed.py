@@ -90,8 +90,8 @@ class Running:
     def _on_frame(self) -> None:
         self.frames += 1
 
-    def tell(self, event: Event) -> None:
-        self._loop.call_soon_threadsafe(self.collector.tell, event)
+    def publish(self, event: Event) -> None:
+        self._loop.call_soon_threadsafe(self.collector.publish, event)
 
     def stop(self) -> None:
         if self._thread.is_alive():
@@ -214,14 +214,14 @@ def test_events_come_once_even_over_a_new_connection(
     start: Callable[..., Running], make: Callable[..., Feed]
 ) -> None:
     collector = start()
-    collector.tell(event("before anybody listens"))
+    collector.publish(event("before anybody listens"))
     got: list[Event] = []
     feed = make(got.append)
     until(lambda: bool(feed.read()) and len(got) == 1)
-    collector.tell(event("while connected"))
+    collector.publish(event("while connected"))
     until(lambda: bool(feed.read()) and len(got) == 2)
     feed._disconnect("a fault on the way")
-    collector.tell(event("after"))
+    collector.publish(event("after"))
     until(lambda: bool(feed.read()) and len(got) == 3)
     assert [each.detail for each in got] == ["before anybody listens", "while connected", "after"]
 
@@ -234,7 +234,7 @@ def test_a_silent_reader_costs_the_others_nothing(
         silent.connect(str(place / "t"))
         until(lambda: collector.collector.publisher.readers == 1)
         for _ in range(3000):
-            collector.tell(event("x" * 1000))
+            collector.publish(event("x" * 1000))
         feed = make()
         until(lambda: feed.read().values[0] < 1000)
         assert collector.collector.publisher.lost > 0

@@ -172,8 +172,8 @@ def record(
     clock: Clock | None = None,
     labels: Mapping[str, Any] | None = None,
     on_frame: Callable[[Frame], object] | None = None,
-    listen: Callable[[Callable[[Event], object]], object] = lambda told: None,
-    acting: Callable[[Callable[[Action], object]], object] = lambda told: None,
+    listen: Callable[[Callable[[Event], object]], object] = lambda _: None,
+    acting: Callable[[Callable[[Action], object]], object] = lambda _: None,
     limit_bytes: int | None = None,
 ) -> Meta:
     """Record ``source`` into ``folder`` for ``seconds``, or until interrupted; answers its meta.

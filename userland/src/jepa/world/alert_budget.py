@@ -2,10 +2,10 @@
 """Keeps alerts of one kind to at most one false alarm a day, whatever the machine.
 
 Two things do that. A *threshold* follows what this machine's alerts came to: at each of a few levels it is
-counted how often an alert raised from there would have been false, told or not, and the lowest level is used
+counted how often an alert from there would have been false, raised or not, and the lowest level is used
 that promises no more than one a day; it begins high, and comes down a level with every few days without a
-false alarm. And a *ledger* of the alerts that were told has the last word: within a day after one that was
-false none is told. Counts fade within two weeks, so that a machine put to new work is learned anew.
+false alarm. And a *ledger* of the alerts that were raised has the last word: within a day after one that was
+false none is raised. Counts fade within two weeks, so that a machine put to new work is learned anew.
 
 The counts are those of a Poisson rate with a gamma prior, as SPOT (Siffer et al., 2017) and the conformal
 methods choose their thresholds from a machine's own extremes; unlike these it needs no model of the tail,
@@ -29,24 +29,24 @@ _GAP_NS: Final = 60_000_000_000
 
 @dataclass(slots=True)
 class Ledger:
-    """The alerts of one kind that were told: what they came to, and whether another one may be told."""
+    """The alerts of one kind that were raised: what they came to, and whether another one may be raised."""
 
     right: int = 0
     false: int = 0
     last_false_ns: int | None = None
     open_ns: int | None = None
-    """When the alert was told whose outcome is not known yet."""
+    """When the alert was raised whose outcome is not known yet."""
 
-    def may_tell(self, now_ns: int) -> bool:
-        """Whether an alert can be told without a risk of two false ones within a day."""
+    def may_raise(self, now_ns: int) -> bool:
+        """Whether an alert can be raised without a risk of two false ones within a day."""
         if self.open_ns is not None:
             return False
         # After the clock was set back by more than a day the time of the last one means nothing.
         last = self.last_false_ns
         return last is None or now_ns < last - DAY_NS or now_ns >= last + DAY_NS
 
-    def tell(self, now_ns: int) -> None:
-        """Note that an alert is told now."""
+    def note(self, now_ns: int) -> None:
+        """Note that an alert is raised now."""
         self.open_ns = now_ns
 
     def settle(self, *, right: bool) -> None:
@@ -87,7 +87,7 @@ class Counts:
 
 @dataclass(slots=True)
 class _Shadow:
-    """An alert at one level as it would be, told or not."""
+    """An alert at one level as it would be, raised or not."""
 
     rule: Hysteresis
     raised: bool = False
@@ -96,7 +96,7 @@ class _Shadow:
 
 
 class AlertBudget:
-    """Decides when an alert of one kind is told, from a score a frame and what happens."""
+    """Decides when an alert of one kind is raised, from a score a frame and what happens."""
 
     def __init__(self, levels: Levels, counts: Counts | None = None, ledger: Ledger | None = None) -> None:
         """``counts`` and ``ledger`` are what an earlier process left; an alert left open was false."""
@@ -115,19 +115,19 @@ class AlertBudget:
 
     @property
     def threshold(self) -> float | None:
-        """The score from which alerts are told now; None while none is expected to keep the budget."""
+        """The score from which alerts are raised now; None while none is expected to keep the budget."""
         level = self._level()
         return None if level is None else self.levels.thresholds[level]
 
     @property
     def stands(self) -> bool:
-        """Whether an alert was told and has not ended."""
+        """Whether an alert was raised and has not ended."""
         return self._told_level is not None
 
     def push(self, now_ns: int, score: float, happens: bool, *, mute: bool = False) -> bool:
-        """Take the score of one frame, and whether the predicted thing happens; True: tell an alert now.
+        """Take the score of one frame, and whether the predicted thing happens; True: raise an alert now.
 
-        While ``mute``, as in the first minutes, nothing is told nor counted.
+        While ``mute``, as in the first minutes, nothing is raised nor counted.
         """
         self._pass_time(now_ns)
         self._settle(now_ns, happens)
@@ -139,9 +139,9 @@ class AlertBudget:
             if new and shadow.open_ns is None:
                 shadow.open_ns = now_ns
         level = self._level()
-        if level is None or not raised[level] or self.stands or not self.ledger.may_tell(now_ns):
+        if level is None or not raised[level] or self.stands or not self.ledger.may_raise(now_ns):
             return False
-        self.ledger.tell(now_ns)
+        self.ledger.note(now_ns)
         self._told_level = level
         return True
 
@@ -150,7 +150,7 @@ class AlertBudget:
         if not shadow.rule.holds:
             shadow.raised = False
             return False
-        # What happens already needs no prediction; if it is as likely afterwards, it is told then.
+        # What happens already needs no prediction; if it is as likely afterwards, it is raised then.
         if withheld or shadow.raised or score < threshold:
             return False
         shadow.raised = True

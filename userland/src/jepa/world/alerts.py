@@ -5,7 +5,7 @@ Each kind of alert, that of anomalies and one for each event, keeps a budget of 
 (`jepa.world.alert_budget`). An alert is right when within a minute the event begins or, of an anomaly, any
 event begins or a warning is reported.
 
-Nothing is told in the first minutes, for three reasons. Every boot does what the machine does not do again
+Nothing is raised in the first minutes, for three reasons. Every boot does what the machine does not do again
 until the next one, so the first BOOT_S seconds of uptime say nothing of the machine. A forecast from fewer
 than CONTEXT_FRAMES frames rests on next to nothing. And how strange a frame is can only be said once
 SCALE_FRAMES frames have shown what surprises on this machine.
@@ -58,7 +58,7 @@ ALERT_KINDS: Final[tuple[str, ...]] = (ANOMALY, *(each.name for each in EVENT_DE
 
 
 class Alerts:
-    """Decides what a person is told of. One call of ``look`` a tick; ``hear`` may be called at any time."""
+    """Decides what a person is alerted to. ``look`` is called once a tick, ``hear`` at any time."""
 
     def __init__(self, records: Mapping[str, AlertRecord] | None = None) -> None:
         """``records`` are those of an earlier process, by kind."""
@@ -68,7 +68,7 @@ class Alerts:
         self._heard: deque[Event] = deque(maxlen=100)
         self._held: dict[str, bool] = {}
         self._frames = 0
-        self._anomaly_told = False
+        self._anomaly_raised = False
 
     def look(self, tick: Tick, uptime_s: float) -> list[Event]:
         """The alerts that ``tick`` gives reason for, most often none, ``uptime_s`` after boot."""
@@ -90,11 +90,11 @@ class Alerts:
         return {kind: AlertRecord(each.counts, each.ledger) for kind, each in self._budgets.items()}
 
     def thresholds(self) -> dict[str, float | None]:
-        """The score from which each kind is told now; None where every level has given false alarms."""
+        """The score from which each kind is raised now; None where every level has given false alarms."""
         return {kind: budget.threshold for kind, budget in self._budgets.items()}
 
     def standing(self, kind: str) -> bool:
-        """Whether an alert of ``kind`` was told and what it is about has not passed."""
+        """Whether an alert of ``kind`` was raised and what it is about has not passed."""
         return self._budgets[kind].stands
 
     def _happening(self, tick: Tick) -> tuple[dict[str, bool], bool]:
@@ -117,10 +117,10 @@ class Alerts:
         strange = surprise is not None and surprise.probability >= STRANGE
         score = surprise.size if surprise is not None and strange else -np.inf
         if budget.push(tick.forecast.ts_ns, score, news, mute=early) and surprise is not None:
-            self._anomaly_told = True
+            self._anomaly_raised = True
             yield Event(tick.forecast.ts_ns, "anomaly", None, describe(surprise), "warning", SOURCE)
-        elif self._anomaly_told and not budget.stands:
-            self._anomaly_told = False
+        elif self._anomaly_raised and not budget.stands:
+            self._anomaly_raised = False
             yield Event(tick.forecast.ts_ns, "anomaly_over", None, None, source=SOURCE)
 
     def _predicted(self, forecast: Forecast, happens: Mapping[str, bool], *, early: bool) -> Iterator[Event]:
@@ -128,8 +128,8 @@ class Alerts:
             budget = self._budgets[name]
             threshold = budget.threshold
             probability = float(np.nan_to_num(row).max(initial=0.0))
-            told = budget.push(forecast.ts_ns, probability, happens.get(name, False), mute=early)
-            if told and threshold is not None:
+            raised = budget.push(forecast.ts_ns, probability, happens.get(name, False), mute=early)
+            if raised and threshold is not None:
                 yield _alert(forecast, name, row, threshold)
 
 

@@ -138,15 +138,15 @@ class Growth:
         if record.ledger.open_ns is None:
             record.deadline_ns = None
 
-    def may_tell(self, value: float, ts_ns: int) -> bool:
+    def may_raise(self, value: float, ts_ns: int) -> bool:
         """Whether growth that has come to ``value`` is news, and within the budget."""
         turned = self.record.turned_at
         known = turned is not None and value <= turned + max(self._least, _BEYOND * (self._limit - turned))
-        return not known and self.record.ledger.may_tell(ts_ns)
+        return not known and self.record.ledger.may_raise(ts_ns)
 
-    def tell(self, ts_ns: int, left_s: float) -> None:
-        """Note that an alert is told, which names ``left_s``."""
-        self.record.ledger.tell(ts_ns)
+    def note(self, ts_ns: int, left_s: float) -> None:
+        """Note that an alert is raised, which names ``left_s``."""
+        self.record.ledger.note(ts_ns)
         self.record.deadline_ns = ts_ns + int(_PATIENCE * left_s * 1e9)
 
     def _follow(self, value: float) -> float | None:
@@ -221,10 +221,10 @@ class Trends:
         if trend is None:
             self._told.discard(each.name)
             return []
-        if each.name in self._told or not growth.may_tell(mean, ts_ns):
+        if each.name in self._told or not growth.may_raise(mean, ts_ns):
             return []
         self._told.add(each.name)
-        growth.tell(ts_ns, trend.left_s)
+        growth.note(ts_ns, trend.left_s)
         detail = (
             f"{each.name} reaches {each.limit:.0f} % in about {_duration(trend.left_s)}: "
             f"it grew by {trend.rate * 60:.2g} % a minute for {_duration(trend.seen_s)}"

@@ -90,14 +90,14 @@ VERBS = (
             ),
             Verb(
                 "mute",
-                "tell no alerts of a kind (as root)",
+                "mute a kind of alert (as root)",
                 ("jepa alerts mute anomaly --for 12h", "jepa alerts mute unit_failure"),
                 _mute,
                 asks_service=True,
             ),
             Verb(
                 "unmute",
-                "tell them again (as root)",
+                "unmute a kind of alert (as root)",
                 ("jepa alerts unmute anomaly",),
                 _kind,
                 asks_service=True,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""jepa-telemetry: takes a frame a period and the events between them, and tells them on a local socket."""
+"""jepa-telemetry: publishes a frame a period, and the events between them, on a local socket."""
 
 import argparse
 import asyncio
@@ -27,7 +27,7 @@ from jepa.telemetry.frame_source import FrameSource, SourceState
 from jepa.telemetry.sampler import Grid
 
 KEPT_EVENTS = 256
-"""Newest events that a new reader is told."""
+"""Newest events that a new reader is sent."""
 
 
 class Hub(Protocol):
@@ -61,7 +61,7 @@ class Collector:
         )
         self._events: deque[bytes] = deque(maxlen=KEPT_EVENTS)
         self._numbered = 0
-        self._told: Sources | None = None
+        self._sources: Sources | None = None
         self.publisher = Publisher(listener, self._greeting)
         self.frames = 0
 
@@ -74,7 +74,7 @@ class Collector:
         """Collect until cancelled; ``on_frame`` is called after each frame."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self.publisher.fileno(), self.publisher.accept)
-        events = asyncio.create_task(self._hub.run(self.tell))
+        events = asyncio.create_task(self._hub.run(self.publish))
         try:
             while True:
                 # Not loop.time(): its clock is the same, but the grid is also used without a loop.
@@ -87,7 +87,7 @@ class Collector:
             loop.remove_reader(self.publisher.fileno())
             self.publisher.close()
 
-    def tell(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
         """Publish one event."""
         packet = encode(Happened(self._numbered, event))
         self._numbered += 1
@@ -99,8 +99,8 @@ class Collector:
         frame = self._machine.read()
         self.frames += 1
         sources = Sources((*self._machine.sources(), *self._hub.sources()), self.missed)
-        if sources != self._told:
-            self._told = sources
+        if sources != self._sources:
+            self._sources = sources
             self.publisher.send(encode(sources))
         if self.publisher.readers:
             self.publisher.send(encode(Observed(frame, tuple(self._machine.histograms()))))
@@ -110,23 +110,25 @@ class Collector:
         change = self._watch.look(now)
         if change.suspended_s:
             detail = f"suspended for {in_words(change.suspended_s)}"
-            self.tell(Event(now.wall_ns, "suspended", None, detail, "info", "collector"))
+            self.publish(Event(now.wall_ns, "suspended", None, detail, "info", "collector"))
         if by := change.set_by_s:
             detail = f"set {'forward' if by > 0 else 'back'} by {abs(by):.0f} s"
-            self.tell(Event(now.wall_ns, "clock_jumped", None, detail, "warning", "collector"))
+            self.publish(Event(now.wall_ns, "clock_jumped", None, detail, "warning", "collector"))
 
     def _greeting(self) -> list[bytes]:
-        told = [encode(self._told)] if self._told is not None else []
-        return [encode(self._hello), *told, *self._events]
+        states = [encode(self._sources)] if self._sources is not None else []
+        return [encode(self._hello), *states, *self._events]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the collector until SIGTERM or SIGINT; 1 with one sentence when it cannot start."""
     parser = argparse.ArgumentParser(
         prog="jepa-telemetry",
-        description="Watch this machine through eBPF and the kernel's files, and tell it on a local socket.",
+        description="Watch this machine through eBPF and the kernel's files; publish on a local socket.",
     )
-    parser.add_argument("--socket", type=Path, default=SOCKET, help="where to tell (default: %(default)s)")
+    parser.add_argument(
+        "--socket", type=Path, default=SOCKET, help="where to publish (default: %(default)s)"
+    )
     parser.add_argument(
         "--period", type=float, default=1.0, metavar="S", help="seconds from frame to frame (default: 1)"
     )

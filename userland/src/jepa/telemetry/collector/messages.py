@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What jepa-telemetry tells its readers: one JSON object in each packet of a SOCK_SEQPACKET socket.
+"""What jepa-telemetry sends its readers: one JSON object in each packet of a SOCK_SEQPACKET socket.
 
 ``hello`` comes first, then ``sources`` (at once, and whenever a state changed), ``frame`` (one a period) and
 ``event`` (as they happen; to a new reader first the newest that are known). There is no other direction.
@@ -77,8 +77,8 @@ def _content(message: Message) -> dict[str, Any]:
                 value if seen else None
                 for value, seen in zip(frame.values.tolist(), frame.valid.tolist(), strict=True)
             ]
-            told = [asdict(each) for each in histograms]
-            return {"type": "frame", "ts_ns": frame.ts_ns, "values": values, "histograms": told}
+            counted = [asdict(each) for each in histograms]
+            return {"type": "frame", "ts_ns": frame.ts_ns, "values": values, "histograms": counted}
 
 
 def decode(packet: bytes) -> Message | None:

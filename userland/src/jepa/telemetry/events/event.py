@@ -37,15 +37,15 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, in the words of whoever told it."""
+    """Something that happened, in the words of its source."""
 
     ts_ns: int
     """Wall-clock time, nanoseconds since the epoch."""
     kind: str
-    """One of KINDS; a newer collector may tell others."""
+    """One of KINDS; a newer collector may send others."""
     unit: str | None
     """What it happened to: a service unit, a device, a process."""
     detail: str | None
     severity: str = "info"
     source: str = ""
-    """Who told it: kmsg, units, user-units, devices, health, vision, collector, model."""
+    """Who reported it: kmsg, units, user-units, devices, health, vision, collector, model."""

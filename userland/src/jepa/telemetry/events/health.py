@@ -39,7 +39,7 @@ Complaint = tuple[str, str]
 def complaints(report: Mapping[str, Any]) -> list[Complaint]:
     """What a report of `smartctl --json --info --health --attributes` complains of; nothing when it is well.
 
-    What a report lacks, or tells in another type than smartctl does, is passed over.
+    What a report lacks, or gives in another type than smartctl does, is passed over.
     """
     found = [*_verdict(report), *_nvme(report), *_ata(report)]
     defects = _number(report.get("scsi_grown_defect_list"))
@@ -101,7 +101,7 @@ class Health:
     def ready(self) -> list[Event]:
         """What is wrong with a disk now and was not before, and disks that complain of nothing any more.
 
-        A repeated complaint is told once.
+        A repeated complaint is reported once.
         """
         try:
             while os.read(self.fd, _NEWS_BYTES):

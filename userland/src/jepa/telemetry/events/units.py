@@ -194,12 +194,12 @@ class Units:
         return []
 
     def _explained(self, unit: str, properties: Mapping[str, Any]) -> Event:
-        told = {name: value for name, (_, value) in properties.items()}
-        detail = f"result {told['Result']}" if "Result" in told else "it says no more"
-        if told.get("Result") == "oom-kill":
+        result = {name: value for name, (_, value) in properties.items()}
+        detail = f"result {result['Result']}" if "Result" in result else "it says no more"
+        if result.get("Result") == "oom-kill":
             detail += " (killed for lack of memory)"
-        if "ExecMainStatus" in told:
-            detail += f", exit status {told['ExecMainStatus']}"
+        if "ExecMainStatus" in result:
+            detail += f", exit status {result['ExecMainStatus']}"
         return self._event("unit_failed", unit, detail, "error")
 
     def _killed(self, cgroup: str, reason: str) -> Event:

@@ -23,8 +23,8 @@ def parse_counters(content: bytes, wanted: Mapping[str, str]) -> dict[str, int]:
     for names, numbers in zip(lines[::2], lines[1::2], strict=False):
         title, _, columns = names.partition(b": ")
         mine = [key for key in wanted if key.startswith(f"{title.decode(errors='replace')} ")]
-        told, _, fields = numbers.partition(b": ")
-        if not mine or title != told:
+        numbered, _, fields = numbers.partition(b": ")
+        if not mine or title != numbered:
             continue
         places = columns.split()
         values = fields.split()
