@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jepa.world.alert_budget import DAY_NS, AlertBudget, Counts, Ledger, Levels
+from jepa.world.alert_budget import DAY_NS, AlertBudget, Ledger, Levels, Tally
 
 SECOND = 1_000_000_000
 START = 1_780_000_000 * SECOND
@@ -104,8 +104,8 @@ def test_an_alert_that_an_earlier_process_left_open_was_false() -> None:
 
 
 def test_counts_of_other_levels_are_not_taken_over() -> None:
-    budget = AlertBudget(LEVELS, Counts(5.0, [1.0]))
-    assert budget.counts == Counts(0.0, [0.0] * 4)
+    budget = AlertBudget(LEVELS, Tally(5.0, [1.0]))
+    assert budget.counts == Tally(0.0, [0.0] * 4)
 
 
 def test_nobody_knows_what_an_alert_before_a_suspend_came_to() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from jepa.packs.machine import Calibration, MachineManifest, Shape
-from jepa.packs.manifest import Graph
+from jepa.packs.machine import Calibration, MachineManifest, ModelShape
+from jepa.packs.manifest import GraphFile
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
@@ -40,7 +40,7 @@ def build_pack(
     }
     paths = export(model, schema, out, {"jepa.pack": f"machine {version}"})
     size = model.config
-    shape = Shape(
+    shape = ModelShape(
         width=size.width,
         window=size.window,
         coarse=size.coarse,
@@ -80,7 +80,9 @@ def build_pack(
         "calibration": Calibration(usual_distance=1.0, usual_novelty=1.0, surprise=(0.0, 1.0)),
         "provenance": provenance,
         "graphs": {
-            name: Graph(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), opset=OPSET)
+            name: GraphFile(
+                file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), opset=OPSET
+            )
             for name, path in paths.items()
         },
     }

@@ -17,7 +17,7 @@ from jepa_lab.losses import (
     variance_covariance,
 )
 from jepa_lab.model.inverse import APART, InverseDynamics
-from jepa_lab.model.world import Batch, MachineModel, Output, Pick
+from jepa_lab.model.world import Batch, MachineModel, ModelOutput, Pick
 from jepa_lab.train_config import TrainConfig
 
 _SOFTNESS = 0.015
@@ -36,7 +36,7 @@ def losses(
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Every loss with its weight applied, by name."""
-    output: Output = model(batch, pick)
+    output: ModelOutput = model(batch, pick)
     target, scored = targets(batch, pick)
     levels = torch.tensor(model.config.quantiles)
     median = output.quantiles[..., model.config.quantiles.index(0.5)]

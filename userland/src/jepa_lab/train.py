@@ -35,7 +35,7 @@ from jepa_lab.intervals import widen_intervals
 from jepa_lab.losses import effective_rank
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.inverse import InverseDynamics
-from jepa_lab.model.world import Batch, MachineModel, Output, Pick
+from jepa_lab.model.world import Batch, MachineModel, ModelOutput, Pick
 from jepa_lab.objective import every_channel, losses, validated
 from jepa_lab.train_config import TrainConfig
 
@@ -217,7 +217,7 @@ def _average(averaged: MachineModel, model: MachineModel, decay: float) -> None:
 
 
 def _latents(model: MachineModel, batch: Batch) -> Tensor:
-    output: Output = model(batch, every_channel(batch))
+    output: ModelOutput = model(batch, every_channel(batch))
     return output.z[batch.real.bool()]
 
 

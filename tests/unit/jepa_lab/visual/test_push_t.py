@@ -14,7 +14,7 @@ from jepa.robots.safe_robot import SafeRobot
 from jepa.robots.visual_planner import VisualPlanner
 from jepa.vision.clip import Framer
 from jepa_lab.visual import pushing
-from jepa_lab.visual.push_t import SimulatedTable, Table, displaced, reached
+from jepa_lab.visual.push_t import PushTable, SimulatedTable, displaced, reached
 from jepa_lab.visual.push_t_picture import SIZE, Painter, draw
 from jepa_lab.visual.recipes import recipe
 from jepa_lab.visual.train import clip_of, gathered, train
@@ -28,7 +28,7 @@ def state(*numbers: float) -> np.ndarray:
 
 def test_a_push_does_what_it_does_in_gym_pusht() -> None:
     """Its version 0.1.6 was told the same places to go to; what it answered is here."""
-    table = Table(state(170, 300, 256, 256, 0.5))
+    table = PushTable(state(170, 300, 256, 256, 0.5))
     seen = []
     for down in (-0.25, 0.25):
         for _ in range(10):
@@ -42,11 +42,11 @@ def test_a_push_does_what_it_does_in_gym_pusht() -> None:
 
 
 def test_the_block_moves_only_while_it_is_pushed() -> None:
-    table = Table(state(100, 400, 256, 256, 0.0))
+    table = PushTable(state(100, 400, 256, 256, 0.0))
     for _ in range(5):
         table.step(np.array([0.5, 0.0]))
     assert not displaced(table.state[None], state(100, 400, 256, 256, 0.0)[None])[0]
-    table = Table(state(256, 220, 256, 256, 0.0))
+    table = PushTable(state(256, 220, 256, 256, 0.0))
     for _ in range(10):
         table.step(np.array([0.0, 0.5]))
     pushed = table.state
@@ -123,7 +123,7 @@ def test_lots_of_walks_are_made_side_by_side_and_are_the_same_again(walks: pushi
 
 def test_who_has_a_place_in_mind_brings_the_block_nearer_to_it() -> None:
     rng = np.random.default_rng(1)
-    tables = [Table(each) for each in pushing.starts(rng, 20)]
+    tables = [PushTable(each) for each in pushing.starts(rng, 20)]
     pushers = pushing.Pushers(rng, 20)
     away = []
     for number in range(41):

@@ -15,7 +15,7 @@ from jepa.robots import two_room
 from jepa.robots.planner import RobotState
 from jepa.robots.visual_planner import VisualPlanner
 from jepa_lab.visual import judge, walks
-from jepa_lab.visual.keeping import Trained, keep, kept
+from jepa_lab.visual.keeping import KeptWeights, keep, kept
 from jepa_lab.visual.model import VisualConfig, VisualModel
 from jepa_lab.visual.pack import build_pack
 from jepa_lab.visual.train import Clock, VisualTraining, clip_of, train
@@ -64,7 +64,7 @@ def test_what_was_trained_is_kept_without_what_only_training_needs(
     model: VisualModel, tmp_path: Path
 ) -> None:
     file = tmp_path / "model.pt"
-    keep(file, Trained(model, {"config": asdict(model.config)}))
+    keep(file, KeptWeights(model, {"config": asdict(model.config)}))
     again = kept(file)
     assert again.model.config == model.config
     for name in ("encoder", "change", "first", "apart"):

@@ -11,7 +11,7 @@ from transformers import VJEPA2Model
 
 from jepa_lab.vjepa2 import stack
 from jepa_lab.vjepa2.checkpoint import Checkpoint, open_checkpoint
-from jepa_lab.vjepa2.graph import Graph
+from jepa_lab.vjepa2.graph import GraphWriter
 from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor, write_probe
 from tests.unit.jepa_lab.vjepa2 import tiny
 from tests.unit.jepa_lab.vjepa2.acting_reference import ActingPredictor
@@ -39,7 +39,7 @@ def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(stack, "AT_ONCE", request.param)
 
 
-def run(graph: Graph, **inputs: np.ndarray) -> np.ndarray:
+def run(graph: GraphWriter, **inputs: np.ndarray) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     result: np.ndarray = onnxruntime.InferenceSession(graph.path, options).run(None, inputs)[0]

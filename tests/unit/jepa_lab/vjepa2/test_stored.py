@@ -14,7 +14,7 @@ from jepa.packs.vision import Stored
 from jepa.vision.model import VisionModel
 from jepa_lab.vjepa2.checkpoint import Checkpoint, open_checkpoint
 from jepa_lab.vjepa2.convert import Wanted, convert
-from jepa_lab.vjepa2.graph import Graph
+from jepa_lab.vjepa2.graph import GraphWriter
 from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor
 from jepa_lab.vjepa2.stored import BLOCK, in_bytes
 from tests.unit.jepa_lab.vjepa2 import tiny
@@ -129,7 +129,7 @@ def test_rows_that_are_no_multiple_of_a_block_stay_whole(tmp_path: Path) -> None
 
     from jepa_lab.vjepa2.stored import stored_linear
 
-    graph = Graph(tmp_path, "odd", "int8")
+    graph = GraphWriter(tmp_path, "odd", "int8")
     weight = np.random.default_rng(0).normal(size=(4, 30)).astype(np.float32)
     graph.op("Identity", stored_linear(graph, "x", "odd", weight, np.zeros(4, np.float32)), out="y")
     graph.finish({"x": (TensorProto.FLOAT, (1, 30))}, {"y": (1, 4)}, {})

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jepa.packs.manifest import FileName, Graph, Manifest, Provenance, Sha256, Strict
+from jepa.packs.manifest import FileName, GraphFile, Manifest, Provenance, Sha256, Strict
 
 
 class ChannelSchema(Strict):
@@ -30,7 +30,7 @@ class CostBudget(Strict):
     mflop_per_tick: float = Field(gt=0)
 
 
-class Shape(Strict):
+class ModelShape(Strict):
     """The sizes of the graphs' inputs and outputs."""
 
     width: int = Field(ge=1, le=4096)
@@ -57,7 +57,7 @@ class Shape(Strict):
     """Seconds for which each course says what is set."""
 
     @model_validator(mode="after")
-    def _ascending(self) -> "Shape":
+    def _ascending(self) -> "ModelShape":
         if list(self.horizons_s) != sorted(set(self.horizons_s)) or self.horizons_s[0] != 1:
             raise ValueError("horizons_s must ascend and start with 1")
         if max(self.horizons_s) >= self.window:
@@ -96,8 +96,8 @@ class MachineManifest(Manifest):
     kind: Literal["machine"]
     results: FileName
     channels: ChannelSchema
-    shape: Shape
+    shape: ModelShape
     budget: CostBudget
     calibration: Calibration
     provenance: Provenance
-    graphs: dict[str, Graph]
+    graphs: dict[str, GraphFile]

@@ -15,7 +15,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Graph(Strict):
+class GraphFile(Strict):
     """One ONNX file of the pack."""
 
     file: FileName

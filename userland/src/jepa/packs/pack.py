@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from jepa.errors import JepaError
 from jepa.packs.machine import MachineManifest
-from jepa.packs.manifest import Graph
+from jepa.packs.manifest import GraphFile
 from jepa.packs.robot import RobotManifest
 from jepa.packs.vision import LargeGraph, VisionManifest
 from jepa.telemetry.schema import Schema, load_schema
@@ -103,7 +103,7 @@ def verify_pack(folder: Path, schema: Schema | None = None) -> AnyManifest:
     return manifest
 
 
-def verified_graph(folder: Path, graph: Graph) -> Path:
+def verified_graph(folder: Path, graph: GraphFile) -> Path:
     """The file of ``graph`` of the pack in ``folder``, once it and its weights are known to be whole."""
     digests = {graph.file: graph.sha256}
     if isinstance(graph, LargeGraph):

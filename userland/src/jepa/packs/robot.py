@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jepa.packs.manifest import FileName, Graph, Manifest, Provenance
+from jepa.packs.manifest import FileName, GraphFile, Manifest, Provenance
 from jepa.packs.vision import Clip
 
 ROBOT_GRAPHS = frozenset({"encode", "imagine", "propose"})
@@ -31,7 +31,7 @@ class RobotManifest(Manifest):
     farthest: int = Field(ge=1)
     """Periods that a distance of 1 means, or more."""
     provenance: Provenance
-    graphs: dict[str, Graph]
+    graphs: dict[str, GraphFile]
 
     @model_validator(mode="after")
     def _complete(self) -> "RobotManifest":

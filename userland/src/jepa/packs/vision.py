@@ -5,14 +5,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jepa.packs.manifest import FileName, Graph, Manifest, Sha256, Strict
+from jepa.packs.manifest import FileName, GraphFile, Manifest, Sha256, Strict
 
 Three = tuple[float, float, float]
 Stored = Literal["fp32", "fp16", "int8"]
 """How a weight lies in a file: four bytes, two, or one and its share of a scale."""
 
 
-class LargeGraph(Graph):
+class LargeGraph(GraphFile):
     """One ONNX file, and the one beside it that holds its weights."""
 
     data: FileName

@@ -15,7 +15,7 @@ from jepa.service.api import AlertKind, Part
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Schema
-from jepa.world.alert_budget import Counts, Ledger
+from jepa.world.alert_budget import Ledger, Tally
 from jepa.world.alerts import ALERT_KINDS, AlertRecord, Alerts
 from jepa.world.forecast import Tick
 from jepa.world.trend import EXHAUSTIBLE, TrendRecord, Trends
@@ -174,7 +174,7 @@ def _read(
         if content["format"] != _FORMAT:
             raise ValueError(f"format {content['format']}")
         alerts = {
-            kind: AlertRecord(Counts(**each["counts"]), Ledger(**each["ledger"]))
+            kind: AlertRecord(Tally(**each["counts"]), Ledger(**each["ledger"]))
             for kind, each in content["alerts"].items()
         }
         trends = {

@@ -17,7 +17,7 @@ LIMIT_BYTES = 8 * 2**20
 """Bound of the log on disk."""
 
 
-class Log(Protocol):
+class EventWriter(Protocol):
     """What the store needs of an EventLog."""
 
     def append(self, logged: LoggedEvent) -> None:
@@ -33,7 +33,7 @@ class Log(Protocol):
 class EventStore:
     """Keeps events in memory and, where there is one, in a log; may be used from several threads."""
 
-    def __init__(self, log: Log | None, *, fault: JepaError | None = None) -> None:
+    def __init__(self, log: EventWriter | None, *, fault: JepaError | None = None) -> None:
         self._log = log
         self._fault = fault
         self._lock = threading.Lock()

@@ -16,7 +16,7 @@ MAX_GAP_S = 120.0
 """Frames on either side of a longer gap are not one context: a restart takes seconds, a reboot more."""
 
 
-class Log(Protocol):
+class FrameWriter(Protocol):
     """What the history needs of a FrameLog."""
 
     lost: int
@@ -40,7 +40,7 @@ class History:
     """Appends frames to a log; says why when it cannot, and goes on trying."""
 
     def __init__(
-        self, log: Log | None, *, limit_bytes: int = LIMIT_BYTES, fault: JepaError | None = None
+        self, log: FrameWriter | None, *, limit_bytes: int = LIMIT_BYTES, fault: JepaError | None = None
     ) -> None:
         self._log = log
         self._fault = fault

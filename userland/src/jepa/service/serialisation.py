@@ -132,7 +132,7 @@ def surprise_of(tick: Tick | None) -> Surprise | None:
     return tick.surprise if tick is not None and tick.context_frames >= CONTEXT_FRAMES else None
 
 
-class Ticked(Protocol):
+class TickedFrame(Protocol):
     """A frame of the ring with what was forecast from it and what was counted since the one before."""
 
     @property
@@ -152,7 +152,7 @@ class Ticked(Protocol):
         """What was counted by size."""
 
 
-def tick_out(schema: Schema, ticked: Ticked, channels: Sequence[str] = ()) -> TickOut:
+def tick_out(schema: Schema, ticked: TickedFrame, channels: Sequence[str] = ()) -> TickOut:
     """A frame and what was forecast from it, of ``channels`` alone where some are named.
 
     A channel that is not observed has the value null and no forecast. Histograms belong to no channel and

@@ -28,14 +28,14 @@ LARGEST = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RoleRule:
     """The role of the groups that a path fits."""
 
     pattern: tuple[str, ...]
     role: Role
 
 
-def parse_rules(text: str, file: Path) -> tuple[Rule, ...]:
+def parse_rules(text: str, file: Path) -> tuple[RoleRule, ...]:
     """The rules in ``text``; JepaError naming ``file`` and what is wrong."""
     try:
         entries = tomllib.loads(text).get("role", [])
@@ -54,7 +54,7 @@ def parse_rules(text: str, file: Path) -> tuple[Rule, ...]:
         ) from error
 
 
-def _rules(entry: Mapping[str, Any]) -> Iterator[Rule]:
+def _rules(entry: Mapping[str, Any]) -> Iterator[RoleRule]:
     role, paths = entry["role"], entry["cgroups"]
     if role not in ROLES:
         raise ValueError(f"{role!r} is not one of {', '.join(ROLES)}")
@@ -66,7 +66,7 @@ def _rules(entry: Mapping[str, Any]) -> Iterator[Rule]:
             raise ValueError(f"{path!r} is not a path below the cgroup root")
         if any("*" in part and part != "*" for part in parts):
             raise ValueError(f"{path!r} has a * within a part; it stands for a whole part only")
-        yield Rule(parts, role)
+        yield RoleRule(parts, role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Roles:
         self._cpu_s = cpu_s
         self._tree = root / "sys/fs/cgroup"
         self._places = (PACKAGE_FILE, *(root / place for place in PLACES))
-        self._read: dict[Path, tuple[tuple[int, int], tuple[Rule, ...], str]] = {}
+        self._read: dict[Path, tuple[tuple[int, int], tuple[RoleRule, ...], str]] = {}
         self._scan_at = float("-inf")
         self._assigned = Assigned()
 

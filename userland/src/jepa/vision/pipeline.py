@@ -34,7 +34,7 @@ class Taken:
 
 
 @dataclass(slots=True)
-class Counts:
+class PipelineCounts:
     """What became of the pictures."""
 
     taken: int = 0
@@ -113,7 +113,7 @@ class Pipeline:
     def __init__(
         self, source: Source, framer: Framer, frames: int, fps: float, gate: Gate | None = None
     ) -> None:
-        self.counts = Counts()
+        self.counts = PipelineCounts()
         self._source, self._framer, self._frames, self._fps, self._gate = source, framer, frames, fps, gate
         self._queue: deque[tuple[int, float, FloatArray]] = deque()
         self._room = threading.Condition()

@@ -78,7 +78,7 @@ class Levels:
 
 
 @dataclass(slots=True)
-class Counts:
+class Tally:
     """How many alerts of each level would have been false, in the time that was watched; both fade."""
 
     watched_s: float = 0.0
@@ -98,11 +98,11 @@ class _Shadow:
 class AlertBudget:
     """Decides when an alert of one kind is raised, from a score a frame and what happens."""
 
-    def __init__(self, levels: Levels, counts: Counts | None = None, ledger: Ledger | None = None) -> None:
+    def __init__(self, levels: Levels, counts: Tally | None = None, ledger: Ledger | None = None) -> None:
         """``counts`` and ``ledger`` are what an earlier process left; an alert left open was false."""
         self.levels = levels
         fits = counts is not None and len(counts.false) == len(levels.thresholds)
-        self.counts = counts if counts is not None and fits else Counts(0.0, [0.0] * len(levels.thresholds))
+        self.counts = counts if counts is not None and fits else Tally(0.0, [0.0] * len(levels.thresholds))
         self.ledger = ledger or Ledger()
         self.ledger.settle(right=False)
         self._shadows = [

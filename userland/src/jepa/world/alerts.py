@@ -20,7 +20,7 @@ import numpy as np
 
 from jepa.probability import percent
 from jepa.telemetry.events.event import Event
-from jepa.world.alert_budget import AlertBudget, Counts, Ledger, Levels
+from jepa.world.alert_budget import AlertBudget, Ledger, Levels, Tally
 from jepa.world.event_definitions import EVENT_DEFINITIONS
 from jepa.world.forecast import FloatArray, Forecast, Surprise, Tick
 
@@ -50,7 +50,7 @@ _FEWEST, _MOST_BANDS = 0.1, 100.0
 class AlertRecord:
     """What outlives a restart of one kind of alert."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: Tally = field(default_factory=Tally)
     ledger: Ledger = field(default_factory=Ledger)
 
 

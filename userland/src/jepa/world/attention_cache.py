@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from jepa.packs.machine import Shape
+from jepa.packs.machine import ModelShape
 from jepa.world.forecast import FloatArray
 
 
@@ -14,7 +14,7 @@ class AttentionCache:
     ``coarse`` (L, 2, N, V, D/N) one frame in ``coarse_s`` of those that have left the window.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: ModelShape) -> None:
         self._shape = shape
         self._empty_window, self._empty_coarse = (
             np.zeros((shape.layers, 2, shape.heads, frames, shape.width // shape.heads), np.float32)

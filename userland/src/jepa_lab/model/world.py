@@ -30,7 +30,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class ModelOutput:
     """What the model says of every frame of a batch."""
 
     z: Tensor  # (B, T, D)
@@ -61,7 +61,7 @@ class MachineModel(nn.Module):
         self.recall = Recall(config)
         self.decoder = Decoder(config, center, spread, floor)
 
-    def forward(self, batch: Batch, pick: Pick) -> Output:
+    def forward(self, batch: Batch, pick: Pick) -> ModelOutput:
         """All frames encoded and looked back from; those picked decoded."""
         shape = batch.frame.shape[:2]
         real = batch.real.flatten().bool()
@@ -82,6 +82,6 @@ class MachineModel(nn.Module):
             None if pick.forget is None else pick.forget.flatten(0, 1),
             self.decoder.effect.situation(batch.stats[:, pick.frames].flatten(0, 1)) if pick.asked else None,
         )
-        return Output(
+        return ModelOutput(
             z, h, quantiles.unflatten(0, (shape[0], -1)), event_logits.unflatten(0, (shape[0], -1))
         )

@@ -21,7 +21,7 @@ _ALL_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FeatureTable:
     """One recording as features and targets, all on the unit scale."""
 
     own: FloatArray  # (T, C, F) what a channel shows of itself
@@ -32,7 +32,7 @@ class Table:
     target: FloatArray  # (T, C, H, 2) what came, NaN where that was not seen
 
 
-def table(recording: Recording, horizons: Sequence[int]) -> Table:
+def table(recording: Recording, horizons: Sequence[int]) -> FeatureTable:
     """Features of each frame from the frames up to it, and what came after."""
     scale = Scale(recording.schema)
     stats = all_window_stats(recording.values, tuple(horizons))
@@ -47,7 +47,7 @@ def table(recording: Recording, horizons: Sequence[int]) -> Table:
     truth[~seen] = np.nan
     nearest = min(range(len(horizons)), key=lambda column: abs(horizons[column] - _ALL_S))
     control = in_force(recording)
-    return Table(
+    return FeatureTable(
         np.nan_to_num(own),
         past[:, :, nearest, 0],
         control,
@@ -75,7 +75,7 @@ def scheduled(recording: Recording, horizons: Sequence[int]) -> FloatArray:
     return found
 
 
-def moving(tables: Sequence[Table]) -> BoolArray:
+def moving(tables: Sequence[FeatureTable]) -> BoolArray:
     """(C,) the channels that ever change."""
     spread = np.stack(
         [np.nan_to_num(np.nanmax(each.past, (0, 2, 3)) - np.nanmin(each.past, (0, 2, 3))) for each in tables]

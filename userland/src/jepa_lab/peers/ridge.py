@@ -8,7 +8,7 @@ import numpy as np
 from jepa.telemetry.recording import Recording
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
-from jepa_lab.peers.features import Table, from_unit, table
+from jepa_lab.peers.features import FeatureTable, from_unit, table
 
 _STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
@@ -16,7 +16,7 @@ _STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 class Ridge:
     """Forecasts the change from window persistence: from a channel's own past and all others' present."""
 
-    def __init__(self, train: Sequence[Table], validation: Sequence[Table]) -> None:
+    def __init__(self, train: Sequence[FeatureTable], validation: Sequence[FeatureTable]) -> None:
         channels = train[0].past.shape[1]
         self._weights: list[FloatArray] = []
         for channel in range(channels):
@@ -37,12 +37,12 @@ class Ridge:
         return from_unit(result, Scale(recording.schema))
 
 
-def _inputs(seen: Table, channel: int) -> FloatArray:
+def _inputs(seen: FeatureTable, channel: int) -> FloatArray:
     ones = np.ones((len(seen.past), 1), np.float32)
     return np.concatenate([ones, seen.own[:, channel], seen.everyone, seen.control], axis=1)
 
 
-def _rows(tables: Sequence[Table], channel: int) -> tuple[FloatArray, FloatArray]:
+def _rows(tables: Sequence[FeatureTable], channel: int) -> tuple[FloatArray, FloatArray]:
     """(N, F) and (N, H * 2) of the frames whose windows all came."""
     x = np.concatenate([_inputs(each, channel) for each in tables])
     y = np.concatenate(

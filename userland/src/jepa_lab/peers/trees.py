@@ -9,7 +9,7 @@ import numpy as np
 from jepa.telemetry.recording import Recording
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
-from jepa_lab.peers.features import Table, from_unit, moving, table
+from jepa_lab.peers.features import FeatureTable, from_unit, moving, table
 
 _SETTINGS = {
     "objective": "l1",
@@ -38,7 +38,7 @@ class Trees:
     """
 
     def __init__(
-        self, train: Sequence[Table], validation: Sequence[Table], *, schedule: bool = False
+        self, train: Sequence[FeatureTable], validation: Sequence[FeatureTable], *, schedule: bool = False
     ) -> None:
         self._with_schedule = schedule
         everyone = np.concatenate([each.everyone for each in train])
@@ -65,7 +65,7 @@ class Trees:
         change = change.reshape(len(seen.past), len(channels), *seen.past.shape[2:])
         return from_unit(seen.past + change.astype(np.float32), Scale(recording.schema))
 
-    def _inputs(self, seen: Table, channels: np.ndarray, frames: slice) -> FloatArray:
+    def _inputs(self, seen: FeatureTable, channels: np.ndarray, frames: slice) -> FloatArray:
         """(T, C', F): which channel, what it shows, the state of the machine, and what actions have set."""
         own = seen.own[frames][:, channels]
         name = np.broadcast_to(channels[None, :, None], (*own.shape[:2], 1))
@@ -75,7 +75,7 @@ class Trees:
         state = np.broadcast_to(state[:, None], (*own.shape[:2], state.shape[-1]))
         return np.concatenate([name, own, state], axis=-1).astype(np.float32)
 
-    def _rows(self, tables: Sequence[Table], channels: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    def _rows(self, tables: Sequence[FeatureTable], channels: np.ndarray) -> tuple[FloatArray, FloatArray]:
         xs, ys = [], []
         for each in tables:
             x = self._inputs(each, channels, slice(None, None, _EVERY))

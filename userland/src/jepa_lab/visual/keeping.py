@@ -15,14 +15,14 @@ _HELPERS = ("inverse", "sketch")
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class KeptWeights:
     """A model, and what is worth remembering of its making."""
 
     model: VisualModel
     report: dict[str, Any]
 
 
-def keep(path: Path, trained: Trained) -> None:
+def keep(path: Path, trained: KeptWeights) -> None:
     """Write it; ``path`` is never half a file."""
     state = trained.model.state_dict().items()
     content = {
@@ -34,7 +34,7 @@ def keep(path: Path, trained: Trained) -> None:
     part.replace(path)
 
 
-def kept(path: Path) -> Trained:
+def kept(path: Path) -> KeptWeights:
     """What `keep` wrote; JepaError when it cannot be read."""
     try:
         content = torch.load(path, weights_only=True)
@@ -44,4 +44,4 @@ def kept(path: Path) -> Trained:
         raise JepaError(f"{path} is no trained model: {error}.", "Train it with --keep.") from error
     if absent.unexpected_keys or any(name.split(".")[0] not in _HELPERS for name in absent.missing_keys):
         raise JepaError(f"{path} is not whole.", "Train it with --keep.")
-    return Trained(model.eval(), content["report"])
+    return KeptWeights(model.eval(), content["report"])

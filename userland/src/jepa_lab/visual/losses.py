@@ -12,7 +12,7 @@ from jepa_lab.visual.model import VisualModel
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class LossWeights:
     """Of each loss that has one."""
 
     sigreg: float = 0.02
@@ -46,7 +46,7 @@ class Stretches:
 def losses(
     model: VisualModel,
     of: Stretches,
-    weights: Weights,
+    weights: LossWeights,
     to_shape: tuple[Tensor, Tensor, torch.Generator] | None = None,
 ) -> dict[str, Tensor]:
     """Every loss with its weight applied.
@@ -88,7 +88,7 @@ def losses(
     return parts | {"apart": apart, "first": missed}
 
 
-def distances(model: VisualModel, of: Stretches, weights: Weights) -> Tensor:
+def distances(model: VisualModel, of: Stretches, weights: LossWeights) -> Tensor:
     """How far the goals are, estimated from the two latents."""
     whole, block = model.config.farthest, model.config.block
     now = of.z[:, None].expand(-1, of.steps.shape[1], -1, -1)  # (B, G, T, D)

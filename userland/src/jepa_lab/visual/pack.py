@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from jepa.packs.manifest import Graph, Provenance
+from jepa.packs.manifest import GraphFile, Provenance
 from jepa.packs.robot import RobotManifest
 from jepa_lab.files import OPSET, fold_norm, write_graph, write_manifest
 from jepa_lab.visual.model import VisualModel
@@ -94,7 +94,9 @@ def build_pack(
             parameters=int(str(report["parameters"])),
         ),
         graphs={
-            each: Graph(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), opset=OPSET)
+            each: GraphFile(
+                file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), opset=OPSET
+            )
             for each, path in paths.items()
         },
     )

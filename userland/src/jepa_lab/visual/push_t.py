@@ -39,7 +39,7 @@ NEAR, TURNED = 20.0, np.pi / 9
 """Pixels over disc and block together, and radians, within which a goal counts as reached."""
 
 
-class Table:
+class PushTable:
     """One disc, one block."""
 
     def __init__(self, state: FloatArray) -> None:
@@ -112,7 +112,7 @@ class SimulatedTable:
     action_features: Mapping[str, type] = {"x": float, "y": float}
 
     def __init__(self, state: FloatArray) -> None:
-        self.table = Table(state)
+        self.table = PushTable(state)
         self.is_connected = False
 
     def connect(self) -> None:

@@ -16,7 +16,7 @@ from jepa.vision.clip import FloatArray
 from jepa.vision.picture import ByteArray
 from jepa_lab.visual import push_t
 from jepa_lab.visual.environment import Walks
-from jepa_lab.visual.push_t import GYRATION, PACE, STATE, Table, turn
+from jepa_lab.visual.push_t import GYRATION, PACE, STATE, PushTable, turn
 from jepa_lab.visual.push_t_picture import (
     MIDDLE,
     RADIUS,
@@ -216,7 +216,7 @@ def starts(rng: np.random.Generator, count: int) -> FloatArray:
 def push(rng: np.random.Generator, count: int, steps: int, wandering: float = 0.0) -> Walks:
     """Trajectories, of wanderers in that share."""
     at = [starts(rng, count)]
-    tables = [Table(state) for state in at[0]]
+    tables = [PushTable(state) for state in at[0]]
     pushers, wanderers = Pushers(rng, count), Wanderers(rng, count)
     lost = rng.random(count) < wandering
     actions = []
@@ -254,9 +254,9 @@ class PushT:
         """Of states (N, 7)."""
         return draw(state)
 
-    def begin(self, state: FloatArray) -> Table:
+    def begin(self, state: FloatArray) -> PushTable:
         """With disc and block there, the disc as fast as it was."""
-        return Table(state)
+        return PushTable(state)
 
     def reached(self, state: FloatArray, goal: FloatArray) -> npt.NDArray[np.bool_]:
         """Disc and block within 20 pixels together, the block within 20 degrees."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa_lab.visual import NAMES
 from jepa_lab.visual.environment import Environment
-from jepa_lab.visual.losses import Weights
+from jepa_lab.visual.losses import LossWeights
 from jepa_lab.visual.model import VisualConfig
 from jepa_lab.visual.train import VisualTraining
 
@@ -57,7 +57,7 @@ def recipe(name: str) -> Recipe:
             settling_batch=1_024,
             learning_rate=2e-3,
             # SIGReg grows with how many latents it is shown.
-            weights=Weights(
+            weights=LossWeights(
                 sigreg=0.004, inverse=3.0, sketch=40.0, strangers=1.0, imagined=True, reversible=False
             ),
         )

@@ -17,8 +17,8 @@ from torch import Tensor
 from jepa.packs.vision import Clip
 from jepa_lab.losses import effective_rank
 from jepa_lab.visual.environment import Environment, Painter, Walks
-from jepa_lab.visual.keeping import Trained
-from jepa_lab.visual.losses import Stretches, Weights, first, losses
+from jepa_lab.visual.keeping import KeptWeights
+from jepa_lab.visual.losses import LossWeights, Stretches, first, losses
 from jepa_lab.visual.model import VisualConfig, VisualModel
 
 _AT_ONCE = 32
@@ -64,7 +64,7 @@ class VisualTraining:
     settling_rate: float = 1e-3
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    weights: Weights = field(default_factory=Weights)
+    weights: LossWeights = field(default_factory=LossWeights)
     cloning: bool = False
     """Learn nothing but what to do first, encoder and all: behaviour cloning, to compare with."""
 
@@ -83,7 +83,7 @@ class Clock:
         return cls(now + _SEEING * seconds, now + seconds)
 
 
-Watch = Callable[[Trained], object]
+Watch = Callable[[KeptWeights], object]
 """Is shown every hundred steps what there is by then."""
 
 
@@ -94,7 +94,7 @@ def train(
     device: str = "cpu",
     clock: Clock | None = None,
     watch: Watch = lambda _: None,
-) -> Trained:
+) -> KeptWeights:
     """What is made of it.
 
     ``device`` is PyTorch's. On the CPU, and without a ``clock``, a seed always makes the same.
@@ -129,7 +129,7 @@ def _learnt(
     training: VisualTraining,
     clock: Clock | None,
     watch: Watch,
-) -> Trained:
+) -> KeptWeights:
     """On PyTorch's device of the moment."""
     device = torch.get_default_device()
     generator = torch.Generator(device).manual_seed(training.seed)
@@ -144,11 +144,11 @@ def _learnt(
             return {"first": first(model, of)}, encoded
         return losses(model, of, training.weights, (pictures, encoded, generator)), encoded
 
-    def so_far(seen: int, settled: int, last: dict[str, float]) -> Trained:
+    def so_far(seen: int, settled: int, last: dict[str, float]) -> KeptWeights:
         taken = asdict(replace(training, steps=seen, settling=settled))
         parameters = sum(parameter.numel() for parameter in model.parameters())
         report = {"config": asdict(config), "training": taken, "parameters": parameters, "last": last}
-        return Trained(model, report)
+        return KeptWeights(model, report)
 
     def seeing(number: int, last: dict[str, float]) -> None:
         watch(so_far(number, 0, last))

@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float32]
 _AGAIN = "Download it again."
 
 
-class Weights(Protocol):
+class TensorSource(Protocol):
     """Tensors by canonical name."""
 
     def read(self, name: str) -> FloatArray:

@@ -15,7 +15,7 @@ from jepa.packs.vision import Clip, Converted, LargeGraph, Stored, Tokens, Visio
 from jepa_lab.files import write_manifest
 from jepa_lab.vjepa2.architecture import expected
 from jepa_lab.vjepa2.checkpoint import Checkpoint
-from jepa_lab.vjepa2.graph import OPSET, Graph
+from jepa_lab.vjepa2.graph import OPSET, GraphWriter
 from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor, write_probe
 from jepa_lab.vjepa2.stored import BYTES
 
@@ -144,7 +144,7 @@ def _refuse_if_full(folder: Path, needed: int) -> None:
         )
 
 
-def _described(graph: Graph) -> LargeGraph:
+def _described(graph: GraphWriter) -> LargeGraph:
     with graph.data.open("rb") as data:
         digest = hashlib.file_digest(data, "sha256").hexdigest()
     return LargeGraph(

@@ -23,7 +23,7 @@ _ALIGN = 4096
 _INLINE = 1024
 
 
-class Graph:
+class GraphWriter:
     """One graph being written: NAME.onnx and, beside it, NAME.onnx.data."""
 
     def __init__(self, folder: Path, name: str, stored: Stored = "fp32") -> None:
@@ -110,14 +110,16 @@ class Graph:
 
 
 def linear(
-    graph: Graph, x: str, name: str, weight: FloatArray, bias: FloatArray, out: str | None = None
+    graph: GraphWriter, x: str, name: str, weight: FloatArray, bias: FloatArray, out: str | None = None
 ) -> str:
     """x (..., I) times ``weight`` (O, I) plus ``bias`` (O,)."""
     product = graph.op("MatMul", x, graph.constant(f"{name}.weight", weight.T))
     return graph.op("Add", product, graph.constant(f"{name}.bias", bias), out=out)
 
 
-def layer_norm(graph: Graph, x: str, name: str, weight: FloatArray, bias: FloatArray, epsilon: float) -> str:
+def layer_norm(
+    graph: GraphWriter, x: str, name: str, weight: FloatArray, bias: FloatArray, epsilon: float
+) -> str:
     """Layer norm over the last axis."""
     scale, shift = graph.constant(f"{name}.weight", weight), graph.constant(f"{name}.bias", bias)
     return graph.op("LayerNormalization", x, scale, shift, axis=-1, epsilon=epsilon)

@@ -9,8 +9,8 @@ from onnx import TensorProto
 
 from jepa.packs.vision import Stored
 from jepa_lab.vjepa2.architecture import Architecture
-from jepa_lab.vjepa2.checkpoint import Weights
-from jepa_lab.vjepa2.graph import Graph, linear
+from jepa_lab.vjepa2.checkpoint import TensorSource
+from jepa_lab.vjepa2.graph import GraphWriter, linear
 from jepa_lab.vjepa2.positions import FloatArray, acted_positions, spread_positions, tables, token_positions
 from jepa_lab.vjepa2.stack import Rotation, Stack
 
@@ -20,18 +20,18 @@ MASK = 1
 
 def write_encoder(
     folder: Path,
-    weights: Weights,
+    weights: TensorSource,
     of: Architecture,
     frames: int,
     crop: int,
     facts: Mapping[str, str],
     stored: Stored = "fp32",
-) -> Graph:
+) -> GraphWriter:
     """``encoder``: a clip (1, F, 3, P, P), normalised, to its tokens (1, N, D).
 
     Their names are those that transformers has for them.
     """
-    graph = Graph(folder, "encoder", stored)
+    graph = GraphWriter(folder, "encoder", stored)
     time, rows, columns = of.grid(frames, crop)
     tokens, width = time * rows * columns, of.encoder.width
     inside = (of.tubelet, of.channels, of.patch, of.patch)
@@ -61,20 +61,20 @@ def write_encoder(
 
 def write_predictor(
     folder: Path,
-    weights: Weights,
+    weights: TensorSource,
     of: Architecture,
     sizes: tuple[int, int],
     grid: tuple[int, int, int],
     facts: Mapping[str, str],
     stored: Stored = "fp32",
-) -> Graph:
+) -> GraphWriter:
     """``predictor``: encoded tokens (1, n, D) and where they are, to the tokens at m other places (1, m, D).
 
     ``sizes`` is n and m. ``context_at`` (n,) and ``target_at`` (m,) count tokens of a clip of ``grid``, time
     first; which they are is free, only how many is fixed.
     """
     assert of.predictor is not None, "asked for only where there is one"
-    graph = Graph(folder, "predictor", stored)
+    graph = GraphWriter(folder, "predictor", stored)
     known, wanted = sizes
     narrow = of.predictor
     context = linear(graph, "context", "predictor.embed", *_pair(weights, "predictor.embed"))
@@ -105,14 +105,14 @@ def write_predictor(
 
 def write_acting_predictor(
     folder: Path,
-    weights: Weights,
+    weights: TensorSource,
     of: Architecture,
     frames: int,
     crop: int,
     batch: int,
     facts: Mapping[str, str],
     stored: Stored = "fp32",
-) -> Graph:
+) -> GraphWriter:
     """``predictor_ac``: what follows T encoded frames under the action taken at each, for B sequences.
 
     Tokens (B, T * N, D), each frame encoded by itself, states and actions (B, T, A) -> tokens (B, T * N, D)
@@ -120,7 +120,7 @@ def write_acting_predictor(
     every other, the action's and the state's among them, and those of earlier frames.
     """
     assert of.predictor is not None and of.actions, "asked for only where there is one"
-    graph = Graph(folder, "predictor_ac", stored)
+    graph = GraphWriter(folder, "predictor_ac", stored)
     _, rows, columns = of.grid(of.tubelet, crop)
     place, wide, narrow = rows * columns, of.encoder.width, of.predictor
     tokens = linear(graph, "tokens", "predictor.embed", *_pair(weights, "predictor.embed"))
@@ -155,19 +155,19 @@ def write_acting_predictor(
 
 def write_probe(
     folder: Path,
-    weights: Weights,
+    weights: TensorSource,
     of: Architecture,
     grid: tuple[int, int, int],
     facts: Mapping[str, str],
     stored: Stored = "fp32",
-) -> Graph:
+) -> GraphWriter:
     """``probe``: a clip's tokens (1, N, D) to how much each of its labels fits (1, L), by attentive pooling.
 
     One learned query gathers what the tokens hold (Assran et al., 2025, section 4).
     """
     probe = of.probe
     assert probe is not None, "asked for only where there is one"
-    graph = Graph(folder, "probe", stored)
+    graph = GraphWriter(folder, "probe", stored)
     tokens, width = int(np.prod(grid)), of.encoder.width
     stack = Stack(graph, weights, "probe", probe.stack, tokens, epsilon=probe.epsilon)
     x = stack.blocks("last_hidden_state", None)
@@ -180,5 +180,5 @@ def write_probe(
     return graph
 
 
-def _pair(weights: Weights, name: str) -> tuple[FloatArray, FloatArray]:
+def _pair(weights: TensorSource, name: str) -> tuple[FloatArray, FloatArray]:
     return weights.read(f"{name}.weight"), weights.read(f"{name}.bias")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from jepa_lab.vjepa2.architecture import EPSILON, Transformer
-from jepa_lab.vjepa2.checkpoint import Weights
-from jepa_lab.vjepa2.graph import CONTRIB, Graph, layer_norm
+from jepa_lab.vjepa2.checkpoint import TensorSource
+from jepa_lab.vjepa2.graph import CONTRIB, GraphWriter, layer_norm
 from jepa_lab.vjepa2.positions import FloatArray, order
 from jepa_lab.vjepa2.stored import stored_linear
 
@@ -36,8 +36,8 @@ class Stack:
 
     def __init__(
         self,
-        graph: Graph,
-        weights: Weights,
+        graph: GraphWriter,
+        weights: TensorSource,
         part: str,
         of: Transformer,
         tokens: int,

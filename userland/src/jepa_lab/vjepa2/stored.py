@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jepa.packs.vision import Stored
-from jepa_lab.vjepa2.graph import CONTRIB, Graph, linear
+from jepa_lab.vjepa2.graph import CONTRIB, GraphWriter, linear
 from jepa_lab.vjepa2.positions import FloatArray
 
 BLOCK = 64
@@ -23,7 +23,7 @@ BYTES: dict[Stored, float] = {"fp32": 4.0, "fp16": 2.0, "int8": 1.0 + 4.0 / BLOC
 """Of one weight, its share of a scale counted."""
 
 
-def stored_linear(graph: Graph, x: str, name: str, weight: FloatArray, bias: FloatArray) -> str:
+def stored_linear(graph: GraphWriter, x: str, name: str, weight: FloatArray, bias: FloatArray) -> str:
     """x (..., I) times ``weight`` (O, I) plus ``bias`` (O,), the weight kept as ``graph.stored`` says."""
     if graph.stored == "fp16":
         # Made float32 only while it is used: folded once, it would take its whole size again.
@@ -36,7 +36,7 @@ def stored_linear(graph: Graph, x: str, name: str, weight: FloatArray, bias: Flo
     return graph.op("Add", product, graph.constant(f"{name}.bias", bias))
 
 
-def _product_of_bytes(graph: Graph, x: str, name: str, weight: FloatArray) -> str:
+def _product_of_bytes(graph: GraphWriter, x: str, name: str, weight: FloatArray) -> str:
     rows, columns = weight.shape
     whole, scales = in_bytes(weight)
     return graph.op(

@@ -156,7 +156,7 @@ PLANS: dict[str, tuple[Session, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class MachineShape:
     """The VM that a plan is recorded in."""
 
     memory_mib: int = 2048
@@ -164,8 +164,8 @@ class Shape:
 
 
 SHAPES = {
-    "acting": Shape(),
-    "trials": Shape(cpus=1),
-    "many": Shape(memory_mib=4096, cpus=4),
-    "scarce": Shape(memory_mib=768, cpus=1),
+    "acting": MachineShape(),
+    "trials": MachineShape(cpus=1),
+    "many": MachineShape(memory_mib=4096, cpus=4),
+    "scarce": MachineShape(memory_mib=768, cpus=1),
 }

@@ -24,7 +24,7 @@ from jepa.shell.formatting import HEAT, event_line, fit, health, heat, heat_exte
 from jepa.shell.tui.draw import Glyphs
 from jepa.shell.tui.live import LivePanel
 from jepa.shell.tui.prompt import Prompt
-from jepa.shell.tui.reader import Connected, Happened, Lost, ServiceReader, StatusRead, Ticked
+from jepa.shell.tui.reader import Connected, EventsArrived, Lost, ServiceReader, StatusRead, Ticked
 from jepa.shell.tui.screens import ChannelScreen, HelpScreen
 from jepa.shell.tui.series import Board
 from jepa.shell.tui.strip import StripView
@@ -195,8 +195,8 @@ class ShellApp(App[int]):
             self._show_heat(message.tick.histograms)
             self._show_health()
 
-    @on(Happened)
-    async def _happened(self, message: Happened) -> None:
+    @on(EventsArrived)
+    async def _happened(self, message: EventsArrived) -> None:
         text = "\n".join(event_line(event) for event in message.events)
         bad = any(event.severity in ("error", "critical") for event in message.events)
         await self._say("", text, kind="refused" if bad else "note")

@@ -43,7 +43,7 @@ class StatusRead(Message):
         self.status = status
 
 
-class Happened(Message):
+class EventsArrived(Message):
     """Events that a person should see, oldest first."""
 
     def __init__(self, events: list[EventOut]) -> None:
@@ -116,7 +116,7 @@ class ServiceReader:
             self._wait_s = FIRST_WAIT_S
             if isinstance(each, EventOut):
                 self._last_event = each.sequence
-                self._post(Happened([each]))
+                self._post(EventsArrived([each]))
                 continue
             self._last_ns = each.frame.ts_ns
             self._post(Ticked(each))

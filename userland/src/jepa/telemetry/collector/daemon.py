@@ -19,7 +19,7 @@ from jepa.notify import Notifier
 from jepa.sockets import listen
 from jepa.telemetry.clocks import ClockWatch, Instant, in_words, read_clocks
 from jepa.telemetry.collector.feed import SOCKET
-from jepa.telemetry.collector.messages import Happened, Hello, Observed, Sources, encode
+from jepa.telemetry.collector.messages import EventMessage, Hello, Observed, Sources, encode
 from jepa.telemetry.collector.privileges import drop_capabilities
 from jepa.telemetry.collector.publisher import Publisher
 from jepa.telemetry.events.event import Event
@@ -89,7 +89,7 @@ class Collector:
 
     def publish(self, event: Event) -> None:
         """Publish one event."""
-        packet = encode(Happened(self._numbered, event))
+        packet = encode(EventMessage(self._numbered, event))
         self._numbered += 1
         self._events.append(packet)
         self.publisher.send(packet)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from jepa.telemetry.collector.messages import LARGEST, Happened, Hello, Observed, Sources, decode
+from jepa.telemetry.collector.messages import LARGEST, EventMessage, Hello, Observed, Sources, decode
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.frame_source import FrameSource, SourceState
@@ -152,7 +152,7 @@ class Feed:
                         raise _Away("a frame of other channels")
                 case Sources():
                     self._states = message.states
-                case Happened() if message.number > self._newest_event:
+                case EventMessage() if message.number > self._newest_event:
                     self._newest_event = message.number
                     self._on_event(message.event)
         return frame

@@ -49,14 +49,14 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class EventMessage:
     """One event and its number since the collector started."""
 
     number: int
     event: Event
 
 
-Message = Hello | Sources | Observed | Happened
+Message = Hello | Sources | Observed | EventMessage
 
 
 def encode(message: Message) -> bytes:
@@ -70,7 +70,7 @@ def _content(message: Message) -> dict[str, Any]:
             return {"type": "hello", **asdict(message)}
         case Sources():
             return {"type": "sources", **asdict(message)}
-        case Happened(number, event):
+        case EventMessage(number, event):
             return {"type": "event", "number": number, **asdict(event)}
         case Observed(frame, histograms):
             values = [
@@ -93,7 +93,7 @@ def decode(packet: bytes) -> Message | None:
                 states = tuple(SourceState(**state) for state in content["states"])
                 return Sources(states, int(content["missed"]))
             case "event":
-                return Happened(int(content.pop("number")), Event(**content))
+                return EventMessage(int(content.pop("number")), Event(**content))
             case "frame":
                 return Observed(_frame(content), _histograms(content["histograms"]))
     except (AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:

@@ -42,7 +42,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class MessageRule:
     """What messages that fit a pattern from their beginning mean."""
 
     kind: str
@@ -74,12 +74,12 @@ def _unescaped(found: re.Match[str]) -> str:
     return chr(int(found[1], 16))
 
 
-def load_rules(path: Path = PACKAGE_FILE) -> tuple[Rule, ...]:
+def load_rules(path: Path = PACKAGE_FILE) -> tuple[MessageRule, ...]:
     """The rules in ``path``; JepaError naming the file and what is wrong."""
     try:
         entries = cast("list[dict[str, str]]", tomllib.loads(path.read_text(encoding="utf-8"))["rule"])
         rules = tuple(
-            Rule(entry["kind"], entry["severity"], re.compile(entry["pattern"], re.DOTALL))
+            MessageRule(entry["kind"], entry["severity"], re.compile(entry["pattern"], re.DOTALL))
             for entry in entries
         )
         unknown = [rule.kind for rule in rules if rule.kind not in KINDS]
@@ -100,7 +100,7 @@ class KernelLog:
     def __init__(
         self,
         fd: int,
-        rules: Sequence[Rule],
+        rules: Sequence[MessageRule],
         wall_ns: Callable[[], int],
         monotonic_ns: Callable[[], int],
     ) -> None:
