@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file of any kind gives the picture that a person would see: upright, whole, in its colours."""
 
+import gc
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -305,3 +307,36 @@ def test_numbered_pictures_come_in_the_order_of_their_numbers(tmp_path: Path) ->
         encoded(tmp_path / f"frame{number}.png", "png", frame_of(pixels))
     with closing(open_source(str(tmp_path))) as source:
         assert [int(picture.rgb[0, 0, 0]) for picture in source] == [9, 10, 100]
+
+
+def test_pictures_leave_no_threads_and_no_memory_behind(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    noise = (rng.integers(0, 256, (720, 1280, 3), np.uint8) for _ in range(40))
+    file = tmp_path / "video.avi"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuvj420p"
+        for picture in noise:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    before = threads(), resident_mib()
+    most = before
+    with closing(open_source(str(file))) as source:
+        gc.disable()
+        try:
+            for picture in source:
+                assert picture.rgb.shape == (720, 1280, 3)
+                most = max(most[0], threads()), max(most[1], resident_mib())
+        finally:
+            gc.enable()
+    # The decoder has a few threads of its own; 40 pictures are 55 MiB.
+    assert most[0] - before[0] <= 2 * (os.cpu_count() or 1) + 2
+    assert most[1] - before[1] < 40
+
+
+def threads() -> int:
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+def resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20

@@ -97,7 +97,7 @@ def sights(pack: Path | None) -> tuple[Callable[[], Sight], str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """CameraWatch until SIGTERM or SIGINT; 1 with one sentence when it cannot."""
+    """Watch until SIGTERM or SIGINT; 1 with one sentence when it cannot."""
     parser = argparse.ArgumentParser(
         prog="jepa-vision",
         description="Watch the cameras, and report to jepa-telemetry what surprises. No picture is kept.",
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def watch(config: Config, reporter: EventReporter, found: Callable[[], Sequence[str]] = plugged_in) -> None:
-    """CameraWatch what ``config`` says until SIGTERM or SIGINT; JepaError when its pack cannot be used."""
+    """Watch what ``config`` says until SIGTERM or SIGINT; JepaError when its pack cannot be used."""
     notifier = Notifier()
     notifier.send(STATUS="Starting.")
     ending = threading.Event()

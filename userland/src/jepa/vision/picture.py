@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from jepa.vision.orientation import orientation, upright
+from jepa.vision.orientation import UPRIGHT, Orientation, upright
 
 if TYPE_CHECKING:
     import av
@@ -20,6 +20,8 @@ _HDR = frozenset({16, 18})
 """Transfer functions, as H.273 numbers them: perceptual quantizer and hybrid log-gamma."""
 _SDR: dict[str, Any] = {"dst_color_trc": 13, "dst_color_primaries": 1}
 """Those of sRGB."""
+_ONE_THREAD: dict[str, Any] = {"threads": 1}
+"""By default each conversion starts a thread for each CPU, and they live as long as the frame does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Picture:
     content: "ByteArray | av.VideoFrame"
     pixel_aspect: float = 1.0
     """Width of a pixel over its height."""
+    orientation: Orientation = UPRIGHT
     opaque: bool = False
     """Whether alpha means nothing: the framebuffer of a screen has a byte for it, most often 0."""
 
@@ -42,11 +45,13 @@ class Picture:
         """
         if isinstance(self.content, np.ndarray):
             return self.content
-        return _rgb(self.content, self.pixel_aspect, opaque=self.opaque)
+        return upright(_rgb(self.content, self.pixel_aspect, opaque=self.opaque), self.orientation)
 
 
 def _rgb(frame: "av.VideoFrame", pixel_aspect: float, *, opaque: bool) -> ByteArray:
-    wanted: dict[str, Any] = dict(_SDR) if int(frame.color_trc) in _HDR else {}
+    wanted: dict[str, Any] = dict(_ONE_THREAD)
+    if int(frame.color_trc) in _HDR:
+        wanted |= _SDR
     if pixel_aspect != 1:
         wanted["width"] = max(1, round(frame.width * pixel_aspect))
     alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
@@ -57,7 +62,7 @@ def _rgb(frame: "av.VideoFrame", pixel_aspect: float, *, opaque: bool) -> ByteAr
     if frame.interlaced_frame:
         # Both fields together show what moves twice, as combs.
         colours = np.repeat(colours[::2], 2, axis=0)[: len(colours)]
-    return upright(colours, orientation(frame))
+    return colours
 
 
 def _on_white(rgba: ByteArray) -> ByteArray:

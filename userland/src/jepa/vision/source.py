@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jepa.errors import JepaError
 from jepa.vision.address import is_stream, shown
+from jepa.vision.orientation import UPRIGHT, orientation
 from jepa.vision.picture import Picture
 from jepa.vision.timeline import Timeline
 
@@ -144,6 +145,7 @@ class VideoSource:
         import av
 
         count = 0
+        size, shown_as = (0, 0), UPRIGHT
         for packet in self._packets():
             try:
                 frames = packet.decode()
@@ -154,7 +156,11 @@ class VideoSource:
                 assert isinstance(frame, av.VideoFrame), "only the video is demuxed"
                 count += 1
                 at_s = self._timeline.place(frame.time)
-                yield Picture(at_s, frame, self._pixel_aspect, opaque=self.live)
+                if size != (frame.width, frame.height):
+                    # Not of every frame: one whose side data was read is in a circle of references with it,
+                    # and stays in memory until the garbage collector comes by.
+                    size, shown_as = (frame.width, frame.height), orientation(frame)
+                yield Picture(at_s, frame, self._pixel_aspect, shown_as, opaque=self.live)
         if not count:
             raise JepaError(f"There is no whole frame in {shown(self._where)}.", self._remedy())
 
