@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records that pass between the parts: who asks, what is asked, the verdict, what was changed."""
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from jepa.actions.catalogue import ActionType, Tier, Value
+from jepa.actions.family import Resource
+
+Decision = Literal["allow", "ask", "deny"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the kernel says and not as they say."""
+
+    uid: int
+    pid: int = 0
+    unit: str = ""
+    """The unit the process belongs to: a daemon is known by it, not by its name."""
+    session: str = ""
+    """The logind session, or the scope of the person."""
+    pidfd: int | None = None
+    """Refers to the process as long as the call lasts, whoever gets its PID later."""
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether no person stands behind the request: a daemon of ours may do only what a grant allows."""
+        return self.unit in ("jepad.service", "jepa-healing.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One typed action that somebody asks for."""
+
+    action: str
+    target: str = ""
+    value: Value = None
+    """As written, such as ``40%``."""
+    for_s: float | None = None
+    """Taken back after so many seconds; None: it stays until undone."""
+    watch_s: float = 0.0
+    """How long the assessor watches before the change is kept."""
+    keep_if: str = ""
+    """A condition that must hold over the watched window, such as ``system.cpu.utilization below 90``."""
+    why: str = ""
+    task: str = ""
+    """The task it belongs to, and with it the grant."""
+    plan: str = ""
+    """The hash of the plan it is a step of."""
+    expected: Value = None
+    """With ``plan``: the value that the plan was made for; the request is refused when it is another."""
+    predicted: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """For each channel the 5 %, 50 % and 95 % quantile of what the model expects."""
+    id: str = ""
+    """Made anew for each request, so that one that is sent twice is done once."""
+    boot_id: str = ""
+    expires_s: float = 0.0
+    """CLOCK_BOOTTIME in seconds after which it is void; 0: never."""
+    digest: str = ""
+    """SHA-256 of all the rest, see ``jepa.actions.request``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A request as it is understood: what would be changed, from what, to what."""
+
+    action: ActionType
+    resource: Resource
+    old: Value
+    new: Value
+    request: Request
+    caller: Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the guard says of a proposal."""
+
+    decision: Decision
+    reasons: tuple[str, ...] = ()
+    """One sentence each: the rules that decided."""
+
+
+class State(StrEnum):
+    """How far a change has come."""
+
+    INTENDED = "intended"
+    """Journalled, with the old value; perhaps applied."""
+    APPLIED = "applied"
+    """In force and being watched; taken back when the process that watches it dies."""
+    COMMITTED = "committed"
+    """In force until its time is over or it is undone."""
+    REVERTED = "reverted"
+    """Taken back by a timer, the assessor or after a crash."""
+    UNDONE = "undone"
+    """Taken back because somebody said so."""
+    FAILED = "failed"
+    """Never in force, or changed by somebody else before it was to be taken back: ``detail`` says which."""
+
+    @property
+    def in_force(self) -> bool:
+        """Whether the machine may hold the new value."""
+        return self in (State.INTENDED, State.APPLIED, State.COMMITTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one setting, from intention to outcome; a row of ``jepa history``."""
+
+    id: str
+    """Twelve hex digits."""
+    ts_ns: int
+    """Wall clock, for people only."""
+    boot_id: str
+    uid: int
+    action: str
+    target: str
+    """The canonical name of the resource."""
+    setting: str
+    identity: str
+    old: Value
+    new: Value
+    tier: Tier
+    state: State
+    until_s: float | None = None
+    """CLOCK_BOOTTIME in seconds at which it is taken back."""
+    applied_s: float | None = None
+    """CLOCK_BOOTTIME in seconds at which it was applied."""
+    persistent: bool = False
+    """Whether it outlives a reboot."""
+    why: str = ""
+    task: str = ""
+    plan: str = ""
+    request: str = ""
+    """The id of the request."""
+    unit: str = ""
+    """The unit of the caller."""
+    detail: str = ""
+    """What came of it, in one sentence."""
+    predicted: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    observed: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row of ``jepa history --json``: ``old`` and ``new`` are called ``from`` and ``to`` there."""
+        row = asdict(self)
+        row["from"], row["to"] = row.pop("old"), row.pop("new")
+        return row

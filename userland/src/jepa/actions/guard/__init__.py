@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard: everything that may refuse a change before it is made."""
