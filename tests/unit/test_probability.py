@@ -22,3 +22,7 @@ def test_a_forecast_is_never_certain(probability: float, said: str) -> None:
 
 def test_a_stranger_frame_can_always_come() -> None:
     assert [shown_surprise(each) for each in (0.314, 0.9999, 1.0)] == ["0.31", "0.99", "0.99"]
+
+
+def test_a_surprise_that_is_not_known_is_a_dash_and_its_reason() -> None:
+    assert [shown_surprise(None), shown_surprise(None, "too early")] == ["-", "- (too early)"]

@@ -62,7 +62,9 @@ class LastValue:
             mean=bands,
             p90=bands,
         )
-        surprise = Surprise(0.1, 0.1, 2.0, probability=0.5, channels=((self._schema.names[0], 0.4),))
+        surprise = Surprise(
+            0.1, 0.1, 2.0, probability=0.5, channels=((self._schema.names[0], 0.4),), frames=300
+        )
         return Tick(forecast, surprise, self.context_frames, elapsed_ms=0.2)
 
 

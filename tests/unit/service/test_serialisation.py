@@ -97,12 +97,28 @@ def test_a_horizon_that_is_not_forecast_is_refused_with_the_nearest() -> None:
     assert refused.value.status == 422
 
 
-@pytest.mark.parametrize(("context_frames", "expected"), [(2, None), (29, None), (30, 0.9), (128, 0.9)])
-def test_the_first_frames_have_no_surprise_to_show(context_frames: int, expected: float | None) -> None:
-    surprise = Surprise(1.0, 1.0, 3.0, probability=0.9, channels=((SCHEMA.names[0], 2.0),))
-    out = tick_out(SCHEMA, Entry(7, frame(), Tick(forecast(), surprise, context_frames, 0.5)))
-    assert (out.sequence, out.surprise) == (7, expected)
-    assert bool(out.surprise_channels) == (expected is not None)
+@pytest.mark.parametrize(
+    ("frames", "probability", "reason"),
+    [
+        (2, None, "needs 300 frames of this machine, 2 seen"),
+        (299, None, "needs 300 frames of this machine, 299 seen"),
+        (300, 0.9, ""),
+        (5000, 0.9, ""),
+    ],
+)
+def test_surprise_is_given_once_its_scale_stands(
+    frames: int, probability: float | None, reason: str
+) -> None:
+    surprise = Surprise(1.0, 1.0, 3.0, probability=0.9, channels=((SCHEMA.names[0], 2.0),), frames=frames)
+    out = tick_out(SCHEMA, Entry(7, frame(), Tick(forecast(), surprise, 128, 0.5)))
+    assert (out.sequence, out.surprise, out.surprise_reason) == (7, probability, reason)
+    assert bool(out.surprise_channels) == (probability is not None)
+
+
+@pytest.mark.parametrize("tick", [None, Tick(forecast(), None, 1, 0.5)])
+def test_without_a_forecast_there_is_no_surprise_and_that_is_the_reason(tick: Tick | None) -> None:
+    out = tick_out(SCHEMA, Entry(7, frame(), tick))
+    assert (out.surprise, out.surprise_reason) == (None, "no forecast to compare with")
 
 
 def test_a_tick_of_named_channels_has_no_other() -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from jepa.telemetry.events.event import KINDS, Event
-from jepa.world.alerts import ALERT_KINDS, BOOT_S, CONTEXT_FRAMES, SCALE_FRAMES, Alerts
-from jepa.world.forecast import Forecast, Surprise, Tick
+from jepa.world.alerts import ALERT_KINDS, BOOT_S, CONTEXT_FRAMES, Alerts
+from jepa.world.forecast import SCALE_FRAMES, Forecast, Surprise, Tick
 
 NOTHING = np.zeros((1, 1, 3), np.float32)
 SECOND = 1_000_000_000
@@ -35,7 +35,7 @@ def tick(
         ("io_stall",),
         np.array([probability], np.float32),
     )
-    surprise = None if strange is None else Surprise(1.0, 1.0, size, strange, channels)
+    surprise = None if strange is None else Surprise(1.0, 1.0, size, strange, channels, frames=second + 1)
     return Tick(forecast, surprise, context, 1.0, np.array([holds], np.float32))
 
 

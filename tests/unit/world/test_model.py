@@ -13,6 +13,7 @@ from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import Host
+from jepa.world.forecast import SCALE_FRAMES
 from jepa.world.model import WorldModel
 
 SECOND = 1_000_000_000
@@ -88,6 +89,20 @@ def test_surprise_starts_with_the_second_frame(model: WorldModel, recording: Rec
     assert second.surprise is not None
     assert 0 <= second.surprise.probability <= 1
     assert second.surprise.distance > 0
+
+
+def test_the_scale_of_surprise_counts_what_was_ticked_and_begins_anew_after_a_long_gap(
+    model: WorldModel, recording: Recording
+) -> None:
+    frames = frames_of(recording, 40)
+    model.replay(frames[:30])
+    after = [model.tick(frame).surprise for frame in frames[30:35]]
+    later = [dataclasses.replace(frame, ts_ns=frame.ts_ns + 3600 * SECOND) for frame in frames[35:]]
+    anew = [model.tick(frame).surprise for frame in later]
+    assert [each and each.frames for each in after] == [1, 2, 3, 4, 5]
+    assert [each and each.frames for each in anew] == [None, 2, 3, 4, 5]
+    assert after[-1] is not None and not after[-1].scaled
+    assert dataclasses.replace(after[-1], frames=SCALE_FRAMES).scaled
 
 
 def test_where_no_unit_can_fail_none_is_predicted(pack: Pack, schema: Schema, recording: Recording) -> None:

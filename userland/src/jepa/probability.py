@@ -9,6 +9,11 @@ def percent(probability: float) -> str:
     return "less than 1 %" if probability < 0.01 else f"{probability * 100:.0f} %"
 
 
-def shown_surprise(probability: float) -> str:
-    """A surprise, 0..1, with two digits; 0.99 at most, since a stranger frame can always come."""
+def shown_surprise(probability: float | None, reason: str = "") -> str:
+    """A surprise, 0..1, with two digits; 0.99 at most, since a stranger frame can always come.
+
+    Where it is None, a dash and the ``reason``.
+    """
+    if probability is None:
+        return f"- ({reason})" if reason else "-"
     return f"{min(probability, 0.99):.2f}"

@@ -71,7 +71,9 @@ class Status:
     context_limit: int
     last_frame_ns: int | None
     surprise: float | None
-    """Probability, 0 to 1, of the last frame's surprise; null before 30 frames of context."""
+    """Probability, 0 to 1: the share of frames that surprised less than the last; null until known."""
+    surprise_reason: str = ""
+    """Why surprise is null, or empty."""
     parts: list[Part]
     sources: list[SourceStatus]
     budget: Budget
@@ -179,7 +181,9 @@ class TickOut:
     frame: FrameOut
     forecast: ForecastOut | None
     surprise: float | None
-    """Probability, 0 to 1: the share of calibration frames that surprised less; null before 30 frames."""
+    """Probability, 0 to 1: the share of frames that surprised less than this; null until known."""
+    surprise_reason: str = ""
+    """Why surprise is null, or empty."""
     surprise_channels: list[tuple[str, float]]
     """Channels furthest outside their forecast, in band widths, worst first."""
     tick_ms: float | None

@@ -155,7 +155,7 @@ class Engine:
     def status(self) -> Status:
         """State of each part, and the budget used."""
         newest = self.ring.newest(1)
-        surprise = serialisation.surprise_of(newest[0].tick) if newest else None
+        surprise = serialisation.surprise_out(newest[0].tick if newest else None)
         context, limit = self.predictor.context
         budget = self._budget()
         parts = [*self._loop.parts(), checks.budget(budget, self.period_s)]
@@ -171,7 +171,8 @@ class Engine:
             context_frames=context,
             context_limit=limit,
             last_frame_ns=newest[0].frame.ts_ns if newest else None,
-            surprise=round(surprise.probability, 5) if surprise else None,
+            surprise=surprise.probability,
+            surprise_reason=surprise.reason,
             parts=parts,
             sources=checks.source_states(self._loop.source.sources()),
             budget=budget,

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,7 @@ from jepa.telemetry.events.eventlog import LoggedEvent
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.schema import Schema
-from jepa.world.alerts import CONTEXT_FRAMES
-from jepa.world.forecast import Forecast, Surprise, Tick
+from jepa.world.forecast import SCALE_FRAMES, Forecast, Tick
 
 
 def rounded(values: npt.NDArray[np.float32], digits: int = 5) -> npt.NDArray[np.float64]:
@@ -124,12 +123,30 @@ def event_out(logged: LoggedEvent) -> EventOut:
     )
 
 
-def surprise_of(tick: Tick | None) -> Surprise | None:
-    """The surprise of a tick; None without a model, and while too few frames were seen to expect anything.
+class SurpriseOut(NamedTuple):
+    """The fields of a message that say how surprising a frame was."""
 
-    The first frames after a start surprise whatever they are, since nothing was predicted from a context.
+    probability: float | None
+    """0..1."""
+    reason: str
+    """Why there is no probability, or empty."""
+    channels: list[tuple[str, float]]
+    """Channels furthest outside their forecast, in band widths, worst first."""
+
+
+def surprise_out(tick: Tick | None) -> SurpriseOut:
+    """The surprise of a tick, once enough frames have shown what surprises on this machine.
+
+    Before that it only compares this machine with those of the pack's calibration: an idle one that the pack
+    does not know would show 0.99 for minutes.
     """
-    return tick.surprise if tick is not None and tick.context_frames >= CONTEXT_FRAMES else None
+    surprise = None if tick is None else tick.surprise
+    if surprise is None:
+        return SurpriseOut(None, "no forecast to compare with", [])
+    if not surprise.scaled:
+        return SurpriseOut(None, f"needs {SCALE_FRAMES} frames of this machine, {surprise.frames} seen", [])
+    channels = [(name, round(distance, 3)) for name, distance in surprise.channels]
+    return SurpriseOut(round(surprise.probability, 5), "", channels)
 
 
 class TickedFrame(Protocol):
@@ -159,7 +176,7 @@ def tick_out(schema: Schema, ticked: TickedFrame, channels: Sequence[str] = ()) 
     are left out where some are named.
     """
     frame, tick = ticked.frame, ticked.tick
-    surprise = surprise_of(tick)
+    surprise = surprise_out(tick)
     whole = frame_out(schema, frame)
     forecast = None
     if tick is not None:
@@ -173,10 +190,9 @@ def tick_out(schema: Schema, ticked: TickedFrame, channels: Sequence[str] = ()) 
         sequence=ticked.sequence,
         frame=replace(whole, values={name: whole.values[name] for name in channels}) if channels else whole,
         forecast=forecast,
-        surprise=round(surprise.probability, 5) if surprise else None,
-        surprise_channels=[(name, round(distance, 3)) for name, distance in surprise.channels]
-        if surprise
-        else [],
+        surprise=surprise.probability,
+        surprise_reason=surprise.reason,
+        surprise_channels=surprise.channels,
         tick_ms=round(tick.elapsed_ms, 3) if tick else None,
         histograms=[]
         if channels

@@ -55,8 +55,7 @@ def health(status: Status) -> list[str]:
     if status.state != "ok":
         facts.append(status.state)
     facts.append(f"context {status.context_frames}/{status.context_limit}")
-    if status.surprise is not None:
-        facts.append(f"surprise {shown_surprise(status.surprise)}")
+    facts.append(f"surprise {shown_surprise(status.surprise)}")
     facts.append(f"missed {status.missed}")
     if status.mode == "local":
         facts.append("in this process")

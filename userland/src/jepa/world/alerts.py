@@ -7,8 +7,8 @@ event begins or a warning is reported.
 
 Nothing is raised in the first minutes, for three reasons. Every boot does what the machine does not do again
 until the next one, so the first BOOT_S seconds of uptime say nothing of the machine. A forecast from fewer
-than CONTEXT_FRAMES frames rests on next to nothing. And how strange a frame is can only be said once
-SCALE_FRAMES frames have shown what surprises on this machine.
+than CONTEXT_FRAMES frames rests on next to nothing. And how strange a frame is can only be said once enough
+frames have shown what surprises on this machine (`jepa.world.forecast.SCALE_FRAMES`).
 """
 
 from collections import deque
@@ -28,7 +28,6 @@ SOURCE: Final = "model"
 ANOMALY: Final = "anomaly"
 BOOT_S: Final = 300.0
 CONTEXT_FRAMES: Final = 30
-SCALE_FRAMES: Final = 300
 STRANGE: Final = 0.995
 """Share of frames that a frame must surprise more than to count as strange."""
 
@@ -67,16 +66,14 @@ class Alerts:
         self._reports = {each.event: each.name for each in EVENT_DEFINITIONS if each.event is not None}
         self._heard: deque[Event] = deque(maxlen=100)
         self._held: dict[str, bool] = {}
-        self._frames = 0
         self._anomaly_raised = False
 
     def look(self, tick: Tick, uptime_s: float) -> list[Event]:
         """The alerts that ``tick`` gives reason for, most often none, ``uptime_s`` after boot."""
-        self._frames += 1
         happens, news = self._happening(tick)
         early = uptime_s < BOOT_S
         return [
-            *self._anomaly(tick, news, early=early or self._frames < SCALE_FRAMES),
+            *self._anomaly(tick, news, early=early or not _scaled(tick.surprise)),
             *self._predicted(tick.forecast, happens, early=early or tick.context_frames < CONTEXT_FRAMES),
         ]
 
@@ -131,6 +128,10 @@ class Alerts:
             raised = budget.push(forecast.ts_ns, probability, happens.get(name, False), mute=early)
             if raised and threshold is not None:
                 yield _alert(forecast, name, row, threshold)
+
+
+def _scaled(surprise: Surprise | None) -> bool:
+    return surprise is None or surprise.scaled
 
 
 def _budget(kind: str, record: AlertRecord | None) -> AlertBudget:

@@ -2,11 +2,15 @@
 """What one tick of the world model says."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+
+SCALE_FRAMES: Final = 300
+"""Frames of a machine before the probability of a surprise says something about that machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,16 @@ class Surprise:
     size: float
     """Logarithm of both together, each in units of what is usual, over the last few frames."""
     probability: float
-    """Share of calibration frames that were less surprising, 0..1."""
+    """Share of frames, of the pack's calibration and of this machine, that were less surprising, 0..1."""
     channels: tuple[tuple[str, float], ...]
     """Channels furthest outside their forecast of this frame: (name, band widths), worst first."""
+    frames: int
+    """Frames of this machine up to this one, since the start or the last gap of more than a minute."""
+
+    @property
+    def scaled(self) -> bool:
+        """Whether ``probability`` rests on enough frames of this machine to be shown or raised."""
+        return self.frames >= SCALE_FRAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from jepa.packs.machine import Calibration
 from jepa.telemetry.frame import Frame
 from jepa.world.context import Step
-from jepa.world.forecast import Forecast, Surprise
+from jepa.world.forecast import SCALE_FRAMES, Forecast, Surprise
 from jepa.world.ranks import SlidingRanks
 
 _NAMED = 5
@@ -25,8 +25,6 @@ _RUN, _CALM = 3, 15
 """So many strange frames, before so many that are not, are no chance."""
 _LASTING = 60
 """Strange frames after which they are no fault any more, but what this machine does now."""
-_ENOUGH = 300
-"""Frames after which it can be said whether this machine is like those the pack knows."""
 _UNLIKE = 0.99
 
 
@@ -95,7 +93,7 @@ class SurpriseScale:
     @property
     def unfamiliar(self) -> bool:
         """Whether frames of this machine usually surprise more than nearly all that were calibrated on."""
-        if len(self._here) < _ENOUGH:
+        if len(self._here) < SCALE_FRAMES:
             return False
         return float(np.interp(self._here.quantile(0.5), self._sizes, self._shares)) >= _UNLIKE
 
@@ -112,15 +110,18 @@ class SurpriseMeter:
     def __init__(self, calibration: Calibration) -> None:
         self._sizes = Sizes(calibration.usual_distance, calibration.usual_novelty)
         self._scale = SurpriseScale(calibration.surprise)
+        self._frames = 0
 
     def measure(self, step: Step, frame: Frame, last: Forecast | None) -> Surprise | None:
         """Of ``frame``, encoded as ``step``, after the forecast ``last``; None for the first frame."""
+        self._frames += 1
         if step.expected is None:
             return None
         distance = float(np.square(step.latent - step.expected).mean())
         size = self._sizes.push(distance, step.novelty)
         outside = () if last is None else furthest(frame, last)
-        surprise = Surprise(distance, step.novelty, size, self._scale.probability(size), outside)
+        probability = self._scale.probability(size)
+        surprise = Surprise(distance, step.novelty, size, probability, outside, self._frames)
         self._scale.remember(size)
         return surprise
 
@@ -133,6 +134,7 @@ class SurpriseMeter:
         """Forget this machine."""
         self._sizes.clear()
         self._scale.clear()
+        self._frames = 0
 
 
 def furthest(frame: Frame, forecast: Forecast) -> tuple[tuple[str, float], ...]:

@@ -188,7 +188,7 @@ class ShellApp(App[int]):
         panel = self.query_one(LivePanel)
         if self.board.horizons and panel.window not in self.board.horizons:
             self._set_window(min(self.board.horizons, key=lambda h: abs(h - panel.window)))
-        if message.tick.surprise is not None and self._status is not None:
+        if self._status is not None:
             self._status = replace(self._status, surprise=message.tick.surprise)
         if not self._held and self._ticks % self._draw_every == 0:
             panel.show(self.board)

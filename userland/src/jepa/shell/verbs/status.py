@@ -15,8 +15,8 @@ def run(request: Request) -> int:
     out.line(
         f"{status.host}: {out.state(status.state)}, jepa {status.version}, {duration(status.uptime_s)} up"
     )
-    surprise = "" if status.surprise is None else f", surprise {shown_surprise(status.surprise)}"
-    out.line(f"{status.frames} frames, {status.missed} missed{surprise}")
+    surprise = shown_surprise(status.surprise, status.surprise_reason)
+    out.line(f"{status.frames} frames, {status.missed} missed, surprise {surprise}")
     pack = status.pack or "no pack"
     out.line(f"{pack}, context {status.context_frames} of {status.context_limit} frames")
     out.line()

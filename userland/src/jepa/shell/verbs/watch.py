@@ -49,9 +49,9 @@ def block(
 ) -> None:
     """One second: each channel now, the band forecast for it a second ago, and the longest window ahead."""
     at = time.strftime("%H:%M:%S", time.localtime(tick.frame.ts_ns / 1e9))
-    surprise = "" if tick.surprise is None else f"  surprise {shown_surprise(tick.surprise)}"
+    surprise = shown_surprise(tick.surprise, tick.surprise_reason)
     took = "" if tick.tick_ms is None else f"  tick {tick.tick_ms:.1f} ms"
-    out.line(f"{at}{surprise}{took}")
+    out.line(f"{at}  surprise {surprise}{took}")
     rows = [["channel", "now", "forecast", "", "ahead"]]
     for name in names:
         value = tick.frame.values.get(name)
