@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records that pass between the parts: who asks, what is asked, the verdict, what was changed."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -147,3 +148,13 @@ class Change:
         row = asdict(self)
         row["from"], row["to"] = row.pop("old"), row.pop("new")
         return row
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "Change":
+        """What ``as_dict`` wrote. KeyError, TypeError or ValueError when it is not that."""
+        given = {**row, "old": row["from"], "new": row["to"]}
+        del given["from"], given["to"]
+        predicted = {name: (low, mid, high) for name, (low, mid, high) in row.get("predicted", {}).items()}
+        return cls(
+            **{**given, "tier": Tier(row["tier"]), "state": State(row["state"]), "predicted": predicted}
+        )
