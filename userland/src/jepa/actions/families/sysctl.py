@@ -1,25 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernel parameters under /proc/sys, of an allow-list: the names that the catalogue has."""
 
+import math
+import os
+import re
 from pathlib import Path
+from typing import Final
 
+from jepa.actions import kernel_file
 from jepa.actions.catalogue import ActionType, TargetKind, Value
 from jepa.actions.family import Host, Resource
 from jepa.errors import JepaError
 
-
-def _file(host: Host, name: str) -> Path:
-    return host.root / "proc/sys" / name.replace(".", "/")
+PAIRS: Final = ("vm.dirty", "vm.dirty_background")
+"""Settings that are a share of memory (``_ratio``) or a size (``_bytes``): the kernel zeroes the one when
+the other is written, so that their value is the one that counts, as ``20%`` or ``268435456 bytes``."""
+_PAIR = re.compile(r"(\d+)(%| bytes)", re.ASCII)
+_WRITE_BACK_MOST: Final = 0.6
+"""Of memory: what may wait to be written to disk, since the rest must do for the programs."""
+_FREE_MOST: Final = 0.05
+"""Of memory: what the kernel may keep free, since programs are killed for it."""
 
 
 class Sysctl:
     """A ``Family``: an action's setting is the parameter's name."""
 
     def missing(self, host: Host, action: ActionType) -> str | None:
-        """The kernel may be built without the parameter."""
-        if not _file(host, action.setting).exists():
-            return f"This kernel has no {action.setting}."
-        return None
+        """The kernel may lack the parameter, or this process may only set that of a container."""
+        if action.name.startswith("net.") and not _in_machines_network(host):
+            return f"{action.name} cannot be set here: this process has a network namespace of its own."
+        return kernel_file.missing(_file(host, action.name), action.name)
 
     def resolve(self, host: Host, action: ActionType, target: str) -> Resource:
         """The machine's own parameter."""
@@ -33,32 +43,58 @@ class Sysctl:
 
     def read(self, host: Host, resource: Resource) -> Value:
         """A number where it is one, else the text."""
-        try:
-            text = " ".join(_file(host, resource.setting).read_text().split())
-        except OSError as error:
-            raise JepaError(
-                f"{resource.setting} cannot be read: {error.strerror}.",
-                "`jepa actions` shows what can be set here.",
-                status=409,
-            ) from error
-        return int(text) if text.lstrip("-").isdigit() else text
+        name = resource.setting
+        if name in PAIRS:
+            size = kernel_file.read(_file(host, f"{name}_bytes"), name)
+            return (
+                f"{size} bytes"
+                if size != "0"
+                else kernel_file.read(_file(host, f"{name}_ratio"), name) + "%"
+            )
+        text = kernel_file.read(_file(host, name), name)
+        return int(text) if re.fullmatch(r"-?\d+", text, re.ASCII) else text
 
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
-        """Any value in range will do."""
+        """What is in range may still be too much or too little for the memory that this machine has."""
+        match action.name:
+            case "vm.dirty_ratio" | "vm.dirty_background_ratio":
+                return f"{value}%"
+            case "vm.dirty_bytes" | "vm.dirty_background_bytes":
+                _at_most(action, value, int(_WRITE_BACK_MOST * _memory(host)), "bytes, 60 % of the memory")
+                return f"{value} bytes"
+            case "vm.min_free_kbytes":
+                kib = _memory(host) // 1024
+                own = math.isqrt(kib * 16)  # what the kernel computes by itself, see mm/page_alloc.c
+                if isinstance(value, int) and value < own:
+                    raise JepaError(
+                        f"{value} kB of free memory are too few for this machine: the kernel may hang.",
+                        f"It takes {own} kB or more here.",
+                        status=422,
+                    )
+                _at_most(action, value, int(_FREE_MOST * kib), "kB, 5 % of the memory")
+            case "net.ipv4.tcp_congestion_control":
+                loaded = kernel_file.read(
+                    _file(host, "net.ipv4.tcp_available_congestion_control"), action.name
+                )
+                if value not in loaded.split() and not _module_there(host, f"tcp_{value}"):
+                    raise JepaError(
+                        f"This kernel has no congestion control {value}.",
+                        f"It has: {', '.join(loaded.split())}.",
+                        status=422,
+                    )
         return value
 
     def apply(self, host: Host, resource: Resource, value: Value) -> None:
         """Write it; the kernel takes all of a value or nothing."""
-        try:
-            # Unbuffered: an error must be that of this write, and not of a later close.
-            with _file(host, resource.setting).open("wb", buffering=0) as file:
-                file.write(str(value).encode())
-        except OSError as error:
-            raise JepaError(
-                f"The kernel does not take {value} for {resource.setting}: {error.strerror}.",
-                "Act as root." if isinstance(error, PermissionError) else "Try another value.",
-                status=403 if isinstance(error, PermissionError) else 422,
-            ) from error
+        name, text = resource.setting, str(value)
+        if name in PAIRS:
+            found = _PAIR.fullmatch(text)
+            if not found:
+                raise JepaError(
+                    f"{text[:80]} is no value of {name}.", "It is a share or a size.", status=422
+                )
+            text, name = found[1], name + ("_ratio" if found[2] == "%" else "_bytes")
+        kernel_file.write(_file(host, name), text, name)
 
     def verify(self, host: Host, resource: Resource, value: Value) -> None:
         """Read it back."""
@@ -69,3 +105,37 @@ class Sysctl:
     def undo(self, host: Host, resource: Resource, old: Value) -> None:
         """Write what it was."""
         self.apply(host, resource, old)
+
+
+def _file(host: Host, name: str) -> Path:
+    return host.root / "proc/sys" / name.replace(".", "/")
+
+
+def _memory(host: Host) -> int:
+    """Bytes of memory."""
+    found = re.search(r"^MemTotal:\s+(\d+) kB", (host.root / "proc/meminfo").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def _at_most(action: ActionType, value: Value, most: int, unit: str) -> None:
+    if isinstance(value, int) and value > most:
+        raise JepaError(
+            f"{value} is too much for this machine.", f"{action.name} takes up to {most} {unit}.", status=422
+        )
+
+
+def _in_machines_network(host: Host) -> bool:
+    """Whether /proc/sys/net shows the parameters of the machine and not those of another namespace.
+
+    The kernel shows the receive queue's in the first namespace alone; /proc/1/ns would need CAP_SYS_PTRACE.
+    """
+    return _file(host, "net.core.netdev_max_backlog").exists()
+
+
+def _module_there(host: Host, name: str) -> bool:
+    """Whether the running kernel has the module ``name``, which it loads when it is asked for."""
+    modules = host.root / "lib/modules" / os.uname().release / "modules.dep"
+    try:
+        return re.search(rf"/{re.escape(name)}\.ko", modules.read_text()) is not None
+    except OSError:
+        return False
