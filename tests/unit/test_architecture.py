@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 SRC = Path(__file__).parents[2] / "userland" / "src"
-ORDER = ["telemetry", "actions", "packs", "world", "vision", "robots", "service", "evaluation", "shell"]
+ORDER = [
+    "telemetry",
+    "actions",
+    "healing",
+    "packs",
+    "world",
+    "vision",
+    "robots",
+    "service",
+    "evaluation",
+    "shell",
+]
 """Each package may import itself and those before it. The daemons are in those before `evaluation`."""
 LAB_ONLY = {
     "torch",

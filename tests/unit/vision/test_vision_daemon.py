@@ -13,12 +13,12 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import Event
+from jepa.telemetry.events.reporting import EventReporter
 from jepa.telemetry.events.reports import Reports, State
 from jepa.vision.camera_watch import CameraWatch
 from jepa.vision.config import Config, load_config
 from jepa.vision.daemon import Cameras, sights
 from jepa.vision.deviation import CoarseSight, LatentSight
-from jepa.vision.reporting import EventReporter
 from tests.unit.vision.test_camera_watch import FPS, SOON, Camera, Port
 
 

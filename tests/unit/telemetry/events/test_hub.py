@@ -12,9 +12,9 @@ from pathlib import Path
 from jepa.telemetry.events.conditions import Conditions
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.hub import EventHub, open_events
+from jepa.telemetry.events.reporting import EventReporter
 from jepa.telemetry.events.reports import Reports, State
 from jepa.telemetry.frame_source import SourceState
-from jepa.vision.reporting import EventReporter
 
 
 class Spoken:

@@ -11,11 +11,11 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.telemetry.events.event import Event
+from jepa.telemetry.events.reporting import EventReporter
 from jepa.telemetry.events.reports import State
 from jepa.vision.camera_watch import CameraWatch
 from jepa.vision.config import FILE, MOST, Config, load_config, plugged_in
 from jepa.vision.deviation import CoarseSight, LatentSight, Sight
-from jepa.vision.reporting import EventReporter
 
 _LOOK_S = 2.0
 """How often new cameras are looked for, and the watchdog is fed."""

@@ -192,9 +192,9 @@ def watch(request: Request) -> int:
     """
     from jepa.service.serialisation import event_out
     from jepa.telemetry.events.eventlog import LoggedEvent
+    from jepa.telemetry.events.reporting import EventReporter
     from jepa.vision.camera_watch import CameraWatch
     from jepa.vision.daemon import sights
-    from jepa.vision.reporting import EventReporter
 
     args, out = request.args, request.out
     _refuse_endless(request)

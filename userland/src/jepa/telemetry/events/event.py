@@ -31,6 +31,12 @@ Kind = Literal[
     "event_predicted",
     "camera_lost",
     "camera_back",
+    "fault_detected",
+    "repair_proposed",
+    "repair_made",
+    "repair_refused",
+    "fault_repaired",
+    "repair_gave_up",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -48,4 +54,4 @@ class Event:
     detail: str | None
     severity: str = "info"
     source: str = ""
-    """Who reported it: kmsg, units, user-units, devices, health, vision, collector, model."""
+    """Who reported it: kmsg, units, user-units, devices, health, vision, healing, collector, model."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events of cameras: what jepa-vision reports, one JSON object in each datagram of a local socket.
+"""Events that other daemons report, one JSON object in each datagram of a local socket.
 
-``event`` tells what a camera showed or that one went away, ``state`` how watching does. Who may write to the
-socket is decided by its mode: its owner and its group, whose only other member is jepa-vision. What is
-written is still not believed: it may only be of these kinds, of this length, and come this often.
+``event`` is what a camera showed (jepa-vision), or a fault and its repair (jepa-healing); ``state`` is how
+watching cameras does. Who may write to the socket is decided by its mode: its owner and its group, whose
+only other members are those two. What is written is still not believed: it may only be of the kinds of its
+source, of this length, and come this often.
 """
 
 import json
@@ -19,8 +20,20 @@ from jepa.telemetry.events.event import Event, Severity
 from jepa.telemetry.frame_source import SourceState
 
 NAME = "vision"
-KINDS = frozenset({"anomaly", "anomaly_over", "camera_lost", "camera_back"})
-"""What a camera may give reason to tell."""
+KINDS = {
+    NAME: frozenset({"anomaly", "anomaly_over", "camera_lost", "camera_back"}),
+    "healing": frozenset(
+        {
+            "fault_detected",
+            "repair_proposed",
+            "repair_made",
+            "repair_refused",
+            "fault_repaired",
+            "repair_gave_up",
+        }
+    ),
+}
+"""What each source may report."""
 SOCKET_NAME = "reports.sock"
 """Beside the collector's own socket."""
 LONGEST_UNIT = 255
@@ -53,6 +66,7 @@ def encode(report: Event | State) -> bytes:
         }
     else:
         content = {"type": "event", "ts_ns": report.ts_ns, "kind": report.kind, "severity": report.severity}
+        content["source"] = report.source or NAME
         content["unit"] = _line(report.unit, LONGEST_UNIT)
         content["detail"] = _line(report.detail, LONGEST_TEXT)
     return json.dumps(content, separators=(",", ":")).encode()
@@ -80,8 +94,10 @@ def decode(datagram: bytes, now_ns: int) -> Event | State:
         if not isinstance(ok, bool):
             raise ValueError("no state")
         return State(ok, _text(content, "reason", LONGEST_TEXT) or "")
-    kind = content.get("kind")
-    if content.get("type") != "event" or not isinstance(kind, str) or kind not in KINDS:
+    kind, source = content.get("kind"), content.get("source")
+    if content.get("type") != "event" or not isinstance(source, str) or source not in KINDS:
+        raise ValueError("no source of reports")
+    if not isinstance(kind, str) or kind not in KINDS[source]:
         raise ValueError("no kind of report")
     if content.get("severity") not in get_args(Severity):
         raise ValueError("no severity")
@@ -94,7 +110,7 @@ def decode(datagram: bytes, now_ns: int) -> Event | State:
         _text(content, "unit", LONGEST_UNIT),
         _text(content, "detail", LONGEST_TEXT),
         content["severity"],
-        NAME,
+        source,
     )
 
 
@@ -152,7 +168,7 @@ class Reports:
             else:
                 self._lost += 1
         if self._lost and self._may():
-            detail = f"{self._lost} reports of cameras"
+            detail = f"{self._lost} reports"
             events.append(Event(self._wall_ns(), "events_lost", None, detail, "warning", NAME))
             self._lost = 0
         return events

@@ -4,7 +4,9 @@
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from jepa.telemetry.sources.base import Reading
 
@@ -20,12 +22,28 @@ _ASKED = struct.Struct("=BBBBI48x")
 """struct inet_diag_req_v2."""
 _TOLD = struct.Struct("=BBBB48xIIIII")
 """struct inet_diag_msg: of a listener rqueue is what waits and wqueue what may."""
+_ATTRIBUTE = struct.Struct("=HH")
+_CGROUP_ID = 21
+"""INET_DIAG_CGROUP_ID: the control group of the process that made the socket, Linux 5.8 and newer."""
 _ANSWER_BYTES = 1 << 16
 _ANSWERS = 64
 """Packets read for one question: some ten thousand listeners."""
 
 
-def _open() -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listening socket."""
+
+    waiting: int
+    """Connections that wait to be accepted."""
+    limit: int
+    """Connections that may wait."""
+    cgroup: int | None = None
+    """The inode of the control group of whoever made it; None when the kernel does not say."""
+
+
+def open_diag() -> socket.socket:
+    """A socket to ask the kernel for sockets. Raises OSError."""
     diag = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
     diag.setblocking(False)  # the kernel answers within the call that asks
     return diag
@@ -39,7 +57,7 @@ class ListenerSource:
 
     name = "listeners"
 
-    def __init__(self, connect: Callable[[], socket.socket] = _open) -> None:
+    def __init__(self, connect: Callable[[], socket.socket] = open_diag) -> None:
         self._connect = connect
         self._diag: socket.socket | None = None
 
@@ -48,12 +66,7 @@ class ListenerSource:
         try:
             if self._diag is None:
                 self._diag = self._connect()
-            fills = [
-                100.0 * waiting / limit
-                for family in (socket.AF_INET, socket.AF_INET6)
-                for waiting, limit in _ask(self._diag, family)
-                if limit
-            ]
+            fills = [100.0 * each.waiting / each.limit for each in listeners(self._diag) if each.limit]
         except (OSError, ValueError) as error:
             self.close()
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
@@ -67,11 +80,16 @@ class ListenerSource:
             self._diag = None
 
 
-def _ask(diag: socket.socket, family: int) -> list[tuple[int, int]]:
+def listeners(diag: socket.socket) -> list[Listener]:
+    """Every listening TCP socket of this network namespace. Raises OSError or ValueError."""
+    return [each for family in (socket.AF_INET, socket.AF_INET6) for each in _ask(diag, family)]
+
+
+def _ask(diag: socket.socket, family: int) -> list[Listener]:
     asked = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 0, _LISTEN)
     size = _HEADER.size + len(asked)
     diag.sendto(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0) + asked, (0, 0))
-    found: list[tuple[int, int]] = []
+    found: list[Listener] = []
     for _ in range(_ANSWERS):
         queues, done = parse_answer(diag.recv(_ANSWER_BYTES))
         found += queues
@@ -80,12 +98,12 @@ def _ask(diag: socket.socket, family: int) -> list[tuple[int, int]]:
     raise ValueError("there are too many")
 
 
-def parse_answer(packet: bytes) -> tuple[list[tuple[int, int]], bool]:
-    """Connections waiting and allowed to, of each listener in ``packet``, and whether it is the last.
+def parse_answer(packet: bytes) -> tuple[list[Listener], bool]:
+    """Each listener in ``packet``, and whether it is the last packet.
 
     Raises OSError with the kernel's reason when it refused, ValueError when the packet makes no sense.
     """
-    found: list[tuple[int, int]] = []
+    found: list[Listener] = []
     for kind, content in _messages(packet):
         if kind == _DONE:
             return found, True
@@ -94,8 +112,21 @@ def parse_answer(packet: bytes) -> tuple[list[tuple[int, int]], bool]:
             raise OSError(number, os.strerror(number))
         if kind == _SOCK_DIAG_BY_FAMILY and len(content) >= _TOLD.size:
             _, _, _, _, _, waiting, limit, _, _ = _TOLD.unpack_from(content)
-            found.append((waiting, limit))
+            found.append(Listener(waiting, limit, _cgroup(content)))
     return found, False
+
+
+def _cgroup(content: bytes) -> int | None:
+    """The attribute that names the control group, among those after the fixed part."""
+    place = _TOLD.size
+    while place + _ATTRIBUTE.size <= len(content):
+        length, kind = _ATTRIBUTE.unpack_from(content, place)
+        if length < _ATTRIBUTE.size:
+            return None
+        if kind == _CGROUP_ID and length == _ATTRIBUTE.size + 8 and place + length <= len(content):
+            return int.from_bytes(content[place + _ATTRIBUTE.size : place + length], sys.byteorder)
+        place += -(-length // 4) * 4
+    return None
 
 
 def _messages(packet: bytes) -> Iterator[tuple[int, bytes]]:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units that take all of something that others need: CPU time, processes, the log."""
+
+from collections.abc import Iterator
+
+from jepa.healing.finding import Fault, Finding, Offender
+from jepa.healing.history import History, Sustained
+from jepa.healing.observation import Observation
+
+_RUNAWAY_S = 30.0
+_RUNAWAY_SHARE = 0.85
+_OTHERS_WAIT = 0.5
+_FORK_S = 3.0
+_FORK_LEAST = 400
+_FORK_GROWTH = 200
+_LOG_S = 5.0
+_LOG_BUSY = 0.25
+_LOG_SHARE = 0.6
+_JOURNAL = "systemd-journald.service"
+
+
+class Runaway:
+    """A unit that uses nearly all CPU time for half a minute while others wait for some, and did not before.
+
+    Work that somebody started to use all CPUs looks the same; that is why the ladder only lowers its weight.
+    """
+
+    def __init__(self) -> None:
+        self._cpu: dict[str, History] = {}
+        self._waits = History(_RUNAWAY_S)
+        self._long: dict[str, Sustained] = {}
+
+    def observe(self, observation: Observation) -> Iterator[Finding]:
+        """The units that run away."""
+        now = observation.now_s
+        if observation.cpu_some_s is not None:
+            self._waits.push(now, observation.cpu_some_s)
+        waits = self._waits.rate(5.0) or 0.0
+        for name, unit in observation.units.items():
+            if unit.cpu_s is None:
+                continue
+            history = self._cpu.setdefault(name, History(5.0))
+            if history.last is not None and unit.cpu_s < history.last:
+                history.clear()
+            history.push(now, unit.cpu_s)
+            share = (history.rate(5.0) or 0.0) / observation.cpus
+            long = self._long.setdefault(name, Sustained(_RUNAWAY_S, grace_s=2.0))
+            if long.push(now, share >= _RUNAWAY_SHARE and waits >= _OTHERS_WAIT):
+                yield Finding(
+                    Fault.RUNAWAY,
+                    name,
+                    f"{name} uses {100 * share:.0f} % of all CPU time for {_RUNAWAY_S:.0f} s or more, and "
+                    f"others wait {100 * waits:.0f} % of it",
+                    (Offender(name),),
+                    evidence={"share": 100 * share},
+                )
+
+
+class ForkStorm:
+    """A unit whose processes multiply."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, History] = {}
+
+    def observe(self, observation: Observation) -> Iterator[Finding]:
+        """The units that fork without end."""
+        for name, unit in observation.units.items():
+            if unit.tasks is None:
+                continue
+            history = self._tasks.setdefault(name, History(_FORK_S))
+            history.push(observation.now_s, unit.tasks)
+            grown = history.growth(_FORK_S)
+            if unit.tasks >= _FORK_LEAST and grown >= _FORK_GROWTH:
+                yield Finding(
+                    Fault.FORK_STORM,
+                    name,
+                    f"{name} has {unit.tasks} tasks, {grown:.0f} more than {_FORK_S:.0f} s ago",
+                    (Offender(name),),
+                    evidence={"tasks": unit.tasks},
+                )
+        for gone in self._tasks.keys() - observation.units.keys():
+            del self._tasks[gone]
+
+
+class LogStorm:
+    """A unit that logs so much that journald takes a quarter of a CPU for it, for five seconds."""
+
+    def __init__(self) -> None:
+        self._journal = History(_LOG_S)
+
+    def observe(self, observation: Observation) -> Iterator[Finding]:
+        """The unit that floods the log, at most one: most of the newest lines are its own."""
+        journal = observation.units.get(_JOURNAL)
+        if journal is None or journal.cpu_s is None:
+            return
+        if self._journal.last is not None and journal.cpu_s < self._journal.last:
+            self._journal.clear()
+        self._journal.push(observation.now_s, journal.cpu_s)
+        busy = self._journal.rate(_LOG_S) or 0.0
+        lines = sum(observation.log_lines.values())
+        if busy < _LOG_BUSY or not lines:
+            return
+        name, most = max(observation.log_lines.items(), key=lambda each: each[1])
+        if most >= _LOG_SHARE * lines:
+            yield Finding(
+                Fault.LOG_STORM,
+                name,
+                f"{name} floods the log: {100 * most / lines:.0f} % of its newest lines, for which journald "
+                f"takes {100 * busy:.0f} % of a CPU",
+                (Offender(name),),
+                evidence={"journald": 100 * busy, "share": 100 * most / lines},
+            )

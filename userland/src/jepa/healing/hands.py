@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What healing may ask of the actuator: to act, and to take back what was changed lately."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from jepa.actions.change import Change, Request, State
+from jepa.actions.client import ActuatorClient
+from jepa.errors import JepaError
+
+_RECENT_NS = 600 * 10**9
+_TASK = "healing"
+
+
+class ActuatorHands:
+    """Asks over a connection that is kept, so that the actuator runs already when memory is short."""
+
+    def __init__(
+        self, connect: Callable[[], ActuatorClient], wall_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._connect, self._wall_ns = connect, wall_ns
+        self._client: ActuatorClient | None = None
+
+    def hold(self) -> bool:
+        """Connect when there is no connection; whether there is one now."""
+        try:
+            self._client = self._client or self._connect()
+        except JepaError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """End the connection, so that the actuator may end too."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def act(self, request: Request, consent: bool) -> Change:
+        """Make one change; one attempt more over a new connection when the actuator was restarted."""
+        if not self.hold() or self._client is None:
+            raise JepaError(
+                "The actuator cannot be reached.", "See `systemctl status jepa-actuator`.", status=503
+            )
+        try:
+            return self._client.act(request, consent)
+        except JepaError as error:
+            if error.status != 503:
+                raise
+        self.release()
+        client = self._client = self._connect()
+        return client.act(request, consent)
+
+    def undo_recent(self, subject: str) -> Sequence[Change]:
+        """Take back the changes of ``subject`` of the last ten minutes that are not healing's own."""
+        if not self.hold() or self._client is None:
+            return ()
+        undone: list[Change] = []
+        for change in self._client.history():
+            recent = change.ts_ns > self._wall_ns() - _RECENT_NS
+            if (
+                recent
+                and change.state is State.COMMITTED
+                and change.target == subject
+                and change.task != _TASK
+            ):
+                undone += self._client.undo(change.id)
+        return undone

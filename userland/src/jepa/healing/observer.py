@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the machine for the detectors: units, their use of it, memory, disks, sockets."""
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from jepa.actions.service_manager import ServiceManager
+from jepa.errors import JepaError
+from jepa.healing.observation import Observation, ProcessSample, Space, UnitSample
+from jepa.telemetry.sources.base import KernelFile, count
+from jepa.telemetry.sources.cgroup import parse_cpu_stat
+from jepa.telemetry.sources.listeners import Listener, listeners, open_diag
+from jepa.telemetry.sources.memory import parse_meminfo
+from jepa.telemetry.sources.pressure import parse_pressure
+from jepa.telemetry.sources.role_usage import parse_io_stat
+
+_SESSIONS: Final = "user.slice"
+_LARGE: Final = 0.05
+"""Share of memory from which a process of a session is looked at."""
+_JOURNAL: Final = "systemd-journald.service"
+_KINDS: Final = (".service", ".scope")
+
+
+@dataclass(slots=True)
+class _Group:
+    """The files of one unit's control group."""
+
+    folder: Path
+    inode: int
+    cpu: KernelFile
+    memory: KernelFile
+    swap: KernelFile
+    limit: KernelFile
+    io: KernelFile
+    tasks: KernelFile
+
+    @classmethod
+    def at(cls, folder: Path, inode: int) -> "_Group":
+        names = ("cpu.stat", "memory.stat", "memory.swap.current", "memory.max", "io.stat", "pids.current")
+        return cls(folder, inode, *(KernelFile(folder / name) for name in names))
+
+    def close(self) -> None:
+        for file in (self.cpu, self.memory, self.swap, self.limit, self.io, self.tasks):
+            file.close()
+
+
+class Observer:
+    """Reads below ``root``; ``manager`` names the units. Reading never raises: what fails is not known."""
+
+    def __init__(
+        self,
+        root: Path,
+        manager: ServiceManager,
+        loggers: Callable[[], Counter[str]] = Counter,
+        listening: Callable[[], list[Listener]] | None = None,
+    ) -> None:
+        """``loggers``: how many of the newest lines in the log are of each unit."""
+        self._root, self._manager, self._loggers = root, manager, loggers
+        self._listening = listening or Listening()
+        self._meminfo = KernelFile(root / "proc/meminfo")
+        self._pressure = {kind: KernelFile(root / f"proc/pressure/{kind}") for kind in ("cpu", "memory")}
+        self._mounts = KernelFile(root / "proc/self/mountinfo")
+        self._groups: dict[str, _Group] = {}
+        self._units: dict[str, UnitSample] = {}
+        self._inodes: dict[str, int] = {}
+        self._journal_cpu_s = 0.0
+        self._cpus = os.cpu_count() or 1
+
+    def memory(self, now_s: float) -> Observation:
+        """Memory and pressure alone: two small files."""
+        info = parse_meminfo(_content(self._meminfo))
+        cpu, memory = (parse_pressure(_content(self._pressure[kind])) for kind in ("cpu", "memory"))
+        return Observation(
+            now_s,
+            cpus=self._cpus,
+            memory_total=1024 * (info.total or 0),
+            memory_available=1024 * (info.available or 0),
+            swap_total=1024 * (info.swap_total or 0),
+            swap_free=1024 * (info.swap_free or 0),
+            memory_full_s=None if memory.full is None else memory.full / 1e6,
+            memory_some_s=None if memory.some is None else memory.some / 1e6,
+            cpu_some_s=None if cpu.some is None else cpu.some / 1e6,
+        )
+
+    def observe(self, now_s: float, *, ask_manager: bool = True) -> Observation:
+        """Everything; without ``ask_manager`` the states of units are those of the last time."""
+        observation = self.memory(now_s)
+        self._find_groups()
+        if ask_manager:
+            self._ask_manager()
+        waiting = self._waiting()
+        units = dict(self._units)
+        for name, group in self._groups.items():
+            if name in units or name.endswith(".scope"):
+                units[name] = self._use(
+                    units.get(name) or UnitSample(name), group, waiting.get(group.inode, 0)
+                )
+        return replace(
+            observation,
+            units=units,
+            processes=tuple(self._processes(observation.memory_total)),
+            spaces=dict(self._spaces()),
+            log_lines=self._log_lines(units),
+        )
+
+    def close(self) -> None:
+        """Close all files."""
+        for group in self._groups.values():
+            group.close()
+        for file in (self._meminfo, self._mounts, *self._pressure.values()):
+            file.close()
+
+    def _find_groups(self) -> None:
+        """The groups of units, those of persons' own managers not among them."""
+        present: set[str] = set()
+        for folder, inode in _unit_groups(self._root / "sys/fs/cgroup"):
+            name = folder.name
+            present.add(name)
+            known = self._groups.get(name)
+            if known is None or known.inode != inode:
+                if known is not None:
+                    known.close()
+                self._groups[name] = _Group.at(folder, inode)
+        for gone in self._groups.keys() - present:
+            self._groups.pop(gone).close()
+
+    def _ask_manager(self) -> None:
+        try:
+            listed = {unit.id: unit for unit in self._manager.units() if unit.id.endswith(".service")}
+        except JepaError:
+            return  # systemd is busy or away: what was known stays until it answers
+        for gone in self._units.keys() - listed.keys():
+            del self._units[gone]
+        for name, unit in listed.items():
+            before = self._units.get(name)
+            group = self._groups.get(name)
+            inode = group.inode if group is not None else 0
+            sample = before or UnitSample(name)
+            if before is None or before.active != unit.active_state or self._inodes.get(name, 0) != inode:
+                sample = self._describe(sample, unit.active_state)
+            self._inodes[name] = inode
+            self._units[name] = replace(sample, active=unit.active_state, sub=unit.sub_state)
+
+    def _describe(self, sample: UnitSample, state: str) -> UnitSample:
+        """What changes only when the unit does, asked only then."""
+        name = sample.name
+        try:
+            restarts = int(self._manager.get(name, "Service", "NRestarts"))
+            if state != "failed":
+                return replace(sample, restarts=restarts)
+            return replace(
+                sample,
+                restarts=restarts,
+                result=str(self._manager.get(name, "Service", "Result")),
+                enabled=self._manager.get(name, "Unit", "UnitFileState") in ("enabled", "enabled-runtime"),
+                requires=tuple(
+                    each
+                    for each in self._manager.get(name, "Unit", "Requires")
+                    if each.endswith((".service", ".socket", ".mount"))
+                ),
+            )
+        except JepaError:
+            return sample
+
+    def _use(self, unit: UnitSample, group: _Group, waiting: int) -> UnitSample:
+        cpu = parse_cpu_stat(_content(group.cpu)).usage_us
+        anonymous = _field(_content(group.memory), b"anon")
+        swapped = count(_content(group.swap).strip()) or 0
+        return replace(
+            unit,
+            cpu_s=None if cpu is None else cpu / 1e6,
+            anonymous=None if anonymous is None else anonymous + swapped,
+            memory_limit=count(_content(group.limit).strip()),
+            written=parse_io_stat(_content(group.io))[1],
+            tasks=count(_content(group.tasks).strip()),
+            waiting=waiting,
+        )
+
+    def _waiting(self) -> Mapping[int, int]:
+        """Connections that wait, by the inode of the control group that listens."""
+        found: Counter[int] = Counter()
+        for listener in self._listening():
+            if listener.waiting and listener.cgroup is not None:
+                found[listener.cgroup] += listener.waiting
+        return found
+
+    def _processes(self, memory_total: int) -> Iterator[ProcessSample]:
+        """The large processes of sessions: a session as a whole cannot be stopped without its person."""
+        least = _LARGE * memory_total
+        for folder in _groups_below(self._root / "sys/fs/cgroup" / _SESSIONS):
+            stat = folder / "memory.stat"
+            if (_field(_bytes(stat), b"anon") or 0) + (
+                count(_bytes(folder / "memory.swap.current")) or 0
+            ) < least:
+                continue
+            for pid in _bytes(folder / "cgroup.procs").split():
+                sample = process_sample(self._root, int(pid), folder.name)
+                if sample is not None and sample.anonymous >= least:
+                    yield sample
+
+    def _spaces(self) -> Iterator[tuple[str, Space]]:
+        for place in _disks(_content(self._mounts)):
+            try:
+                found = os.statvfs(self._root / place.lstrip("/"))
+            except OSError:
+                continue
+            if not found.f_flag & os.ST_RDONLY or place in ("/", "/var"):
+                yield place, Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
+    def _log_lines(self, units: Mapping[str, UnitSample]) -> Counter[str]:
+        """Of whom the newest lines in the log are; asked only while journald is busy with them."""
+        journal = units.get(_JOURNAL)
+        if journal is None or journal.cpu_s is None:
+            return Counter()
+        used, self._journal_cpu_s = journal.cpu_s - self._journal_cpu_s, journal.cpu_s
+        return self._loggers() if 0.1 < used < 60 else Counter()
+
+
+class Listening:
+    """Asks the kernel for listening sockets."""
+
+    def __init__(self) -> None:
+        self._diag: socket.socket | None = None
+
+    def __call__(self) -> list[Listener]:
+        """Those of TCP; none when the kernel does not answer."""
+        try:
+            self._diag = self._diag or open_diag()
+            return listeners(self._diag)
+        except (OSError, ValueError):
+            self._diag = None
+            return []
+
+
+def process_sample(root: Path, pid: int, unit: str) -> ProcessSample | None:
+    """What process ``pid`` holds; None when it has just ended."""
+    status = _bytes(root / f"proc/{pid}/status")
+    stat = _bytes(root / f"proc/{pid}/stat").rpartition(b")")[2].split()
+    if not status or len(stat) < 13:
+        return None
+    name = next((line for line in status.splitlines() if line.startswith(b"Name:")), b"Name:\t?")[6:]
+    held = 1024 * sum(_kib(status, key) for key in (b"RssAnon:", b"VmSwap:"))
+    ticks = os.sysconf("SC_CLK_TCK")
+    return ProcessSample(
+        pid, name.decode(errors="replace"), unit, held, (int(stat[11]) + int(stat[12])) / ticks
+    )
+
+
+def _unit_groups(top: Path) -> Iterator[tuple[Path, int]]:
+    """The control groups of services and scopes of the system, with their inodes."""
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name.endswith(_KINDS):
+                    yield Path(entry.path), entry.inode()
+                elif entry.name.endswith(".slice") and entry.name != _SESSIONS:
+                    waiting.append(Path(entry.path))
+
+
+def _groups_below(top: Path) -> Iterator[Path]:
+    """The groups that hold processes of sessions."""
+    for folder, folders, _ in os.walk(top):
+        if not folders or folder.endswith(_KINDS):
+            yield Path(folder)
+
+
+def _disks(mountinfo: bytes) -> Iterator[str]:
+    """Mount points of file systems on block devices, each device once: asking others may never end."""
+    seen: set[bytes] = set()
+    for line in mountinfo.splitlines():
+        mount, dash, rest = line.partition(b" - ")
+        fields, source = mount.split(), rest.split()
+        if not dash or len(fields) < 5 or len(source) < 2 or not source[1].startswith(b"/dev/"):
+            continue
+        if fields[2] not in seen:
+            seen.add(fields[2])
+            yield os.fsdecode(fields[4].replace(b"\\040", b" "))
+
+
+def _content(file: KernelFile) -> bytes:
+    try:
+        return file.read()
+    except OSError:
+        return b""
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes().strip()
+    except OSError:
+        return b""
+
+
+def _field(content: bytes, key: bytes) -> int | None:
+    """The number after ``key`` in a file of ``key number`` lines."""
+    for line in content.splitlines():
+        name, _, number = line.partition(b" ")
+        if name == key:
+            return count(number)
+    return None
+
+
+def _kib(status: bytes, key: bytes) -> int:
+    for line in status.splitlines():
+        if line.startswith(key):
+            return count(line.split()[1]) or 0
+    return 0
