@@ -54,11 +54,13 @@ class Request:
     """With ``plan``: the value that the plan was made for; the request is refused when it is another."""
     predicted: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     """For each channel the 5 %, 50 % and 95 % quantile of what the model expects."""
+    uid: int = -1
+    """The user that made it."""
     id: str = ""
     """Made anew for each request, so that one that is sent twice is done once."""
     boot_id: str = ""
     expires_s: float = 0.0
-    """CLOCK_BOOTTIME in seconds after which it is void; 0: never."""
+    """CLOCK_BOOTTIME in seconds after which it is void."""
     digest: str = ""
     """SHA-256 of all the rest, see ``jepa.actions.request``."""
 
@@ -125,12 +127,20 @@ class Change:
     new: Value
     tier: Tier
     state: State
+    inverse: Value = None
+    """What taking it back puts in force: ``old``, until a change that it was made upon is taken back."""
+    ending: State | None = None
+    """The state it is being brought to. Written before it is taken back, so that a crash does not forget
+    it."""
     until_s: float | None = None
-    """CLOCK_BOOTTIME in seconds at which it is taken back."""
+    """CLOCK_BOOTTIME in seconds at which it is taken back, unless it is committed, or kept longer, by
+    then."""
     applied_s: float | None = None
     """CLOCK_BOOTTIME in seconds at which it was applied."""
     persistent: bool = False
     """Whether it outlives a reboot."""
+    reversible: bool = True
+    """Whether it can be taken back."""
     why: str = ""
     task: str = ""
     plan: str = ""
@@ -142,6 +152,11 @@ class Change:
     """What came of it, in one sentence."""
     predicted: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     observed: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def in_force(self) -> bool:
+        """Whether there may be something to take back. What cannot be, is over once it is committed."""
+        return self.state.in_force and (self.reversible or self.state is not State.COMMITTED)
 
     def as_dict(self) -> dict[str, Any]:
         """The row of ``jepa history --json``: ``old`` and ``new`` are called ``from`` and ``to`` there."""
@@ -155,6 +170,13 @@ class Change:
         given = {**row, "old": row["from"], "new": row["to"]}
         del given["from"], given["to"]
         predicted = {name: (low, mid, high) for name, (low, mid, high) in row.get("predicted", {}).items()}
+        ending = State(row["ending"]) if row.get("ending") else None
         return cls(
-            **{**given, "tier": Tier(row["tier"]), "state": State(row["state"]), "predicted": predicted}
+            **{
+                **given,
+                "tier": Tier(row["tier"]),
+                "state": State(row["state"]),
+                "ending": ending,
+                "predicted": predicted,
+            }
         )

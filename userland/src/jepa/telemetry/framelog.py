@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.telemetry.frame import FloatArray, Frame
+from jepa.telemetry.linelog import sync_folder
 from jepa.telemetry.schema import Schema
 
 _MAGIC = b"JEPAFRM1"
@@ -350,15 +351,6 @@ def _sync_and_close(fd: int) -> None:
         os.fdatasync(fd)
     except OSError:
         pass  # The next append meets the same trouble and reports it.
-    finally:
-        os.close(fd)
-
-
-def sync_folder(folder: Path) -> None:
-    """Return once the names in ``folder`` are on the disk. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
     finally:
         os.close(fd)
 

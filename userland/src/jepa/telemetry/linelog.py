@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _CRC_DIGITS = 8
+_KEEP_SIZE = 1
 
 
 def encode(row: Mapping[str, Any]) -> bytes:
@@ -47,6 +48,15 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         return
 
 
+def sync_folder(folder: Path) -> None:
+    """Return once the names in ``folder`` are on the disk. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 class LineLog:
     """Adds rows to ``path``, by one process at a time. Raises OSError when that cannot be opened."""
 
@@ -55,12 +65,35 @@ class LineLog:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o644)
         self.size_bytes = os.fstat(self._fd).st_size
+        self._reserved_bytes = self.size_bytes
         if self.size_bytes and os.pread(self._fd, 1, self.size_bytes - 1) != b"\n":
             self._write(b"\n")  # what was torn stays a line of its own
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Write one row. Raises OSError, with nothing of it written, when there is no room."""
-        self._write(encode(row))
+    def append(self, row: Mapping[str, Any]) -> bytes:
+        """Write one row and return its line. Raises OSError, nothing of it written, when there is no
+        room."""
+        line = encode(row)
+        self._write(line)
+        return line
+
+    def reserve(self, size_bytes: int) -> None:
+        """Have room on the disk for ``size_bytes`` more. Raises OSError when there is none.
+
+        Where the file system cannot promise it (NFS, ZFS), its free space is looked at instead.
+        """
+        end = self.size_bytes + size_bytes
+        if end <= self._reserved_bytes:
+            return
+        try:
+            _allocate(self._fd, self._reserved_bytes, end - self._reserved_bytes)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+            found = os.fstatvfs(self._fd)
+            if found.f_bavail * found.f_frsize < size_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
+        else:
+            self._reserved_bytes = end
 
     def sync(self) -> None:
         """Return once everything appended so far is on the disk. Raises OSError."""
@@ -80,5 +113,16 @@ class LineLog:
         written = os.write(self._fd, line)
         if written < len(line):
             os.ftruncate(self._fd, self.size_bytes)  # the next line must not follow half of this one
+            self._reserved_bytes = self.size_bytes
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size_bytes += written
+
+
+def _allocate(fd: int, start: int, length: int) -> None:
+    """Have blocks for a part of a file beyond its end, which stays where it is (fallocate(2))."""
+    import ctypes  # Python's posix_fallocate would move the end
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fallocate64(fd, _KEEP_SIZE, ctypes.c_int64(start), ctypes.c_int64(length)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

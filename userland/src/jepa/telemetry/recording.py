@@ -25,8 +25,8 @@ from jepa.telemetry.clocks import Clock, SystemClock
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import FloatArray, Frame
 from jepa.telemetry.frame_source import FrameSource
-from jepa.telemetry.framelog import FrameLog, Frames, snapshot, sync_folder
-from jepa.telemetry.linelog import LineLog, read_rows
+from jepa.telemetry.framelog import FrameLog, Frames, snapshot
+from jepa.telemetry.linelog import LineLog, read_rows, sync_folder
 from jepa.telemetry.sampler import Sampler
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.telemetry.sources.memory import parse_meminfo
