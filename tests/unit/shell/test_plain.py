@@ -30,7 +30,7 @@ import sys, time
 
 class Slow:
     def write(self, text):
-        time.sleep(0.3 if text == "\\n" else 0)
+        time.sleep(0.05)
         return sys.stdout.write(text)
 
     def flush(self):
@@ -78,11 +78,12 @@ def test_verbs_are_answered_and_unknown_ones_refused(line: Line) -> None:
     line.expect("There is no verb 'statsu'. Did you mean status")
 
 
-def test_watch_prints_a_line_a_tick_until_enter(line: Line) -> None:
+def test_watch_shows_every_tick_until_enter(line: Line) -> None:
     line.expect("jepa> ")
     line.type("watch system.memory.utilization\r")
     for _ in range(3):
-        line.expect(r"Live: memory [\d.]+ %.*\n")
+        line.expect(r"surprise 0\.31")
+        line.expect(r"system\.memory\.utilization +[\d.]+ %.*\n")
     line.type("\r")
     line.expect("jepa> ")
     line.type("quit\r")
@@ -92,21 +93,28 @@ def test_watch_prints_a_line_a_tick_until_enter(line: Line) -> None:
 def test_watch_ends_at_ctrl_c_and_the_shell_goes_on(line: Line) -> None:
     line.expect("jepa> ")
     line.type("watch\r")
-    line.expect("Live: ")
+    line.expect("surprise 0.31")
     line.type("\x03")
     line.expect("Stopped.")
     line.expect("jepa> ")
 
 
 @pytest.mark.parametrize("line", ["Slow()"], indirect=True)
-def test_a_watched_line_is_whole_before_the_next_prompt_comes(line: Line) -> None:
+def test_a_watched_tick_is_whole_before_the_next_prompt_comes(line: Line) -> None:
     line.expect("jepa> ")
     line.type("watch\r")
-    line.expect("Live: ")
+    line.expect("surprise 0.31")
     line.type("\x03")
     ending = line.expect("jepa> ")
     # The terminal shows the key where it was pressed: within the line, or after it on a busy machine.
-    assert ending.replace("^C", "").endswith("\r\nStopped.\r\njepa> ")
+    assert ending.replace("^C", "").endswith("\r\n\r\nStopped.\r\njepa> "), "an empty line ends a tick"
+
+
+def test_watch_with_an_option_is_the_verb_and_ends_by_itself(line: Line) -> None:
+    line.expect("jepa> ")
+    line.type("watch cpu --count 1\r")
+    line.expect("surprise 0.31")
+    line.expect("jepa> ")
 
 
 def test_watching_what_is_no_channel_is_refused(line: Line) -> None:

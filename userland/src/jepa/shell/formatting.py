@@ -125,6 +125,11 @@ def heat_extent(histogram: HistogramOut) -> str:
     return f"{sum(histogram.counts)} below {size}"
 
 
+def heat_line(histogram: HistogramOut, *, unicode: bool) -> str:
+    """One histogram as a line: what it shows, its strip and its extent."""
+    return f"{heat_title(histogram):<24}|{heat(histogram, unicode=unicode)}|  {heat_extent(histogram)}"
+
+
 def event_line(event: EventOut) -> str:
     """One event for people: time, severity, kind, unit and detail."""
     at = time.strftime("%H:%M:%S", time.localtime(event.ts_ns / 1e9))

@@ -12,11 +12,12 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from jepa.errors import JepaError
-from jepa.service.api import Client, EventOut, ForecastOut, FrameOut, TickOut
-from jepa.shell.channel_names import choose, label, resolve
+from jepa.service.api import Client, EventOut, ForecastOut, FrameOut
+from jepa.shell.channel_names import choose, label
 from jepa.shell.complete import Vocabulary
 from jepa.shell.formatting import interval, quantity
-from jepa.shell.output import OutputError, writing
+from jepa.shell.output import Output, OutputError, writing
+from jepa.shell.tick_table import TickTable, names_channels_alone
 from jepa.text import shown
 
 PROMPT = "jepa> "
@@ -29,7 +30,7 @@ LEAD_S = 15
 
 WORDS = """\
 status              state of each part       forecast [CHANNEL]  what is expected
-doctor              what is wrong and why    watch [CHANNEL]     a line a second, Enter ends it
+doctor              what is wrong and why    watch [CHANNEL]     values each second, Enter ends it
 Enter               one line of live values  help                every verb
 quit or Ctrl-D      leaves                   Tab                 completes verbs and channels"""
 
@@ -56,7 +57,7 @@ class PlainShell:
         self._stdout = stdout or sys.stdout
         self._units: dict[str, str] = {}
         self._following = threading.Lock()
-        """Held for a whole line by who follows the stream, so that none falls into the next prompt."""
+        """Held for a whole tick by who follows the stream, so that none falls into the next prompt."""
 
     def run(self) -> int:
         """Read until the end of input; always 0, since a refused verb does not end the shell."""
@@ -97,8 +98,8 @@ class PlainShell:
         if verb in ("", "live"):
             if line or self._stdin.isatty():
                 self._print(self._summary())
-        elif verb == "watch" and "--json" not in words:
-            self._watch([word for word in words if not word.startswith("-")])
+        elif verb == "watch" and names_channels_alone(words):
+            self._watch(words)
         else:
             width = shutil.get_terminal_size().columns
             for answer in self._run_line(self._client, line, width).rstrip().split("\n"):
@@ -125,14 +126,13 @@ class PlainShell:
 
     # Live values
 
-    def _summary(self, frame: FrameOut | None = None, forecast: ForecastOut | None = None) -> str:
-        if frame is None:
-            frames = self._client.frames(limit=1)
-            if not frames:
-                return "Live: no frame yet."
-            frame = frames[-1]
-            with suppress(JepaError):
-                forecast = self._client.forecast()
+    def _summary(self) -> str:
+        frames = self._client.frames(limit=1)
+        if not frames:
+            return "Live: no frame yet."
+        frame, forecast = frames[-1], None
+        with suppress(JepaError):
+            forecast = self._client.forecast()
         observed = {name for name, value in frame.values.items() if value is not None}
         names = choose(self._client.channels(), observed, SUMMARY)
         return "Live: " + "; ".join(self._said(name, frame, forecast) for name in names)
@@ -152,13 +152,15 @@ class PlainShell:
                 said += f", next {band.horizon_s} s {low} to {high}"
         return said
 
-    def _watch(self, names: Sequence[str]) -> None:
-        """Print a line a tick until Enter, Ctrl-C or the service's end."""
-        names = resolve(names, [channel.name for channel in self._client.channels()])
+    def _watch(self, words: Sequence[str]) -> None:
+        """Print every tick until Enter, Ctrl-C or the service's end."""
+        width = shutil.get_terminal_size().columns
+        out = Output(self._stdout, json=False, unicode=False, colour=False, width=width)
+        table = TickTable(out, self._client.channels(), words)
         self._print("Watching; Enter ends it.")
         done = threading.Event()
         failed: list[JepaError | OSError] = []
-        printer = threading.Thread(target=self._follow, args=(names, done, failed), daemon=True)
+        printer = threading.Thread(target=self._follow, args=(table, done, failed), daemon=True)
         printer.start()
         try:
             while printer.is_alive():
@@ -172,24 +174,17 @@ class PlainShell:
         if failed:
             raise failed[0]
 
-    def _follow(
-        self, names: Sequence[str], done: threading.Event, failed: list[JepaError | OSError]
-    ) -> None:
+    def _follow(self, table: TickTable, done: threading.Event, failed: list[JepaError | OSError]) -> None:
         try:
-            for tick in self._client.stream(names):
+            for tick in self._client.stream(table.names):
                 if isinstance(tick, EventOut):
                     continue
                 with self._following:
                     if done.is_set():
                         return
-                    self._print(self._line(names, tick))
+                    table.draw(tick)
         except (JepaError, OSError) as error:
             failed.append(error)
-
-    def _line(self, names: Sequence[str], tick: TickOut) -> str:
-        if not names:
-            return self._summary(tick.frame, tick.forecast)
-        return "Live: " + "; ".join(self._said(name, tick.frame, tick.forecast) for name in names)
 
     # Line editing
 

@@ -20,7 +20,8 @@ from jepa.errors import JepaError
 from jepa.service.api import ChannelInfo, Client, HistogramOut, Status
 from jepa.shell.channel_names import choose, resolve
 from jepa.shell.complete import Vocabulary
-from jepa.shell.formatting import HEAT, event_line, fit, health, heat, heat_extent, heat_title
+from jepa.shell.formatting import HEAT, event_line, fit, health, heat_line
+from jepa.shell.tick_table import names_channels_alone
 from jepa.shell.tui.draw import Glyphs
 from jepa.shell.tui.live import LivePanel
 from jepa.shell.tui.prompt import Prompt
@@ -206,8 +207,7 @@ class ShellApp(App[int]):
         unicode = self._glyphs is not Glyphs.ASCII
         strip = self.query_one("#heat", Static)
         strip.display = bool(shown) and self.size.height >= HEAT_FROM and self.size.width >= SIDE_BY_SIDE
-        lines = [(heat_title(e), heat(e, unicode=unicode), heat_extent(e)) for e in shown]
-        strip.update("\n".join(f"{title:<24}|{cells}|  {extent}" for title, cells, extent in lines))
+        strip.update("\n".join(heat_line(each, unicode=unicode) for each in shown))
 
     @on(StatusRead)
     def _status_read(self, message: StatusRead) -> None:
@@ -291,7 +291,7 @@ class ShellApp(App[int]):
             self.exit(0)
         elif verb == "clear":
             await self.action_clear()
-        elif verb == "watch" and not any(name.startswith("-") for name in names):
+        elif verb == "watch" and names_channels_alone(names):
             await self._watch(line, names)
         else:
             block = await self._say(line, "...", kind="waiting")
