@@ -8,6 +8,7 @@ from jepa.actions.catalogue import ActionType
 from jepa.actions.family import Family
 
 CLASSES = {
+    "process": "Process",
     "sysctl": "Sysctl",
 }
 """The class of each module of ``jepa.actions.families``."""
