@@ -6,6 +6,8 @@ makes another one, off, for tests about booting. After every test each machine u
 trouble: its console, its kernel's log, its init's complaints and its failed units. A test that provokes
 trouble on purpose says so: ``@pytest.mark.allow("pattern", "reason")``. Everything is kept under build/vm.
 
+With ``--sources`` the shared machine runs the sources of this tree, not those that its image was built with.
+
 With pytest-xdist each worker has a machine of its own, and only while a test uses it. A test that measures
 how well a machine keeps up with time has the host to itself: ``@pytest.mark.quiet``.
 """
@@ -26,15 +28,23 @@ from tools.vm.emulator import installed
 from tools.vm.image import BUILD, Image, built_image, kvm_works
 from tools.vm.machine import Machine, MachineError, Say, Setup
 from tools.vm.qemu import Disk
+from tools.vm.ready import BAY, start_ready, wait_until_ready
+from tools.vm.sources import push
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 DIRECTORY = BUILD / "vm" / WORKER
-SLOT = ("-device", "pcie-root-port,id=bay,chassis=1,hotplug=on")
-"""An empty slot of the shared machine, for a test to plug something into."""
 TAIL_LINES = 60
 ALWAYS_ALLOWED: tuple[Allow, ...] = ()
 
 _USED = pytest.StashKey[list[Machine]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--sources",
+        action="store_true",
+        help="push this tree's sources into the shared machine, and start it from a boot kept earlier",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -93,8 +103,9 @@ def kvm() -> bool:
 class Station:
     """Boots the machine that tests share once, and brings it back as it then was."""
 
-    def __init__(self, image: Image, directory: Path, kvm: bool, say: Say) -> None:
+    def __init__(self, image: Image, directory: Path, kvm: bool, sources: bool, say: Say) -> None:
         self._image, self._directory, self._kvm, self._say = image, directory, kvm, say
+        self._sources = sources
         self._machine: Machine | None = None
         self.restores_s: list[float] = []
 
@@ -105,10 +116,14 @@ class Station:
             return self._machine
         disk = self._image.overlay(self._directory / "shared.qcow2")
         kernel, initrd = self._image.kernel, self._image.initrd
-        setup = Setup(disk, kernel=kernel, initrd=initrd, devices=SLOT, kvm=self._kvm)
+        setup = Setup(disk, kernel=kernel, initrd=initrd, devices=BAY, kvm=self._kvm)
         machine = Machine("shared", setup, self._directory, self._say)
-        machine.start()
         try:
+            if self._sources:
+                start_ready(machine)
+                push(machine)
+            else:
+                machine.start()
             wait_until_ready(machine)
             trouble = find_trouble(machine, ALWAYS_ALLOWED)
             if trouble:
@@ -126,20 +141,6 @@ class Station:
             self._machine.crash()
 
 
-def wait_until_ready(machine: Machine) -> None:
-    """Wait until the boot is over, jepad runs and has made a forecast."""
-    machine.wait_for_shell()
-    machine.wait_for_unit("jepad.service")
-    machine.say("jepad is ready")
-    # Each question starts Python in the guest, which takes a CPU from the service that it waits for.
-    machine.wait_until_succeeds("jepa forecast --json", poll=3)
-    machine.say("jepad forecasts")
-    machine.wait_for_unit("jepa-telemetry.service")
-    machine.wait_until_succeeds('jepa status --json | grep -q \'"collector","state":"ok"\'')
-    machine.say("jepa-telemetry collects")
-    machine.execute("systemctl is-system-running --wait")
-
-
 def find_trouble(machine: Machine, allow: tuple[Allow, ...]) -> list[str]:
     """What the console, the kernel's log, systemd's complaints and its failed units tell of ``machine``."""
     text = machine.console_text()
@@ -152,8 +153,10 @@ def find_trouble(machine: Machine, allow: tuple[Allow, ...]) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def station(image: Image, directory: Path, kvm: bool, say: Say) -> Iterator[Station]:
-    station = Station(image, directory, kvm, say)
+def station(
+    image: Image, directory: Path, kvm: bool, say: Say, pytestconfig: pytest.Config
+) -> Iterator[Station]:
+    station = Station(image, directory, kvm, pytestconfig.getoption("--sources"), say)
     yield station
     if station.restores_s:
         mean = sum(station.restores_s) / len(station.restores_s)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.conftest import wait_until_ready
 from tests.vm.guest import essential_faults, frame_times, status, wait_for_status
 from tools.vm.image import Image, own_firmware
 from tools.vm.machine import Machine
+from tools.vm.ready import wait_until_ready
 
 pytestmark = pytest.mark.vm
 
