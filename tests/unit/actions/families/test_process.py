@@ -114,6 +114,53 @@ def test_each_thread_gets_back_what_it_had_and_a_new_one_what_most_had(start: St
 
 
 @needs_root
+def test_a_change_that_was_interrupted_between_two_threads_is_recognised(start: Started) -> None:
+    process = start(3, 0, 7)
+    what = resource("process.nice", process)
+    old = FAMILY.read(HOST, what)
+    for tid in threads(process)[:3]:
+        scheduling.set_nice(tid, 19)
+        assert FAMILY.is_mixture(FAMILY.read(HOST, what), old, 19)
+    FAMILY.undo(HOST, what, old)
+    assert FAMILY.read(HOST, what) == old
+    scheduling.set_nice(threads(process)[2], 1)
+    assert not FAMILY.is_mixture(FAMILY.read(HOST, what), old, 19)
+
+
+@needs_root
+def test_what_was_taken_back_is_verified_although_threads_have_come_and_gone() -> None:
+    code = """
+import os, sys, threading
+def work(end):
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+    print(flush=True)
+    end.wait()
+end = threading.Event()
+first = threading.Thread(target=work, args=(end,))
+first.start()
+sys.stdin.readline()
+end.set()
+first.join()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+print(flush=True)
+sys.stdin.readline()
+"""
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdout.readline()
+        what = resource("process.nice", process)
+        old = FAMILY.read(HOST, what)
+        FAMILY.apply(HOST, what, 12)
+        process.stdin.write("\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        FAMILY.undo(HOST, what, old)
+        FAMILY.verify(HOST, what, old)
+        assert old != 0 and FAMILY.read(HOST, what) == 0
+
+
+@needs_root
 def test_io_priorities_that_only_other_programs_set_come_back(start: Started) -> None:
     process = start()
     scheduling.set_io_priority(process.pid, "realtime:3")
@@ -311,3 +358,14 @@ while True:
                 FAMILY.verify(HOST, what, value)
         finally:
             process.kill()
+
+
+@needs_root
+def test_verifying_tells_which_thread_is_another_way(start: Started) -> None:
+    process = start(0)
+    what = resource("process.nice", process)
+    FAMILY.apply(HOST, what, 5)
+    last = threads(process)[-1]
+    scheduling.set_nice(last, 6)
+    with pytest.raises(JepaError, match=f"nice value of thread {last} of process {process.pid} is 6, not 5"):
+        FAMILY.verify(HOST, what, 5)

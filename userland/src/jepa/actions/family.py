@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jepa.actions.catalogue import ActionType, TargetKind, Value
 from jepa.actions.service_manager import NoServiceManager, ServiceManager
@@ -66,3 +66,11 @@ class Family(Protocol):
 
     def undo(self, host: Host, resource: Resource, old: Value) -> None:
         """Put ``old``, which was read before, in force again. Must be safe to call twice."""
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """A family whose changes take several steps, so that a crash may leave the first of them done."""
+
+    def is_mixture(self, found: Value, old: Value, new: Value) -> bool:
+        """Whether ``found``, as it was read, is made up of ``old`` and ``new`` and nothing else."""

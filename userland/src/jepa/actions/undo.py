@@ -13,7 +13,7 @@ from typing import Final
 from jepa.actions.catalogue import ActionType, Catalogue, Value, catalogue
 from jepa.actions.change import Change, State
 from jepa.actions.dead_man import DeadMan
-from jepa.actions.family import Family, Host, Resource
+from jepa.actions.family import Family, Host, Resource, Stepwise
 from jepa.actions.journal import Journal
 from jepa.actions.registry import family_of
 from jepa.actions.values import shown
@@ -56,6 +56,11 @@ def lies_upon(change: Change, others: list[Change]) -> Change | None:
     return stack[place + 1] if place + 1 < len(stack) else None
 
 
+def _is_mixture(family: Family, found: Value, change: Change) -> bool:
+    """Whether a change was interrupted between the steps that it takes."""
+    return isinstance(family, Stepwise) and family.is_mixture(found, change.inverse, change.new)
+
+
 class TakeBack:
     """Takes changes back, one call each. The caller holds what keeps others from the same resource."""
 
@@ -89,7 +94,7 @@ class TakeBack:
         interrupted = change.state is State.INTENDED or change.ending is not None
         if found == change.inverse and not interrupted:
             return self.close(change, outcome, f"{reason}; it was {shown(action, found)} already")
-        if found not in (change.new, change.inverse):
+        if found not in (change.new, change.inverse) and not _is_mixture(family, found, change):
             return self._leave(
                 change, f"somebody set it to {shown(action, found)} meanwhile, so it was left"
             )

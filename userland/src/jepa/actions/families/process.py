@@ -50,7 +50,7 @@ _CAP_SYS_NICE: Final = 23
 
 
 class Process:
-    """A ``Family``. Values of threads that differ from most are kept as ``0; TID@START: 5``."""
+    """A ``Family``, ``Stepwise``. Values of threads that differ from most follow, as ``0; TID@START: 5``."""
 
     def missing(self, host: Host, action: ActionType) -> str | None:
         """I/O priorities have no wrapper in the C library, and so work where we know the system call."""
@@ -97,6 +97,12 @@ class Process:
         """Refuses what could not be taken back without root, and to touch a realtime policy."""
         with _open(host, resource) as process:
             name = f"{process.pid} ({process.stat.command})"
+            if str(self.read(host, resource)).count(";") > _UNLIKE_MOST:
+                raise JepaError(
+                    f"More than {_UNLIKE_MOST} threads of process {name} have values of their own.",
+                    "So many could not be journalled one by one.",
+                    status=422,
+                )
             if action.setting == "process.scheduler":
                 for _, found in _values(process, SETTINGS[action.setting]):
                     if str(found).partition(":")[0] in ("fifo", "rr", "deadline", "unknown"):
@@ -156,13 +162,16 @@ class Process:
                         )
                     time.sleep(0.01)
             case _:
-                found = self.read(host, resource)
-                if found != value:
-                    noun = SETTINGS[resource.setting].noun
-                    raise JepaError(
-                        f"The {noun} of process {resource.name} is {found}, not {value} as set.",
-                        "Nothing was kept.",
-                    )
+                setting, wanted = SETTINGS[resource.setting], _decode(value)
+                with _open(host, resource) as process:
+                    for thread, found in _values(process, setting):
+                        due = _of(wanted, _key(thread))
+                        if str(found) != due:
+                            raise JepaError(
+                                f"The {setting.noun} of thread {thread.id} of process {process.pid} is "
+                                f"{found}, not {due} as set.",
+                                "Somebody else sets it too.",
+                            )
 
     def undo(self, host: Host, resource: Resource, old: Value) -> None:
         """Give each thread that is still there what it had, and those made since what most had."""
@@ -171,6 +180,14 @@ class Process:
                 "A process that was ended cannot be brought back.", "Start it again.", status=409
             )
         self.apply(host, resource, old)
+
+    def is_mixture(self, found: Value, old: Value, new: Value) -> bool:
+        """Whether each thread has what it had or what it was to get."""
+        before, after = _decode(old), _decode(new)
+        return all(
+            value in (_of(before, key), _of(after, key)) or (not key and value in before.values())
+            for key, value in _decode(found).items()
+        )
 
     def _all_are(self, host: Host, resource: Resource, stopped: bool) -> bool:
         with _open(host, resource) as process:
@@ -197,14 +214,16 @@ def _encode(values: list[tuple[Stat, Value]], resource: Resource) -> Value:
         raise JepaError(f"Process {resource.name} has ended.", "Nothing is left to change.", status=409)
     counts = Counter(value for _, value in values)
     usual = max(counts, key=lambda value: counts[value])
-    unlike = [f"{each.id}@{each.start}: {value}" for each, value in values if value != usual]
-    if len(unlike) > _UNLIKE_MOST:
-        raise JepaError(
-            f"{len(unlike)} threads of process {resource.name} have values of their own.",
-            "A change of so many could not be taken back one by one.",
-            status=422,
-        )
+    unlike = [f"{_key(each)}: {value}" for each, value in values if value != usual]
     return "; ".join([str(usual), *unlike]) if unlike else usual
+
+
+def _key(thread: Stat) -> str:
+    return f"{thread.id}@{thread.start}"
+
+
+def _of(values: dict[str, str], key: str) -> str:
+    return values.get(key, values[""])
 
 
 def _decode(value: Value) -> dict[str, str]:
@@ -218,7 +237,7 @@ def _set(host: Host, process: ProcessHandle, setting: ThreadSetting, values: dic
     for _ in range(_PASSES):
         changed = False
         for thread, found in list(_values(process, setting)):
-            wanted = values.get(f"{thread.id}@{thread.start}", values[""])
+            wanted = _of(values, _key(thread))
             if str(found) == wanted:
                 continue
             changed = True
