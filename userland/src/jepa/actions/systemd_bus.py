@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""systemd over D-Bus: units, their resources, jobs. See org.freedesktop.systemd1(5)."""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from jeepney import (
+    DBusAddress,
+    HeaderFields,
+    MatchRule,
+    Message,
+    MessageType,
+    Properties,
+    message_bus,
+    new_method_call,
+)
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
+
+from jepa.actions.service_manager import Unit, Variant
+from jepa.errors import JepaError
+
+_SYSTEMD: Final = "org.freedesktop.systemd1"
+_MANAGER: Final = DBusAddress("/org/freedesktop/systemd1", _SYSTEMD, f"{_SYSTEMD}.Manager")
+_SYSTEM_BUS: Final = Path("/run/dbus/system_bus_socket")
+_CALL_S: Final = 25.0
+_JOB_S: Final = 120.0
+"""A unit that takes longer to start or stop goes on; whoever waits is told so."""
+_WITH_CGROUP: Final = {
+    "service": "Service",
+    "scope": "Scope",
+    "slice": "Slice",
+    "socket": "Socket",
+    "mount": "Mount",
+}
+_KINDS: Final = frozenset(
+    {
+        "service",
+        "scope",
+        "slice",
+        "socket",
+        "mount",
+        "timer",
+        "target",
+        "path",
+        "swap",
+        "device",
+        "automount",
+    }
+)
+_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}", re.ASCII)
+"""What systemd takes in a unit's name (unit_name_is_valid); patterns and paths are none."""
+
+
+def full_name(name: str) -> str:
+    """``name`` with its type, ``.service`` without one. JepaError (422) for what can be no name."""
+    if not _NAME.fullmatch(name):
+        raise JepaError(
+            f"{name[:80]!r} is no name of a unit.",
+            "Give it as `systemctl` shows it, without patterns and paths.",
+            status=422,
+        )
+    stem, dot, kind = name.rpartition(".")
+    full = name if dot and kind in _KINDS else f"{name}.service"
+    stem = full.rpartition(".")[0]
+    if not stem or stem.endswith("@"):
+        raise JepaError(
+            f"{full} is a template, which never runs.",
+            "Name an instance of it, such as getty@tty1.",
+            status=422,
+        )
+    return full
+
+
+class SystemdBus:
+    """systemd of the system, or with ``user`` the person's own; a connection for each thread."""
+
+    def __init__(self, user: bool = False, bus: Path | None = None) -> None:
+        self._bus = bus or (_user_bus() if user else _SYSTEM_BUS)
+        self.available = self._bus.exists()
+        """Whether there is a message bus."""
+        self._local = threading.local()
+
+    def unit(self, name: str) -> Unit:
+        """The unit ``name``, loaded if need be; JepaError (404) when there is none or it is masked."""
+        full = full_name(name)
+        found = self._get_all(full, "Unit")
+        state = str(found["LoadState"])
+        if state != "loaded":
+            reason = {"not-found": "does not exist", "masked": "is masked"}.get(
+                state, f"has {state} as load state"
+            )
+            raise JepaError(
+                f"The unit {full} {reason}.", "`systemctl list-units` shows those there are.", status=404
+            )
+        kind = str(found["Id"]).rpartition(".")[2]
+        own = self._get_all(str(found["Id"]), _WITH_CGROUP[kind]) if kind in _WITH_CGROUP else {}
+        return Unit(
+            id=str(found["Id"]),
+            load_state=state,
+            active_state=str(found["ActiveState"]),
+            sub_state=str(found["SubState"]),
+            invocation=bytes(found.get("InvocationID") or b"").hex(),
+            cgroup=str(own.get("ControlGroup", "")),
+            freezer_state=str(found.get("FreezerState", "running")),
+            names=tuple(found.get("Names", ())),
+            unit_file_state=str(found.get("UnitFileState", "")),
+            fragment=str(found.get("FragmentPath", "")),
+            main_pid=int(own.get("MainPID", 0)),
+            properties=own,
+        )
+
+    def units(self) -> Sequence[Unit]:
+        """All that are loaded, with their states alone: nothing that each has to be asked for."""
+        (listed,) = self._read(new_method_call(_MANAGER, "ListUnits"))
+        return [Unit(each[0], each[2], each[3], each[4]) for each in listed]
+
+    def unit_of_pid(self, pid: int) -> str:
+        """The id of the unit that a process belongs to."""
+        (path,) = self._read(new_method_call(_MANAGER, "GetUnitByPID", "u", (pid,)))
+        address = DBusAddress(path, _SYSTEMD, f"{_SYSTEMD}.Unit")
+        return str(self._read(Properties(address).get("Id"))[0][1])
+
+    def get(self, unit: str, interface: str, name: str) -> Any:
+        """One property: interface ``Service``, ``Slice``, ``Scope``, ``Timer`` or ``Unit``."""
+        address = DBusAddress(self._path(full_name(unit)), _SYSTEMD, f"{_SYSTEMD}.{interface}")
+        return self._read(Properties(address).get(name))[0][1]
+
+    def set_properties(self, unit: str, properties: Mapping[str, Variant]) -> None:
+        """Set resource properties until the unit or the machine stops (runtime)."""
+        body = (full_name(unit), True, list(properties.items()))
+        self._call(new_method_call(_MANAGER, "SetUnitProperties", "sba(sv)", body))
+
+    def start(self, unit: str) -> None:
+        """Start it and return when the job is done; JepaError (500) when it fails."""
+        self._job("StartUnit", "ss", (full_name(unit), "replace"))
+
+    def stop(self, unit: str) -> None:
+        """Stop it and return when the job is done."""
+        self._job("StopUnit", "ss", (full_name(unit), "replace"))
+
+    def restart(self, unit: str) -> None:
+        """Restart it and return when the job is done. A failure of before does not count any more."""
+        full = full_name(unit)
+        self.reset_failed(full)  # else the limit of starts would refuse it
+        self._job("RestartUnit", "ss", (full, "replace"))
+
+    def reload(self, unit: str) -> None:
+        """Let it read its configuration anew."""
+        self._job("ReloadUnit", "ss", (full_name(unit), "replace"))
+
+    def reset_failed(self, unit: str) -> None:
+        """Forget that it failed, and its count of starts."""
+        self._call(new_method_call(_MANAGER, "ResetFailedUnit", "s", (full_name(unit),)))
+
+    def freeze(self, unit: str) -> None:
+        """Stop all its processes where they are."""
+        self._call(new_method_call(_MANAGER, "FreezeUnit", "s", (full_name(unit),)))
+
+    def thaw(self, unit: str) -> None:
+        """Let them run on."""
+        self._call(new_method_call(_MANAGER, "ThawUnit", "s", (full_name(unit),)))
+
+    def enable(self, unit: str) -> None:
+        """Start it at boot from now on."""
+        self._call(new_method_call(_MANAGER, "EnableUnitFiles", "asbb", ([full_name(unit)], False, False)))
+        self.daemon_reload()
+
+    def disable(self, unit: str) -> None:
+        """No longer start it at boot."""
+        self._call(new_method_call(_MANAGER, "DisableUnitFiles", "asb", ([full_name(unit)], False)))
+        self.daemon_reload()
+
+    def daemon_reload(self) -> None:
+        """Read all unit files and drop-ins anew."""
+        self._call(new_method_call(_MANAGER, "Reload"), _JOB_S)
+
+    def start_transient(
+        self,
+        unit: str,
+        properties: Mapping[str, Variant],
+        auxiliary: Sequence[tuple[str, Mapping[str, Variant]]] = (),
+    ) -> None:
+        """Make and start a unit that exists until it stops; ``auxiliary`` is what a timer starts."""
+        others = [(name, list(more.items())) for name, more in auxiliary]
+        body = (full_name(unit), "fail", list(properties.items()), others)
+        self._job("StartTransientUnit", "ssa(sv)a(sa(sv))", body)
+
+    def close(self) -> None:
+        """End the connection of this thread."""
+        connection: DBusConnection | None = self._local.__dict__.pop("connection", None)
+        if connection is not None:
+            connection.close()
+
+    def _path(self, unit: str) -> str:
+        return str(self._read(new_method_call(_MANAGER, "LoadUnit", "s", (unit,)))[0])
+
+    def _get_all(self, unit: str, interface: str) -> dict[str, Any]:
+        address = DBusAddress(self._path(unit), _SYSTEMD, f"{_SYSTEMD}.{interface}")
+        (found,) = self._read(Properties(address).get_all())
+        return {name: value for name, (_, value) in dict(found).items()}
+
+    def _job(self, method: str, signature: str, body: tuple[Any, ...]) -> None:
+        """Queue a job and wait for its end, which systemd says to all that have subscribed."""
+        bus = self._connection()
+        rule = MatchRule(
+            type="signal", interface=f"{_SYSTEMD}.Manager", member="JobRemoved", sender=_SYSTEMD
+        )
+        if not getattr(self._local, "subscribed", False):
+            self._call(message_bus.AddMatch(rule))
+            self._call(new_method_call(_MANAGER, "Subscribe"))
+            self._local.subscribed = True
+        # The bus names a sender by its connection, not by the name that was asked for.
+        heard = MatchRule(type="signal", interface=f"{_SYSTEMD}.Manager", member="JobRemoved")
+        with bus.filter(heard) as ended:
+            (job,) = self._call(new_method_call(_MANAGER, method, signature, body))
+            until = time.monotonic() + _JOB_S
+            while True:
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise JepaError(
+                        f"{body[0]} takes longer than {_JOB_S:.0f} s.",
+                        f"See `systemctl status {body[0]}`.",
+                        status=504,
+                    )
+                try:
+                    signal = bus.recv_until_filtered(ended, timeout=left)
+                except TimeoutError:
+                    continue
+                except OSError as error:
+                    self.close()
+                    raise _gone(error) from error
+                _, path, unit, result = signal.body
+                if path == job:
+                    break
+        if result not in ("done", "skipped"):
+            raise JepaError(
+                f"{method.removesuffix('Unit')} of {unit} ended with {result}.",
+                f"See `systemctl status {unit}`.",
+            )
+
+    def _read(self, message: Message) -> tuple[Any, ...]:
+        """The answer to a question; asked again over a new connection when the bus was restarted."""
+        try:
+            return self._call(message)
+        except JepaError as error:
+            if error.status != 503:
+                raise
+        return self._call(message)
+
+    def _call(self, message: Message, timeout: float = _CALL_S) -> tuple[Any, ...]:
+        bus = self._connection()
+        try:
+            answer = bus.send_and_get_reply(message, timeout=timeout)
+        except (OSError, TimeoutError) as error:
+            self.close()
+            raise _gone(error) from error
+        if answer.header.message_type is MessageType.error:
+            name = str(answer.header.fields.get(HeaderFields.error_name, ""))
+            raise _refused(name, str(answer.body[0]) if answer.body else name, message)
+        return tuple(answer.body)
+
+    def _connection(self) -> DBusConnection:
+        connection: DBusConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            try:
+                connection = open_dbus_connection(f"unix:path={self._bus}", auth_timeout=_CALL_S)
+            except (OSError, ValueError, TimeoutError) as error:
+                raise _gone(error) from error
+            self._local.connection = connection
+            self._local.subscribed = False
+        return connection
+
+
+def _user_bus() -> Path:
+    folder = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    return Path(folder) / "bus"
+
+
+def _gone(error: Exception) -> JepaError:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return JepaError(
+        f"systemd cannot be reached over the message bus: {reason}.",
+        "See `systemctl status dbus.service`; nothing was changed by this request that is not journalled.",
+        status=503,
+    )
+
+
+_STATUS: Final = {
+    "NoSuchUnit": (404, "`systemctl list-units` shows those there are."),
+    "NoUnitForPID": (404, "The process may just have ended."),
+    "LoadFailed": (404, "`systemctl status` says why it cannot be loaded."),
+    "UnitMasked": (409, "`systemctl unmask` it first."),
+    "UnitInactive": (409, "Start it first."),
+    "UnitGenerated": (422, "It is made from another file at boot."),
+    "AccessDenied": (403, "Act as root, or ask the actuator without --local."),
+    "InteractiveAuthorizationRequired": (403, "Act as root, or ask the actuator without --local."),
+    "InvalidArgs": (422, "See systemd.resource-control(5) for what it takes."),
+    "PropertyReadOnly": (422, "systemd sets it only in unit files."),
+    "NotSupported": (501, "The unit, or the kernel, cannot do this."),
+    "OnlyByDependency": (422, "It is started and stopped by others only."),
+}
+
+
+def _refused(name: str, text: str, message: Message) -> JepaError:
+    status, remedy = _STATUS.get(name.rpartition(".")[2], (500, "See `journalctl -u init.scope`."))
+    method = message.header.fields.get(HeaderFields.member, "the request")
+    return JepaError(f"systemd refuses {method}: {text.rstrip('.')}.", remedy, status=status)
