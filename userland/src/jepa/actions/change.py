@@ -4,12 +4,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from jepa.actions.catalogue import ActionType, Tier, Value
 from jepa.actions.family import Resource
 
 Decision = Literal["allow", "ask", "deny"]
+TIME_OVER: Final = "its time was over"
+"""The ``detail`` of a change that was taken back as agreed, not because of what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,11 @@ class State(StrEnum):
     def in_force(self) -> bool:
         """Whether the machine may hold the new value."""
         return self in (State.INTENDED, State.APPLIED, State.COMMITTED)
+
+
+def undone_by(uid: int) -> str:
+    """The ``detail`` of a change that a user took back."""
+    return f"undone by user {uid}"
 
 
 @dataclass(frozen=True, slots=True)

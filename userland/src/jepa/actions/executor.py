@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from jepa.actions import request as requests
 from jepa.actions.assessor import BASELINE_S, WORSE_WHEN_HIGHER, Assessor, ChannelReader, parse_condition
 from jepa.actions.catalogue import ActionType, Catalogue, Persistence, Value, ValueType, catalogue
-from jepa.actions.change import Caller, Change, Proposal, Request, State, Verdict
+from jepa.actions.change import Caller, Change, Proposal, Request, State, Verdict, undone_by
 from jepa.actions.client import Preview, Progress
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DeadMan
@@ -389,7 +389,7 @@ class Executor:
         return chosen
 
     def _undo_one(self, change: Change, caller: Caller) -> Change:
-        reason = f"undone by user {caller.uid}"
+        reason = undone_by(caller.uid)
         watched = self._watched.get(change.id)
         if watched is not None:
             watched.reason = reason

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from jepa.actions.change import Change, State
+from jepa.actions.change import TIME_OVER, Change, State
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DeadMan
 from jepa.actions.journal import Journal
@@ -69,7 +69,7 @@ class Recovery:
             self._see_to_timer(change)
             return change
         if change.state is State.COMMITTED:
-            return self.take_back(change_id, State.REVERTED, "its time was over")
+            return self.take_back(change_id, State.REVERTED, TIME_OVER)
         return self.take_back(change_id, State.REVERTED, "it was not confirmed in time")
 
     def due(self, change: Change) -> bool:
@@ -97,6 +97,6 @@ class Recovery:
                 change.id, State.REVERTED, "its process died before it was committed"
             )
         if self.due(change):
-            reason = "the machine was restarted" if rebooted else "its time was over"
+            reason = "the machine was restarted" if rebooted else TIME_OVER
             return lambda: self.take_back(change.id, State.REVERTED, reason)
         return None

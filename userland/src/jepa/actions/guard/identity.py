@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names as they are compared: what looks alike is alike, so that no spelling evades a rule that forbids."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from fnmatch import translate
+from functools import lru_cache
+from typing import Final
+
+_ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
+_LOOK_ALIKE: Final = str.maketrans(
+    "аеорсухіјѕһԁԛԝвкмтнɡıⅼοαρυνικτ" + "‐‑‒–—−",
+    "aeopcyxijshdqwbkmthgiloapuvikt" + "------",
+)
+_TYPES: Final = (
+    "service socket target device mount automount swap timer path slice scope".split()  # noqa: SIM905
+)
+
+
+def folded(name: str) -> str:
+    """``name`` with escapes resolved, look-alikes and case folded, and nothing invisible left."""
+    text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)
+    text = unicodedata.normalize("NFKD", text)
+    text = "".join(each for each in text if unicodedata.category(each)[0] not in "CMZ")
+    return text.casefold().translate(_LOOK_ALIKE).strip(".")
+
+
+def plain(name: str) -> bool:
+    """Whether ``name`` has only the characters that systemd allows in the name of a unit."""
+    return bool(re.fullmatch(r"[A-Za-z0-9:_.\\@-]{1,255}", name, re.ASCII))
+
+
+def names_of(unit: str) -> Iterable[str]:
+    """What a rule may call a unit: its name, without its type, and the template it is an instance of."""
+    yield unit
+    stem, dot, kind = unit.rpartition(".")
+    if not dot or kind not in _TYPES:
+        return
+    yield stem
+    template, at, instance = stem.partition("@")
+    if at and instance:
+        yield f"{template}@.{kind}"
+        yield template
+
+
+@lru_cache(maxsize=4096)
+def _pattern(glob: str) -> re.Pattern[str]:
+    return re.compile(translate(glob))
+
+
+def matches_exactly(glob: str, name: str) -> bool:
+    """Whether a rule that permits means ``name``: as written, all of it. ``*`` and ``?`` as in a shell."""
+    return _pattern(glob).fullmatch(name) is not None
+
+
+def matches_widely(glob: str, names: Iterable[str]) -> bool:
+    """Whether a rule that forbids means any of ``names``, however they are spelled."""
+    pattern = _pattern(folded(glob))
+    return any(pattern.fullmatch(folded(name)) for name in names)

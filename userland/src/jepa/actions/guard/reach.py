@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a change touches beside what it names: aliases, what a slice holds, what depends on a unit."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from jepa.actions.catalogue import TargetKind
+from jepa.actions.change import Proposal
+from jepa.actions.family import Host
+from jepa.actions.guard.caller import cgroup_of, units
+from jepa.actions.guard.process import Process
+from jepa.actions.service_manager import ServiceManager, Unit
+from jepa.errors import JepaError
+
+STATE_FAMILY: Final = "unit_state"
+"""The family whose actions start and stop units, and others with them."""
+_STOPPED_WITH: Final = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf")
+_STOPPED_BY_START: Final = ("Conflicts", "ConflictedBy")
+_PULLED_IN: Final = ("Requires", "BindsTo", "Wants")
+_MOST: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The things that a change touches, by every name they have."""
+
+    named: frozenset[str]
+    """All names of the target: of a unit its aliases and its file, of a process its unit."""
+    inside: frozenset[str] = frozenset()
+    """Units in the slice that is changed."""
+    dependent: frozenset[str] = frozenset()
+    """Units that are stopped with it, or by its start."""
+    cgroup: str = ""
+    """The control group that is changed; empty where there is none."""
+    process: Process | None = None
+    unit: str = ""
+    """The system's unit that the process belongs to."""
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Every name that is touched."""
+        return self.named | self.inside | self.dependent
+
+
+def reach_of(host: Host, proposal: Proposal) -> Reach:
+    """What ``proposal`` touches now. JepaError when that cannot be told: then nothing may be changed."""
+    resource = proposal.resource
+    match resource.kind:
+        case TargetKind.UNIT | TargetKind.TIMER:
+            return _of_unit(host, proposal, host.manager.unit(resource.name))
+        case TargetKind.PROCESS:
+            process = Process.read(host.root, resource.name)
+            if resource.identity and resource.identity != str(process.start):
+                raise JepaError(
+                    f"PID {resource.name} belongs to another process by now.",
+                    "Look for it anew.",
+                    status=409,
+                )
+            cgroup = cgroup_of(process.pid, host.root)
+            system, own = units(cgroup)
+            return Reach(frozenset({system, own} - {""}), cgroup=cgroup, process=process, unit=system)
+        case TargetKind.DEVICE:
+            return Reach(frozenset({resource.name, PurePosixPath(resource.name).name}))
+        case _:
+            return Reach(frozenset())
+
+
+def tree(root: Path) -> Path:
+    """Where systemd's hierarchy of control groups is mounted."""
+    base = root / "sys/fs/cgroup"
+    for path in (base, base / "unified", base / "systemd"):
+        if (path / "cgroup.procs").exists():
+            return path
+    return base
+
+
+def _of_unit(host: Host, proposal: Proposal, unit: Unit) -> Reach:
+    named = {proposal.resource.name, unit.id, *unit.names}
+    if unit.fragment:
+        named |= {PurePosixPath(unit.fragment).name, Path(os.path.realpath(unit.fragment)).name}
+    inside: set[str] = set()
+    if unit.id.endswith(".slice"):
+        inside = set(_inside(tree(host.root) / unit.cgroup.strip("/"))) if unit.cgroup.strip("/") else set()
+    dependent: set[str] = set()
+    if proposal.action.family == STATE_FAMILY:
+        dependent = _dependent(host.manager, unit.id)
+    return Reach(frozenset(named), frozenset(inside), frozenset(dependent - named), unit.cgroup)
+
+
+def _inside(group: Path, depth: int = 16) -> Iterator[str]:
+    """The units in a slice's control group; what a unit makes below its own is its own affair."""
+    try:
+        children = [each.name for each in os.scandir(group) if each.is_dir(follow_symlinks=False)]
+    except OSError:
+        return  # it holds nothing, or no longer does
+    for name in children:
+        yield name.removeprefix("_")
+        if name.endswith(".slice") and depth:
+            yield from _inside(group / name, depth - 1)
+
+
+def _dependent(manager: ServiceManager, unit: str) -> set[str]:
+    """Units that are stopped with ``unit``, and those that its start, or what it pulls in, would stop."""
+    stopped: set[str] = set()
+    _follow(manager, [unit], _STOPPED_WITH, stopped)
+    started: set[str] = {unit}
+    _follow(manager, [unit], _PULLED_IN, started)
+    for each in sorted(started):
+        if each.endswith((".target", ".service")):
+            stopped |= _listed(manager, each, _STOPPED_BY_START) - {"shutdown.target", "umount.target"}
+    return stopped
+
+
+def _follow(manager: ServiceManager, start: list[str], kinds: tuple[str, ...], found: set[str]) -> None:
+    waiting = list(start)
+    while waiting:
+        for name in _listed(manager, waiting.pop(), kinds) - found:
+            found.add(name)
+            waiting.append(name)
+        if len(found) > _MOST:
+            raise JepaError(
+                f"More than {_MOST} units depend on {start[0]}.", "Act on a smaller one.", status=403
+            )
+
+
+def _listed(manager: ServiceManager, unit: str, kinds: tuple[str, ...]) -> set[str]:
+    return {str(name) for kind in kinds for name in manager.get(unit, "Unit", kind) or ()}
