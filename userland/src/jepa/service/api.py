@@ -192,6 +192,76 @@ class TickOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOut:
+    """One change of one setting, from intention to outcome."""
+
+    id: str
+    ts: int
+    """Wall-clock time it was made, nanoseconds since the epoch."""
+    uid: int
+    """The user who asked for it."""
+    unit: str
+    """The unit of the process that asked."""
+    task: str
+    plan: str
+    """The hash of the plan it is a step of."""
+    action: str
+    target: str
+    from_: str | int | float | bool | None
+    """The value before; null where nothing was set."""
+    to: str | int | float | bool | None
+    state: Literal["applied", "committed", "reverted", "undone", "failed"]
+    why: str
+    detail: str
+    """What came of it, in one sentence."""
+    tier: Literal["tune", "disrupt", "irreversible"]
+    reversible: bool
+    persistent: bool
+    """Whether it outlives a restart of the machine."""
+    left_s: float | None
+    """Seconds until it is taken back; null where it is not in force, or has no end."""
+    predicted: dict[str, tuple[float, float, float]]
+    """By channel the 5 %, 50 % and 95 % quantile that the model expected."""
+    observed: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionOut:
+    """One action of the catalogue, and whether it works on this machine."""
+
+    name: str
+    summary: str
+    description: str
+    example: str
+    target: str
+    """What it is applied to: unit, timer, process, device or machine."""
+    type: str
+    takes: str
+    """The values it takes, in words."""
+    unit: str
+    minimum: float | None
+    maximum: float | None
+    step: float | None
+    choices: list[str]
+    tier: Literal["tune", "disrupt", "irreversible"]
+    reversible: bool
+    inverse: str
+    """What takes it back."""
+    persistence: Literal["runtime", "persistent"]
+    rate_per_hour: int
+    """Changes of one target an hour."""
+    dwell_s: float
+    """The least time between two changes of one target."""
+    excludes: list[str]
+    available: bool | None
+    """Whether it works here; null where the actuator has not looked since the machine started."""
+    missing: str | None
+    """Why it does not work here, in one sentence."""
+    holder: str
+    """Another program that holds this setting, such as TuneD."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """RFC 9457 problem+json."""
 

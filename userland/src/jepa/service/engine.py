@@ -10,6 +10,7 @@ from typing import Literal
 from jepa import __version__
 from jepa.errors import JepaError
 from jepa.service import checks, serialisation, tuners
+from jepa.service.actuator_view import ActuatorView
 from jepa.service.alerting import Alerting
 from jepa.service.api import (
     AlertKind,
@@ -51,7 +52,9 @@ class Engine:
         events: EventStore | None = None,
         alerts_file: Path | None = None,
         clocks: Callable[[], Instant] = read_clocks,
+        actuator: ActuatorView | None = None,
     ) -> None:
+        self.actuator = actuator or ActuatorView()
         self.schema = source.schema
         self.mode: Literal["daemon", "local"] = mode
         self.period_s = period_s
@@ -158,7 +161,7 @@ class Engine:
         surprise = serialisation.surprise_out(newest[0].tick if newest else None)
         context, limit = self.predictor.context
         budget = self._budget()
-        parts = [*self._loop.parts(), checks.budget(budget, self.period_s)]
+        parts = [*self._loop.parts(), self.actuator.part(), checks.budget(budget, self.period_s)]
         return Status(
             version=__version__,
             host=socket.gethostname(),

@@ -82,6 +82,19 @@ def render(engine: Engine) -> str:
             for state in _STATES
         ],
     )
+    family(
+        "jepa_actions_total",
+        "counter",
+        "Changes of the machine since it was started, by action and by what became of them.",
+        [(_labels(action=action, state=state), count) for action, state, count in engine.actuator.counts()],
+    )
+    family(
+        "jepa_actions_in_force",
+        "gauge",
+        "Changes in force: applied while they are watched, committed until their time is over.",
+        [(_labels(state=state), count) for state, count in engine.actuator.in_force().items()],
+    )
+    single("jepa_grants", "gauge", "Grants in force.", engine.actuator.grants())
     single("jepa_streams", "gauge", "Open event streams.", engine.broadcast.readers)
     single(
         "jepa_stream_lost_total",

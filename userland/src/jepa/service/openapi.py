@@ -32,7 +32,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     kinds = [kind for kind in vars(api).values() if isinstance(kind, type) and is_dataclass(kind)]
     for kind in kinds:
-        config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+        config = ConfigDict(use_attribute_docstrings=True, extra="forbid", alias_generator=_name)
         setattr(kind, "__pydantic_config__", config)  # noqa: B010  (unknown to the type)
     found: dict[str, Any] = {}
     for kind in kinds:
@@ -40,6 +40,11 @@ def _schemas() -> dict[str, Any]:
         found |= schema.pop("$defs", {})
         found[kind.__name__] = schema
     return found
+
+
+def _name(field: str) -> str:
+    """A field's name in messages: ``from`` is a word of Python's own and so is called ``from_`` there."""
+    return field.removesuffix("_")
 
 
 def _operation(route: Route) -> dict[str, Any]:

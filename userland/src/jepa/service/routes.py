@@ -4,6 +4,7 @@
 import difflib
 import time
 
+from jepa.actions.summary import KEPT as CHANGES
 from jepa.errors import JepaError
 from jepa.service import api, metrics
 from jepa.service.engine import Engine
@@ -143,6 +144,23 @@ ROUTES: tuple[Route, ...] = (
         body=list[api.AlertKind],
         parameters=(KIND,),
         answer=_unmute,
+    ),
+    Route(
+        path="/v1/history",
+        summary="The newest changes of the machine, newest first",
+        body=list[api.ChangeOut],
+        parameters=(
+            Parameter(
+                name="limit", description="The newest so many of them.", low=1, high=CHANGES, default=50
+            ),
+        ),
+        answer=lambda engine, query: encode(engine.actuator.history(query["limit"])),
+    ),
+    Route(
+        path="/v1/actions",
+        summary="What can be set, and what this machine lacks",
+        body=list[api.ActionOut],
+        answer=lambda engine, query: encode(engine.actuator.actions()),
     ),
     Route(
         path="/v1/stream",
