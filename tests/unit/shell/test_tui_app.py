@@ -147,6 +147,19 @@ async def test_a_channel_the_machine_does_not_have_says_so(shell: Callable[..., 
         await until(pilot, lambda: "not observed here" in shown(app))
 
 
+async def test_the_strips_are_laid_out_for_the_size_that_the_terminal_now_has(
+    shell: Callable[..., ShellApp],
+) -> None:
+    app = shell()
+    async with app.run_test(size=(80, 5)) as pilot:
+        await played(app, pilot)
+        assert not app.query_one(LivePanel).display
+        await pilot.resize_terminal(*SIZES["large"])
+        await until(pilot, lambda: app.query_one(LivePanel).display and "in band" in shown(app))
+        await pilot.resize_terminal(80, 5)
+        await until(pilot, lambda: not app.query_one(LivePanel).display)
+
+
 async def test_watching_an_unknown_channel_changes_nothing(shell: Callable[..., ShellApp]) -> None:
     app = shell()
     async with app.run_test(size=SIZES["small"]) as pilot:

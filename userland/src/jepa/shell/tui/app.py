@@ -162,9 +162,9 @@ class ShellApp(App[int]):
         """Stop reading."""
         self._reader.stop()
 
-    async def on_resize(self) -> None:
-        """Lay the strips out anew."""
-        await self._arrange()
+    def on_resize(self) -> None:
+        """Lay the strips out anew, afterwards: Textual takes the new size only once this has been called."""
+        self.call_later(self._arrange)
 
     # What the service says
 
