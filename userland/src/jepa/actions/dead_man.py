@@ -96,7 +96,7 @@ class SystemdDeadMan:
         microseconds = max(1, int(seconds * 1e6))
         timer: dict[str, tuple[str, Any]] = {
             "Description": ("s", f"Take back change {change_id} of JEPA OS"),
-            "TimersMonotonic": ("a(st)", [("OnActiveUSec", microseconds)]),
+            "TimersMonotonic": ("a(st)", [("OnActiveSec", microseconds)]),
             "AccuracyUSec": ("t", 1_000_000),
             "RemainAfterElapse": ("b", False),
         }

@@ -137,8 +137,8 @@ class Executor:
         JepaError when there is nothing to take back (404, 409), it is refused (403), or, with several, when
         a step made things worse (409): what was not taken back yet then stays.
         """
+        self._journal.check()
         chosen = self._chosen(caller, change, task)
-        self._journal.reserve()
         for each in chosen:
             verdict = self._guard.judge_undo(each, caller)
             if verdict.decision == "deny":
@@ -356,6 +356,7 @@ class Executor:
             if watched.cancelled.is_set():
                 return self._take_back(change.id, State.UNDONE, watched.reason)
             if assessment.worse:
+                self._journal.record(replace(change, observed=observed))
                 return self._take_back(change.id, State.REVERTED, assessment.worse)
             return self._commit(change, request, observed=observed)
         except BaseException as error:

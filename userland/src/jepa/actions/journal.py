@@ -12,7 +12,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from typing import Any, Final
 from jepa.actions.chain import START, ChainFile, hash_of, last_hash, read_chain
 from jepa.actions.change import Change
 from jepa.errors import JepaError
-from jepa.telemetry.linelog import LineLog, encode, sync_folder
+from jepa.telemetry.linelog import LineLog, sync_folder
 
 ROTATE_BYTES: Final = 4 << 20
 ARCHIVES: Final = 4
@@ -93,6 +93,7 @@ class Journal:
         self._rotate_bytes = rotate_bytes
         self._mutex = threading.RLock()
         self._log: LineLog | None = None
+        self._begun_bytes = 0
         with contextlib.ExitStack() as opened:
             try:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -156,15 +157,20 @@ class Journal:
         with self._mutex:
             log = self._writable()
             try:
-                if log.size_bytes > self._rotate_bytes:
+                if log.size_bytes > max(self._rotate_bytes, 2 * self._begun_bytes):
                     log = self._rotate()
-                log.reserve(ROW_BYTES * (2 + len(self.in_force)))
+                log.reserve(self._outcomes_bytes())
             except OSError as error:
                 raise JepaError(
                     f"Nothing was changed: the journal in {self.directory} has no room ({error.strerror}).",
                     "Free some space there, then try again.",
                     status=507,
                 ) from error
+
+    def check(self) -> None:
+        """JepaError (500) when nothing can be recorded. What ends changes needs no more: room is
+        reserved."""
+        self._writable()
 
     def record(self, *changes: Change) -> None:
         """Write what is new of ``changes`` in one row, and return once it is on the disk.
@@ -176,9 +182,9 @@ class Journal:
         with self._mutex:
             log = self._writable()
             known = self._contents.changes
-            row = _row(self.head, [_difference(known.get(each.id), each) for each in changes])
+            told = [_difference(known.get(each.id), each) for each in changes]
             try:
-                line = log.append(row)
+                line = log.append({"prev": self.head, **_row(told)})
             except OSError as error:
                 raise JepaError(
                     f"The journal in {self.directory} cannot be written: {error.strerror}.",
@@ -211,7 +217,8 @@ class Journal:
         if newest is None:
             self._begin(1)
             return
-        os.truncate(existing[-1], newest.size_bytes)  # a row that was torn was never acknowledged
+        if existing[-1].stat().st_size > newest.size_bytes:
+            os.truncate(existing[-1], newest.size_bytes)  # a row that was torn was never acknowledged
         self._log = LineLog(existing[-1])
         self._log.sync()
 
@@ -221,19 +228,21 @@ class Journal:
         dropped = {change.id for change in closed[: max(0, len(closed) - CLOSED_KEPT)]}
         kept = {each.id: each for each in self.changes if each.id not in dropped}
         fresh = self.directory / _FRESH
-        lines = [encode(_row(self.head, [], version=_VERSION, file=number))]
-        for change in kept.values():
-            lines.append(encode(_row(hash_of(lines[-1]), [change.as_dict()])))
-        with fresh.open("wb") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
+        rows = [{**_row([]), "version": _VERSION, "file": number}]
+        rows += [_row([each.as_dict()]) for each in kept.values()]
+        fresh.unlink(missing_ok=True)
+        with contextlib.closing(LineLog(fresh)) as log:
+            head = self.head
+            for row in rows:
+                head = hash_of(log.append({"prev": head, **row}))
+            log.reserve(self._outcomes_bytes())
         path = self.directory / f"changes-{number:08d}.log"
         fresh.rename(path)
         sync_folder(self.directory)
         log = LineLog(path)
-        self._contents = Contents(kept, hash_of(lines[-1]))
+        self._contents = Contents(kept, head)
         self._log = log
+        self._begun_bytes = log.size_bytes
         return log
 
     def _rotate(self) -> LineLog:
@@ -241,10 +250,14 @@ class Journal:
         earlier = self._log
         log = self._begin(_number(existing[-1]) + 1)
         if earlier is not None:
+            os.truncate(existing[-1], earlier.size_bytes)  # gives back what was reserved
             earlier.close()
         for path in existing[:-ARCHIVES]:
             path.unlink()
         return log
+
+    def _outcomes_bytes(self) -> int:
+        return ROW_BYTES * (2 + len(self.in_force))
 
     def _writable(self) -> LineLog:
         if self.damage or self._log is None:
@@ -288,8 +301,8 @@ def _apply_rows(contents: Contents, chain: ChainFile) -> None:
                 contents.damage = contents.damage or "a row is not what this version of JEPA OS writes"
 
 
-def _row(head: str, told: Iterable[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    return {"prev": head, "ts_ns": time.time_ns(), **more, "changes": list(told)}
+def _row(told: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"ts_ns": time.time_ns(), "changes": told}
 
 
 def _difference(before: Change | None, after: Change) -> dict[str, Any]:

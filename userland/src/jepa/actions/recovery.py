@@ -45,8 +45,7 @@ class Recovery:
         """
         ended: list[Change] = []
         problems: list[JepaError] = []
-        if self.journal.in_force:
-            self.journal.reserve()
+        self.journal.check()
         for change in reversed(self.journal.in_force):  # the newest first: it lies upon the others
             try:
                 end = self._at_start(change)
