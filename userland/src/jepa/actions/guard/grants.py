@@ -7,6 +7,7 @@ grant and never brings back one that was revoked.
 
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -123,6 +124,7 @@ class GrantStore:
         self._boot_id = boot_id
         self._boottime_s = boottime_s
         self._wall_ns = wall_ns
+        self._writing = threading.Lock()
 
     def in_force(self) -> list[Grant]:
         """All that have not ended, as the file holds them now."""
@@ -132,22 +134,26 @@ class GrantStore:
     def add(self, given: Mapping[str, Any], uid: int, actions: Catalogue | None = None) -> Grant:
         """Keep the grant that ``given`` describes, and return it. JepaError (422) when it is no grant."""
         grant = self._made(given, uid, actions or catalogue())
-        kept = self.in_force()
-        if len(kept) >= MOST:
-            raise JepaError(f"{MOST} grants are in force.", "End one first: `jepa grants list`.", status=429)
-        self._write([*kept, grant])
+        with self._writing:
+            kept = self.in_force()
+            if len(kept) >= MOST:
+                raise JepaError(
+                    f"{MOST} grants are in force.", "End one first: `jepa grants list`.", status=429
+                )
+            self._write([*kept, grant])
         return grant
 
     def revoke(self, grant_id: str) -> Grant:
         """End a grant. JepaError (404) when there is none of that id."""
-        kept = self.in_force()
-        ended = next((grant for grant in kept if grant.id == grant_id), None)
-        if ended is None:
-            raise JepaError(
-                f"There is no grant {grant_id[:40]!r}.", "`jepa grants list` shows them.", status=404
-            )
-        self._write([grant for grant in kept if grant is not ended])
-        return ended
+        with self._writing:
+            kept = self.in_force()
+            ended = next((grant for grant in kept if grant.id == grant_id), None)
+            if ended is None:
+                raise JepaError(
+                    f"There is no grant {grant_id[:40]!r}.", "`jepa grants list` shows them.", status=404
+                )
+            self._write([grant for grant in kept if grant is not ended])
+            return ended
 
     def _made(self, given: Mapping[str, Any], uid: int, known: Catalogue) -> Grant:
         try:

@@ -38,7 +38,7 @@ class Guard:
         local_time: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._host = host
-        self._policy = policy
+        self._store = policy
         self._grants = grants
         self._boot_id = boot_id
         self._local_time = local_time
@@ -46,29 +46,36 @@ class Guard:
     @classmethod
     def of(cls, host: Host, directory: Path) -> "Guard":
         """The guard of ``host``, whose grants and last good policy are kept in ``directory``."""
-        boot_id = (host.root / "proc/sys/kernel/random/boot_id").read_text().strip()
+        boot_id = (host.root / "proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         policy = PolicyStore(host.root, directory / "policy.json")
         return cls(host, policy, GrantStore(directory / "grants.jsonl", boot_id), boot_id)
 
     @property
+    def policy(self) -> Policy | None:
+        """The policy in force; None, everything is denied, when there never was one without a fault."""
+        return self._store.policy()
+
+    @property
     def policy_fault(self) -> str:
         """Why the policy files are not what is in force; empty when they are."""
-        self._policy.policy()
-        return self._policy.fault
+        self._store.policy()
+        return self._store.fault
 
     def judge(self, proposal: Proposal, changes: Sequence[Change], now_s: float) -> Verdict:
         """Whether it may be done; ``now_s`` is CLOCK_BOOTTIME. A daemon is denied what a person is asked."""
         caller = proposal.caller
         if caller.pidfd is not None and not alive(caller.pidfd):
             return _deny("Who asks has ended, so it is not known any more on whose behalf to act.")
-        policy = self._policy.policy()
+        policy = self._store.policy()
         if policy is None:
-            return _deny(self._policy.fault)
+            return _deny(self._store.fault)
         try:
             reach = reach_of(self._host, proposal)
             guarded = protected.reasons(self._host, proposal, reach, policy.protected)
         except JepaError as error:
             return _deny(error.problem)
+        except OSError as error:
+            return _deny(f"What it would touch cannot be told: {error}.")
         if guarded and not protected.raises_only(proposal):
             return _deny(*guarded)
         question = self._question(proposal, reach, bool(guarded))
@@ -104,7 +111,7 @@ class Guard:
 
     def holder(self, setting: str) -> str:
         """Another program that holds ``setting`` and that the policy yields to; empty when there is none."""
-        policy = self._policy.policy()
+        policy = self._store.policy()
         return tuners.holder(setting, self._host.root, policy.ignored_tuners if policy else ())
 
     def grant(self, given: Mapping[str, Any], caller: Caller) -> Grant:
@@ -188,15 +195,22 @@ class Guard:
 
 
 def on_battery(root: Path) -> bool:
-    """Whether the machine has a supply that could be plugged in, and none is."""
-    online = []
+    """Whether the machine has a battery of its own, and no supply that is plugged in."""
+    has_battery = False
     for supply in (root / "sys/class/power_supply").glob("*"):
-        try:
-            if (supply / "type").read_text().strip() in ("Mains", "USB"):
-                online.append((supply / "online").read_text().strip() != "0")
-        except OSError:
-            continue
-    return bool(online) and not any(online)
+        match _read(supply / "type"):
+            case "Battery":
+                has_battery |= _read(supply / "scope") != "Device"  # a mouse's is none of the machine's
+            case _ if _read(supply / "online") not in ("", "0"):
+                return False
+    return has_battery
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _names(proposal: Proposal, reach: Reach) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def load(root: Path = Path("/")) -> Policy:
 
 def read(root: Path) -> list[tuple[str, str]]:
     """Names and contents of the policy files below ``root``. ValueError, OSError."""
-    return [(name, _text(path)) for name, path in files(root).items()]
+    return [(name, _text(path, _trusted(name))) for name, path in files(root).items()]
 
 
 def files(root: Path) -> dict[str, Path]:
@@ -93,7 +93,7 @@ def check(path: Path, root: Path = Path("/")) -> Policy:
     """
     there = files(root)
     own = next((name for name, each in there.items() if each.resolve() == path.resolve()), f"/{OWN}")
-    return compose([(name, _text(each)) for name, each in {**there, own: path}.items()])
+    return compose([(name, _text(each, _trusted(name))) for name, each in {**there, own: path}.items()])
 
 
 def compose(texts: Sequence[tuple[str, str]]) -> Policy:
@@ -190,12 +190,17 @@ def _numbers(table: Mapping[str, Any], name: str) -> dict[str, int]:
     return dict(table)
 
 
-def _text(path: Path) -> str:
+def _trusted(name: str) -> bool:
+    """Whether a file came with the programs: whoever could write it could write those."""
+    return name == f"/{PACKAGED}"
+
+
+def _text(path: Path, trusted: bool) -> str:
     """The content of a policy file. ValueError when others than the administrator could write it."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(fd, "rb") as file:  # noqa: PTH123
         state = os.fstat(fd)
-        if state.st_uid not in (0, os.geteuid()) or state.st_mode & 0o022:
+        if not trusted and (state.st_uid not in (0, os.geteuid()) or state.st_mode & 0o022):
             raise ValueError(f"{path}: others than root may write it; `chown root` and `chmod go-w` it")
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:

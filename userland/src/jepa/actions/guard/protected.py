@@ -20,7 +20,7 @@ from jepa.actions.guard.caller import cgroup_of, units
 from jepa.actions.guard.devices import carried_by
 from jepa.actions.guard.identity import matches_widely, names_of, plain
 from jepa.actions.guard.process import Process, ancestors
-from jepa.actions.guard.reach import Reach
+from jepa.actions.guard.reach import ENDS, Reach
 from jepa.errors import JepaError
 
 FILE: Final = Path(__file__).with_name("protected.toml")
@@ -98,11 +98,18 @@ def _unit(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iterato
             yield f"{name[:80]!a} is no name of a unit."
         elif why := _protected(name, named):
             yield f"{_also(target, name)} is protected: {why}."
+    main = reach.process
+    if main is not None and main.uid == 0 and matches_widely_any(always().programs, main.program):
+        yield f"{target} runs {main.program}, which is protected."
+    if main is not None and matches_widely_any(named.programs, main.program):
+        yield f"{target} runs {main.program}, which the policy protects."
     for name in sorted(reach.inside):
         if why := _protected(name, named):
             yield f"{target} holds {name}, which is protected: {why}."
     for name in sorted(reach.dependent):
-        if not name.endswith(always().types) and (why := _protected(name, named)):
+        if name in ENDS:
+            yield f"It would start {name}, which ends what runs."
+        elif not name.endswith(always().types) and (why := _protected(name, named)):
             yield f"It would stop {name}, which is protected: {why}."
     if proposal.caller.autonomous:
         for name in sorted(reach.named | reach.inside):

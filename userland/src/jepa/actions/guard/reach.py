@@ -15,11 +15,20 @@ from jepa.actions.guard.process import Process
 from jepa.actions.service_manager import ServiceManager, Unit
 from jepa.errors import JepaError
 
-STATE_FAMILY: Final = "unit_state"
-"""The family whose actions start and stop units, and others with them."""
+_STATES: Final = frozenset({"unit.start", "unit.stop", "unit.restart"})
+"""Actions that start or stop other units too."""
 _STOPPED_WITH: Final = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf")
 _STOPPED_BY_START: Final = ("Conflicts", "ConflictedBy")
 _PULLED_IN: Final = ("Requires", "BindsTo", "Wants")
+_WITHOUT_PROCESSES: Final = (".target", ".slice", ".mount", ".device", ".swap", ".automount")
+ENDS: Final = frozenset(
+    f"{name}.target"
+    for name in (
+        *("shutdown", "umount", "final", "exit", "poweroff", "reboot", "halt", "kexec", "soft-reboot"),
+        *("emergency", "rescue", "sleep", "suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate"),
+    )
+)
+"""Targets whose start ends the machine, puts it to sleep, or leaves little of it running."""
 _MOST: Final = 512
 
 
@@ -36,6 +45,7 @@ class Reach:
     cgroup: str = ""
     """The control group that is changed; empty where there is none."""
     process: Process | None = None
+    """The target, or the main process of the unit that is."""
     unit: str = ""
     """The system's unit that the process belongs to."""
 
@@ -85,9 +95,22 @@ def _of_unit(host: Host, proposal: Proposal, unit: Unit) -> Reach:
     if unit.id.endswith(".slice"):
         inside = set(_inside(tree(host.root) / unit.cgroup.strip("/"))) if unit.cgroup.strip("/") else set()
     dependent: set[str] = set()
-    if proposal.action.family == STATE_FAMILY:
-        dependent = _dependent(host.manager, unit.id)
-    return Reach(frozenset(named), frozenset(inside), frozenset(dependent - named), unit.cgroup)
+    if proposal.action.name in _STATES:
+        dependent = _dependent(host.manager, proposal.action.name, unit.id)
+    return Reach(
+        frozenset(named),
+        frozenset(inside),
+        frozenset(dependent - named),
+        unit.cgroup,
+        process=_main_process(host, unit),
+    )
+
+
+def _main_process(host: Host, unit: Unit) -> Process | None:
+    try:
+        return Process.read(host.root, unit.main_pid) if unit.main_pid > 0 else None
+    except JepaError:
+        return None  # it has ended
 
 
 def _inside(group: Path, depth: int = 16) -> Iterator[str]:
@@ -102,16 +125,20 @@ def _inside(group: Path, depth: int = 16) -> Iterator[str]:
             yield from _inside(group / name, depth - 1)
 
 
-def _dependent(manager: ServiceManager, unit: str) -> set[str]:
+def _dependent(manager: ServiceManager, action: str, unit: str) -> set[str]:
     """Units that are stopped with ``unit``, and those that its start, or what it pulls in, would stop."""
     stopped: set[str] = set()
-    _follow(manager, [unit], _STOPPED_WITH, stopped)
+    if action != "unit.start":
+        _follow(manager, [unit], _STOPPED_WITH, stopped)
+    if action == "unit.stop":
+        return stopped
     started: set[str] = {unit}
     _follow(manager, [unit], _PULLED_IN, started)
     for each in sorted(started):
-        if each.endswith((".target", ".service")):
-            stopped |= _listed(manager, each, _STOPPED_BY_START) - {"shutdown.target", "umount.target"}
-    return stopped
+        # What all services have in common (targets, slices, mounts) is in force already and stops nobody.
+        if not each.endswith(_WITHOUT_PROCESSES) or each in ENDS:
+            stopped |= _listed(manager, each, _STOPPED_BY_START)
+    return (stopped - ENDS) | (started & ENDS)
 
 
 def _follow(manager: ServiceManager, start: list[str], kinds: tuple[str, ...], found: set[str]) -> None:
@@ -119,7 +146,8 @@ def _follow(manager: ServiceManager, start: list[str], kinds: tuple[str, ...], f
     while waiting:
         for name in _listed(manager, waiting.pop(), kinds) - found:
             found.add(name)
-            waiting.append(name)
+            if kinds != _PULLED_IN or not name.endswith(_WITHOUT_PROCESSES):
+                waiting.append(name)
         if len(found) > _MOST:
             raise JepaError(
                 f"More than {_MOST} units depend on {start[0]}.", "Act on a smaller one.", status=403
