@@ -48,8 +48,8 @@ def read(file: Path, name: str) -> str:
 def write(file: Path, text: str, name: str) -> None:
     """Write ``text``: the kernel takes all of it or nothing, which is a JepaError (403, 409, 422)."""
     try:
-        # Never created; and unbuffered, so that an error is that of this write and not of a later close.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+        # As `echo >` does it, but never creating: and unbuffered, so that an error is that of this write.
+        descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
             raise JepaError(f"{name} is gone.", _LOOK, status=409) from error

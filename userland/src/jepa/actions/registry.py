@@ -8,7 +8,10 @@ from jepa.actions.catalogue import ActionType
 from jepa.actions.family import Family
 
 CLASSES = {
+    "compressed_swap": "CompressedSwap",
+    "cpufreq": "Cpufreq",
     "process": "Process",
+    "sleep": "Sleep",
     "sysctl": "Sysctl",
 }
 """The class of each module of ``jepa.actions.families``."""

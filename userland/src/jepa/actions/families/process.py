@@ -4,14 +4,13 @@
 import resource as limits
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from jepa.actions import scheduling
+from jepa.actions import mixed, scheduling
 from jepa.actions.catalogue import ActionType, TargetKind, Value
 from jepa.actions.family import Host, Resource
 from jepa.actions.process_handle import ProcessHandle, Stat, parse_stat, pid_named
@@ -91,7 +90,12 @@ class Process:
                 return "running"
             if resource.setting == "process.paused":
                 return "paused" if process.threads()[0].state == "T" else "running"
-            return _encode(list(_values(process, SETTINGS[resource.setting])), resource)
+            values = {_key(each): value for each, value in _values(process, SETTINGS[resource.setting])}
+            if not values:
+                raise JepaError(
+                    f"Process {resource.name} has ended.", "Nothing is left to change.", status=409
+                )
+            return mixed.encode(values)
 
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
         """Refuses what could not be taken back without root, and to touch a realtime policy."""
@@ -127,9 +131,9 @@ class Process:
         """To every thread, or to none when one refuses."""
         with _open(host, resource) as process:
             if resource.setting in SETTINGS:
-                before = _decode(self.read(host, resource))
+                before = mixed.decode(self.read(host, resource))
                 try:
-                    _set(host, process, SETTINGS[resource.setting], _decode(value))
+                    _set(host, process, SETTINGS[resource.setting], mixed.decode(value))
                 except JepaError:
                     _set(host, process, SETTINGS[resource.setting], before)
                     raise
@@ -162,10 +166,10 @@ class Process:
                         )
                     time.sleep(0.01)
             case _:
-                setting, wanted = SETTINGS[resource.setting], _decode(value)
+                setting, wanted = SETTINGS[resource.setting], mixed.decode(value)
                 with _open(host, resource) as process:
                     for thread, found in _values(process, setting):
-                        due = _of(wanted, _key(thread))
+                        due = mixed.of(wanted, _key(thread))
                         if str(found) != due:
                             raise JepaError(
                                 f"The {setting.noun} of thread {thread.id} of process {process.pid} is "
@@ -183,11 +187,7 @@ class Process:
 
     def is_mixture(self, found: Value, old: Value, new: Value) -> bool:
         """Whether each thread has what it had or what it was to get."""
-        before, after = _decode(old), _decode(new)
-        return all(
-            value in (_of(before, key), _of(after, key)) or (not key and value in before.values())
-            for key, value in _decode(found).items()
-        )
+        return mixed.is_mixture(found, old, new)
 
     def _all_are(self, host: Host, resource: Resource, stopped: bool) -> bool:
         with _open(host, resource) as process:
@@ -209,27 +209,8 @@ def _values(process: ProcessHandle, setting: ThreadSetting) -> Iterator[tuple[St
             yield thread, value
 
 
-def _encode(values: list[tuple[Stat, Value]], resource: Resource) -> Value:
-    if not values:
-        raise JepaError(f"Process {resource.name} has ended.", "Nothing is left to change.", status=409)
-    counts = Counter(value for _, value in values)
-    usual = max(counts, key=lambda value: counts[value])
-    unlike = [f"{_key(each)}: {value}" for each, value in values if value != usual]
-    return "; ".join([str(usual), *unlike]) if unlike else usual
-
-
 def _key(thread: Stat) -> str:
     return f"{thread.id}@{thread.start}"
-
-
-def _of(values: dict[str, str], key: str) -> str:
-    return values.get(key, values[""])
-
-
-def _decode(value: Value) -> dict[str, str]:
-    """The value for each ``TID@START``, and under the empty name that for all others."""
-    usual, *unlike = str(value).split("; ")
-    return {"": usual} | dict(each.split(": ", 1) for each in unlike)
 
 
 def _set(host: Host, process: ProcessHandle, setting: ThreadSetting, values: dict[str, str]) -> None:
@@ -237,7 +218,7 @@ def _set(host: Host, process: ProcessHandle, setting: ThreadSetting, values: dic
     for _ in range(_PASSES):
         changed = False
         for thread, found in list(_values(process, setting)):
-            wanted = _of(values, _key(thread))
+            wanted = mixed.of(values, _key(thread))
             if str(found) == wanted:
                 continue
             changed = True
