@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The assessor tells worse from usual, and a person's condition is of the mean."""
+
+import threading
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jepa.actions.assessor import Assessor, Condition, parse_condition
+from jepa.actions.channel_reader import KernelChannels
+from jepa.errors import JepaError
+from tests.unit.actions.file_machine import SteppedClock
+
+PRESSURE = "system.pressure.io.some"
+
+
+class Script:
+    """A reader that gives one reading after the other, and the last one for ever."""
+
+    def __init__(self, *values: float | None, name: str = PRESSURE) -> None:
+        self.values = list(values)
+        self.name = name
+
+    def read(self) -> Mapping[str, float]:
+        value = self.values.pop(0) if len(self.values) > 1 else self.values[0]
+        return {} if value is None else {self.name: value}
+
+
+def assess(
+    reader: Script, condition: str = "", before_s: float = 5, seconds: float = 10
+) -> tuple[str, dict[str, float]]:
+    assessor = Assessor(reader, SteppedClock(), parse_condition(condition))
+    assessor.measure_before(before_s)
+    found = assessor.watch(seconds, threading.Event())
+    return found.worse, dict(found.observed)
+
+
+def test_a_machine_at_rest_stays_so() -> None:
+    assert assess(Script(0.0)) == ("", {PRESSURE: 0.0})
+
+
+def test_a_rise_beyond_three_sigma_is_worse() -> None:
+    calm = [10.0, 8.0, 12.0, 9.0, 11.0, 10.0]
+    assert not assess(Script(*calm, 14.0))[0]
+    assert assess(Script(*calm, 30.0))[0] == f"{PRESSURE} rose from 10.0 to 30.0"
+
+
+def test_one_spike_is_not_worse_and_a_fall_is_none() -> None:
+    assert not assess(Script(*[5.0] * 8, 20.0, 5.0))[0]
+    assert not assess(Script(*[90.0] * 6, 0.0))[0]
+
+
+def test_a_machine_that_varies_much_is_allowed_to() -> None:
+    assert not assess(Script(*[0.0, 40.0] * 3, 45.0))[0]
+
+
+def test_channels_that_vanish_or_appear_are_not_judged() -> None:
+    assert not assess(Script(*[1.0] * 6, None))[0]
+    assert not assess(Script(*[None] * 6, 90.0))[0]
+
+
+def test_a_channel_that_says_how_much_is_done_is_not_judged_by_itself() -> None:
+    assert not assess(Script(*[1.0] * 6, 90.0, name="system.cpu.utilization"))[0]
+
+
+def test_the_condition_is_of_the_mean() -> None:
+    assert not assess(Script(*[1.0] * 8, 9.0, 1.0), f"{PRESSURE} below 3")[0]
+    assert "was 1.8, not below 1.5" in assess(Script(*[1.0] * 8, 9.0, 1.0), f"{PRESSURE} below 1.5")[0]
+    assert "not above 2" in assess(Script(1.0), f"{PRESSURE} above 2")[0]
+    assert "could not be read" in assess(Script(*[1.0] * 7, None), f"{PRESSURE} below 3")[0]
+    with pytest.raises(JepaError, match="not read here"):
+        assess(Script(1.0), "system.nothing below 3")
+
+
+def test_watching_ends_when_it_is_cancelled() -> None:
+    cancelled, clock = threading.Event(), SteppedClock()
+    cancelled.set()
+    assessor = Assessor(Script(1.0), clock)
+    assessor.watch(1000, cancelled)
+    assert clock.boottime_s() < 1100
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "x below", "x beside 5", "x below five", "x below 5 above 3", "below 5"]
+)
+def test_what_is_no_condition_is_refused(text: str) -> None:
+    with pytest.raises(JepaError, match="is no condition"):
+        parse_condition(text)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_condition_none_or_refused(text: str) -> None:
+    try:
+        found = parse_condition(text)
+    except JepaError:
+        return
+    assert found is None or isinstance(found, Condition)
+
+
+def test_conditions_are_read() -> None:
+    assert parse_condition("") is None
+    assert parse_condition("system.cpu.utilization below 90") == Condition(
+        "system.cpu.utilization", False, 90
+    )
+    assert parse_condition(" a  above -1.5 % ") == Condition("a", True, -1.5)
+
+
+def test_this_machines_pressure_and_utilization_are_read() -> None:
+    reader, clock = KernelChannels(), SteppedClock()
+    assessor = Assessor(reader, clock, parse_condition("system.memory.utilization above 0"))
+    assert assessor.watch(3, threading.Event()).worse == ""
