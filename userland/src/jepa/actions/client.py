@@ -62,5 +62,8 @@ class ActuatorClient(Protocol):
     def revoke(self, grant: str) -> None:
         """End a grant."""
 
+    def policy(self) -> Mapping[str, Any]:
+        """The policy in force: rules, budgets, protected names; ``fault`` says why the files are not."""
+
     def close(self) -> None:
         """End the connection."""
