@@ -8,11 +8,16 @@ from jepa.actions.catalogue import ActionType
 from jepa.actions.family import Family
 
 CLASSES = {
+    "cgroup_file": "CgroupFile",
     "compressed_swap": "CompressedSwap",
     "cpufreq": "Cpufreq",
+    "freezer": "Freezer",
     "process": "Process",
+    "restart_policy": "RestartPolicy",
     "sleep": "Sleep",
     "sysctl": "Sysctl",
+    "unit_resources": "UnitResources",
+    "unit_state": "UnitState",
 }
 """The class of each module of ``jepa.actions.families``."""
 

@@ -51,8 +51,8 @@ class ServiceManager(Protocol):
     def get(self, unit: str, interface: str, name: str) -> Any:
         """One property: interface ``Service``, ``Slice``, ``Scope``, ``Timer`` or ``Unit``."""
 
-    def set_properties(self, unit: str, properties: Mapping[str, Variant]) -> None:
-        """Set resource properties until the unit or the machine stops (runtime)."""
+    def set_properties(self, unit: str, assignments: Sequence[tuple[str, Variant]]) -> None:
+        """Assign resource properties in one step and in order, until the machine stops (runtime)."""
 
     def start(self, unit: str) -> None:
         """Start it and return when the job is done; JepaError (500) when it fails."""

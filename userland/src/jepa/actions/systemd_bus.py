@@ -130,9 +130,9 @@ class SystemdBus:
         address = DBusAddress(self._path(full_name(unit)), _SYSTEMD, f"{_SYSTEMD}.{interface}")
         return self._read(Properties(address).get(name))[0][1]
 
-    def set_properties(self, unit: str, properties: Mapping[str, Variant]) -> None:
-        """Set resource properties until the unit or the machine stops (runtime)."""
-        body = (full_name(unit), True, list(properties.items()))
+    def set_properties(self, unit: str, assignments: Sequence[tuple[str, Variant]]) -> None:
+        """Assign resource properties in one step and in order, until the machine stops (runtime)."""
+        body = (full_name(unit), True, list(assignments))
         self._call(new_method_call(_MANAGER, "SetUnitProperties", "sba(sv)", body))
 
     def start(self, unit: str) -> None:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of resources go to systemd and come back as they were; what is not here is refused."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jepa.actions.catalogue import Value, catalogue
+from jepa.actions.families.unit_resources import PROPERTIES, UnitResources, decode_cpus, encode_cpus
+from jepa.actions.family import Host
+from jepa.actions.values import parse
+from jepa.errors import JepaError
+from tests.unit.actions.families.manager import Manager, service
+
+MIB = 2**20
+FAMILY = UnitResources()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text("20 1 254:1 / / rw - ext4 /dev/vda1 rw\n")
+    for disk, number in (("vda", "254:0"), ("sr0", "11:0")):
+        (tmp_path / "sys/block" / disk).mkdir(parents=True)
+        (tmp_path / "sys/block" / disk / "dev").write_text(number)
+    part = tmp_path / "sys/block/vda/vda1"
+    part.mkdir()
+    (part / "partition").write_text("1")
+    (tmp_path / "sys/dev/block").mkdir(parents=True)
+    (tmp_path / "sys/dev/block/254:1").symlink_to(part)
+    online = tmp_path / "sys/devices/system/cpu/online"
+    online.parent.mkdir(parents=True)
+    online.write_text("0-3\n")
+    (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
+    (tmp_path / "sys/fs/cgroup/cgroup.controllers").write_text("cpu io memory pids\n")
+    return Host(tmp_path, Manager(service(names=("web.service", "www.service"))))
+
+
+WRITTEN = [
+    ("cpu.weight", "20", "default"), ("cpu.weight", "idle", "default"), ("cpu.max", "40%", "max"),
+    ("cpu.max", "150%", "max"), ("cpu.cpus", "0,2-3", "all"), ("memory.high", "512M", "max"),
+    ("memory.low", "64M", "none"), ("memory.min", "0", "none"), ("memory.swap.max", "0", "max"),
+    ("io.weight", "10", "default"), ("io.rbps", "10M", "max"), ("io.wiops", "vda:50", "max"),
+    ("pids.max", "500", 2324),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "written", "usual"), WRITTEN)
+def test_a_setting_is_applied_verified_and_taken_back(
+    host: Host, name: str, written: str, usual: Value
+) -> None:
+    action = catalogue()[name]
+    resource = FAMILY.resolve(host, action, "www")
+    assert resource.name == "web.service"
+    old = FAMILY.read(host, resource)
+    assert old == usual
+    new = FAMILY.check(host, action, resource, parse(action, written, 8 * 2**30))
+    FAMILY.apply(host, resource, new)
+    FAMILY.verify(host, resource, new)
+    FAMILY.undo(host, resource, old)
+    FAMILY.undo(host, resource, old)
+    assert FAMILY.read(host, resource) == old
+
+
+def test_a_rate_without_a_disk_is_for_each_that_holds_a_file_system(host: Host) -> None:
+    action = catalogue()["io.wbps"]
+    resource = FAMILY.resolve(host, action, "web")
+    assert FAMILY.check(host, action, resource, 10 * MIB) == f"vda:{10 * MIB}"
+    with pytest.raises(JepaError, match=r"no disk 'sdz'\. Those here are vda"):
+        FAMILY.check(host, action, resource, "sdz:5")
+
+
+@pytest.mark.parametrize("cpus", ["4", "0-9", "x", "1-", "3-1-2", "99999999999"])
+def test_cpus_that_are_not_here_are_refused(host: Host, cpus: str) -> None:
+    action = catalogue()["cpu.cpus"]
+    with pytest.raises(JepaError):
+        FAMILY.check(host, action, FAMILY.resolve(host, action, "web"), cpus)
+
+
+@given(st.sets(st.integers(0, 300), min_size=1))
+def test_lists_of_cpus_survive_the_way_through_a_bitmap(cpus: set[int]) -> None:
+    written = decode_cpus(encode_cpus(",".join(map(str, cpus))))
+    assert encode_cpus(written) == encode_cpus(",".join(map(str, cpus)))
+
+
+def test_a_controller_that_the_kernel_lacks_is_named(host: Host) -> None:
+    assert FAMILY.missing(host, catalogue()["cpu.cpus"]) == "This kernel has no cpuset controller."
+    assert FAMILY.missing(host, catalogue()["cpu.max"]) is None
+    assert FAMILY.missing(Host(host.root), catalogue()["cpu.max"]) == "systemd does not run here."
+
+
+def test_a_role_stands_for_its_slice(host: Host) -> None:
+    manager = Manager(service("background.slice"))
+    assert (
+        FAMILY.resolve(Host(host.root, manager), catalogue()["cpu.max"], "background").name
+        == "background.slice"
+    )
+
+
+def test_a_unit_that_has_gone_is_left_alone(host: Host) -> None:
+    resource = FAMILY.resolve(host, catalogue()["cpu.max"], "web")
+    assert isinstance(host.manager, Manager)
+    host.manager.loaded.clear()
+    with pytest.raises(JepaError, match=r"web.service is gone") as error:
+        FAMILY.read(host, resource)
+    assert error.value.status == 409
+
+
+def test_undo_leaves_no_drop_in_of_ours_behind(host: Host) -> None:
+    action = catalogue()["cpu.weight"]
+    resource = FAMILY.resolve(host, action, "web")
+    drop_in = host.root / "run/systemd/system.control/web.service.d/50-CPUWeight.conf"
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("[Service]\nCPUWeight=20\n")
+    FAMILY.undo(host, resource, "default")
+    assert not drop_in.parent.exists()
+
+
+def test_every_action_of_the_family_has_its_property() -> None:
+    names = {action.setting for action in catalogue().values() if action.family == "unit_resources"}
+    assert names == PROPERTIES.keys()

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resources of a unit that systemd sets: shares and limits of CPU, memory, I/O and tasks.
+
+Runtime properties: systemd keeps them in /run, so a reboot undoes them. See systemd.resource-control(5).
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jepa.actions import disks, kernel_file, units
+from jepa.actions.catalogue import ActionType, Value
+from jepa.actions.family import Host, Resource
+from jepa.actions.service_manager import UNSET, Unit, Variant
+from jepa.errors import JepaError
+
+_DROP_INS: Final = "run/systemd/system.control"
+_SECOND_US: Final = 1_000_000
+_MOST_CPUS: Final = 8192
+"""CONFIG_NR_CPUS of the largest machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property of systemd that holds one setting."""
+
+    name: str
+    signature: str
+    encode: Callable[[Value], Any]
+    decode: Callable[[Any], Value]
+    controller: str
+    """The controller of the kernel that does it."""
+
+
+def _limit(name: str, controller: str, unset: str) -> Property:
+    """A number, or ``unset`` where there is none."""
+    return Property(
+        name,
+        "t",
+        lambda value: UNSET if value == unset else int(str(value)),
+        lambda raw: unset if raw == UNSET else int(raw),
+        controller,
+    )
+
+
+def _encode_weight(value: Value) -> int:
+    return UNSET if value == "default" else 0 if value == "idle" else int(str(value))
+
+
+def _decode_weight(raw: int) -> Value:
+    return "default" if raw == UNSET else "idle" if raw == 0 else int(raw)
+
+
+def _encode_quota(value: Value) -> int:
+    return UNSET if value == "max" else round(float(str(value)) * _SECOND_US / 100)
+
+
+def _decode_quota(raw: int) -> Value:
+    if raw == UNSET:
+        return "max"
+    percent = raw * 100 / _SECOND_US
+    return int(percent) if percent == int(percent) else percent
+
+
+def encode_cpus(value: Value) -> bytes:
+    """``0-1,3`` as systemd's bitmap, lowest CPU first; ``all`` is empty. ValueError for what is no list."""
+    if value == "all":
+        return b""
+    mask = 0
+    for part in str(value).split(","):
+        first, dash, last = part.partition("-")
+        lowest, highest = int(first), int(last if dash else first)
+        if not 0 <= lowest <= highest < _MOST_CPUS:
+            raise ValueError(part)
+        for cpu in range(lowest, highest + 1):
+            mask |= 1 << cpu
+    return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+
+
+def decode_cpus(raw: bytes) -> str:
+    """The bitmap as ``0-1,3``."""
+    mask = int.from_bytes(bytes(raw), "little")
+    cpus = [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1]
+    parts: list[str] = []
+    start = previous = None
+    for cpu in [*cpus, None]:
+        if previous is not None and (cpu is None or cpu != previous + 1):
+            parts.append(f"{start}" if start == previous else f"{start}-{previous}")
+            start = cpu
+        elif start is None:
+            start = cpu
+        previous = cpu
+    return ",".join(parts) or "all"
+
+
+def _encode_rates(value: Value) -> list[tuple[str, int]]:
+    if value == "max":
+        return []
+    return [
+        (f"/dev/{disk}", int(rate)) for disk, _, rate in (part.partition(":") for part in str(value).split())
+    ]
+
+
+def _decode_rates(raw: list[tuple[str, int]]) -> Value:
+    found = sorted((path.removeprefix("/dev/"), int(rate)) for path, rate in raw if int(rate) != UNSET)
+    return " ".join(f"{disk}:{rate}" for disk, rate in found) or "max"
+
+
+def _rates(name: str) -> Property:
+    return Property(name, "a(st)", _encode_rates, _decode_rates, "io")
+
+
+PROPERTIES: Final = {
+    "cpu.weight": Property("CPUWeight", "t", _encode_weight, _decode_weight, "cpu"),
+    "cpu.max": Property("CPUQuotaPerSecUSec", "t", _encode_quota, _decode_quota, "cpu"),
+    "cpu.cpus": Property("AllowedCPUs", "ay", encode_cpus, decode_cpus, "cpuset"),
+    "memory.min": _limit("MemoryMin", "memory", "none"),
+    "memory.low": _limit("MemoryLow", "memory", "none"),
+    "memory.high": _limit("MemoryHigh", "memory", "max"),
+    "memory.max": _limit("MemoryMax", "memory", "max"),
+    "memory.swap.max": _limit("MemorySwapMax", "memory", "max"),
+    "io.weight": Property("IOWeight", "t", _encode_weight, _decode_weight, "io"),
+    "io.rbps": _rates("IOReadBandwidthMax"),
+    "io.wbps": _rates("IOWriteBandwidthMax"),
+    "io.riops": _rates("IOReadIOPSMax"),
+    "io.wiops": _rates("IOWriteIOPSMax"),
+    "pids.max": _limit("TasksMax", "pids", "max"),
+}
+"""By setting. One that is not set reads as the word that the catalogue has for it."""
+
+
+def properties(setting: str, value: Value) -> Mapping[str, Variant]:
+    """``value``, as `check` gives it, as the property with which a transient unit is started."""
+    found = PROPERTIES[setting]
+    return {found.name: (found.signature, found.encode(value))}
+
+
+class UnitResources:
+    """A ``Family``: an action's setting is the name in the kernel, such as ``cpu.max``."""
+
+    def missing(self, host: Host, action: ActionType) -> str | None:
+        """systemd, and the controller in the kernel."""
+        if (why := units.needs_systemd(host)) is not None:
+            return why
+        controller = PROPERTIES[action.setting].controller
+        try:
+            there = (host.root / "sys/fs/cgroup/cgroup.controllers").read_text().split()
+        except OSError:
+            return "There is no control group v2 hierarchy in /sys/fs/cgroup."
+        return None if controller in there else f"This kernel has no {controller} controller."
+
+    def resolve(self, host: Host, action: ActionType, target: str) -> Resource:
+        """The unit's own property, which holds over restarts of the unit: it needs no other identity."""
+        unit = units.find(host, target)
+        if not _interface(unit):
+            raise JepaError(
+                f"{unit.id} has no processes of its own.", "Name a service, scope or slice.", status=422
+            )
+        return units.resource(unit, action)
+
+    def read(self, host: Host, resource: Resource) -> Value:
+        """What systemd has, which is also what it enforces."""
+        found = PROPERTIES[resource.setting]
+        raw = host.manager.get(resource.name, _interface(units.same(host, resource)), found.name)
+        if found.name in ("MemoryMin", "MemoryLow") and raw == 0:
+            return "none"
+        return found.decode(raw)
+
+    def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
+        """Rates of all disks that hold file systems where none is named; CPUs that there are."""
+        match resource.setting:
+            case "io.rbps" | "io.wbps" | "io.riops" | "io.wiops":
+                return _check_rates(host, value)
+            case "cpu.cpus":
+                return _check_cpus(host, value)
+            case "memory.min" | "memory.low" if value == 0:
+                return "none"
+        return value
+
+    def apply(self, host: Host, resource: Resource, value: Value) -> None:
+        """One call; a list is emptied first in it, since systemd adds to what there is."""
+        found = PROPERTIES[resource.setting]
+        assignments = [(found.name, (found.signature, found.encode(value)))]
+        if found.signature == "a(st)" and value != "max":
+            assignments.insert(0, (found.name, (found.signature, [])))
+        host.manager.set_properties(resource.name, assignments)
+
+    def verify(self, host: Host, resource: Resource, value: Value) -> None:
+        """Read it back."""
+        found = self.read(host, resource)
+        if found != value:
+            raise JepaError(
+                f"{resource.setting} of {resource.name} is {found}, not {value} as set.", "Nothing was kept."
+            )
+
+    def undo(self, host: Host, resource: Resource, old: Value) -> None:
+        """Put back what it was; where our drop-in alone set it, the drop-in goes as well."""
+        self.apply(host, resource, old)
+        name = PROPERTIES[resource.setting].name.replace("PerSecUSec", "")
+        drop_in = host.root / _DROP_INS / f"{resource.name}.d" / f"50-{name}.conf"
+        if old in ("max", "default", "none", "all"):
+            with contextlib.suppress(OSError):
+                drop_in.unlink()
+                drop_in.parent.rmdir()
+
+
+def _interface(unit: Unit) -> str:
+    return {"service": "Service", "scope": "Scope", "slice": "Slice"}.get(unit.id.rpartition(".")[2], "")
+
+
+def _check_rates(host: Host, value: Value) -> Value:
+    if value == "max":
+        return value
+    disk, colon, rate = str(value).rpartition(":")
+    there = disks.with_file_systems(host.root)
+    if not colon:
+        if not there:
+            raise JepaError("No disk here holds a file system.", "Name one, such as vda:10M.", status=422)
+        return " ".join(f"{each}:{rate}" for each in sorted(there))
+    if not (host.root / "sys/block" / disk).exists():
+        raise JepaError(
+            f"There is no disk {disk!r}.",
+            f"Those here are {', '.join(sorted(there)) or 'none'}.",
+            status=422,
+        )
+    return "max" if rate == "max" else f"{disk}:{rate}"
+
+
+def _check_cpus(host: Host, value: Value) -> Value:
+    try:
+        asked = encode_cpus(value)
+    except ValueError as error:
+        raise JepaError(f"{value!r} is no list of CPUs.", "Write it as 0-1,3.", status=422) from error
+    there = encode_cpus(kernel_file.read(host.root / "sys/devices/system/cpu/online", "the list of CPUs"))
+    if int.from_bytes(asked, "little") & ~int.from_bytes(there, "little"):
+        raise JepaError(
+            f"Not all of the CPUs {value} are here.", f"Here are {decode_cpus(there)}.", status=422
+        )
+    return decode_cpus(asked)
