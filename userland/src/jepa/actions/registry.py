@@ -11,6 +11,7 @@ CLASSES = {
     "cgroup_file": "CgroupFile",
     "compressed_swap": "CompressedSwap",
     "cpufreq": "Cpufreq",
+    "device": "Device",
     "freezer": "Freezer",
     "process": "Process",
     "restart_policy": "RestartPolicy",
