@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any sequence of changes, undoes, expiries, crashes, reboots and other people's writes leaves what it should."""
+"""Any sequence of changes, undoes, expiries, crashes, reboots and writes by others leaves what it should."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ KILLED_AT = ("apply", "applied", "verify")
 
 
 class Transaction(RuleBasedStateMachine):
-    """The machine beside a model of it: for each setting the changes in force and the value that it holds."""
+    """The machine beside a model of it: for each setting the changes in force and its value."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class Transaction(RuleBasedStateMachine):
         self.executor = self.machine.start()
 
 
-class TestTransaction(Transaction.TestCase):
+class TestTransaction(Transaction.TestCase):  # type: ignore[valid-type]
     settings = settings(
         max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
     )
