@@ -326,3 +326,18 @@ def test_the_disk_that_this_machine_runs_from_stays() -> None:
     if not disks:
         pytest.skip("no disk with a driver here")
     assert held
+
+
+def test_an_nvme_disk_is_held_although_it_lies_elsewhere_than_its_card(laptop: Host) -> None:
+    card = "sys/devices/pci0000:00/0000:01:00.0"
+    make(laptop.root, card, "pci", "nvme")
+    make(laptop.root, f"{card}/nvme/nvme0/nvme0c0n1", "nvme")
+    disk = "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
+    make(laptop.root, disk, "block", dev="259:0")
+    make(laptop.root, f"{disk}/nvme0n1p2", "block", dev="259:2", partition="2")
+    unbind, what = catalogue()["device.unbind"], resolve(laptop, "device.unbind", "0000:01:00.0")
+    assert FAMILY.check(laptop, unbind, what, "none") == "none"
+    (laptop.root / "proc/self").mkdir()
+    (laptop.root / "proc/self/mountinfo").write_text("36 35 259:2 / / rw - ext4 /dev/nvme0n1p2 rw\n")
+    with pytest.raises(JepaError, match="carries the file system at /"):
+        FAMILY.check(laptop, unbind, what, "none")

@@ -161,3 +161,16 @@ def test_a_journalled_value_that_is_damaged_is_not_written(small: Host, value: s
     resource = FAMILY.resolve(small, catalogue()["vm.dirty_ratio"], "")
     with pytest.raises(JepaError, match=r"no value of vm\.dirty"):
         FAMILY.undo(small, resource, value)
+
+
+@needs_root
+def test_a_parameter_that_wants_a_right_which_the_actuator_lacks_says_so() -> None:
+    code = """
+from jepa.actions.catalogue import catalogue
+from jepa.actions.families.sysctl import Sysctl
+from jepa.actions.family import Host
+print(Sysctl().missing(Host(), catalogue()["kernel.task_delayacct"]))
+"""
+    command = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.endswith("the actuator has no CAP_SYS_ADMIN.\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from jepa.actions import mixed, scheduling
+from jepa.actions import capabilities, mixed, scheduling
 from jepa.actions.catalogue import ActionType, TargetKind, Value
 from jepa.actions.family import Host, Resource
 from jepa.actions.process_handle import ProcessHandle, Stat, parse_stat, pid_named
@@ -45,7 +45,6 @@ _UNLIKE_MOST: Final = 500
 """Threads that may differ from the rest: their values are journalled one by one."""
 _STOP_S: Final = 1.0
 _END_S: Final = 3.0
-_CAP_SYS_NICE: Final = 23
 
 
 class Process:
@@ -256,9 +255,7 @@ def _give_back(proc: Path, thread: Stat, setting: ThreadSetting, value: str) -> 
 
 def _may_raise(pid: int, nice: int) -> bool:
     """Whether this process may give ``pid`` the nice value ``nice`` again once it has a higher one."""
-    status = Path("/proc/self/status").read_text()
-    effective = next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1]
-    if int(effective, 16) >> _CAP_SYS_NICE & 1:
+    if capabilities.effective(capabilities.SYS_NICE):
         return True
     try:
         return limits.prlimit(pid, limits.RLIMIT_NICE)[0] >= 20 - nice

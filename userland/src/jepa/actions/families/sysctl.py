@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from jepa.actions import kernel_file
+from jepa.actions.capabilities import SYS_ADMIN, effective
 from jepa.actions.catalogue import ActionType, TargetKind, Value
 from jepa.actions.family import Host, Resource
 from jepa.errors import JepaError
@@ -29,7 +30,10 @@ class Sysctl:
         """The kernel may lack the parameter, or this process may only set that of a container."""
         if action.name.startswith("net.") and not _in_machines_network(host):
             return f"{action.name} cannot be set here: this process has a network namespace of its own."
-        return kernel_file.missing(_file(host, action.name), action.name)
+        reason = kernel_file.missing(_file(host, action.name), action.name)
+        if reason is None and "CAP_SYS_ADMIN" in action.needs and not effective(SYS_ADMIN):
+            return f"Only root may set {action.name}, with --local: the actuator has no CAP_SYS_ADMIN."
+        return reason
 
     def resolve(self, host: Host, action: ActionType, target: str) -> Resource:
         """The machine's own parameter."""

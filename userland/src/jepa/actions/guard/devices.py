@@ -2,6 +2,7 @@
 """What a device carries that the machine needs: file systems, swap, the network, the console."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -16,6 +17,8 @@ _MEMBERS: Final = (
     "crypto_LUKS",
 )
 """File system types, as udev tells them, of disks that others are made of."""
+_PATH_OF_NVME: Final = re.compile(r"(nvme\d+)c\d+(n\d+)")
+"""A disk's path through one controller. The disk itself, nvme0n1, lies elsewhere: it may have several."""
 _LETTERS: Final = 0xFFFFFFFE
 """Bits 1 to 31 of a keyboard's keys: Escape, digits, letters. udev calls no device without them so."""
 
@@ -27,6 +30,10 @@ def carried_by(root: Path, device: str) -> Iterator[str]:
         yield "more than one device, or none: it lies outside /sys/devices"
         return
     below = [Path(path) for path, _, _ in os.walk(folder, onerror=_fail)]
+    for disk in {
+        _PATH_OF_NVME.sub(r"\1\2", each.name) for each in below if _PATH_OF_NVME.fullmatch(each.name)
+    }:
+        below += [Path(path) for path, _, _ in os.walk(os.path.realpath(root / "sys/class/block" / disk))]
     used = dict(_used(root))
     for path in below:
         number = _read(path / "dev")
