@@ -116,8 +116,9 @@ evaluate: $(VENV)/.done ## score the machine pack on the held-out recordings
 	@$(VENV)/bin/jepa-lab evaluate --peers no_adaptation ridge trees schedule_oracle ets
 
 .PHONY: figures
-figures: $(VENV)/.done ## render the figures in README and docs from their JSON
+figures: $(VENV)/.done ## render the figures in README and docs from their JSON, the actions from their catalogue
 	@$(PY) -m tools.figures
+	@$(PY) -m tools.action_reference
 
 .PHONY: record-vm
 record-vm: $(IMAGE) ## record workloads and the effects of actions in the image's VM (hours; goes on where it stopped)

@@ -23,6 +23,8 @@ def commands(parser: argparse.ArgumentParser, words: str = "") -> Iterator[tuple
             for name, below in action.choices.items():
                 yield from commands(below, f"{words} {name}".strip())
             return
+        if action.help == argparse.SUPPRESS:
+            continue
         options |= {option for option in action.option_strings if option.startswith("--")}
     yield words, options
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
+from jepa.shell.candidates import candidates
 from jepa.shell.complete import Vocabulary
 from jepa.shell.prompt_line import actions, verbs
 
@@ -39,3 +40,12 @@ def test_actions_follow_their_verb() -> None:
     assert words.completions("jepa vision re") == ["jepa vision reach"]
     assert words.completions("help fo") == ["help forecast"]
     assert words.completions("packs list l") == []
+
+
+def test_what_a_verb_takes_is_looked_up() -> None:
+    words = Vocabulary(verbs(), ["system.cpu.utilization"], actions(), candidates)
+    assert words.extend("act vm.swap") == ("act vm.swappiness ", ["act vm.swappiness"])
+    assert words.completions("jepa act net.core.default_qdisc fq_") == [
+        "jepa act net.core.default_qdisc fq_codel"
+    ]
+    assert words.completions("status vm") == []

@@ -45,6 +45,10 @@ def test_a_bare_shell_completes_verbs_actions_and_their_flags(
             ("jepa packs bu\t", "jepa packs build "),
             ("jepa vision re\t", "jepa vision reach "),
             ("jepa packs list --pa\t", "jepa packs list --pack "),
+            ("jepa act vm.swap\t", "jepa act vm.swappiness "),
+            ("jepa act net.core.default_qdisc fq_\t", "jepa act net.core.default_qdisc fq_codel "),
+            ("jepa act --yes kernel.sched_auto\t", "jepa act --yes kernel.sched_autogroup_enabled "),
+            ("jepa --local actions vm.swap\t", "jepa --local actions vm.swappiness "),
         ):
             line.type(typed)
             line.expect(f" {MOVES}".join(whole.split()))

@@ -64,8 +64,15 @@ def takes(action: ActionType) -> str:
         )
     else:
         sign = "%" if action.type is ValueType.PERCENT else f" {action.unit}" if action.unit else ""
-        span = f"{action.minimum:g}..{action.maximum:g}{sign}"
+        ends = [_end(action, end) for end in (action.minimum, action.maximum)]
+        span = f"{ends[0]}..{ends[1]}{sign}"
     return " or ".join([span, *words])
+
+
+def _end(action: ActionType, number: float) -> str:
+    if action.type in (ValueType.BYTES, ValueType.RATE):
+        return _size(int(number)) + ("/s" if action.type is ValueType.RATE else "")
+    return f"{number:.15g}"
 
 
 def shown(action: ActionType | None, value: Value) -> str:

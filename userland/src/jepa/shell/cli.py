@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from jepa.errors import JepaError
 from jepa.shell.output import Output, OutputError
-from jepa.shell.parser import help_words, parse
+from jepa.shell.parser import help_words, parse, split_command
 from jepa.shell.request import Request
 from jepa.shell.terminal import flush_output, open_standard_streams
 from jepa.shell.usage import HelpWanted, UsageError
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _answer(words: Sequence[str]) -> int:
-    out = Output.to(sys.stdout, json="--json" in words)
+    out = Output.to(sys.stdout, json="--json" in split_command(words)[0])
     try:
         status = _run(words, out)
         out.flush()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Completes what a person types: verbs, then their actions, or channel names where they are taken."""
+"""Completes what a person types: verbs, then their actions, or what each verb takes, such as channels."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 CHANNEL_VERBS = ("forecast", "watch", "explain")
 """Verbs whose arguments are channel names."""
@@ -16,11 +16,13 @@ class Vocabulary:
         verbs: Iterable[str],
         channels: Iterable[str] = (),
         actions: Mapping[str, Sequence[str]] | None = None,
+        look_up: Callable[[Sequence[str]], list[str]] = lambda words: [],
     ) -> None:
         self.verbs = sorted(set(verbs))
         self.actions = actions or {}
         """What may follow a verb, such as ``list`` after ``packs``."""
         self.channels = list(channels)
+        self._look_up = look_up
 
     def completions(self, line: str) -> list[str]:
         """Every whole line that ``line`` can become by completing its last word.
@@ -41,7 +43,7 @@ class Vocabulary:
             found = [name for name in rest if name.startswith(word)]
             found += [name for name in rest if word and word in name and name not in found]
         else:
-            found = []
+            found = self._look_up([*words, word])
         return [f"{head}{space}{choice}" for choice in found]
 
     def extend(self, line: str) -> tuple[str, list[str]]:

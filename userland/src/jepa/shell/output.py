@@ -4,16 +4,16 @@
 import json
 import math
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from jepa.errors import JepaError
-from jepa.service.api import PartState
-from jepa.service.wire import encode
-from jepa.shell.terminal import Terminal
+from jepa.shell.terminal import Terminal, columns
 from jepa.text import shown
+
+if TYPE_CHECKING:
+    from jepa.service.api import PartState
 
 Colour = Literal["red", "yellow", "green", "dim"]
 _MARKS: dict[Colour, str] = {"red": "\ufdd0", "yellow": "\ufdd1", "green": "\ufdd2", "dim": "\ufdd3"}
@@ -23,7 +23,7 @@ _CODES = {
     ord(mark): f"\x1b[{code}m"
     for mark, code in zip((*_MARKS.values(), _END), ("31", "33", "32", "2", "0"), strict=True)
 }
-_STATE_COLOURS: dict[PartState, Colour] = {
+_STATE_COLOURS: "dict[PartState, Colour]" = {
     "ok": "green",
     "degraded": "yellow",
     "failed": "red",
@@ -72,7 +72,7 @@ class Output:
             json=json,
             unicode=tty and terminal.unicode,
             colour=tty and terminal.colours,
-            width=shutil.get_terminal_size().columns if tty else 80,
+            width=columns(environ) if tty else 80,
         )
 
     def line(self, text: str = "") -> None:
@@ -89,6 +89,8 @@ class Output:
 
     def data(self, message: object) -> None:
         """One line of JSON for a program."""
+        from jepa.service.wire import encode  # a verb that only acts, for a person, writes none
+
         text = encode(message)
         try:
             text.encode(self._encoding)
@@ -118,7 +120,7 @@ class Output:
         """``text`` in ``colour`` where colours are shown."""
         return f"{_MARKS[colour]}{text}{_END}" if self._colour else text
 
-    def state(self, state: PartState, width: int = 0) -> str:
+    def state(self, state: "PartState", width: int = 0) -> str:
         """The word for ``state``, padded to ``width``, in its colour."""
         return self.coloured(state.ljust(width), _STATE_COLOURS[state])
 

@@ -1,13 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a verb is given: its arguments, where to write, and the service, reached only if it is asked."""
+"""What a verb is given: its arguments, where to write, and the daemons, reached only if they are asked."""
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from jepa.service.api import Client
 from jepa.shell.output import Output
+
+if TYPE_CHECKING:
+    from jepa.actions.client import ActuatorClient
+    from jepa.service.api import Client
+
+
+def reach_actuator(local: bool) -> "ActuatorClient":
+    """The actuator, or with ``local`` this process in its place."""
+    from jepa.actions.actuator.connect import connect
+
+    return connect(local)
 
 
 @dataclass(frozen=True)
@@ -16,12 +27,24 @@ class Request:
 
     args: argparse.Namespace
     out: Output
-    connect: Callable[[], Client]
+    connect: "Callable[[], Client]"
     """Reaches the service; JepaError when it is not running."""
     prompt: bool
     """Whether the line came from the shell's prompt, where a verb must end by itself."""
+    reach: "Callable[[bool], ActuatorClient]" = reach_actuator
+    """Reaches the actuator; JepaError when it is not running."""
 
     @cached_property
-    def client(self) -> Client:
+    def client(self) -> "Client":
         """The service."""
         return self.connect()
+
+    @cached_property
+    def actuator(self) -> "ActuatorClient":
+        """Who changes the machine."""
+        return self.reach("local" in self.args)
+
+    def close(self) -> None:
+        """End the connection to the actuator, if there is one."""
+        if "actuator" in self.__dict__:
+            self.actuator.close()

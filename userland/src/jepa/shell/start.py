@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jepa.service.api import Client
+from jepa.shell.candidates import candidates
 from jepa.shell.complete import Vocabulary
 from jepa.shell.prompt_line import actions, run_line, verbs
 from jepa.shell.terminal import Terminal, end_with_terminal, is_utf8
@@ -53,7 +54,7 @@ def looks(terminal: Terminal) -> Looks:
 def run(client: Client, plain: bool | None = None) -> int:
     """Run the shell until the person leaves; ``plain`` overrides what the terminal suggests."""
     terminal = Terminal.here()
-    vocabulary = Vocabulary(verbs(), actions=actions())
+    vocabulary = Vocabulary(verbs(), actions=actions(), look_up=candidates)
     if wants_plain(terminal, plain):
         from jepa.shell.plain import PlainShell
 

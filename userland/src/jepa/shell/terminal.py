@@ -118,6 +118,17 @@ def device_name(fd: int) -> str:
         return ""
 
 
+def columns(environ: Mapping[str, str] = os.environ) -> int:
+    """How wide the screen is; as shutil.get_terminal_size, whose module takes long to import."""
+    wish = environ.get("COLUMNS", "")
+    if wish.isascii() and wish.isdecimal() and int(wish) > 0:
+        return int(wish)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
+
+
 def end_with_terminal(fd: int) -> None:
     """End this process at once when the terminal ``fd`` is gone, such as a window that was closed.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from jepa.errors import JepaError
+from jepa.shell.terminal import columns
 
 
 class UsageError(JepaError):
@@ -23,6 +24,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """UsageError with argparse's own words."""
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"See {self.prog} --help.", status=400)
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # One is made for each argument that is added, and without a width each asks shutil for it.
+        return self.formatter_class(prog=self.prog, width=columns() - 2)  # type: ignore[call-arg]
 
     def print_help(self, file: object = None) -> None:
         """HelpWanted with the text."""
@@ -42,6 +47,8 @@ class Verb:
     """The verbs below it, such as ``list`` of ``packs``; one of them must be named."""
     asks_service: bool = False
     """Whether it takes --socket and --local."""
+    asks_actuator: bool = False
+    """Whether it takes --local, and then changes the machine in this process."""
     prompt: bool = True
     """Whether it makes sense at the shell's prompt."""
 

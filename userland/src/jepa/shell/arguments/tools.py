@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs for the terminal alone: serve, completion."""
 
+import argparse
 from pathlib import Path
 
 from jepa.shell.usage import Parser, Verb
@@ -18,6 +19,8 @@ def _serve(parser: Parser) -> None:
 
 def _completion(parser: Parser) -> None:
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=" or ".join(SHELLS))
+    # For the scripts themselves: what the last of these words may become.
+    parser.add_argument("--words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
 SHELLS = ("bash", "zsh", "fish")

@@ -11,4 +11,7 @@ from jepa.shell.request import Request
 def perform(request: Request) -> int:
     """Do what the verb of ``request`` does; its exit status."""
     module = importlib.import_module(f"{__name__}.{request.args.verb}")
-    return cast("Callable[[Request], int]", module.run)(request)
+    try:
+        return cast("Callable[[Request], int]", module.run)(request)
+    finally:
+        request.close()

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa act`: one typed change of the machine, shown before it is made, and what takes it back."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from jepa.actions.catalogue import ActionType, TargetKind, catalogue
+from jepa.actions.change import Change, State
+from jepa.actions.rows import change_row, state
+from jepa.errors import JepaError
+from jepa.shell import changes
+from jepa.shell.request import Request
+from jepa.shell.usage import UsageError
+
+if TYPE_CHECKING:
+    from jepa.actions.change import Request as ActionRequest
+    from jepa.actions.client import Preview
+
+VERDICTS = {"allow": "allowed", "ask": "needs consent", "deny": "refused"}
+
+
+def run(request: Request) -> int:
+    """Show the change and make it; 1 when it is refused, reverted or failed."""
+    try:
+        return _act(request)
+    except JepaError as error:
+        if error.status == 422 and not isinstance(error, UsageError):
+            raise UsageError(error.problem, error.remedy, status=422) from error
+        raise
+
+
+def _act(request: Request) -> int:
+    args, out = request.args, request.out
+    action = known(args.name)
+    wanted = action_request(request, action)
+    preview = request.actuator.check(wanted)
+    decision, reasons = preview.verdict.decision, " ".join(preview.verdict.reasons)
+    if args.dry_run or not out.json:
+        _show(request, action, preview)
+    if args.dry_run:
+        return 1 if decision == "deny" else 0
+    if decision == "deny":
+        raise JepaError(
+            f"{args.name} is refused. {reasons}".strip(), "`jepa policy show` has the rules.", status=403
+        )
+    consent = args.yes or (decision == "ask" and _asked(request))
+    if decision == "ask" and not consent:
+        raise JepaError(f"{args.name} needs consent. {reasons}".strip(), "Add --yes to give it.", status=403)
+    with _countdown(request) as progress:
+        change = request.actuator.act(wanted, consent, progress)
+    if out.json:
+        out.data(change_row(change))
+    else:
+        word = out.coloured(state(change), changes.STATE_COLOURS[state(change)])
+        out.line(f"{change.id}  {word}{f': {change.detail}' if change.detail else ''}")
+    return 0 if change.state in (State.APPLIED, State.COMMITTED) else 1
+
+
+def known(name: str) -> ActionType:
+    """The action of that name; UsageError naming the nearest ones."""
+    try:
+        return catalogue().find(name)
+    except JepaError as error:
+        raise UsageError(error.problem, error.remedy, status=404) from error
+
+
+def action_request(request: Request, action: ActionType) -> "ActionRequest":
+    """What the words of the command line ask for; UsageError when there are too few or too many."""
+    from jepa.actions.clock import HostClock
+    from jepa.actions.request import make
+
+    args = request.args
+    words = [word for word in (args.target, args.value) if word is not None]
+    targeted = action.target is not TargetKind.MACHINE
+    takes = [action.target.upper()] * targeted + ["VALUE"] * action.takes_value
+    if len(words) != len(takes):
+        wanted = " ".join(["jepa act", action.name, *takes])
+        said = " and ".join(f"a {word}" for word in takes) or "neither target nor value"
+        raise UsageError(
+            f"{action.name} takes {said}: `{wanted}`.",
+            f"For instance `{action.example}`; `jepa actions {action.name}` describes it.",
+            status=400,
+        )
+    if args.keep_if and not args.watch:
+        raise UsageError(
+            "--keep-if holds while the change is watched.", "Add --watch 30s, for instance.", status=400
+        )
+    return make(
+        HostClock(),
+        action=action.name,
+        target=words[0] if targeted else "",
+        value=words[-1] if action.takes_value else None,
+        for_s=args.for_s,
+        watch_s=float(args.watch),
+        keep_if=args.keep_if,
+        why=args.why,
+    )
+
+
+def _show(request: Request, action: ActionType, preview: "Preview") -> None:
+    """What would be changed, what the guard says, what takes it back."""
+    args, out = request.args, request.out
+    ends = changes.end(action, args.for_s, args.watch, args.keep_if)
+    verdict = preview.verdict
+    if out.json:
+        shown: dict[str, Any] = {
+            "action": preview.action,
+            "target": preview.target,
+            "from": preview.old,
+            "to": preview.new,
+            "verdict": {"decision": verdict.decision, "reasons": list(verdict.reasons)},
+            "tier": action.tier,
+            "reversible": action.reversible,
+            "for_s": args.for_s,
+        }
+        out.data(shown)
+        return
+    out.line(changes.what(preview.action, preview.target, preview.old, preview.new))
+    colour = {"allow": "green", "ask": "yellow", "deny": "red"}[verdict.decision]
+    word = out.coloured(VERDICTS[verdict.decision], colour)  # type: ignore[arg-type]
+    out.line(f"  {word}{': ' if verdict.reasons else ''}{' '.join(verdict.reasons)}")
+    if verdict.decision != "deny":
+        for sentence in ends:
+            out.line(f"  {sentence}")
+    out.flush()
+
+
+def _asked(request: Request) -> bool:
+    """Whether the person at the terminal says yes; False where there is none to ask."""
+    if request.out.json or request.prompt or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    try:
+        answer = input("Do it? [y/N] ")
+    except EOFError:
+        return False
+    if answer.strip().lower() not in ("y", "yes"):
+        raise JepaError("Nothing was changed.", "", status=403)
+    return True
+
+
+@contextmanager
+def _countdown(request: Request) -> Iterator[Any]:
+    """Show on a terminal how much longer the change is watched."""
+    watched = threading.Event()
+    over = threading.Event()
+
+    def progress(change: Change) -> None:
+        if change.state is State.APPLIED:
+            watched.set()
+
+    def count() -> None:
+        watched.wait()
+        left = request.args.watch
+        while left > 0 and not over.is_set():
+            with suppress(OSError):  # a terminal that is gone must not end the watch
+                sys.stderr.write(f"\r  in force, watched for {left} s more  ")
+                sys.stderr.flush()
+            over.wait(1.0)
+            left -= 1
+        with suppress(OSError):
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    shows = request.args.watch and sys.stderr.isatty() and not request.prompt and not request.out.json
+    thread = threading.Thread(target=count, name="countdown", daemon=True) if shows else None
+    if thread is not None:
+        thread.start()
+    try:
+        yield progress
+    finally:
+        over.set()
+        watched.set()
+        if thread is not None:
+            thread.join()
