@@ -18,6 +18,7 @@ _TYPES: Final = (
 )
 
 
+@lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """``name`` with escapes resolved, look-alikes and case folded, and nothing invisible left."""
     text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)
@@ -29,6 +30,11 @@ def folded(name: str) -> str:
 def plain(name: str) -> bool:
     """Whether ``name`` has only the characters that systemd allows in the name of a unit."""
     return bool(re.fullmatch(r"[A-Za-z0-9:_.\\@-]{1,255}", name, re.ASCII))
+
+
+def is_unit(name: str) -> bool:
+    """Whether ``name`` can be that of a unit: systemd's characters, and a type."""
+    return plain(name) and name.rpartition(".")[2] in _TYPES and not name.startswith(".")
 
 
 def names_of(unit: str) -> Iterable[str]:

@@ -18,7 +18,7 @@ from jepa.actions.change import Caller, Proposal
 from jepa.actions.family import Host
 from jepa.actions.guard.caller import cgroup_of, units
 from jepa.actions.guard.devices import carried_by
-from jepa.actions.guard.identity import matches_widely, names_of, plain
+from jepa.actions.guard.identity import is_unit, matches_widely, names_of
 from jepa.actions.guard.process import Process, ancestors
 from jepa.actions.guard.reach import ENDS, Reach
 from jepa.errors import JepaError
@@ -94,7 +94,7 @@ def _amount(value: Value) -> float | None:
 def _unit(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iterator[str]:
     target = proposal.resource.name
     for name in sorted(reach.named):
-        if not plain(name):
+        if not is_unit(name):
             yield f"{name[:80]!a} is no name of a unit."
         elif why := _protected(name, named):
             yield f"{_also(target, name)} is protected: {why}."
