@@ -39,11 +39,11 @@ def test_an_ordinary_unit_may_be_changed(machine: Machine) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "init.scope", "systemd-journald.service", "dbus.service", "systemd-udevd.service", "systemd-logind.service",
-        "ssh.service", "polkit.service", "systemd-networkd.service", "NetworkManager.service", "lvm2-monitor.service",
-        "mdmonitor.service", "multipathd.service", "iscsid.service", "jepad.service", "jepa-actuator.service",
-        "jepa.slice", "safety.slice", "system.slice", "user.slice", "-.slice", "-.mount", "multi-user.target",
-        "getty@tty1.service", "wpa_supplicant.service",
+        "init.scope", "systemd-journald.service", "dbus.service", "systemd-udevd.service", "ssh.service",
+        "systemd-logind.service", "polkit.service", "systemd-networkd.service", "NetworkManager.service",
+        "lvm2-monitor.service", "mdmonitor.service", "multipathd.service", "iscsid.service", "jepad.service",
+        "jepa-actuator.service", "jepa.slice", "safety.slice", "system.slice", "user.slice", "-.slice",
+        "-.mount", "multi-user.target", "getty@tty1.service", "wpa_supplicant.service",
     ],
 )  # fmt: skip
 def test_what_the_machine_needs_is_protected(machine: Machine, name: str, caller: Caller) -> None:
@@ -163,6 +163,10 @@ def spelled(names: list[str], dice: random.Random) -> str:
     return name
 
 
+ALIKE = [
+    str.maketrans(*pair)
+    for pair in (("s", "\u0455"), ("e", "\u0435"), ("i", "\u0456"), ("c", "\u0441"), ("-", "\u2010"))
+]
 SPELLINGS: list[Callable[[str, str, str, random.Random], str]] = [
     lambda name, stem, kind, dice: "".join(dice.choice((each.upper(), each)) for each in name),
     lambda name, stem, kind, dice: (
@@ -182,7 +186,6 @@ SPELLINGS: list[Callable[[str, str, str, random.Random], str]] = [
     lambda name, stem, kind, dice: name.replace("%", "%%") if "%" in name else f"{name}%i",
     lambda name, stem, kind, dice: name,
 ]
-ALIKE = [str.maketrans(pair) for pair in ({"s": "\u0455"}, {"e": "\u0435"}, {"i": "\u0456"}, {"c": "\u0441"}, {"-": "\u2010"})]  # fmt: skip
 
 
 def put(name: str, what: str, dice: random.Random) -> str:
@@ -204,10 +207,11 @@ def protected_names(dice: random.Random) -> list[str]:
 
 
 def made(pattern: str, kind: str, dice: random.Random) -> str:
-    filled = pattern.replace("*", dice.choice(("x", "a-b", "tty1", "7")))
     if pattern.endswith(".*"):
         return f"{pattern[:-2]}.{kind}"
-    return filled if filled.endswith(f".{kind}") or filled.rpartition(".")[2] in ("service", "socket", "slice", "timer") else f"{filled}.{kind}"  # fmt: skip
+    filled = pattern.replace("*", dice.choice(("x", "a-b", "tty1", "7")))
+    typed = filled.endswith((".service", ".socket", ".slice", ".scope", ".timer"))
+    return filled if typed else f"{filled}.{kind}"
 
 
 class Obliging(Manager):
@@ -337,8 +341,14 @@ def test_the_callers_ancestors_are_its_session(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    "group", ["init.scope", "session.slice/dbus.service", "session.slice/gnome-shell.service", "app.slice/dbus-broker.service"]
-)  # fmt: skip
+    "group",
+    [
+        "init.scope",
+        "session.slice/dbus.service",
+        "session.slice/plasma.service",
+        "app.slice/dbus-broker.service",
+    ],
+)
 def test_what_a_persons_session_is_built_on_is_protected(machine: Machine, group: str) -> None:
     manager = "/user.slice/user-1000.slice/user@1000.service"
     machine.process(110, f"{manager}/{group}")

@@ -67,8 +67,9 @@ def _used(root: Path) -> Iterator[tuple[str, str]]:
             source = fields[fields.index("-") + 2] if "-" in fields else ""
             if len(fields) > 4:
                 yield fields[2], f"the file system at {fields[4]}"
-                # btrfs and overlays show a number of their own
-                if source.startswith("/dev/"):
+                if fields[2].startswith("0:") and source.startswith(
+                    "/dev/"
+                ):  # as of btrfs: a number of its own
                     yield _number(root, source), f"the file system at {fields[4]}"
     for volume in _children(root / "sys/fs/btrfs"):
         for member in _children(volume / "devices"):
@@ -80,12 +81,18 @@ def _used(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _number(root: Path, node: str) -> str:
-    """The number of a device node, through links such as /dev/mapper/x and /dev/disk/by-uuid/y."""
-    try:
-        found = (root / node.removeprefix("/")).stat().st_rdev
-        return f"{os.major(found)}:{os.minor(found)}"
-    except OSError:
-        return _read(root / "sys/class/block" / PurePosixPath(node).name / "dev")
+    """The number of a device node, such as /dev/sda1, /dev/mapper/x and /dev/disk/by-uuid/y. Raises OSError.
+
+    In a sandbox without device nodes what is known of them is in /sys.
+    """
+    name = PurePosixPath(node).name
+    if number := _read(root / "sys/class/block" / name / "dev"):
+        return number
+    for each in _children(root / "sys/class/block"):
+        if _read(each / "dm/name") == name:
+            return _read(each / "dev")
+    found = (root / node.removeprefix("/")).stat().st_rdev
+    return f"{os.major(found)}:{os.minor(found)}"
 
 
 def _network(root: Path, path: Path, below: list[Path]) -> Iterator[str]:

@@ -21,7 +21,9 @@ _TYPES: Final = (
 @lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """``name`` with escapes resolved, look-alikes and case folded, and nothing invisible left."""
-    text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)
+    text = name
+    while (resolved := _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)) != text:
+        text = resolved
     text = unicodedata.normalize("NFKD", text)
     text = "".join(each for each in text if unicodedata.category(each)[0] not in "CMZ")
     return text.casefold().translate(_LOOK_ALIKE).strip(".")
