@@ -225,8 +225,11 @@ def _checked(
     for pattern in actions:
         if pattern not in known and not any(matches_exactly(pattern, name) for name in known):
             raise ValueError(f"there is no action {pattern!r}")
+    spans = given.get("ranges") or {}
+    if not isinstance(spans, Mapping):
+        raise ValueError("ranges is a table of actions with two numbers each")
     ranges = {}
-    for name, span in (given.get("ranges") or {}).items():
+    for name, span in spans.items():
         if name not in known or not any(matches_exactly(pattern, name) for pattern in actions):
             raise ValueError(f"ranges names {name!r}, which actions does not")
         low, high = (float(each) for each in span)

@@ -93,11 +93,13 @@ def _amount(value: Value) -> float | None:
 
 def _unit(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iterator[str]:
     target = proposal.resource.name
-    for name in sorted(reach.named):
+    for name in sorted(reach.named, key=lambda name: (name != target, name)):
         if not is_unit(name):
             yield f"{name[:80]!a} is no name of a unit."
-        elif why := _protected(name, named):
+            break
+        if why := _protected(name, named):
             yield f"{_also(target, name)} is protected: {why}."
+            break
     main = reach.process
     if main is not None and main.uid == 0 and matches_widely_any(always().programs, main.program):
         yield f"{target} runs {main.program}, which is protected."
