@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Machine:
         (self.root / "sys/fs/cgroup").mkdir(parents=True)
         (self.root / "sys/fs/cgroup/cgroup.procs").touch()
         (self.root / "proc").mkdir()
-        self.host = Host(self.root, self.manager)
+        self.host = Host(self.root, self.manager, count(0.0, 10.0).__next__)
         self.grants = GrantStore(
             self.root / "grants.jsonl", BOOT, lambda: self.now_s, lambda: int(self.now_s * 1e9)
         )

@@ -140,6 +140,8 @@ def test_own_caller_is_this_process() -> None:
             "user@1000.service",
             "jepad.service",
         ),
+        ("/user.slice/jepa-console@hvc0.service", "jepa-console@hvc0.service", "jepa-console@hvc0.service"),
+        ("/system.slice/docker-1.scope/user.slice/user-1.slice/session-1.scope", "docker-1.scope", ""),
         ("/system.slice/docker-1.scope/jepa.slice/jepad.service", "docker-1.scope", ""),
         ("/system.slice/nginx.service/jepad.service", "nginx.service", ""),
         ("/", "", ""),
@@ -186,6 +188,14 @@ def test_whoever_sits_below_another_unit_is_not_autonomous(parts: list[str]) -> 
 )
 def test_persons_are_told_from_services(uid: int, unit: str, person: bool) -> None:
     assert is_person(Caller(uid=uid, unit=unit)) is person
+
+
+def test_a_system_user_at_the_console_is_a_person() -> None:
+    system, own = units("/user.slice/jepa-console@hvc0.service")
+    assert is_person(Caller(uid=998, unit=system, session=own))
+    assert not is_person(Caller(uid=61200, unit=system, session=own))
+    system, own = units("/system.slice/apache2.service")
+    assert not is_person(Caller(uid=33, unit=system, session=own))
 
 
 def test_the_hierarchy_of_cgroup_v1_counts_where_systemd_uses_it(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from jepa.actions.catalogue import TargetKind
 from jepa.actions.change import Caller, State
 from jepa.actions.clock import HostClock
 from jepa.actions.family import Host, NoServiceManager
-from jepa.actions.guard import tuners
 from jepa.actions.guard.guard import Guard, on_battery
 from jepa.actions.guard.roles import role_of
+from jepa.actions.guard.tuners import Tuners
 from tests.unit.actions.guard.machine import DAEMON, HEALING, PERSON, ROOT, WEB, Machine, change, proposal
 
 
@@ -105,8 +105,19 @@ def test_tuners_without_a_process(tmp_path: Path, setting: str, name: str) -> No
     (tmp_path / "run/tlp").mkdir(parents=True)
     (tmp_path / "sys/kernel/sched_ext").mkdir(parents=True)
     (tmp_path / "sys/kernel/sched_ext/state").write_text("enabled\n")
-    assert tuners.holder(setting, tmp_path) == name
-    assert tuners.holder(setting, tmp_path, ("tlp", "sched_*")) == ""
+    assert Tuners(tmp_path).holder(setting) == name
+    assert Tuners(tmp_path).holder(setting, ("tlp", "sched_*")) == ""
+
+
+def test_which_tuners_run_is_looked_at_every_other_second(machine: Machine) -> None:
+    now_s = [100.0]
+    seen = Tuners(machine.root, lambda: now_s[0])
+    assert seen.holder("vm.swappiness") == ""
+    active(machine, "tuned")
+    now_s[0] = 101.9
+    assert seen.holder("vm.swappiness") == ""
+    now_s[0] = 102.1
+    assert seen.holder("vm.swappiness") == ("tuned" if os.geteuid() < 1000 else "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="tuners run as root")
@@ -117,7 +128,7 @@ def test_a_tuner_that_really_runs(tmp_path: Path) -> None:
         try:
             while Path(f"/proc/{process.pid}/comm").read_text().strip() != "ananicy-cpp":
                 time.sleep(0.01)
-            assert tuners.holder("process.nice") == "ananicy-cpp"
+            assert Tuners().holder("process.nice") == "ananicy-cpp"
         finally:
             process.kill()
 

@@ -60,11 +60,12 @@ def own_caller(root: Path = Path("/")) -> Caller:
 def is_person(caller: Caller) -> bool:
     """Whether the user is a person or the administrator, and the process is no daemon of ours.
 
-    The users of services (1 to 999, DynamicUser) and nobody are not.
+    The users of services (1 to 999, DynamicUser) and nobody are not, but for one who works in a person's
+    session, as at the console of the image.
     """
-    if caller.autonomous:
+    if caller.autonomous or caller.uid in _DYNAMIC_USERS:
         return False
-    return caller.uid == 0 or (caller.uid >= _SYSTEM_USERS and caller.uid not in _DYNAMIC_USERS)
+    return caller.uid == 0 or caller.uid >= _SYSTEM_USERS or (caller.uid > 0 and bool(caller.session))
 
 
 def alive(pidfd: int) -> bool:
@@ -85,15 +86,16 @@ def cgroup_of(pid: int, root: Path = Path("/")) -> str:
 
 
 def units(cgroup: str) -> tuple[str, str]:
-    """The system's unit that a control group belongs to, and below it a person's session or own unit.
+    """The system's unit that a control group belongs to, and of a person's: their session or own unit.
 
     ``/user.slice/user-1000.slice/user@1000.service/app.slice/x.service`` is ``user@1000.service`` and
     ``x.service``: whatever a person calls a unit of theirs, it is no unit of the system.
     """
     found = list(_leaves(cgroup))
     system = found[0] if found else ""
-    own = found[1] if len(found) > 1 and system.startswith("user@") else ""
-    return system, own or (system if system.startswith("session-") else "")
+    if not cgroup.startswith("/user.slice/"):
+        return system, ""
+    return system, found[1] if len(found) > 1 and system.startswith("user@") else system
 
 
 def _leaves(cgroup: str) -> Iterator[str]:

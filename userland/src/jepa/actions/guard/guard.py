@@ -13,7 +13,7 @@ from typing import Any
 from jepa.actions.catalogue import TargetKind
 from jepa.actions.change import Caller, Change, Proposal, Verdict
 from jepa.actions.family import Host
-from jepa.actions.guard import budget, protected, tuners
+from jepa.actions.guard import budget, protected
 from jepa.actions.guard.caller import alive, is_person
 from jepa.actions.guard.grants import Grant, GrantStore
 from jepa.actions.guard.policy import Policy
@@ -21,13 +21,14 @@ from jepa.actions.guard.policy_store import PolicyStore
 from jepa.actions.guard.reach import Reach, reach_of
 from jepa.actions.guard.roles import role_of
 from jepa.actions.guard.rules import Question
+from jepa.actions.guard.tuners import Tuners
 from jepa.errors import JepaError
 
 _ENDING: frozenset[str] = frozenset({"process.terminate", "process.kill"})
 
 
 class Guard:
-    """Judges proposals on one machine. Holds no state but the policy as last read."""
+    """Judges proposals on one machine. Holds nothing but the policy and the tuners as last seen."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Guard:
         self._grants = grants
         self._boot_id = boot_id
         self._local_time = local_time
+        self._tuners = Tuners(host.root, host.monotonic_s)
 
     @classmethod
     def of(cls, host: Host, directory: Path) -> "Guard":
@@ -112,7 +114,7 @@ class Guard:
     def holder(self, setting: str) -> str:
         """Another program that holds ``setting`` and that the policy yields to; empty when there is none."""
         policy = self._store.policy()
-        return tuners.holder(setting, self._host.root, policy.ignored_tuners if policy else ())
+        return self._tuners.holder(setting, policy.ignored_tuners if policy else ())
 
     def grant(self, given: Mapping[str, Any], caller: Caller) -> Grant:
         """Keep a grant that a person gives. JepaError (403) when it is none, (422) when it is no grant."""
@@ -182,13 +184,13 @@ class Guard:
         )
 
     def _held(self, proposal: Proposal, policy: Policy) -> str:
-        root, ignored = self._host.root, policy.ignored_tuners
-        if name := tuners.holder(proposal.resource.setting, root, ignored):
+        ignored = policy.ignored_tuners
+        if name := self._tuners.holder(proposal.resource.setting, ignored):
             return f"{name} is active, holds {proposal.resource.setting} and may set it again."
         if (
             proposal.caller.autonomous
             and proposal.action.name in _ENDING
-            and (name := tuners.killer(root, ignored))
+            and (name := self._tuners.killer(ignored))
         ):
             return f"{name} is active and ends processes when memory runs out, so this is left to it."
         return ""

@@ -153,7 +153,7 @@ def _process(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iter
         yield f"{label} belongs to {system}, which is protected: {why}."
     if own and (matches_widely_any(named.units, own) or _essential(reach.cgroup, own)):
         yield f"{label} belongs to {own}, which a person's session is built on."
-    if system.startswith("session-") and _leads(host, process, reach.cgroup):
+    if system.startswith(("session-", "jepa-console@")) and _leads(host, process, reach.cgroup):
         yield f"{label} leads the session {system}."
 
 

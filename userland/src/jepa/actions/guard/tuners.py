@@ -6,6 +6,7 @@ guard yields to them, and `jepa doctor` names them. Nothing is asked over the me
 what is not running.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,6 +14,9 @@ from pathlib import Path
 
 POLICY = "sys/devices/system/cpu/cpufreq/policy0"
 SCHED_EXT = "sys/kernel/sched_ext"
+KEPT_S = 2.0
+"""How long the guard goes by its last look."""
+_SYSTEM_USERS = range(1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,8 @@ class Tuner:
     """The settings of the catalogue that it sets, as patterns."""
     kills: bool = False
     """Whether it ends processes by itself, so that no other program should at the same time."""
-    by_root: bool = True
-    """Whether only root runs it: whoever else calls a process so does not make the guard yield."""
+    by_system: bool = True
+    """Whether only the system runs it: a person who calls a process so does not make the guard yield."""
 
     def is_run_by(self, process: Process) -> bool:
         """Whether ``process`` is this program."""
@@ -107,7 +111,7 @@ TUNERS = (
         "governor and priorities while a game runs",
         _GOVERNOR,
         holds=(*_POWER, *_PROCESS),
-        by_root=False,
+        by_system=False,
     ),
     Tuner("earlyoom", "kills processes when memory runs out", _command, kills=True),
     Tuner("nohang", "kills processes when memory runs out", _command, kills=True),
@@ -116,7 +120,6 @@ TUNERS = (
         "systemd-oomd",
         "kills control groups under memory pressure or when swap is full",
         kills=True,
-        by_root=False,
     ),
     Tuner("irqbalance", "which CPU serves which interrupt"),
     Tuner("thermald", "power limits of the CPU by temperature"),
@@ -144,39 +147,45 @@ def found(root: Path = Path("/")) -> list[Active]:
     return sorted(active, key=lambda each: each.name)
 
 
-def holder(setting: str, root: Path = Path("/"), ignored: tuple[str, ...] = ()) -> str:
-    """The name of an active program that holds ``setting``; empty when none does."""
-    wanted = [
-        tuner
-        for tuner in TUNERS
-        if any(fnmatchcase(setting, each) for each in tuner.holds) and not _ignored(tuner.name, ignored)
-    ]
-    if (name := _running(wanted, root)) or (_ignored("TLP", ignored) and _ignored("sched_ext", ignored)):
-        return name
-    for each in _without_process(root):
-        held = any(fnmatchcase(setting, pattern) for pattern in _HELD_WITHOUT_PROCESS.get(each.name, ()))
-        if held and not _ignored(each.name, ignored):
-            return each.name
-    return ""
+class Tuners:
+    """Which tuners run now, for the guard: looked at anew when the last look is older than ``KEPT_S``."""
 
+    def __init__(self, root: Path = Path("/"), monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._root = root
+        self._monotonic_s = monotonic_s
+        self._seen_s = float("-inf")
+        self._active: tuple[Tuner, ...] = ()
 
-def killer(root: Path = Path("/"), ignored: tuple[str, ...] = ()) -> str:
-    """The name of an active program that ends processes by itself; empty when there is none."""
-    return _running([each for each in TUNERS if each.kills and not _ignored(each.name, ignored)], root)
+    def holder(self, setting: str, ignored: tuple[str, ...] = ()) -> str:
+        """The name of an active program that holds ``setting``; empty when none does."""
+        return self._first(
+            lambda tuner: any(fnmatchcase(setting, pattern) for pattern in tuner.holds), ignored
+        )
 
+    def killer(self, ignored: tuple[str, ...] = ()) -> str:
+        """The name of an active program that ends processes by itself; empty when there is none."""
+        return self._first(lambda tuner: tuner.kills, ignored)
 
-def _ignored(name: str, ignored: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name.casefold(), each.casefold()) for each in ignored)
+    def _first(self, wanted: Callable[[Tuner], bool], ignored: tuple[str, ...]) -> str:
+        now_s = self._monotonic_s()
+        if now_s - self._seen_s > KEPT_S:
+            self._active, self._seen_s = tuple(self._look()), now_s
+        for tuner in self._active:
+            named = (fnmatchcase(tuner.name.casefold(), each.casefold()) for each in ignored)
+            if wanted(tuner) and not any(named):
+                return tuner.name
+        return ""
 
-
-def _running(wanted: list[Tuner], root: Path) -> str:
-    """The first of ``wanted`` that runs. Looks at names alone, which takes milliseconds for hundreds."""
-    names = {tuner.name[:15]: tuner for tuner in wanted}
-    for folder in (root / "proc").glob("[0-9]*") if names else ():
-        tuner = names.get(_read(folder / "comm"))
-        if tuner is not None and (not tuner.by_root or _owner(folder) == 0):
-            return tuner.name
-    return ""
+    def _look(self) -> Iterator[Tuner]:
+        """Goes by names alone, and by who runs it: a person could call any program so."""
+        names = {tuner.name[:15]: tuner for tuner in TUNERS if tuner.holds or tuner.kills}
+        for folder in (self._root / "proc").glob("[0-9]*"):
+            tuner = names.get(_read(folder / "comm"))
+            if tuner is not None and (not tuner.by_system or _owner(folder) in _SYSTEM_USERS):
+                yield tuner
+        for each in _without_process(self._root):
+            if (held := _HELD_WITHOUT_PROCESS.get(each.name)) is not None:
+                yield Tuner(each.name, each.sets, holds=held)
 
 
 def _owner(folder: Path) -> int:
