@@ -27,6 +27,9 @@ class Script:
         value = self.values.pop(0) if len(self.values) > 1 else self.values[0]
         return {} if value is None else {self.name: value}
 
+    def close(self) -> None:
+        pass
+
 
 def assess(
     reader: Script, condition: str = "", before_s: float = 5, seconds: float = 10

@@ -26,6 +26,9 @@ class Channels:
     def read(self) -> Mapping[str, float]:
         return dict(self.values)
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture
 def machine(tmp_path: Path) -> FileMachine:
@@ -295,7 +298,7 @@ def test_a_task_is_taken_back_newest_first(machine: FileMachine, executor: Execu
 
 def test_taking_back_stops_when_a_step_makes_things_worse(tmp_path: Path) -> None:
     channels = Channels()
-    machine = FileMachine(tmp_path, channels=channels)
+    machine = FileMachine(tmp_path, channels=lambda: channels)
     executor = machine.start()
     for name in ("one", "two", "kept"):
         executor.act(machine.request(name, 1, task="t"), ME)
@@ -316,7 +319,7 @@ def test_taking_back_stops_when_a_step_makes_things_worse(tmp_path: Path) -> Non
 
 
 def test_a_watched_change_is_kept_when_nothing_got_worse(tmp_path: Path) -> None:
-    machine = FileMachine(tmp_path, channels=Channels())
+    machine = FileMachine(tmp_path, channels=Channels)
     executor = machine.start()
     seen = []
     change = executor.act(machine.request("one", 10, watch_s=20, for_s=60), ME, progress=seen.append)
@@ -335,7 +338,7 @@ def test_a_watched_change_is_kept_when_nothing_got_worse(tmp_path: Path) -> None
     ],
 )
 def test_a_condition_decides(tmp_path: Path, keep_if: str, state: State) -> None:
-    machine = FileMachine(tmp_path, channels=Channels())
+    machine = FileMachine(tmp_path, channels=Channels)
     executor = machine.start()
     change = executor.act(machine.request("one", 10, keep_if=keep_if), ME)
     assert change.state is state
@@ -348,7 +351,7 @@ def test_a_condition_decides(tmp_path: Path, keep_if: str, state: State) -> None
 
 def test_a_change_that_makes_things_worse_is_taken_back_early(tmp_path: Path) -> None:
     channels = Channels()
-    machine = FileMachine(tmp_path, channels=channels)
+    machine = FileMachine(tmp_path, channels=lambda: channels)
     executor = machine.start()
 
     def worse(change: object) -> None:
@@ -366,7 +369,7 @@ def test_a_change_that_makes_things_worse_is_taken_back_early(tmp_path: Path) ->
 
 
 def test_what_is_watched_is_undone_at_once_and_others_wait(tmp_path: Path) -> None:
-    machine = FileMachine(tmp_path, clock=HostClock(), channels=Channels())
+    machine = FileMachine(tmp_path, clock=HostClock(), channels=Channels)
     executor = machine.start()
     seen, ended = threading.Event(), []
     request = machine.request("one", 10, watch_s=3)
@@ -388,7 +391,7 @@ def test_what_is_watched_is_undone_at_once_and_others_wait(tmp_path: Path) -> No
 
 
 def test_interrupting_the_watch_takes_the_change_back(tmp_path: Path) -> None:
-    machine = FileMachine(tmp_path, channels=Channels())
+    machine = FileMachine(tmp_path, channels=Channels)
     executor = machine.start()
 
     def interrupt(change: object) -> None:

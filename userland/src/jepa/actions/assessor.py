@@ -42,6 +42,9 @@ class ChannelReader(Protocol):
     def read(self) -> Mapping[str, float]:
         """Every channel that is known, in its own unit; rates are of the time since the call before."""
 
+    def close(self) -> None:
+        """Close the files that it keeps open."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:

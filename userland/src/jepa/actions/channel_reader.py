@@ -34,3 +34,8 @@ class KernelChannels:
         for source in self._sources:
             values |= source.read(self._clock.monotonic()).values
         return values
+
+    def close(self) -> None:
+        """Close the files of the sources."""
+        for source in self._sources:
+            source.close()

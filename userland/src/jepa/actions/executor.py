@@ -7,16 +7,23 @@ goes on there.
 """
 
 import contextlib
-import secrets
+import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from jepa.actions import request as requests
-from jepa.actions.assessor import BASELINE_S, WORSE_WHEN_HIGHER, Assessor, ChannelReader, parse_condition
-from jepa.actions.catalogue import ActionType, Catalogue, Persistence, Value, ValueType, catalogue
-from jepa.actions.change import Caller, Change, Proposal, Request, State, Verdict, undone_by
+from jepa.actions.admission import Admission, Judge, refused, watch_s
+from jepa.actions.assessor import (
+    BASELINE_S,
+    WORSE_WHEN_HIGHER,
+    Assessor,
+    ChannelReader,
+    Condition,
+    parse_condition,
+)
+from jepa.actions.catalogue import ActionType, Catalogue, Value, catalogue
+from jepa.actions.change import Caller, Change, Request, State, undone_by
 from jepa.actions.client import Preview, Progress
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DeadMan
@@ -24,28 +31,14 @@ from jepa.actions.family import Family, Host, Resource
 from jepa.actions.journal import Journal
 from jepa.actions.recovery import Recovered, Recovery
 from jepa.actions.registry import family_of
+from jepa.actions.resource_locks import IN_FLIGHT_S, ResourceLocks
 from jepa.actions.undo import Settings, TakeBack
-from jepa.actions.values import parse, shown
 from jepa.errors import JepaError
 
 GRACE_S: Final = 30.0
 """How long after it should be committed a change is taken back, by the dead-man's timer."""
-IN_FLIGHT_S: Final = 10.0
-"""How long a call waits for another one on the same resource."""
 STEP_WATCH_S: Final = 3.0
 """How long each step of taking back several changes is watched."""
-WATCH_S: Final = 30.0
-"""The window of a condition that came without one."""
-
-
-class Judge(Protocol):
-    """The guard, as the transaction sees it."""
-
-    def judge(self, proposal: Proposal, changes: Sequence[Change], now_s: float) -> Verdict:
-        """Whether it may be done; ``now_s`` is CLOCK_BOOTTIME."""
-
-    def judge_undo(self, change: Change, caller: Caller) -> Verdict:
-        """Whether ``caller`` may take it back."""
 
 
 class Executor:
@@ -58,24 +51,22 @@ class Executor:
         guard: Judge,
         journal: Journal,
         timers: DeadMan,
-        channels: ChannelReader | None = None,
+        channels: Callable[[], ChannelReader] | None = None,
         clock: HostClock | None = None,
         *,
         actions: Catalogue | None = None,
         families: Callable[[ActionType], Family] = family_of,
     ) -> None:
         self._host = host
-        self._guard = guard
         self._journal = journal
         self._timers = timers
         self._channels = channels
         self._clock = clock or HostClock()
         self._settings = Settings(host, actions or catalogue(), families)
+        self._admission = Admission(self._settings, guard, journal, self._clock)
         self._take_back = TakeBack(journal, self._settings, timers)
         self._recovery = Recovery(journal, self._take_back, timers, self._clock)
-        self._locks = _Locks()
-        self._admission = threading.Lock()
-        """Held from the verdict to the row of the intention: budgets count what is admitted."""
+        self._locks = ResourceLocks()
         self._watched: dict[str, _Watched] = {}
 
     @property
@@ -86,11 +77,10 @@ class Executor:
     def check(self, request: Request, caller: Caller) -> Preview:
         """What ``request`` would do and whether it is allowed; changes nothing. JepaError when it is no
         request."""
-        requests.verify(request, caller.uid, self._clock)
-        action, resource, family = self._resolve(request)
-        proposal = self._proposal(request, caller, action, resource, family)
-        verdict = self._guard.judge(proposal, self._journal.changes, self._clock.boottime_s())
-        return Preview(action.name, resource.name, proposal.old, proposal.new, verdict)
+        self._admission.verify(request, caller)
+        proposal = self._admission.propose(request, caller)
+        verdict = self._admission.judge(proposal)
+        return Preview(proposal.action.name, proposal.resource.name, proposal.old, proposal.new, verdict)
 
     def act(
         self, request: Request, caller: Caller, consent: bool = False, progress: Progress | None = None
@@ -102,29 +92,34 @@ class Executor:
         room for the journal (507); or when it was changed and put back at once, since it did not take effect
         (500).
         """
-        requests.verify(request, caller.uid, self._clock)
-        self._refuse_second(request)
+        admission = self._admission
+        admission.verify(request, caller)
+        admission.refuse_second(request)
         self._journal.reserve()
-        action, resource, family = self._resolve(request)
-        assessor = self._assessor(request, action)
-        with self._locks.hold(resource.key):
-            # What was resolved may be another thing by now; from here on nobody else of ours touches it.
-            action, resource, family = self._resolve(request)
-            with self._admission:
-                self._refuse_second(request)
-                proposal = self._proposal(request, caller, action, resource, family)
-                self._refuse_unfinished(resource)
-                self._ask_guard(proposal, consent)
-                watch_s = _watch_s(request)
-                change = self._change(proposal, watch_s + GRACE_S)
+        _, resource, family = admission.resolve(request)
+        with contextlib.ExitStack() as held:
+            assessor = None
+            if watch_s(request):
+                admission.require(admission.propose(request, caller), consent)  # before time is spent on it
+                assessor = held.enter_context(self._assessor(parse_condition(request.keep_if)))
+                assessor.measure_before(min(BASELINE_S, watch_s(request)))
+            held.enter_context(self._locks.hold(resource.key))
+            proposal = admission.propose(request, caller)  # from here on nobody else of ours touches it
+            _refuse_another(resource, proposal.resource)
+            with admission.one_at_a_time():
+                admission.refuse_second(request)
+                admission.refuse_unfinished(proposal.resource)
+                admission.require(proposal, consent)
+                dead_s = watch_s(request) + GRACE_S
+                change = admission.intended(proposal, dead_s)
                 self._journal.reserve()
                 self._journal.record(change)
             try:
-                self._timers.arm(change.id, watch_s + GRACE_S)
+                self._timers.arm(change.id, dead_s)
             except BaseException as error:
                 self._take_back.close(change, State.FAILED, f"it was never in force: {_problem(error)}")
                 raise
-            self._apply(change, resource, family)
+            self._apply(change, proposal.resource, family)
             change = replace(change, applied_s=self._clock.boottime_s())
             if assessor is None:
                 return self._commit(change, request)
@@ -140,16 +135,18 @@ class Executor:
         self._journal.check()
         chosen = self._chosen(caller, change, task)
         for each in chosen:
-            verdict = self._guard.judge_undo(each, caller)
+            verdict = self._admission.guard.judge_undo(each, caller)
             if verdict.decision == "deny":
-                raise _refused(f"{each.id} is not taken back", verdict)
+                raise refused(f"{each.id} is not taken back", verdict)
         done: list[Change] = []
-        for number, each in enumerate(chosen):
-            assessor = self._step_assessor() if len(chosen) > 1 else None
-            done.append(self._undo_one(each, caller))
-            if assessor is None or number == len(chosen) - 1:
+        for each in chosen:
+            if each is chosen[-1] or self._channels is None:
+                done.append(self._undo_one(each, caller))
                 continue
-            worse = assessor.watch(STEP_WATCH_S, threading.Event()).worse
+            with self._assessor(None) as assessor:
+                assessor.measure_before(STEP_WATCH_S)
+                done.append(self._undo_one(each, caller))
+                worse = assessor.watch(STEP_WATCH_S, threading.Event()).worse
             if worse:
                 left = len(chosen) - len(done)
                 raise JepaError(
@@ -192,102 +189,13 @@ class Executor:
             for each in self._journal.history(limit)
         ]
 
-    def _refuse_second(self, request: Request) -> None:
-        for change in self._journal.changes:
-            if change.request == request.id:
-                raise JepaError(
-                    f"This request was carried out already: it is change {change.id}, {change.state}.",
-                    "Send a new request to do it again.",
-                    status=403,
-                )
-
-    def _refuse_unfinished(self, resource: Resource) -> None:
-        for each in self._journal.in_force:
-            same = (each.target, each.setting, each.identity) == (
-                resource.name,
-                resource.setting,
-                resource.identity,
-            )
-            if same and (each.state is not State.COMMITTED or each.ending is not None):
-                raise JepaError(
-                    f"An earlier change of {each.setting}, {each.id}, could not be taken back yet.",
-                    f"Take it back first: `jepa undo {each.id}`.",
-                    status=409,
-                )
-
-    def _resolve(self, request: Request) -> tuple[ActionType, Resource, Family]:
-        action = self._settings.actions.find(request.action)
-        family = self._settings.families(action)
-        if (missing := family.missing(self._host, action)) is not None:
-            raise JepaError(missing, "`jepa actions` shows what can be set here.", status=409)
-        if not action.reversible and (request.for_s is not None or _watch_s(request)):
-            raise JepaError(
-                f"{action.name} cannot be taken back, so it can neither be limited in time nor watched.",
-                "Leave out --for, --watch and --keep-if.",
-                status=422,
-            )
-        return action, family.resolve(self._host, action, request.target), family
-
-    def _proposal(
-        self, request: Request, caller: Caller, action: ActionType, resource: Resource, family: Family
-    ) -> Proposal:
-        value = parse(action, request.value, self._memory_bytes(action))
-        old = family.read(self._host, resource)
-        new = family.check(self._host, action, resource, value)
-        if request.plan and old != request.expected:
-            raise JepaError(
-                f"The plan is stale: {resource.setting} is {shown(action, old)}, not "
-                f"{shown(action, request.expected)} as when it was made.",
-                "Make the plan anew.",
-                status=409,
-            )
-        return Proposal(action, resource, old, new, request, caller)
-
-    def _memory_bytes(self, action: ActionType) -> int:
-        if action.type is not ValueType.BYTES:
-            return 0
-        first = (self._host.root / "proc/meminfo").read_text().split("\n", 1)[0]
-        return int(first.split()[1]) * 1024
-
-    def _ask_guard(self, proposal: Proposal, consent: bool) -> None:
-        verdict = self._guard.judge(proposal, self._journal.changes, self._clock.boottime_s())
-        if verdict.decision == "deny":
-            raise _refused(f"{proposal.action.name} is refused", verdict)
-        if verdict.decision == "ask" and not consent:
-            raise _refused(f"{proposal.action.name} needs your consent", verdict)
-
-    def _change(self, proposal: Proposal, dead_s: float) -> Change:
-        request, action, resource = proposal.request, proposal.action, proposal.resource
-        return Change(
-            id=secrets.token_hex(6),
-            ts_ns=self._clock.wall_ns(),
-            boot_id=self._clock.boot_id,
-            uid=proposal.caller.uid,
-            action=action.name,
-            target=resource.name,
-            setting=resource.setting,
-            identity=resource.identity,
-            old=proposal.old,
-            new=proposal.new,
-            tier=action.tier,
-            state=State.INTENDED,
-            inverse=proposal.old,
-            until_s=self._clock.boottime_s() + dead_s,
-            persistent=action.persistence is Persistence.PERSISTENT,
-            reversible=action.reversible,
-            why=request.why,
-            task=request.task,
-            plan=request.plan,
-            request=request.id,
-            unit=proposal.caller.unit,
-            predicted=dict(request.predicted),
-        )
-
     def _apply(self, change: Change, resource: Resource, family: Family) -> None:
         """Apply and read back. What raises is put back at once, whatever was read: nobody else was at it."""
         try:
             family.apply(self._host, resource, change.new)
             family.verify(self._host, resource, change.new)
+            if change.persistent:
+                os.sync()  # what outlives a power cut has to be there when the journal says so
         except BaseException as error:
             if change.reversible:
                 self._put_back(resource, family, change.inverse)
@@ -317,26 +225,16 @@ class Executor:
             self._timers.disarm(change.id)
         return committed
 
-    def _assessor(self, request: Request, action: ActionType) -> Assessor | None:
-        condition = parse_condition(request.keep_if)
-        if not _watch_s(request):
-            return None
+    @contextlib.contextmanager
+    def _assessor(self, condition: Condition | None) -> Iterator[Assessor]:
         if self._channels is None:
             raise JepaError(
                 "No channels can be read here, so the change cannot be watched.",
                 "Leave out --watch and --keep-if.",
                 status=503,
             )
-        assessor = Assessor(self._channels, self._clock, condition)
-        assessor.measure_before(min(BASELINE_S, _watch_s(request)))
-        return assessor
-
-    def _step_assessor(self) -> Assessor | None:
-        if self._channels is None:
-            return None
-        assessor = Assessor(self._channels, self._clock)
-        assessor.measure_before(STEP_WATCH_S)
-        return assessor
+        with contextlib.closing(self._channels()) as reader:
+            yield Assessor(reader, self._clock, condition)
 
     def _watch(
         self, change: Change, request: Request, assessor: Assessor, progress: Progress | None
@@ -347,7 +245,7 @@ class Executor:
             self._journal.record(change)
             if progress is not None:
                 progress(change)
-            assessment = assessor.watch(_watch_s(request), watched.cancelled)
+            assessment = assessor.watch(watch_s(request), watched.cancelled)
             observed = {
                 name: mean
                 for name, mean in assessment.observed.items()
@@ -414,46 +312,14 @@ class _Watched:
         self.reason = ""
 
 
-class _Locks:
-    """One lock for each resource, for as long as somebody wants it."""
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = {}
-
-    @contextlib.contextmanager
-    def hold(self, key: str) -> Iterator[None]:
-        """Hold the lock of ``key``; JepaError (409) when somebody keeps it for long, as while watching."""
-        with self._mutex:
-            lock, users = self._locks.get(key, (threading.Lock(), 0))
-            self._locks[key] = (lock, users + 1)
-        try:
-            if not lock.acquire(timeout=IN_FLIGHT_S):
-                raise JepaError(
-                    f"Another change of {key.rpartition(':')[2]} is in flight.",
-                    "Wait until it is committed, or take it back with `jepa undo`.",
-                    status=409,
-                )
-            try:
-                yield
-            finally:
-                lock.release()
-        finally:
-            with self._mutex:
-                lock, users = self._locks.pop(key)
-                if users > 1:
-                    self._locks[key] = (lock, users - 1)
-
-
-def _watch_s(request: Request) -> float:
-    return request.watch_s or (WATCH_S if request.keep_if else 0.0)
+def _refuse_another(resource: Resource, now: Resource) -> None:
+    if now.key != resource.key:
+        raise JepaError(
+            f"{resource.name or resource.setting} became another thing while it was looked at.",
+            "Try again.",
+            status=409,
+        )
 
 
 def _problem(error: BaseException) -> str:
     return error.problem if isinstance(error, JepaError) else type(error).__name__
-
-
-def _refused(what: str, verdict: Verdict) -> JepaError:
-    reasons = " ".join(verdict.reasons)
-    remedy = "Give it with --yes." if verdict.decision == "ask" else "`jepa policy` shows the rules."
-    return JepaError(f"{what}: {reasons or 'no rule allows it.'}", remedy, status=403)

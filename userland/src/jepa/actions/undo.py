@@ -6,6 +6,7 @@ taken back the machine stays as it is, and the one above inherits what it will p
 changes may be taken back in any order, and the last one leaves what was there before the first.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -114,6 +115,8 @@ class TakeBack:
         inverse: Value = change.inverse
         family.undo(self._settings.host, resource, inverse)
         family.verify(self._settings.host, resource, inverse)
+        if change.persistent:
+            os.sync()  # what outlives a power cut has to be there when the journal says so
 
     def _hand_over(self, change: Change, above: Change, outcome: State, reason: str) -> Change:
         if above.ending is not None:

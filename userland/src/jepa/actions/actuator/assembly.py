@@ -57,7 +57,7 @@ def engine(directory: Path, publish: Publish | None = None, *, wait_s: float = 1
         grants = GrantStore(directory / "grants.jsonl", clock.boot_id)
         guard = Guard(host, policies, grants, clock.boot_id)
         timers = _timers(host.manager, directory)
-        executor = Executor(host, guard, journal, timers, _Channels(), clock)
+        executor = Executor(host, guard, journal, timers, _channels, clock)
         return Engine(host, guard, policies, executor, timers, clock, opened.pop_all())
 
 
@@ -87,16 +87,7 @@ def _timers(manager: ServiceManager, directory: Path) -> DeadMan:
     return DetachedDeadMan(directory)
 
 
-class _Channels:
-    """A ``ChannelReader`` that imports its sources when it is first asked: few changes are watched."""
+def _channels() -> ChannelReader:
+    from jepa.actions.channel_reader import KernelChannels  # few changes are watched
 
-    def __init__(self) -> None:
-        self._reader: ChannelReader | None = None
-
-    def read(self) -> Mapping[str, float]:
-        """What is observed now."""
-        if self._reader is None:
-            from jepa.actions.channel_reader import KernelChannels
-
-            self._reader = KernelChannels()
-        return self._reader.read()
+    return KernelChannels()
