@@ -132,6 +132,8 @@ class CallerSession:
         acts = self._acts_for(self._caller, given.pop("interactive", False))
         try:
             return self._reply(call.name, given, acts, send)
+        except VarlinkError:
+            raise
         except JepaError as error:
             raise to_varlink(error) from error
         except Exception as error:
