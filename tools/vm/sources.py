@@ -42,7 +42,7 @@ udevadm control --reload
 cd /run/sources/usr/lib/systemd/system
 systemctl --quiet --no-reload preset $(grep -l '^\\[Install\\]' jepa*)
 systemctl daemon-reload
-systemctl start --no-block default.target
+systemctl start --no-block sockets.target basic.target default.target
 """
 _RESTART = "systemctl restart --no-block jepad.service jepa-telemetry.service"
 
