@@ -4,10 +4,11 @@ was."""
 
 import os
 import random
+import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,12 +17,19 @@ import pytest
 
 import jepa.actions
 from jepa.actions.executor import Executor
-from tests.unit.actions.file_machine import ME, FileMachine, assert_sound
+from tests.unit.actions.file_machine import ME, FileMachine, assert_sound, memory_folder
 
 TRACED = (str(Path(jepa.actions.__file__).parent), str(Path(__file__).with_name("file_machine.py")))
 POINTS = 60
 ROTATE_BYTES = 4000
 """Small, so that a new file of the journal begins in the middle of the story."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    made = memory_folder(tmp_path)
+    yield made
+    shutil.rmtree(made)
 
 
 def story(machine: FileMachine, executor: Executor, told: Callable[[str, str], None]) -> None:
@@ -108,22 +116,22 @@ def lines_of_the_story(folder: Path) -> int:
     return lines
 
 
-def test_killed_at_lines_all_over_the_transaction(tmp_path: Path) -> None:
-    lines = lines_of_the_story(tmp_path / "whole")
+def test_killed_at_lines_all_over_the_transaction(folder: Path) -> None:
+    lines = lines_of_the_story(folder / "whole")
     assert lines > 1000
     points = random.Random(0).sample(range(1, lines + 1), POINTS)
     for line in points:
-        kill_at(tmp_path / str(line), line)
+        kill_at(folder / str(line), line)
 
 
 @pytest.mark.slow
-def test_killed_at_every_line_of_the_transaction(tmp_path: Path) -> None:
-    for line in range(1, lines_of_the_story(tmp_path / "whole") + 1):
-        kill_at(tmp_path / str(line), line)
+def test_killed_at_every_line_of_the_transaction(folder: Path) -> None:
+    for line in range(1, lines_of_the_story(folder / "whole") + 1):
+        kill_at(folder / str(line), line)
 
 
-def test_a_recovery_that_is_killed_goes_on_at_the_next_start(tmp_path: Path) -> None:
-    machine = FileMachine(tmp_path)
+def test_a_recovery_that_is_killed_goes_on_at_the_next_start(folder: Path) -> None:
+    machine = FileMachine(folder)
     for line in range(300, 4000, 170):
         status, _, lines = run(machine, line)
         if status == 0:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from jepa.actions.catalogue import Tier
 from jepa.actions.change import Change, State
-from jepa.actions.journal import ARCHIVES, CLOSED_KEPT, ROW_BYTES, Journal, files, load, set_aside
+from jepa.actions.journal import ARCHIVES, ROW_BYTES, Journal, files, load, set_aside
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import ME, START, FileMachine
 
@@ -95,7 +95,7 @@ def test_cut_at_every_byte_it_is_as_before_the_last_row(tmp_path: Path, rows: in
             assert not journal.damage, size
             expected = expected if expected is not None else journal.changes
             assert journal.changes == expected, size
-            if size % 20:
+            if size % 50:
                 continue
             journal.record(change(99))
         assert not load(tmp_path / "a").damage
@@ -197,24 +197,27 @@ def test_it_is_private(tmp_path: Path) -> None:
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o700
 
 
-def test_its_size_is_bounded_and_nothing_in_force_is_lost(tmp_path: Path) -> None:
+def test_its_size_is_bounded_and_nothing_in_force_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jepa.actions.journal.CLOSED_KEPT", 30)
     heads: list[str] = []
-    with closing(Journal(tmp_path, lambda each, head: heads.append(head), rotate_bytes=60_000)) as journal:
+    with closing(Journal(tmp_path, lambda each, head: heads.append(head), rotate_bytes=4000)) as journal:
         journal.record(change(0, State.COMMITTED))
-        for number in range(1, 1500):
+        for number in range(1, 200):
             journal.reserve()
             journal.record(change(number))
             journal.record(change(number, State.UNDONE))
         assert len(files(tmp_path)) == ARCHIVES + 1
         assert journal.head == heads[-1]
         assert [each.id for each in journal.history(10)] == [
-            change(number).id for number in range(1499, 1489, -1)
+            change(number).id for number in range(199, 189, -1)
         ]
     total = sum(path.stat().st_size for path in files(tmp_path))
-    assert total < 3_000_000
+    assert total < 300_000
     with closing(Journal(tmp_path)) as journal:
         assert journal.in_force == [change(0, State.COMMITTED)]
-        assert CLOSED_KEPT < len(journal.changes) < 1500
+        assert 30 < len(journal.changes) < 199
         assert journal.head == heads[-1]
 
 

@@ -21,7 +21,16 @@ from jepa.actions.family import Host
 from jepa.actions.journal import Journal, load
 from jepa.actions.request import make
 from jepa.errors import JepaError
-from tests.unit.actions.file_machine import ACTIONS, ME, START, Agreeable, FileMachine, Timers, write
+from tests.unit.actions.file_machine import (
+    ACTIONS,
+    ME,
+    START,
+    Agreeable,
+    FileMachine,
+    Timers,
+    memory_folder,
+    write,
+)
 
 NAMES = [each.name for each in ACTIONS.values() if each.reversible]
 VALUES = st.integers(0, 20)
@@ -33,7 +42,7 @@ class Transaction(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = memory_folder(Path(tempfile.gettempdir(), f"transaction-{os.getpid()}"))
         self.machine = FileMachine(self.folder, rotate_bytes=6000)
         self.executor = self.machine.start()
         self.held = dict.fromkeys(NAMES, START)
