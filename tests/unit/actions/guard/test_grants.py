@@ -97,7 +97,7 @@ def test_no_grant_reaches_what_is_forbidden_or_protected(machine: Machine) -> No
 def test_a_daemon_is_denied_where_a_person_is_asked(machine: Machine) -> None:
     machine.guard.grant({"task": "t1", "actions": ["*"], "targets": ["*"]}, PERSON)
     (machine.root / "run/tlp").mkdir(parents=True)
-    held = replace(ASKED, resource=replace(ASKED.resource, setting="cpufreq.governor"))
+    held = replace(ASKED, resource=replace(ASKED.resource, setting="cpu.governor"))
     assert machine.decide(held) == "deny"
     assert machine.decide(replace(held, caller=PERSON)) == "ask"
 

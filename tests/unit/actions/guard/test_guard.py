@@ -6,17 +6,18 @@ import shutil
 import subprocess
 import time
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
-from jepa.actions.catalogue import TargetKind
+from jepa.actions.catalogue import TargetKind, catalogue
 from jepa.actions.change import Caller, State
 from jepa.actions.clock import HostClock
 from jepa.actions.family import Host, NoServiceManager
 from jepa.actions.guard.guard import Guard, on_battery
 from jepa.actions.guard.roles import role_of
-from jepa.actions.guard.tuners import Tuners
+from jepa.actions.guard.tuners import HELD_WITHOUT_PROCESS, TUNERS, Tuners
 from tests.unit.actions.guard.machine import DAEMON, HEALING, PERSON, ROOT, WEB, Machine, change, proposal
 
 
@@ -95,7 +96,7 @@ def test_a_daemon_ends_no_process_beside_earlyoom(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("setting", "name"),
     [
-        ("cpufreq.governor", "TLP"),
+        ("cpu.governor", "TLP"),
         ("cpu.weight", "sched_ext"),
         ("process.nice", "sched_ext"),
         ("memory.high", ""),
@@ -107,6 +108,13 @@ def test_tuners_without_a_process(tmp_path: Path, setting: str, name: str) -> No
     (tmp_path / "sys/kernel/sched_ext/state").write_text("enabled\n")
     assert Tuners(tmp_path).holder(setting) == name
     assert Tuners(tmp_path).holder(setting, ("tlp", "sched_*")) == ""
+
+
+def test_what_tuners_hold_is_in_the_catalogue() -> None:
+    settings = {each.setting for each in catalogue().values()}
+    held = [*(each.holds for each in TUNERS), *HELD_WITHOUT_PROCESS.values()]
+    for pattern in {each for patterns in held for each in patterns}:
+        assert any(fnmatchcase(setting, pattern) for setting in settings), pattern
 
 
 def test_which_tuners_run_is_looked_at_every_other_second(machine: Machine) -> None:

@@ -18,7 +18,7 @@ from jepa.actions.guard.identity import folded, matches_exactly, matches_widely,
 )  # fmt: skip
 def test_what_looks_alike_is_alike(spelled: str) -> None:
     assert folded(spelled) == "sshd.service"
-    assert matches_widely("sshd.*", [spelled])
+    assert matches_widely(("sshd.*",), [spelled])
 
 
 @given(st.text(max_size=30))
@@ -29,7 +29,7 @@ def test_folding_twice_changes_nothing(name: str) -> None:
 @given(st.text(alphabet="ab*?[]!.-@", max_size=12), st.text(alphabet="ab.-@", max_size=12))
 def test_a_forbid_matches_whatever_a_permit_of_the_same_pattern_does(pattern: str, name: str) -> None:
     if pattern and matches_exactly(pattern, name):
-        assert matches_widely(pattern, [name])
+        assert matches_widely((pattern,), [name])
 
 
 def test_a_name_with_wildcards_is_no_pattern() -> None:

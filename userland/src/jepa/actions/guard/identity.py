@@ -52,9 +52,14 @@ def names_of(unit: str) -> Iterable[str]:
         yield template
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _pattern(glob: str) -> re.Pattern[str]:
     return re.compile(translate(glob))
+
+
+@lru_cache(maxsize=1024)
+def _wide_pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(folded(glob)) for glob in globs))
 
 
 def matches_exactly(glob: str, name: str) -> bool:
@@ -62,7 +67,9 @@ def matches_exactly(glob: str, name: str) -> bool:
     return _pattern(glob).fullmatch(name) is not None
 
 
-def matches_widely(glob: str, names: Iterable[str]) -> bool:
-    """Whether a rule that forbids means any of ``names``, however they are spelled."""
-    pattern = _pattern(folded(glob))
-    return any(pattern.fullmatch(folded(name)) for name in names)
+def matches_widely(globs: tuple[str, ...], names: Iterable[str]) -> bool:
+    """Whether a rule that forbids means any of ``names`` by any of ``globs``, however they are spelled."""
+    if not globs:
+        return False
+    pattern = _wide_pattern(globs)
+    return any(pattern.fullmatch(folded(name)) for name in names if name)

@@ -7,7 +7,7 @@ process by its unit and its program, a device by what it carries.
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -101,9 +101,9 @@ def _unit(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iterato
             yield f"{_also(target, name)} is protected: {why}."
             break
     main = reach.process
-    if main is not None and main.uid == 0 and matches_widely_any(always().programs, main.program):
+    if main is not None and main.uid == 0 and matches_widely(always().programs, (main.program,)):
         yield f"{target} runs {main.program}, which is protected."
-    if main is not None and matches_widely_any(named.programs, main.program):
+    if main is not None and matches_widely(named.programs, (main.program,)):
         yield f"{target} runs {main.program}, which the policy protects."
     for name in sorted(reach.inside):
         if why := _protected(name, named):
@@ -115,7 +115,7 @@ def _unit(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iterato
             yield f"It would stop {name}, which is protected: {why}."
     if proposal.caller.autonomous:
         for name in sorted(reach.named | reach.inside):
-            if matches_widely_any(always().persons, name):
+            if matches_widely(always().persons, (name,)):
                 yield f"{_also(target, name)} is a person's session, which no program changes by itself."
     yield from _own(host, proposal.caller, target, reach)
 
@@ -144,14 +144,14 @@ def _process(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iter
         yield f"{label} is your own session: you, or what you were started by."
     elif process.pid in host.own_pids or process.pid in set(ancestors(host.root, os.getpid())):
         yield f"{label} is the actuator, or what started it."
-    if process.uid == 0 and matches_widely_any(always().programs, process.program):
+    if process.uid == 0 and matches_widely(always().programs, (process.program,)):
         yield f"{label} runs {process.program}, which is protected."
-    if matches_widely_any(named.programs, process.program):
+    if matches_widely(named.programs, (process.program,)):
         yield f"{label} runs {process.program}, which the policy protects."
     system, own = units(reach.cgroup)
-    if system and not matches_widely_any(always().persons, system) and (why := _protected(system, named)):
+    if system and not matches_widely(always().persons, (system,)) and (why := _protected(system, named)):
         yield f"{label} belongs to {system}, which is protected: {why}."
-    if own and (matches_widely_any(named.units, own) or _essential(reach.cgroup, own)):
+    if own and (matches_widely(named.units, (own,)) or _essential(reach.cgroup, own)):
         yield f"{label} belongs to {own}, which a person's session is built on."
     if system.startswith(("session-", "jepa-console@")) and _leads(host, process, reach.cgroup):
         yield f"{label} leads the session {system}."
@@ -159,7 +159,7 @@ def _process(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iter
 
 def _essential(cgroup: str, own: str) -> bool:
     """Of a person's units those that everything else of theirs needs: the manager, the bus, the desktop."""
-    return matches_widely_any(always().session, own) or "/session.slice/" in cgroup
+    return matches_widely(always().session, (own,)) or "/session.slice/" in cgroup
 
 
 def _leads(host: Host, process: Process, cgroup: str) -> bool:
@@ -169,7 +169,7 @@ def _leads(host: Host, process: Process, cgroup: str) -> bool:
 
 def _device(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iterator[str]:
     for name in sorted(reach.named):
-        if matches_widely_any(named.devices, name):
+        if matches_widely(named.devices, (name,)):
             yield f"{name} is protected by the policy."
     try:
         for what in carried_by(host.root, proposal.resource.name):
@@ -188,16 +188,11 @@ def _protected(name: str, named: Named) -> str:
         return "file systems and the order of boot"
     names = list(names_of(name))
     for what, patterns in always().units.items():
-        if any(matches_widely(pattern, names) for pattern in patterns):
+        if matches_widely(patterns, names):
             return what
-    if any(matches_widely(pattern, names) for pattern in named.units):
+    if matches_widely(named.units, names):
         return "the policy names it"
     return ""
-
-
-def matches_widely_any(patterns: Sequence[str], name: str) -> bool:
-    """Whether one of ``patterns`` means ``name``, however it is spelled."""
-    return bool(name) and any(matches_widely(pattern, (name,)) for pattern in patterns)
 
 
 def _also(target: str, name: str) -> str:

@@ -107,7 +107,7 @@ class Rule:
         if not patterns:
             return True
         if wide:
-            return any(matches_widely(pattern, (name,)) for pattern in patterns)
+            return matches_widely(patterns, (name,))
         return any(matches_exactly(pattern, name) for pattern in patterns)
 
     def _target(self, question: Question, wide: bool) -> bool:
@@ -116,7 +116,7 @@ class Rule:
         if not wide:
             return any(matches_exactly(pattern, name) for pattern in self.target for name in question.names)
         names = [each for name in {*question.names, *question.touched} for each in names_of(name)]
-        return any(matches_widely(pattern, names) for pattern in self.target)
+        return matches_widely(self.target, names)
 
     def _caller(self, caller: Caller) -> bool:
         match self.caller:

@@ -82,7 +82,7 @@ def _power_profile(root: Path, process: Process) -> str:
     return ", ".join(filter(None, said))
 
 
-_POWER = ("cpufreq.*", "cpu.governor", "cpu.epp", "power.*", "platform.*")
+_POWER = ("cpu.governor", "cpu.epp", "cpu.boost", "platform.profile")
 _PROCESS = ("process.nice", "process.io_class", "process.scheduler")
 _GOVERNOR = _file("governor", f"{POLICY}/scaling_governor")
 
@@ -91,7 +91,7 @@ TUNERS = (
         "tuned",
         "kernel parameters, CPU and disk power by a profile",
         _file("profile", "etc/tuned/active_profile"),
-        holds=("vm.*", "kernel.*", "net.*", *_POWER),
+        holds=("vm.*", "kernel.*", "net.*", "device.power", *_POWER),
     ),
     Tuner("power-profiles-daemon", "the power profile of CPU and firmware", _power_profile, holds=_POWER),
     Tuner("auto-cpufreq", "CPU frequency governor and turbo", _GOVERNOR, holds=_POWER),
@@ -125,13 +125,13 @@ TUNERS = (
     Tuner("thermald", "power limits of the CPU by temperature"),
     Tuner("thinkfan", "fan speed"),
     Tuner("ksmtuned", "merging of equal memory pages", _file("KSM run", "sys/kernel/mm/ksm/run")),
-    Tuner("numad", "which NUMA node processes run on", holds=("cpuset.*",)),
+    Tuner("numad", "which NUMA node processes run on", holds=("cpu.cpus",)),
     Tuner("bpftune", "network parameters of the kernel", holds=("net.*",)),
 )
 """Those with a process of their own. Others leave another trace: see `found`."""
-_HELD_WITHOUT_PROCESS = {
-    "TLP": (*_POWER, "vm.dirty*", "vm.laptop_mode"),
-    "sched_ext": ("cpu.weight", "cpu.idle", "cpu.uclamp.*", "process.nice", "process.scheduler"),
+HELD_WITHOUT_PROCESS = {
+    "TLP": (*_POWER, "vm.dirty*", "device.power"),
+    "sched_ext": ("cpu.weight", "cpu.uclamp.*", "process.nice", "process.scheduler"),
 }
 
 
@@ -184,7 +184,7 @@ class Tuners:
             if tuner is not None and (not tuner.by_system or _owner(folder) in _SYSTEM_USERS):
                 yield tuner
         for each in _without_process(self._root):
-            if (held := _HELD_WITHOUT_PROCESS.get(each.name)) is not None:
+            if (held := HELD_WITHOUT_PROCESS.get(each.name)) is not None:
                 yield Tuner(each.name, each.sets, holds=held)
 
 
