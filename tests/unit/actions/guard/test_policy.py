@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policy: default deny, forbid wins, order changes nothing, a wrong file leaves the last good one."""
 
+import json
 import os
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import permutations
 from pathlib import Path
@@ -397,6 +398,12 @@ def test_budgets_of_several_files_are_the_strictest() -> None:
     ]
     for order in permutations(files):
         assert compose(order).limits.actions_per_hour == 300
+
+
+def test_a_policy_can_be_sent_as_json() -> None:
+    conditions = 'hours = "22:00-06:00"\nminimum = "1G"\ntier = "tune"\nkind = "unit"\nuid = 0'
+    policy = compose([(PACKAGED, SHIPPED), ("/etc/jepa/policy.toml", rule("forbid", conditions))])
+    assert json.loads(json.dumps(asdict(policy)))["rules"][-1]["hours"] == "22:00-06:00"
 
 
 def test_a_policy_is_checked_before_it_is_installed(machine: Machine, tmp_path: Path) -> None:

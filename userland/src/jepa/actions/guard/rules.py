@@ -8,7 +8,7 @@ whatever their order.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from math import inf
 from typing import Any, Final, Literal
 
@@ -19,7 +19,7 @@ from jepa.actions.guard.identity import matches_exactly, matches_widely, names_o
 
 Effect = Literal["permit", "forbid"]
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _SIZE: Final = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -73,7 +73,8 @@ class Rule:
     """The caller's unit."""
     minimum: float | None = None
     maximum: float | None = None
-    hours: tuple[time, time] | None = None
+    hours: str = ""
+    """A span of the day, ``22:00-06:00``, by the wall clock."""
     on_battery: bool | None = None
     raises_protected: bool = False
     """A permit for protected targets, if the change only gives them more. No other permit reaches these."""
@@ -98,7 +99,7 @@ class Rule:
             and (not self.uid or question.caller.uid in self.uid)
             and self._names(self.unit, question.caller.unit, wide)
             and self._value(question.value, wide)
-            and (self.hours is None or _within(self.hours, question.now.time()))
+            and (not self.hours or _within(self.hours, question.now))
             and (self.on_battery is None or self.on_battery == question.on_battery)
         )
 
@@ -216,18 +217,19 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _hours(value: Any) -> tuple[time, time]:
-    if not isinstance(value, str) or not (found := _HOURS.fullmatch(value)):
+def _hours(value: Any) -> str:
+    if not isinstance(value, str) or not _HOURS.fullmatch(value):
         raise ValueError(f"{value!r} is no span of the day, such as 22:00-06:00")
-    start, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
+    start, _, end = value.partition("-")
     if start == end:
         raise ValueError(f"{value!r} is empty")
-    return start, end
+    return value
 
 
-def _within(hours: tuple[time, time], now: time) -> bool:
-    start, end = hours
-    return start <= now < end if start < end else now >= start or now < end
+def _within(hours: str, now: datetime) -> bool:
+    start, _, end = hours.partition("-")
+    minute = f"{now:%H:%M}"  # compares as the times do
+    return start <= minute < end if start < end else minute >= start or minute < end
 
 
 def _word(choices: Iterable[str]) -> Any:
