@@ -102,6 +102,11 @@ bench-alerts: $(VENV)/.done ## replay recordings: recall of alerts against their
 bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what faults cost each
 	@$(PY) -m tests.bench.store
 
+.PHONY: bench-freeze
+bench-freeze: $(IMAGE) ## measure how long a shell waits while memory runs out, with healing and without (half an hour)
+	@$(PYTHON) -m tools.host run
+	@$(PY) -m tests.bench.freeze
+
 .PHONY: bench-vision
 bench-vision: $(VENV)/.done ## measure a ViT-L with seeded weights beside transformers (half an hour)
 	@mkdir -p build && $(PY) -m tests.bench.vision

@@ -25,11 +25,10 @@ from tools.vm.machine import Machine
 HOST_ADDRESS = "10.0.2.2"
 """Where QEMU's user network shows its host to the guest."""
 
-_RECEIVE = f"""\
+_RECEIVE = """\
 set -e
-until ip route get {HOST_ADDRESS} >/dev/null 2>&1; do sleep 0.2; done
 mkdir /run/sources
-cat </dev/tcp/{HOST_ADDRESS}/PORT | tar -x --gzip -C /run/sources
+tar -x --gzip -C /run/sources
 mount -t overlay sources -o lowerdir=/run/sources/usr:/usr /usr
 # over it, since the overlay would still show modules that are no more
 mount --bind /run/sources/usr/lib/jepa/jepa /usr/lib/jepa/jepa
@@ -57,17 +56,23 @@ def push(machine: Machine, root: Path = ROOT) -> None:
     image was built with. Returns when all that is under way: wait for what is needed. Once after a boot: a
     second time needs the machine restored to what it was before.
     """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        sender = threading.Thread(target=_send_once, args=(server, bundle(root)), daemon=True)
-        sender.start()
-        machine.succeed(_RECEIVE.replace("PORT", str(port)), 30)
-        sender.join()
+    feed(machine, bundle(root), _RECEIVE)
     machine.succeed(_APPLY, 60)
     built = BUILD / "userland/usr/lib/jepa/jepa"
     if _digest(root / "userland/src/jepa") != _digest(built):
         machine.succeed(_RESTART)
     machine.say(f"runs the sources of {root}")
+
+
+def feed(machine: Machine, content: bytes, script: str) -> None:
+    """Run ``script`` in the guest's shell with ``content`` on its standard input, over the user network."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        sender = threading.Thread(target=_send_once, args=(server, content), daemon=True)
+        sender.start()
+        wait = f"until ip route get {HOST_ADDRESS} >/dev/null 2>&1; do sleep 0.2; done"
+        machine.succeed(f"{wait}\n(\n{script}\n) </dev/tcp/{HOST_ADDRESS}/{port}", 60)
+        sender.join()
 
 
 def _digest(package: Path) -> str:

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure how long a shell waits while a program takes all memory: with healing and without.
+
+`python -m tests.bench.freeze` writes build/bench/freeze.json. One machine is booted, and restored for each
+run: a customer's service and an interactive shell loop run, then a hog takes memory as fast as it can, with
+swap on zram. In turn healing (`jepa autonomy auto`), systemd-oomd and earlyoom as Debian ships them, and
+nothing but the kernel look after it.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tests.bench.peers import install
+from tools.vm.image import BUILD, built_image, kvm_works
+from tools.vm.machine import Machine, MachineError, Setup
+from tools.vm.sources import push
+
+RUNS = 5
+WATCHED_S = 90
+LOOP_PAUSE_S = 0.1
+
+LOOP = f"""\
+exec > /run/loop.log
+while read -r up idle < /proc/uptime; do
+    echo "$up"
+    ls /etc > /dev/null
+    sleep {LOOP_PAUSE_S}
+done
+"""
+HOG = """\
+import os
+held = []
+while True:
+    held.append(os.urandom(1 << 20) * 8)
+"""
+SERVER = """\
+import socket
+server = socket.create_server(("127.0.0.1", 8000), backlog=32)
+while True:
+    connection, _ = server.accept()
+    connection.sendall(b"well")
+    connection.close()
+"""
+CLIENT = """\
+import socket, time
+while True:
+    begin = time.clock_gettime(time.CLOCK_BOOTTIME)
+    try:
+        with socket.create_connection(("127.0.0.1", 8000), 2) as connection:
+            well = connection.recv(9) == b"well"
+    except OSError:
+        well = False
+    end = time.clock_gettime(time.CLOCK_BOOTTIME)
+    print(begin, end, int(well), flush=True)
+    time.sleep(max(0, 0.5 - (end - begin)))
+"""
+
+
+def _nothing(machine: Machine) -> None:
+    machine.succeed("systemctl stop jepa-healing")
+
+
+def _healing(machine: Machine) -> None:
+    machine.succeed("jepa autonomy auto", 60)
+    machine.wait_until_succeeds("systemctl is-active jepa-actuator")
+
+
+def _oomd(machine: Machine) -> None:
+    """With Debian's limits: kills at 60 % pressure for 30 s, or when swap is nearly full."""
+    _nothing(machine)
+    machine.succeed(
+        "for each in system user; do mkdir -p /run/systemd/system/$each.slice.d; "
+        "printf '[Slice]\\nManagedOOMSwap=kill\\nManagedOOMMemoryPressure=kill\\n' "
+        "> /run/systemd/system/$each.slice.d/oomd.conf; done; systemctl daemon-reload; "
+        "systemctl start systemd-oomd"
+    )
+
+
+def _earlyoom(machine: Machine) -> None:
+    _nothing(machine)
+    machine.succeed("systemd-run --quiet --unit=earlyoom -p OOMScoreAdjust=-100 earlyoom -r 60")
+
+
+VARIANTS: dict[str, Callable[[Machine], None]] = {
+    "healing": _healing,
+    "systemd_oomd": _oomd,
+    "earlyoom": _earlyoom,
+    "kernel": _nothing,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run came to."""
+
+    longest_gap_s: float
+    """The longest time between two answers of the shell loop, without the loop's own pause."""
+    served: float
+    """Share of the customer's requests that were answered within 2 s."""
+    quiet_gap_s: float
+    """The same gap before the hog began: what the machine does anyway."""
+    ended: bool
+    """Whether the hog was ended."""
+
+
+def measure(machine: Machine, protect: Callable[[Machine], None]) -> Run:
+    """One run on a machine as it was at the snapshot."""
+    protect(machine)
+    for name, text in (("hog", HOG), ("server", SERVER), ("client", CLIENT)):
+        machine.succeed(f"cat > /run/{name}.py <<'END'\n{text}END")
+    machine.succeed(f"cat > /run/loop.sh <<'END'\n{LOOP}END")
+    machine.succeed(
+        "systemd-run --quiet --unit=shop python3 /run/server.py; sleep 2; "
+        "systemd-run --quiet --unit=customer -p StandardOutput=file:/run/client.log python3 /run/client.py; "
+        "systemd-run --quiet --unit=loop --slice=user.slice bash /run/loop.sh; sleep 12"
+    )
+    begin = float(
+        machine.succeed("cut -d' ' -f1 /proc/uptime; systemd-run --quiet --unit=hog python3 /run/hog.py")
+    )
+    deadline = time.monotonic() + 10 * WATCHED_S
+    while time.monotonic() < deadline:
+        time.sleep(5)
+        try:
+            if float(machine.succeed("cut -d' ' -f1 /proc/uptime", 60)) > begin + WATCHED_S:
+                break
+        except MachineError:
+            continue  # it does not answer at all: that is what is measured
+    times = [float(line) for line in machine.succeed("cat /run/loop.log", 120).split()]
+    asked = [line.split() for line in machine.succeed("cat /run/client.log", 120).splitlines()]
+    requests = [well == "1" for start, _, well in asked if float(start) >= begin]
+    ended = machine.execute("systemctl is-active hog").out.strip() != "active"
+    return Run(
+        _longest([each for each in times if each >= begin] + [begin + WATCHED_S]),
+        sum(requests) / max(len(requests), WATCHED_S * 2 * 0.5),
+        _longest([each for each in times if each < begin]),
+        ended,
+    )
+
+
+def _longest(times: Sequence[float]) -> float:
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    return max(0.0, max(gaps, default=float("inf")) - LOOP_PAUSE_S)
+
+
+def entries(results: dict[str, list[Run]]) -> list[dict[str, object]]:
+    """The figures in the form of every file in build/bench; the value is the worst run."""
+    rows: list[dict[str, object]] = []
+    for name, runs in results.items():
+        gaps = [run.longest_gap_s for run in runs]
+        rows.append(
+            {
+                "name": f"freeze_{name}_longest_gap_s",
+                "value": round(max(gaps), 2),
+                "unit": "s",
+                "better": "lower",
+                "n": len(runs),
+                "p50": round(statistics.median(gaps), 2),
+                "p99": None,
+                "baseline": None,
+                "ratio": None,
+                "quiet_gap_s": round(max(run.quiet_gap_s for run in runs), 2),
+                "served": round(min(min(1.0, run.served) for run in runs), 3),
+                "hog_ended": sum(run.ended for run in runs),
+            }
+        )
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and write build/bench/freeze.json."""
+    parser = argparse.ArgumentParser(prog="tests.bench.freeze", description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--sources", action="store_true", help="with this tree's sources over the image's")
+    parser.add_argument("--only", nargs="*", choices=VARIANTS, default=list(VARIANTS))
+    args = parser.parse_args(argv)
+    image, directory = built_image(), BUILD / "bench/freeze"
+    directory.mkdir(parents=True, exist_ok=True)
+    disk = image.overlay(directory / "disk.qcow2")
+    setup = Setup(disk, kernel=image.kernel, initrd=image.initrd, kvm=kvm_works())
+    machine = Machine("freeze", setup, directory, lambda line: print(line, flush=True))
+    results: dict[str, list[Run]] = {name: [] for name in args.only}
+    machine.start()
+    try:
+        machine.wait_for_shell()
+        if args.sources:
+            push(machine)
+        machine.wait_for_unit("jepad.service", 120)
+        install(machine, "systemd-oomd", "earlyoom")
+        machine.wait_for_unit("jepa-healing.service", 120)
+        machine.execute("systemctl is-system-running --wait", 120)
+        machine.snapshot("ready")
+        for number in range(args.runs):
+            for name in args.only:
+                machine.restore("ready")
+                run = measure(machine, VARIANTS[name])
+                results[name].append(run)
+                print(f"{number + 1}/{args.runs} {name}: {run}", flush=True)
+    finally:
+        machine.crash()
+    path = BUILD / "bench/freeze.json"
+    path.write_text(json.dumps(entries(results), indent=2) + "\n")
+    print(path.read_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
