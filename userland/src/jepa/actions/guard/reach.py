@@ -16,7 +16,7 @@ from jepa.actions.service_manager import ServiceManager, Unit
 from jepa.errors import JepaError
 
 _STATES: Final = frozenset({"unit.start", "unit.stop", "unit.restart"})
-"""Actions that start or stop other units too."""
+"""Actions that start or stop other units too, when they are done or when they are taken back."""
 _STOPPED_WITH: Final = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf")
 _STOPPED_BY_START: Final = ("Conflicts", "ConflictedBy")
 _PULLED_IN: Final = ("Requires", "BindsTo", "Wants")
@@ -96,7 +96,7 @@ def _of_unit(host: Host, proposal: Proposal, unit: Unit) -> Reach:
         inside = set(_inside(tree(host.root) / unit.cgroup.strip("/"))) if unit.cgroup.strip("/") else set()
     dependent: set[str] = set()
     if proposal.action.name in _STATES:
-        dependent = _dependent(host.manager, proposal.action.name, unit.id)
+        dependent = _dependent(host.manager, unit.id)
     return Reach(
         frozenset(named),
         frozenset(inside),
@@ -125,13 +125,10 @@ def _inside(group: Path, depth: int = 16) -> Iterator[str]:
             yield from _inside(group / name, depth - 1)
 
 
-def _dependent(manager: ServiceManager, action: str, unit: str) -> set[str]:
+def _dependent(manager: ServiceManager, unit: str) -> set[str]:
     """Units that are stopped with ``unit``, and those that its start, or what it pulls in, would stop."""
     stopped: set[str] = set()
-    if action != "unit.start":
-        _follow(manager, [unit], _STOPPED_WITH, stopped)
-    if action == "unit.stop":
-        return stopped
+    _follow(manager, [unit], _STOPPED_WITH, stopped)
     started: set[str] = {unit}
     _follow(manager, [unit], _PULLED_IN, started)
     for each in sorted(started):
