@@ -141,6 +141,18 @@ class Catalogue(Mapping[str, ActionType]):
 
 
 @cache
+def action_type(name: str) -> ActionType:
+    """The action of that name, without reading all the others; JepaError (404) naming the nearest ones."""
+    for file in sorted(DIRECTORY.glob("*.toml")):
+        defaults, *entries = file.read_text().split("[[action]]")
+        for entry in entries:
+            if f'\nname = "{name}"\n' in entry:
+                content = tomllib.loads(f"{defaults}[[action]]{entry}")
+                return _made(content, content["action"][0], file)
+    return catalogue().find(name)
+
+
+@cache
 def catalogue() -> Catalogue:
     """The packaged catalogue."""
     return load(DIRECTORY)
@@ -152,11 +164,15 @@ def load(directory: Path) -> Catalogue:
     for file in sorted(directory.glob("*.toml")):
         content = tomllib.loads(file.read_text())
         for entry in content["action"]:
-            action = _action({"family": file.stem, **content.get("defaults", {}), **entry}, file)
+            action = _made(content, entry, file)
             if action.name in actions:
                 raise ValueError(f"{file}: {action.name} is there twice")
             actions[action.name] = action
     return Catalogue(actions)
+
+
+def _made(content: Mapping[str, Any], entry: Mapping[str, Any], file: Path) -> ActionType:
+    return _action({"family": file.stem, **content.get("defaults", {}), **entry}, file)
 
 
 def _action(entry: dict[str, Any], file: Path) -> ActionType:

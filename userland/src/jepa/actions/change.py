@@ -4,10 +4,12 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jepa.actions.catalogue import ActionType, Tier, Value
-from jepa.actions.family import Resource
+
+if TYPE_CHECKING:
+    from jepa.actions.family import Resource
 
 Decision = Literal["allow", "ask", "deny"]
 TIME_OVER: Final = "its time was over"
@@ -72,7 +74,7 @@ class Proposal:
     """A request as it is understood: what would be changed, from what, to what."""
 
     action: ActionType
-    resource: Resource
+    resource: "Resource"
     old: Value
     new: Value
     request: Request

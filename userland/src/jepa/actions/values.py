@@ -3,7 +3,6 @@
 
 import math
 import re
-from decimal import Decimal
 from typing import Final
 
 from jepa.actions.catalogue import ActionType, Value, ValueType
@@ -115,6 +114,8 @@ def _bytes(action: ActionType, text: str, memory_bytes: int) -> int:
     found = _BYTES.fullmatch(text)
     if not found:
         raise _refuse(action, f"{text[:80]!r} is no number of bytes")
+    from decimal import Decimal  # only where bytes are read: showing values does not need it
+
     return int(Decimal(found[1]) * _SUFFIX[found[2]])
 
 

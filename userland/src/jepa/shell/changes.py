@@ -19,13 +19,20 @@ STATE_COLOURS: dict[State, Colour] = {
 }
 
 
-def what(action: str, target: str, old: Value, new: Value) -> str:
-    """Such as ``cpu.max of backup.service: not set -> 40%``."""
-    kind = catalogue().get(action)
-    subject = f"{action} of {target}" if target else action
-    if kind is not None and not kind.takes_value and old is None:
+def what(action: ActionType, target: str, old: Value, new: Value) -> str:
+    """Such as ``cpu.max of backup.service: max -> 40%``."""
+    subject = f"{action.name} of {target}" if target else action.name
+    if not action.takes_value and old is None:
         return subject
-    return f"{subject}: {shown_value(kind, old)} -> {shown_value(kind, new)}"
+    return f"{subject}: {shown_value(action, old)} -> {shown_value(action, new)}"
+
+
+def taken_back(change: Change) -> str:
+    """The same, of the way back."""
+    kind = catalogue().get(change.action)
+    if kind is None:  # of an earlier version
+        return f"{change.action} {change.target}".rstrip()
+    return what(kind, change.target, change.new, change.old)
 
 
 def end(action: ActionType, for_s: float | None, watch_s: float, keep_if: str) -> list[str]:

@@ -3,13 +3,9 @@
 
 import codecs
 import errno
-import locale
 import os
 import re
-import select
-import signal
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -71,6 +67,8 @@ class Terminal:
     def here(cls) -> "Terminal":
         """The terminal of this process; standard streams must be open (`open_standard_streams`)."""
         # Textual draws on standard error, so that must not go elsewhere either.
+        import locale
+
         interactive = sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
         device = device_name(sys.stdin.fileno()) if interactive else ""
         return cls(interactive, device, locale.getencoding(), os.environ)
@@ -134,6 +132,9 @@ def end_with_terminal(fd: int) -> None:
 
     SIGHUP does so too, but not with nohup, and Textual would wait for ever to write its next change.
     """
+    import select
+    import signal
+    import threading
 
     def wait() -> None:
         poll = select.poll()

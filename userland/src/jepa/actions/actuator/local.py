@@ -79,7 +79,8 @@ class LocalActuator:
         """The request in a message; one without a digest is made for this caller, here and now."""
         if request.get("digest"):
             return requests.from_dict(request)
-        bound = {"uid", "id", "boot_id", "expires_s", "digest"} & {key for key in request if request[key]}
+        unbound = {"uid": -1, "id": "", "boot_id": "", "expires_s": 0, "digest": ""}
+        bound = {key for key, empty in unbound.items() if request.get(key, empty) not in (empty, None)}
         if bound:
             raise JepaError(
                 f"The request has {', '.join(sorted(bound))}, and no digest.",
@@ -96,12 +97,17 @@ class LocalActuator:
         )
         return replace(made, digest=requests.digest(made))
 
+    def _whole(self, request: Request) -> Request:
+        """``request`` with id, expiry and digest, where who made it left them to us."""
+        return request if request.digest else self.understand(asdict(request))
+
     def check(self, request: Request) -> Preview:
         """What ``request`` would do and whether it is allowed; changes nothing."""
-        return self._engine.executor.check(request, self._caller)
+        return self._engine.executor.check(self._whole(request), self._caller)
 
     def act(self, request: Request, consent: bool, progress: Progress | None = None) -> Change:
         """Do it and return what came of it."""
+        request = self._whole(request)
         if self._permission is not None and not self._caller.autonomous:
             # Only what the guard would allow is worth anybody's password; it judges again when it is done.
             preview = self._engine.executor.check(request, self._caller)

@@ -174,7 +174,7 @@ VERBS = (
     ),
     Verb(
         "autonomy",
-        "how far this machine may mend itself (as root)",
+        "how far this machine may repair itself (as root)",
         ("jepa autonomy", "jepa autonomy advise", "jepa autonomy auto"),
         _autonomy,
         asks_actuator=True,

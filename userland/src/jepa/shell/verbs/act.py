@@ -2,12 +2,11 @@
 """`jepa act`: one typed change of the machine, shown before it is made, and what takes it back."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from jepa.actions.catalogue import ActionType, TargetKind, catalogue
+from jepa.actions.catalogue import ActionType, TargetKind, action_type
 from jepa.actions.change import Change, State
 from jepa.actions.rows import change_row, state
 from jepa.errors import JepaError
@@ -62,15 +61,14 @@ def _act(request: Request) -> int:
 def known(name: str) -> ActionType:
     """The action of that name; UsageError naming the nearest ones."""
     try:
-        return catalogue().find(name)
+        return action_type(name)
     except JepaError as error:
         raise UsageError(error.problem, error.remedy, status=404) from error
 
 
 def action_request(request: Request, action: ActionType) -> "ActionRequest":
     """What the words of the command line ask for; UsageError when there are too few or too many."""
-    from jepa.actions.clock import HostClock
-    from jepa.actions.request import make
+    from jepa.actions.change import Request as ActionRequest
 
     args = request.args
     words = [word for word in (args.target, args.value) if word is not None]
@@ -88,8 +86,7 @@ def action_request(request: Request, action: ActionType) -> "ActionRequest":
         raise UsageError(
             "--keep-if holds while the change is watched.", "Add --watch 30s, for instance.", status=400
         )
-    return make(
-        HostClock(),
+    return ActionRequest(
         action=action.name,
         target=words[0] if targeted else "",
         value=words[-1] if action.takes_value else None,
@@ -118,7 +115,7 @@ def _show(request: Request, action: ActionType, preview: "Preview") -> None:
         }
         out.data(shown)
         return
-    out.line(changes.what(preview.action, preview.target, preview.old, preview.new))
+    out.line(changes.what(action, preview.target, preview.old, preview.new))
     colour = {"allow": "green", "ask": "yellow", "deny": "red"}[verdict.decision]
     word = out.coloured(VERDICTS[verdict.decision], colour)  # type: ignore[arg-type]
     out.line(f"  {word}{': ' if verdict.reasons else ''}{' '.join(verdict.reasons)}")
@@ -144,6 +141,8 @@ def _asked(request: Request) -> bool:
 @contextmanager
 def _countdown(request: Request) -> Iterator[Any]:
     """Show on a terminal how much longer the change is watched."""
+    import threading
+
     watched = threading.Event()
     over = threading.Event()
 

@@ -2,7 +2,7 @@
 """`jepa actions`: what can be set on this machine, and the manual page of each action."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from jepa.actions.catalogue import ActionType, Persistence, TargetKind, catalogue
 from jepa.actions.client import Availability
@@ -26,10 +26,7 @@ def run(request: Request) -> int:
         for line in manual(wanted[0], here.get(args.name), min(out.width, 100)):
             out.line(line)
     else:
-        rows = [["action", "takes", "tier", "here"]]
-        rows += [[a.name, cut(_takes(a), TAKES_WIDTH), a.tier, _here(here.get(a.name))] for a in wanted]
-        rest = sum(max(len(row[column]) for row in rows) + 2 for column in range(3)) + 2
-        out.table([[*row[:3], cut(row[3], max(out.width - rest, 20))] for row in rows])
+        _table(request, wanted, here)
         out.line()
         out.line("`jepa actions NAME` describes one.")
     if unknown is not None and not out.json:
@@ -38,8 +35,23 @@ def run(request: Request) -> int:
     return 0
 
 
-TAKES_WIDTH = 34
-"""Columns of the table for what an action takes; its manual page has all of it."""
+def _table(request: Request, actions: Sequence[ActionType], here: Mapping[str, Availability]) -> None:
+    """All actions, then why some do not work here, and what others hold."""
+    out = request.out
+    rows = [[a.name, _takes(a), a.tier, _here(here.get(a.name)).partition(":")[0]] for a in actions]
+    widths = [max(len(row[column]) for row in rows) + 2 for column in (0, 2, 3)]
+    left = max(out.width - sum(widths) - 4, 12)
+    out.table(
+        [["action", "takes", "tier", "here"], *([row[0], cut(row[1], left), *row[2:]] for row in rows)]
+    )
+    reasons: dict[str, list[str]] = {}
+    for each in here.values():
+        if each.missing:
+            reasons.setdefault(each.missing, []).append(each.action)
+    for reason, names in reasons.items():
+        out.line()
+        for line in textwrap.wrap(f"{', '.join(names)}: {reason}", max(out.width - 2, 20)):
+            out.line(f"  {line}")
 
 
 def cut(text: str, width: int) -> str:
@@ -65,7 +77,7 @@ def _here(here: Availability | None) -> str:
         return "?"
     if here.missing:
         return f"no: {here.missing}"
-    return f"yes; {here.holder} sets it too" if here.holder else "yes"
+    return f"yes, and {here.holder}" if here.holder else "yes"
 
 
 def manual(action: ActionType, here: Availability | None, width: int) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa autonomy`: how far this machine may mend itself: off, advise, ask or auto."""
+"""`jepa autonomy`: how far this machine may repair itself: off, advise, ask or auto."""
 
 from typing import Final
 
@@ -7,29 +7,14 @@ from jepa.healing.mode import FILE, ModeFile, write_mode
 from jepa.shell.request import Request
 
 TASK: Final = "healing"
-ACTIONS: Final = (
-    "unit.restart",
-    "unit.start",
-    "unit.stop",
-    "unit.freeze",
-    "unit.thaw",
-    "cpu.max",
-    "cpu.weight",
-    "memory.high",
-    "memory.reclaim",
-    "pids.max",
-    "io.wbps",
-    "process.pause",
-    "process.resume",
-    "process.terminate",
-    "process.kill",
-)
-"""What the rungs of healing's ladder use."""
+DAEMON: Final = "jepa-healing.service"
+LONGEST_S: Final = 600
+"""A repair that is kept longer than this is a person's to make."""
 MEANS: Final = {
-    "off": "Nothing is watched for, and nothing is mended.",
-    "advise": "What is broken is told, with what would mend it.",
-    "ask": "What would mend it waits for a person's consent.",
-    "auto": "What is broken is mended within the grant, and told.",
+    "off": "Faults are not watched for.",
+    "advise": "Faults are reported, each with the action that would repair it.",
+    "ask": "The action that would repair a fault waits for a person's consent.",
+    "auto": "Faults are repaired within the grant, and reported.",
 }
 
 
@@ -39,9 +24,17 @@ def run(request: Request) -> int:
     if mode is not None:
         held = [str(grant["id"]) for grant in request.actuator.grants() if grant.get("task") == TASK]
         if mode == "auto" and not held:
-            actions = [action for action in ACTIONS if action in _known()]
-            request.actuator.grant({"task": TASK, "actions": actions, "targets": ["*"], "rate_per_hour": 60})
-        write_mode(mode)
+            request.actuator.grant(
+                {
+                    "task": TASK,
+                    "daemon": DAEMON,
+                    "actions": _actions(),
+                    "targets": ["*"],
+                    "rate_per_hour": 60,
+                    "most_for_s": LONGEST_S,
+                }
+            )
+        write_mode(mode, FILE)
         for grant in held if mode != "auto" else ():
             request.actuator.revoke(grant)
     read = ModeFile(FILE)
@@ -55,7 +48,9 @@ def run(request: Request) -> int:
     return 0
 
 
-def _known() -> set[str]:
+def _actions() -> list[str]:
+    """What the rungs of all ladders use, as far as the catalogue has it."""
     from jepa.actions.catalogue import catalogue
+    from jepa.healing.ladder import load
 
-    return set(catalogue())
+    return sorted(frozenset().union(*(ladder.actions for ladder in load().values())) & set(catalogue()))

@@ -19,7 +19,7 @@ def run(request: Request) -> int:
     elif not undone:
         out.line("Nothing of yours is in force.")
     for change in () if out.json else undone:
-        back = changes.what(change.action, change.target, change.new, change.old)
         word = out.coloured(state(change), changes.STATE_COLOURS[state(change)])
-        out.line(f"{change.id}  {back}, {word}{f': {change.detail}' if change.detail else ''}")
+        detail = f": {change.detail}" if change.detail else ""
+        out.line(f"{change.id}  {changes.taken_back(change)}, {word}{detail}")
     return 1 if any(change.state is State.FAILED for change in undone) else 0

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa actions` lists what can be set here and describes each action."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jepa.actions.catalogue import catalogue
+from jepa.actions.client import Availability
+from jepa.shell.cli import main
+from jepa.shell.verbs.actions import manual
+from tests.unit.shell.verbs.conftest import Jepa
+
+
+def test_every_action_is_listed_with_what_this_machine_lacks(jepa: Jepa) -> None:
+    status, out, _ = jepa("actions")
+    assert status == 0
+    for name, action in catalogue().items():
+        (line,) = [line for line in out.splitlines() if line.split()[:1] == [name]]
+        assert f"  {action.tier}  " in line
+    rows = {row["name"]: row for row in json.loads(jepa("actions", "--json")[1])}
+    assert set(rows) == set(catalogue())
+    assert rows["process.nice"]["available"] is True
+    assert all(row["available"] == (row["missing"] is None) for row in rows.values())
+
+
+def test_no_line_of_the_list_is_wider_than_a_screen_of_80_columns(jepa: Jepa) -> None:
+    assert max(map(len, jepa("actions")[1].splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", catalogue())
+@pytest.mark.parametrize("width", [40, 80])
+def test_each_action_has_a_manual_page_that_fits(name: str, width: int) -> None:
+    action = catalogue()[name]
+    lines = manual(action, Availability(name, None, "TuneD"), width)
+    assert [line for line in lines if line and not line.startswith(" ")][:3] == [
+        "NAME",
+        "SYNOPSIS",
+        "VALUE" if action.takes_value else "DESCRIPTION",
+    ]
+    assert "    yes, and TuneD" in lines
+    words = {word for line in lines for word in line.split()}
+    assert max(map(len, lines)) <= max(width, max(map(len, words)) + 4)
+
+
+def test_an_unknown_name_is_a_usage_error_that_names_near_ones(jepa: Jepa) -> None:
+    status, _, err = jepa("actions", "vm.swapines")
+    assert status == 2
+    assert "vm.swappiness" in err
+
+
+def test_without_an_actuator_the_catalogue_is_shown_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JEPA_ACTUATOR_SOCKET", str(tmp_path / "none"))
+    assert main(["actions", "vm.swappiness"]) == 0
+    assert "What this machine lacks is not known" in capsys.readouterr().out
