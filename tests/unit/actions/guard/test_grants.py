@@ -44,6 +44,7 @@ def test_a_grant_allows_what_it_says(machine: Machine) -> None:
         ({"ranges": {"vm.swappiness": [20, 60]}}, ASKED, "from 20 to 60, not 10"),
         ({"ranges": {"vm.swappiness": [20, 60]}}, replace(ASKED, new="max"), "not max"),
         ({"ranges": {"vm.swappiness": [20, 60]}}, replace(ASKED, new=None), "not None"),
+        ({"ranges": {"vm.swappiness": [20, 60]}}, replace(ASKED, new="sda:99 sdb:30"), "not sda:99 sdb:30"),
         ({"most_for_s": 60}, ASKED, "at most 60 s"),
         ({"most_for_s": 60}, proposal(caller=DAEMON, request={"task": "t1", "for_s": 61.0}), "at most 60 s"),
     ],

@@ -4,8 +4,10 @@
 import json
 import os
 import random
+import re
+import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from itertools import permutations
 from pathlib import Path
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from jepa.actions.catalogue import TargetKind, Tier, Value
 from jepa.actions.change import Caller
 from jepa.actions.guard import policy as policies
+from jepa.actions.guard import rules as rule_module
 from jepa.actions.guard.policy import compose
 from jepa.actions.guard.rules import Question
 from tests.unit.actions.guard.machine import DAEMON, PERSON, ROOT, WEB, Machine, proposal
@@ -117,7 +120,10 @@ def test_the_reason_names_the_rule_and_its_file() -> None:
         ('minimum = "1G"', question(value="max"), True),
         ('minimum = "10M"', question(value="vda:20971520"), True),
         ('minimum = "10M"', question(value="vda:1048576"), False),
+        ('minimum = "10M"', question(value="vda:20971520 vdb:1"), True),
+        ('minimum = "10M"', question(value="vda:1 vdb:max"), True),
         ("maximum = 5", question(value="idle"), True),
+        ("maximum = 5", question(value=""), True),
         ('hours = "11:00-13:00"', question(), True),
         ('hours = "22:00-06:00"', question(), False),
         ('hours = "22:00-06:00"', question(now=datetime(2026, 11, 28, 5, 59)), True),
@@ -144,6 +150,9 @@ def test_each_condition_of_a_forbid(condition: str, asked: Question, held: bool)
         ('target = "worker@.service"', question("worker@3.service")),
         ("maximum = 50", question(value="idle")),
         ("maximum = 50", question(value=None)),
+        ("maximum = 50", question(value="")),
+        ("maximum = 50", question(value="vda:99 vdb:1")),
+        ("minimum = 1", question(value="vda:99 vdb:x")),
         ("maximum = 50", question(value=float("nan"))),
         ("", question(protected=True)),
         ("raises_protected = true", question()),
@@ -414,3 +423,24 @@ def test_a_policy_is_checked_before_it_is_installed(machine: Machine, tmp_path: 
     draft.write_text(rule("forbid", 'targt = "nginx*"'))
     with pytest.raises(ValueError, match="targt"):
         policies.check(draft, machine.root)
+
+
+# The documentation
+
+GUIDE = Path(__file__).parents[4] / "docs/how-to/write-a-policy.md"
+
+
+def test_the_examples_of_the_guide_are_policies() -> None:
+    blocks = re.findall(r"(?:^    .*\n|^\n)+", GUIDE.read_text(), re.MULTILINE)
+    texts = [textwrap.dedent(block) for block in blocks if block.strip().startswith(("[", "#", "disable"))]
+    assert len(texts) >= 6
+    policy = compose(
+        [(PACKAGED, SHIPPED), *((f"/etc/jepa/policy.d/{n}.toml", each) for n, each in enumerate(texts))]
+    )
+    assert {"no-restart-by-day", "restart-nginx", "ssh-first"} <= {each.id for each in policy.rules}
+
+
+def test_the_guide_has_every_condition_and_budget() -> None:
+    text = GUIDE.read_text()
+    for name in [*rule_module._CONDITIONS, *(each.name for each in fields(policies.Limits))]:
+        assert f"`{name}`" in text or f"{name} =" in text or f"`{name} =" in text, name

@@ -84,6 +84,18 @@ def test_the_slices_around_a_protected_unit_are_protected_by_it(machine: Machine
     assert "web.slice holds ssh@7-10.0.0.1:22.service" in machine.reasons(unit_action("web.slice"))
 
 
+def test_the_slice_of_a_templates_instances_is_protected_before_there_are_any(machine: Machine) -> None:
+    for name in (
+        "system-getty.slice",
+        "system-sshd.slice",
+        r"system-serial\x2dgetty.slice",
+        "system-worker.slice",
+    ):
+        machine.manager.add(name, "", cgroup="")
+        expected = "allow" if "worker" in name else "deny"
+        assert machine.decide(unit_action(name)) == expected, name
+
+
 def test_what_a_container_calls_its_units_protects_nothing_outside(machine: Machine) -> None:
     machine.manager.add("machine.slice", "")
     machine.cgroup("machine.slice/machine-web.scope/payload/system.slice/ssh.service")

@@ -15,10 +15,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
-from jepa.actions.catalogue import Catalogue, Value, catalogue
+from jepa.actions.catalogue import Catalogue, catalogue
 from jepa.actions.change import Change, Proposal
 from jepa.actions.guard.identity import matches_exactly, plain
-from jepa.actions.guard.rules import amount
+from jepa.actions.guard.rules import within
 from jepa.errors import JepaError
 from jepa.telemetry import linelog
 
@@ -92,8 +92,8 @@ class Grant:
             return f"{label} does not name {action.name} in full, and it cannot be taken back."
         if not any(matches_exactly(pattern, name) for pattern in self.targets for name in names):
             return f"{label} does not name {names[0]}."
-        if action.name in self.ranges and not _within(self.ranges[action.name], proposal.new):
-            low, high = self.ranges[action.name]
+        low, high = self.ranges.get(action.name, (None, None))
+        if low is not None and not within(proposal.new, low, high, wide=False):
             return f"{label} allows {action.name} from {low:g} to {high:g}, not {proposal.new}."
         for_s = proposal.request.for_s
         if self.most_for_s is not None and action.reversible and (for_s is None or for_s > self.most_for_s):
@@ -203,11 +203,6 @@ class GrantStore:
 def shown(grant: Grant) -> dict[str, Any]:
     """The grant as `jepa grants list --json` shows it."""
     return {**asdict(grant), "ranges": {name: list(span) for name, span in grant.ranges.items()}}
-
-
-def _within(span: tuple[float, float], value: Value) -> bool:
-    number = amount(value)
-    return number is not None and span[0] <= number <= span[1]
 
 
 def _checked(

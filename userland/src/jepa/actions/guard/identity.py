@@ -18,13 +18,17 @@ _TYPES: Final = (
 )
 
 
+def unescaped(name: str) -> str:
+    """``name`` with systemd's escapes resolved, also those that only another one makes."""
+    while (resolved := _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)) != name:
+        name = resolved
+    return name
+
+
 @lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """``name`` with escapes resolved, look-alikes and case folded, and nothing invisible left."""
-    text = name
-    while (resolved := _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)) != text:
-        text = resolved
-    text = unicodedata.normalize("NFKD", text)
+    text = unicodedata.normalize("NFKD", unescaped(name))
     text = "".join(each for each in text if unicodedata.category(each)[0] not in "CMZ")
     return text.casefold().translate(_LOOK_ALIKE).strip(".")
 

@@ -2,6 +2,7 @@
 """What a change touches beside what it names: aliases, what a slice holds, what depends on a unit."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ from jepa.actions.catalogue import TargetKind
 from jepa.actions.change import Proposal
 from jepa.actions.family import Host
 from jepa.actions.guard.caller import cgroup_of, units
+from jepa.actions.guard.identity import unescaped
 from jepa.actions.guard.process import Process
 from jepa.actions.service_manager import ServiceManager, Unit
 from jepa.errors import JepaError
@@ -29,6 +31,8 @@ ENDS: Final = frozenset(
     )
 )
 """Targets whose start ends the machine, puts it to sleep, or leaves little of it running."""
+_INSTANCES: Final = re.compile(r"system-(.+)\.slice")
+"""Where systemd puts the instances of a template, also those that do not run yet."""
 _MOST: Final = 512
 
 
@@ -93,7 +97,10 @@ def _of_unit(host: Host, proposal: Proposal, unit: Unit) -> Reach:
         named |= {PurePosixPath(unit.fragment).name, Path(os.path.realpath(unit.fragment)).name}
     inside: set[str] = set()
     if unit.id.endswith(".slice"):
-        inside = set(_inside(tree(host.root) / unit.cgroup.strip("/"))) if unit.cgroup.strip("/") else set()
+        if unit.cgroup.strip("/"):
+            inside = set(_inside(tree(host.root) / unit.cgroup.strip("/")))
+        if (instances := _INSTANCES.fullmatch(unit.id)) is not None:
+            inside.add(f"{unescaped(instances[1])}@.service")
     dependent: set[str] = set()
     if proposal.action.name in _STATES:
         dependent = _dependent(host.manager, unit.id)

@@ -135,16 +135,23 @@ class Rule:
     def _value(self, value: Value, wide: bool) -> bool:
         if self.minimum is None and self.maximum is None:
             return True
-        number = amount(value)
-        if number is None:
-            return wide
-        low = -inf if self.minimum is None else self.minimum
-        high = inf if self.maximum is None else self.maximum
-        return low <= number <= high
+        return within(value, self.minimum, self.maximum, wide)
 
 
-def amount(value: Value) -> float | None:
-    """The number in a value; a word for no limit is infinite, of ``vda:1048576`` it is the latter part."""
+def within(value: Value, minimum: float | None, maximum: float | None, wide: bool) -> bool:
+    """Whether all numbers in ``value`` lie in a range; ``wide``: any of them, or what is no number.
+
+    A word for no limit is infinite. A value may hold several: ``sda:1048576 sdb:max``.
+    """
+    numbers = [_amount(part) for part in value.split()] if isinstance(value, str) else [_amount(value)]
+    low = -inf if minimum is None else minimum
+    high = inf if maximum is None else maximum
+    if wide:
+        return any(number is None or low <= number <= high for number in numbers or [None])
+    return bool(numbers) and all(number is not None and low <= number <= high for number in numbers)
+
+
+def _amount(value: Value) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
@@ -152,7 +159,7 @@ def amount(value: Value) -> float | None:
     text = value.rpartition(":")[2]
     if text in ("max", "infinity"):
         return inf
-    return float(text) if re.fullmatch(r"-?\d{1,18}(\.\d{1,6})?", text, re.ASCII) else None
+    return float(text) if re.fullmatch(r"-?\d{1,19}(\.\d{1,6})?", text, re.ASCII) else None
 
 
 def parse(effect: Effect, entry: Mapping[str, Any], source: str) -> Rule:
