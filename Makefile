@@ -84,7 +84,7 @@ lint: $(VENV)/.done ## formatting, types, style, shell scripts
 	@$(PY) -m pytest tests/unit/test_linters.py -v
 
 .PHONY: bench
-bench: bench-telemetry bench-world bench-store bench-vision bench-boot ## measure all that build/bench/*.json tells
+bench: bench-telemetry bench-world bench-store bench-actions bench-vision bench-boot ## measure all that build/bench/*.json tells
 
 .PHONY: bench-telemetry
 bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector costs under load (as root)
@@ -106,6 +106,10 @@ bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what 
 bench-freeze: $(IMAGE) ## measure how long a shell waits while memory runs out, with healing and without (half an hour)
 	@$(PYTHON) -m tools.host run
 	@$(PY) -m tests.bench.freeze
+
+.PHONY: bench-actions
+bench-actions: $(VENV)/.done ## kill 1,000 processes while they change settings (as root), and measure the journal
+	@unshare --net $(PY) -m tests.bench.actions
 
 .PHONY: bench-vision
 bench-vision: $(VENV)/.done ## measure a ViT-L with seeded weights beside transformers (half an hour)

@@ -91,7 +91,7 @@ def test_nobody_makes_one_that_is_good_for_ever() -> None:
         {"action": ""},
         {"action": 5},
         {"value": ["a"]},
-        {"value": "x" * 2000},
+        {"value": "x" * 257},
         {"value": 10**40},
         {"for_s": "1h"},
         {"for_s": float("nan")},
@@ -103,7 +103,7 @@ def test_nobody_makes_one_that_is_good_for_ever() -> None:
         {"predicted": {"a": [1, 2]}},
         {"predicted": {"a": [1, 2, float("nan")]}},
         {"predicted": []},
-        {"predicted": {str(number): [0, 0, 0] for number in range(65)}},
+        {"predicted": {str(number): [0, 0, 0] for number in range(33)}},
     ],
 )
 def test_messages_that_are_no_request_are_refused(field: dict[str, Any]) -> None:

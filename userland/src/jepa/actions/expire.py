@@ -6,6 +6,7 @@ reads the journal every second without keeping anybody from it, and opens it onl
 """
 
 import contextlib
+import math
 import os
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Final
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DetachedDeadMan, take_reaper_lock
 from jepa.actions.family import Host
-from jepa.actions.journal import Contents, Journal, load
+from jepa.actions.journal import Journal, files, load
 from jepa.actions.recovery import Recovery
 from jepa.actions.undo import Settings, TakeBack
 from jepa.errors import JepaError
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
         _reap(directory)
         os.close(lock)
         # Whoever saw the lock held until now relies on this process, so it looks once more.
-        if not _pending(directory) or (again := take_reaper_lock(directory)) is None:
+        if math.isinf(_deadline_s(directory)) or (again := take_reaper_lock(directory)) is None:
             return 0
         lock = again
 
@@ -56,12 +57,34 @@ def _detach() -> None:
 
 def _reap(directory: Path) -> None:
     """Take back what is due until nothing is in force that ever will be."""
-    clock = HostClock()
-    while _pending(directory):
-        if _due(directory, clock):
-            with contextlib.suppress(JepaError):  # whoever has the journal open may do it; else once more
-                _take_back(directory, clock)
+    clock, newest, deadline_s = HostClock(), "", math.inf
+    while True:
+        if (seen := _stamp(directory)) != newest or deadline_s <= clock.boottime_s():
+            deadline_s, newest = _deadline_s(directory), seen
+            if deadline_s <= clock.boottime_s():
+                with contextlib.suppress(
+                    JepaError
+                ):  # whoever has the journal open may do it; else once more
+                    _take_back(directory, clock)
+        if math.isinf(deadline_s):
+            return
         time.sleep(EVERY_S)
+
+
+def _stamp(directory: Path) -> str:
+    """Another one whenever a row was added, so that the journal is read no more often than that."""
+    newest = files(directory)[-1:]
+    return "".join(f"{path} {path.stat().st_size}" for path in newest if path.exists())
+
+
+def _deadline_s(directory: Path) -> float:
+    """When the next change is to be taken back, CLOCK_BOOTTIME in seconds; never is infinity."""
+    try:
+        contents = load(directory)
+    except OSError:
+        return math.inf
+    ends = [each.until_s for each in contents.changes.values() if each.in_force and each.until_s is not None]
+    return math.inf if contents.damage else min(ends, default=math.inf)
 
 
 def _take_back(directory: Path, clock: HostClock) -> None:
@@ -72,28 +95,6 @@ def _take_back(directory: Path, clock: HostClock) -> None:
             if recovery.due(change):
                 with contextlib.suppress(JepaError):
                     recovery.expire(change.id)
-
-
-def _pending(directory: Path) -> bool:
-    contents = _read(directory)
-    return not contents.damage and any(
-        each.in_force and each.until_s is not None for each in contents.changes.values()
-    )
-
-
-def _due(directory: Path, clock: HostClock) -> bool:
-    now_s = clock.boottime_s()
-    return any(
-        each.in_force and each.until_s is not None and each.until_s <= now_s
-        for each in _read(directory).changes.values()
-    )
-
-
-def _read(directory: Path) -> Contents:
-    try:
-        return load(directory)
-    except OSError:
-        return Contents()
 
 
 if __name__ == "__main__":

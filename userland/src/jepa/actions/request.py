@@ -24,7 +24,7 @@ FOR_LONGEST_S: Final = 30 * 86400.0
 WATCH_LONGEST_S: Final = 3600.0
 _LONGEST: Final = {"action": 64, "target": 256, "keep_if": 256, "why": 500, "task": 64, "plan": 64, "id": 32}
 """Characters: a row of the journal has to have room for all of them."""
-_PREDICTED_MOST: Final = 64
+_PREDICTED_MOST: Final = 32
 _AGAIN: Final = "Send a new request."
 
 
@@ -101,7 +101,7 @@ def verify(request: Request, uid: int, clock: HostClock) -> None:
 
 def _fits(name: str, value: Any) -> bool:
     if name in ("value", "expected"):
-        return value is None or (isinstance(value, str) and len(value) <= 1024) or _number(value)
+        return value is None or (isinstance(value, str) and len(value) <= 256) or _number(value)
     if name == "for_s":
         return value is None or _number(value)
     if name in ("watch_s", "expires_s"):
