@@ -62,6 +62,8 @@ class Setup:
     devices: Sequence[str] = ()
     """Further arguments of QEMU, such as empty slots for what a test plugs in."""
     kvm: bool = False
+    virtual_time: bool = False
+    """Whether the guest's clock counts instructions, so that the host's other work does not show in it."""
     emulator: Emulator = field(default_factory=newest)
 
 
@@ -126,6 +128,7 @@ class Machine:
             cpus=self.setup.cpus,
             credentials={**shell_credentials(), **(self.setup.credentials or {})},
             kvm=self.setup.kvm,
+            virtual_time=self.setup.virtual_time,
             kernel_arguments=[*KERNEL_ARGUMENTS, *clock, *self.setup.kernel_arguments],
             serials=("chardev:serial",),
             extra=extra,
