@@ -81,7 +81,7 @@ def _fingerprint(machine: Machine, base: Path) -> str:
         setup.memory_mib,
         setup.cpus,
     )
-    rest = (setup.kvm, *setup.devices, *setup.kernel_arguments, *(setup.credentials or {}))
+    rest = (setup.cpus, setup.kvm, *setup.devices, *setup.kernel_arguments, *(setup.credentials or {}))
     return hashlib.sha256(repr((*parts, *rest)).encode()).hexdigest()[:16]
 
 
