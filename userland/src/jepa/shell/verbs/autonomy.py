@@ -8,8 +8,6 @@ from jepa.shell.request import Request
 
 TASK: Final = "healing"
 DAEMON: Final = "jepa-healing.service"
-LONGEST_S: Final = 600
-"""A repair that is kept longer than this is a person's to make."""
 MEANS: Final = {
     "off": "Faults are not watched for.",
     "advise": "Faults are reported, each with the action that would repair it.",
@@ -31,7 +29,6 @@ def run(request: Request) -> int:
                     "actions": _actions(),
                     "targets": ["*"],
                     "rate_per_hour": 60,
-                    "most_for_s": LONGEST_S,
                 }
             )
         write_mode(mode, FILE)

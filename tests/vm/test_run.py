@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa run` under systemd: a scope in the role's slice, limits that hold and end, the command's exit."""
+
+import json
+import time
+
+import pytest
+
+from tools.vm.machine import Machine
+
+pytestmark = pytest.mark.vm
+
+GROUP = "cat /proc/self/cgroup"
+LIMITS = "g=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cat $g/cpu.max $g/memory.max $g/pids.max"
+
+BUSY = (
+    'timeout 4 sh -c "while :; do :; done"; g=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); '
+    'sed -n "s/usage_usec //p" $g/cpu.stat'
+)
+"""Works for four seconds, and then says how much CPU time its group had, in us."""
+
+
+def test_a_command_runs_in_the_slice_of_its_role_and_its_limits_are_the_kernels(machine: Machine) -> None:
+    group = machine.succeed(f"jepa run --background -- {GROUP}")
+    assert "/background.slice/jepa-run-" in group
+    assert "/user.slice/jepa-run-" in machine.succeed(f"jepa run --foreground -- {GROUP}")
+    limits = machine.succeed(
+        f"jepa run --background --cpu 40% --memory 512M --limit pids.max=77 -- sh -c '{LIMITS}'"
+    )
+    assert limits.split() == ["40000", "100000", str(512 * 2**20), "77"]
+    assert machine.succeed("cat /sys/fs/cgroup/background.slice/cpu.weight").strip() == "20"
+
+
+def test_the_commands_end_is_that_of_jepa_run_and_nothing_is_left(machine: Machine) -> None:
+    machine.succeed("jepa run --background -- sh -c 'exit 7'; test $? = 7")
+    machine.succeed("jepa run --background -- sh -c 'kill -9 $$'; test $? = 137")
+    assert machine.succeed("echo in | jepa run --background -- cat") == "in\n"
+    machine.succeed("jepa run --background -- no-such-command; test $? = 127")
+    assert "jepa-run-" not in machine.succeed("systemctl list-units --all --plain --no-legend 'jepa-run-*'")
+
+
+def test_a_quota_slows_the_work_and_is_lifted_after_its_time(machine: Machine) -> None:
+    machine.succeed(f"printf '%s\\n' '{BUSY}' > /tmp/busy")
+    slowed = int(machine.succeed("jepa run --background --cpu 10% -- sh /tmp/busy"))
+    free = int(machine.succeed("jepa run --background -- sh /tmp/busy"))
+    assert slowed < 0.5 * free
+    machine.succeed("jepa run --background --cpu 10% --for 5s -- sleep 300 </dev/null >/dev/null 2>&1 &")
+    read = "cat /sys/fs/cgroup/background.slice/jepa-run-*.scope/cpu.max"
+    wait_for(machine, read, "10000 100000")
+    wait_for(machine, read, "max 100000")
+
+
+def test_a_person_has_scopes_of_their_own_manager(machine: Machine) -> None:
+    machine.succeed("useradd -m anna; loginctl enable-linger anna")
+    machine.succeed("systemctl start user@$(id -u anna)")
+    line = "XDG_RUNTIME_DIR=/run/user/$(id -u anna) runuser -u anna --"
+    group = machine.succeed(f"{line} jepa run --background --memory 256M -- sh -c '{GROUP}; {LIMITS}'")
+    assert "/user@" in group
+    assert "/background.slice/jepa-run-" in group
+    assert str(256 * 2**20) in group
+
+
+def test_doctor_the_api_and_completion_know_the_actuator(machine: Machine) -> None:
+    change = json.loads(machine.succeed("jepa act vm.swappiness 55 --for 10m --json"))
+    status = json.loads(machine.succeed("jepa status --json"))
+    (part,) = [part for part in status["parts"] if part["name"] == "actuator"]
+    assert (part["state"], part["reason"]) == ("ok", "1 change in force.")
+    rows = machine.succeed("curl -s --unix-socket /run/jepa/api.sock http://jepa/v1/history")
+    assert json.loads(rows)[0]["id"] == change["id"]
+    assert 'jepa_actions_in_force{state="committed"} 1' in machine.succeed(
+        "curl -s --unix-socket /run/jepa/api.sock http://jepa/metrics"
+    )
+    assert "jepad.service" in machine.succeed("jepa completion bash --words act cpu.max jepad")
+    machine.succeed(f"jepa undo {change['id']}")
+
+
+def wait_for(machine: Machine, command: str, text: str) -> None:
+    """Wait until the output of ``command`` begins with ``text``."""
+    deadline = time.monotonic() + 20 * machine.factor
+    while not (said := machine.execute(command)[1]).startswith(text):
+        assert time.monotonic() < deadline, said
+        time.sleep(1)
