@@ -21,7 +21,7 @@ from tools.vm.image import BUILD, Image, built_image
 from tools.vm.machine import Machine, Setup
 
 LOAD = Path(__file__).with_name("io_load.py")
-RATES = {"virtio": 400, "nvme": 2000}
+RATES = {"virtio": 200, "nvme": 200}
 """Requests a second that each kind of disk is held to."""
 
 FREE_RATE = 50_000
@@ -104,16 +104,16 @@ class Bench:
 
     def run(self, *loads: tuple[str, str, int, int, str], seconds: int = SECONDS) -> list[dict[str, float]]:
         """What each of ``loads`` did beside the others: (device, read or write, block, depth, property)."""
-        begin = float(self._machine.succeed("cut -d' ' -f1 /proc/uptime")) + 4
-        script = ["rm -f /run/load-*"]
+        script = ["rm -f /run/load-* /run/ready-* /run/begin"]
         for number, (device, kind, block, depth, limit) in enumerate(loads):
-            command = f"python3 -IS /run/io_load.py /dev/{device} {kind} {block} {depth} {begin} {seconds}"
-            script.append(
-                f"systemd-run --quiet --unit=load-{number} --property={shlex.quote(limit)}"
-                f" --property=StandardOutput=file:/run/load-{number} {command}"
-            )
+            command = f"python3 -IS /run/io_load.py /dev/{device} {kind} {block} {depth} {seconds}"
+            run = f"systemd-run --quiet --unit=load-{number} --property={shlex.quote(limit)}"
+            run += f" --property=StandardOutput=file:/run/load-{number}"
+            script.append(f"{run} {command} /run/ready-{number} /run/begin")
         # one command: a question in between would cost the guest time
-        script.append("while systemctl --quiet is-active 'load-*'; do sleep 1; done; cat /run/load-*")
+        wait = " && ".join(f"test -e /run/ready-{number}" for number in range(len(loads)))
+        script.append(f"until {wait}; do sleep 0.2; done; touch /run/begin; sleep {seconds + 1}")
+        script.append("while systemctl --quiet is-active 'load-*'; do sleep 0.5; done; cat /run/load-*")
         printed = self._machine.succeed("\n".join(script), 30)
         return [json.loads(line) for line in printed.splitlines()]
 

@@ -77,11 +77,11 @@ def _fingerprint(machine: Machine, base: Path) -> str:
         image.st_mtime_ns,
         image.st_size,
         str(setup.emulator),
-        setup.kernel,
+        setup.kernel is None,
         setup.memory_mib,
         setup.cpus,
     )
-    rest = (setup.cpus, setup.kvm, *setup.devices, *setup.kernel_arguments, *(setup.credentials or {}))
+    rest = (setup.kvm, *setup.devices, *setup.kernel_arguments, *(setup.credentials or {}))
     return hashlib.sha256(repr((*parts, *rest)).encode()).hexdigest()[:16]
 
 
