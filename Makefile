@@ -102,6 +102,11 @@ bench-alerts: $(VENV)/.done ## replay recordings: recall of alerts against their
 bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what faults cost each
 	@$(PY) -m tests.bench.store
 
+.PHONY: bench-availability
+bench-availability: $(IMAGE) ## measure how available a service stays while faults happen, with healing and without (hours)
+	@$(PYTHON) -m tools.host run
+	@$(PY) -m tests.bench.availability
+
 .PHONY: bench-freeze
 bench-freeze: $(IMAGE) ## measure how long a shell waits while memory runs out, with healing and without (half an hour)
 	@$(PYTHON) -m tools.host run
