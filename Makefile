@@ -116,6 +116,10 @@ bench-freeze: $(IMAGE) ## measure how long a shell waits while memory runs out, 
 bench-actions: $(VENV)/.done ## kill 1,000 processes while they change settings (as root), and measure the journal
 	@unshare --net $(PY) -m tests.bench.actions
 
+.PHONY: bench-actuator
+bench-actuator: $(VENV)/.done ## measure how soon the actuator answers, and what it costs (as root)
+	@$(PY) -m tests.bench.actuator
+
 .PHONY: bench-vision
 bench-vision: $(VENV)/.done ## measure a ViT-L with seeded weights beside transformers (half an hour)
 	@mkdir -p build && $(PY) -m tests.bench.vision

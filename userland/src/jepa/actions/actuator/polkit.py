@@ -20,7 +20,8 @@ TIERS: Final = {
 }
 GRANT: Final = "org.jepa.grant"
 BUS: Final = "unix:path=/run/dbus/system_bus_socket"
-_ANSWER_S: Final = 10.0
+_ANSWER_S: Final = 30.0
+"""polkit may have to be started first."""
 _PERSON_S: Final = 300.0
 """For somebody to type a password."""
 _INTERACTIVE: Final = 1
