@@ -64,16 +64,19 @@ def calls(path: Path) -> list[float]:
     return taken
 
 
-def commands(path: Path) -> list[float]:
-    """Milliseconds of each `jepa act --dry-run`, from its start to its end."""
+def commands(path: Path) -> tuple[list[float], list[float]]:
+    """Milliseconds of each `jepa act --dry-run` from its start to its end, and of CPU time of each."""
     words = [*launched("jepa.shell.cli"), "act", "vm.swappiness", "10", "--dry-run"]
     environ = {**os.environ, "JEPA_ACTUATOR_SOCKET": str(path)}
-    taken = []
+    taken, used = [], []
     for _ in range(COMMANDS):
-        begin = time.perf_counter()
+        begin, before = time.perf_counter(), os.times()
         subprocess.run(words, env=environ, check=True, capture_output=True)
         taken.append((time.perf_counter() - begin) * 1e3)
-    return taken
+        after = os.times()
+        seconds = after.children_user + after.children_system - before.children_user - before.children_system
+        used.append(seconds * 1e3)
+    return taken, used
 
 
 def crowd(path: Path) -> list[float]:
@@ -149,8 +152,11 @@ def main(out: Path) -> None:
             while not (Path(place) / "summary.json").exists():
                 time.sleep(0.05)
             add("actuator_start_rss_mib", rss_mib(process.pid), "MiB", 1)
-            for name, taken in (("act_dry_run_ms", calls(path)), ("act_dry_run_command_ms", commands(path))):
-                add(name, statistics.median(taken), "ms", len(taken), taken)
+            taken = calls(path)
+            add("act_dry_run_ms", statistics.median(taken), "ms", len(taken), taken)
+            taken, used = commands(path)
+            add("act_dry_run_command_ms", statistics.median(taken), "ms", len(taken), taken)
+            add("act_dry_run_command_cpu_ms", statistics.mean(used), "ms", len(used))
             taken = crowd(path)
             add("answer_100_clients_ms", statistics.median(taken), "ms", len(taken), taken)
             add("answer_100_clients_worst_ms", max(taken), "ms", len(taken))
