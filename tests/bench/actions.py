@@ -131,8 +131,9 @@ def kills(directory: Path, count: int) -> dict[str, int]:
             time.sleep(rng.uniform(0.1, 0.5))
         os.kill(process.pid, signal.SIGKILL)
         answers = process.communicate()[0].decode().splitlines()
-        told |= dict(line.split() for line in answers if len(line.split()) == 2)
-        told.pop("ready", None)
+        answered = [line.split() for line in answers if line and not line.startswith("ready")]
+        found["answers"] += len(answered)
+        told |= {each[0]: each[1] for each in answered if len(each) == 2}
         left = load(directory)
         found["unsound"] += bool(left.damage)
         in_force = [each for each in left.changes.values() if each.in_force]
@@ -149,7 +150,6 @@ def kills(directory: Path, count: int) -> dict[str, int]:
         for each in reversed(journal.in_force):
             last.undo(ME, each.id)
     found["wrong"] += sum(value(name) != before[name] for name in SETTINGS)
-    found["changes"] = len(told)
     return dict(found)
 
 
@@ -160,20 +160,13 @@ def look(journal: Journal, before: dict[str, int], told: dict[str, str], found: 
     for name in SETTINGS:
         values = [each.new for each in in_force if each.setting == name]
         found["wrong"] += value(name) != (values[-1] if values else before[name])
-    known = {each.id: each for each in journal.history(10**6)}
+    known = {each.id: each for each in journal.changes}
     for change_id, state in list(told.items()):
         change = known.get(change_id)
-        lost = change is None or (
-            change.state != state and not (state == "committed" and not change.in_force)
-        )
-        found["lost"] += lost
+        if change is None or (change.state != state and not (state == "committed" and not change.in_force)):
+            found["lost"] += 1
         if change is None or not change.in_force:
-            told[change_id] = str(change.state) if change else state
-    # What fell out of the oldest file is not lost: it was closed, and history is bounded.
-    oldest = min((each.ts_ns for each in known.values()), default=0)
-    for change_id in [each for each in told if each in known and known[each].ts_ns <= oldest]:
-        if not known[change_id].in_force:
-            del told[change_id]
+            del told[change_id]  # looked at; what is over may leave the history one day
 
 
 def row(number: int) -> Change:
@@ -263,6 +256,7 @@ def main(out: Path, count: int) -> None:
     add("killed_settings_wrong", found["wrong"], "settings", count)
     add("killed_half_applied", found["half"], "changes", count)
     add("killed_journals_unsound", found["unsound"], "journals", count)
+    add("killed_answers", found["answers"], "outcomes", count, better="")
     add("killed_in_a_change", found["in_a_change"], "kills", count, better="")
     add("killed_in_an_undo", found["in_an_undo"], "kills", count, better="")
     medians = {name: statistics.median(each) for name, each in times.items()}

@@ -2,7 +2,7 @@
 """From a request to the change that is to be made: understood, checked and allowed, nothing touched yet."""
 
 import contextlib
-import secrets
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -122,7 +122,7 @@ class Admission:
         """The change as it is written down first; uncommitted it is taken back after ``dead_s``."""
         request, action, resource = proposal.request, proposal.action, proposal.resource
         return Change(
-            id=secrets.token_hex(6),
+            id=os.urandom(6).hex(),
             ts_ns=self.clock.wall_ns(),
             boot_id=self.clock.boot_id,
             uid=proposal.caller.uid,

@@ -7,9 +7,8 @@ The rule: a channel of ``WORSE_WHEN_HIGHER`` got worse when its mean over the la
 
 import math
 import re
-import statistics
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -127,9 +126,9 @@ class Assessor:
             now = [reading[channel] for reading in recent if channel in reading]
             if len(before) < LEAST_READINGS or len(now) < LEAST_READINGS:
                 continue
-            mean, spread = statistics.fmean(before), max(statistics.stdev(before), LEAST_SIGMA)
-            if statistics.fmean(now) > mean + SIGMAS * spread:
-                return f"{channel} rose from {mean:.1f} to {statistics.fmean(now):.1f}"
+            usual, spread, mean = _mean(before), max(_deviation(before), LEAST_SIGMA), _mean(now)
+            if mean > usual + SIGMAS * spread:
+                return f"{channel} rose from {usual:.1f} to {mean:.1f}"
         return ""
 
     def _unmet(self, observed: Mapping[str, float]) -> str:
@@ -148,4 +147,15 @@ def means(readings: Collection[Mapping[str, float]]) -> dict[str, float]:
     """The mean of each channel over the readings that have it."""
     names = {name for reading in readings for name in reading}
     found = {name: [reading[name] for reading in readings if name in reading] for name in sorted(names)}
-    return {name: mean for name, values in found.items() if math.isfinite(mean := statistics.fmean(values))}
+    return {name: mean for name, values in found.items() if math.isfinite(mean := _mean(values))}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """The standard deviation of a sample (Python's ``statistics`` would take longer to import than to
+    use)."""
+    mean = _mean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

@@ -8,7 +8,6 @@ whether there is still something to take back, the journal knows.
 import contextlib
 import fcntl
 import os
-import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -149,6 +148,8 @@ class DetachedDeadMan:
         return tuple(self._armed)
 
     def _spawn(self) -> None:
+        import subprocess  # takes longer than all else here, and where systemd runs nobody needs it
+
         sources = str(Path(jepa.__file__).parents[1])
         path = os.pathsep.join(filter(None, (sources, os.environ.get("PYTHONPATH"))))
         try:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any, Final
@@ -33,7 +32,7 @@ def make(clock: HostClock, **what: Any) -> Request:
     request = Request(
         **what,
         uid=os.getuid(),
-        id=secrets.token_hex(16),
+        id=os.urandom(16).hex(),
         boot_id=clock.boot_id,
         expires_s=clock.boottime_s() + VALID_S,
     )
@@ -69,7 +68,7 @@ def verify(request: Request, uid: int, clock: HostClock) -> None:
     JepaError (403) when it was altered, has expired, is of another boot or of another user than ``uid``;
     JepaError (422) when a field is out of its range.
     """
-    if not secrets.compare_digest(digest(request), request.digest):
+    if digest(request) != request.digest:
         raise JepaError("The request was altered after it was made.", _AGAIN, status=403)
     if request.boot_id != clock.boot_id:
         raise JepaError("The request was made before this machine was last started.", _AGAIN, status=403)
