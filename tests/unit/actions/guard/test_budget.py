@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.actions.catalogue import TargetKind, catalogue
-from jepa.actions.change import TIME_OVER, Change, Proposal, State, undone_by
+from jepa.actions.change import TIME_OVER, Caller, Change, Proposal, State, undone_by
 from jepa.actions.guard import budget
 from jepa.actions.guard.policy import Limits
 from tests.unit.actions.guard.machine import DAEMON, HEALING, PERSON, change, proposal
@@ -40,9 +40,18 @@ def test_one_change_of_a_setting_is_in_flight(state: State) -> None:
 def test_changes_an_hour_of_all_settings() -> None:
     limits = Limits(actions_per_hour=5)
     assert reasons(WANTED, *others(4), limits=limits) == ""
-    assert "5 changes were made within the hour" in reasons(WANTED, *others(5), limits=limits)
+    assert "User 1000 made 5 changes within the hour" in reasons(WANTED, *others(5), limits=limits)
     old = [replace(each, applied_s=NOW - 3600) for each in others(5)]
     assert reasons(WANTED, *old, limits=limits) == ""
+
+
+def test_nobody_uses_up_the_budget_of_another() -> None:
+    limits = Limits(actions_per_hour=5, autonomous_actions_per_hour=5)
+    theirs = others(9, proposal(caller=Caller(uid=1001)))
+    assert reasons(WANTED, *theirs, *others(9, ASKED), limits=limits) == ""
+    assert reasons(ASKED, *theirs, *others(9), limits=limits) == ""
+    once = replace(WANTED, action=replace(WANTED.action, rate_per_hour=1))
+    assert reasons(once, replace(change(once, State.UNDONE), uid=1001)) == ""
 
 
 def test_changes_an_hour_of_one_setting() -> None:
@@ -88,7 +97,7 @@ def test_a_unit_that_was_restarted_is_the_same_one() -> None:
 def test_daemons_have_a_smaller_budget() -> None:
     limits = Limits(autonomous_actions_per_hour=3)
     made = others(3, ASKED)
-    assert "by themselves within the hour" in reasons(ASKED, *made, limits=limits)
+    assert "Daemons made 3 changes within the hour" in reasons(ASKED, *made, limits=limits)
     assert reasons(WANTED, *made, limits=limits) == ""
     assert reasons(ASKED, *others(3), limits=limits) == ""
 

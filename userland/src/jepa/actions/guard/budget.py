@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from jepa.actions.catalogue import TargetKind
-from jepa.actions.change import TIME_OVER, Change, Proposal, State, undone_by
+from jepa.actions.change import TIME_OVER, Caller, Change, Proposal, State, undone_by
 from jepa.actions.guard.policy import Limits
 
 _HOUR_S: Final = 3600.0
@@ -27,6 +27,20 @@ def reasons(proposal: Proposal, changes: Sequence[Change], now_s: float, limits:
 def is_of_daemon(change: Change) -> bool:
     """Whether a daemon made the change by itself."""
     return change.unit in _DAEMONS
+
+
+def _is_of(caller: Caller, change: Change) -> bool:
+    """Whether a change counts in the budget of ``caller``: so nobody can use up another's.
+
+    The daemons share one.
+    """
+    if caller.autonomous or is_of_daemon(change):
+        return caller.autonomous and is_of_daemon(change)
+    return change.uid == caller.uid
+
+
+def _who(caller: Caller) -> str:
+    return "Daemons" if caller.autonomous else f"User {caller.uid}"
 
 
 def _same(proposal: Proposal, change: Change) -> bool:
@@ -72,12 +86,14 @@ def _excluded(proposal: Proposal, changes: Sequence[Change]) -> list[str]:
 
 def _rates(proposal: Proposal, changes: Sequence[Change], now_s: float, limits: Limits) -> list[str]:
     hour = _happened(changes, now_s, _HOUR_S)
-    same = [change for change in hour if _same(proposal, change)]
+    own = [change for change in hour if _is_of(proposal.caller, change)]
+    most = limits.autonomous_actions_per_hour if proposal.caller.autonomous else limits.actions_per_hour
     found: list[str] = []
-    if len(hour) >= limits.actions_per_hour:
-        found.append(f"{len(hour)} changes were made within the hour, and {limits.actions_per_hour} may be.")
+    if len(own) >= most:
+        found.append(f"{_who(proposal.caller)} made {len(own)} changes within the hour, and {most} may be.")
+    same = [change for change in hour if _same(proposal, change)]
     action, of = proposal.action, proposal.resource.name or "the machine"
-    if len([each for each in same if each.action == action.name]) >= action.rate_per_hour:
+    if len([each for each in same if each.action == action.name and each in own]) >= action.rate_per_hour:
         found.append(
             f"{action.name} of {of} was changed {action.rate_per_hour} times within the hour: no more."
         )
@@ -92,12 +108,6 @@ def _rates(proposal: Proposal, changes: Sequence[Change], now_s: float, limits: 
 def _autonomous(proposal: Proposal, changes: Sequence[Change], now_s: float, limits: Limits) -> list[str]:
     found: list[str] = []
     own = [change for change in changes if is_of_daemon(change)]
-    hour = _happened(own, now_s, _HOUR_S)
-    if len(hour) >= limits.autonomous_actions_per_hour:
-        found.append(
-            f"Daemons made {len(hour)} changes by themselves within the hour, "
-            f"and {limits.autonomous_actions_per_hour} may be."
-        )
     bad = [change for change in _happened(own, now_s, limits.breaker_s) if _did_not_last(change)]
     if len(bad) >= limits.autonomous_reverts:
         found.append(

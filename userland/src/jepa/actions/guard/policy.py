@@ -24,7 +24,7 @@ _LARGEST: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may be changed in how short a time; for a daemon by itself less than for persons."""
+    """How much may be changed in how short a time: by each user, and by all daemons together."""
 
     actions_per_hour: int = 240
     autonomous_actions_per_hour: int = 60
