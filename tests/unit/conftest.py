@@ -32,8 +32,21 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 MACHINE_PACK = Path(__file__).parents[2] / "model-packs" / "machine"
 
+LONGEST = (
+    *("test_linters.py", "shell/test_terminal.py", "evaluation/test_evaluate.py", "jepa_lab/test_export.py"),
+    *("jepa_lab/test_workloads.py", "telemetry/bpf/test_objects.py", "service/test_daemon.py"),
+    *("shell/test_tui_app.py", "telemetry/test_framelog.py", "robots/test_reaching.py"),
+)
+"""Files that take longest, the longest first."""
+
 # A shell starts what it puts in the background with Ctrl-C ignored; every program tested here would be, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files: a worker that got one last would be left alone with it."""
+    rank = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from jepa.errors import JepaError
 from jepa.evaluation.evaluate import evaluate, evaluate_all
 from jepa.evaluation.replay import BASELINES, changes, replay
 from jepa.evaluation.report import Evaluation, to_file_text
+from jepa.evaluation.scoring import Replayed
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Action, Recording
 from jepa.world.windows import coming
@@ -23,21 +24,34 @@ CONTRACT = (
 
 
 @pytest.fixture(scope="module")
+def recording(recording: Recording) -> Recording:
+    """Its beginning: a minute before the first window that is judged, and a minute after the last one."""
+    return dataclasses.replace(recording, ts_ns=recording.ts_ns[:160], values=recording.values[:160])
+
+
+@pytest.fixture(scope="module")
+def replayed(pack: Pack, recording: Recording) -> Replayed:
+    """What was forecast at each frame of it."""
+    return replay(recording, pack)
+
+
+@pytest.fixture(scope="module")
 def alone(pack: Pack, recording: Recording) -> Evaluation:
     """The recording judged by itself."""
     return evaluate(recording, pack)
 
 
-def test_changing_the_future_changes_no_forecast(pack: Pack, recording: Recording) -> None:
+def test_changing_the_future_changes_no_forecast(
+    pack: Pack, recording: Recording, replayed: Replayed
+) -> None:
     now = 100
     values = recording.values.copy()
     values[now:] = np.nan_to_num(values[now:]) * 0.5 + 1
     changed = replay(dataclasses.replace(recording, values=values), pack)
-    original = replay(recording, pack)
-    np.testing.assert_array_equal(changed.quantiles[:now], original.quantiles[:now])
+    np.testing.assert_array_equal(changed.quantiles[:now], replayed.quantiles[:now])
     for name in BASELINES:
-        np.testing.assert_array_equal(changed.points[name][:now], original.points[name][:now])
-    assert not np.array_equal(changed.quantiles[now:], original.quantiles[now:], equal_nan=True)
+        np.testing.assert_array_equal(changed.points[name][:now], replayed.points[name][:now])
+    assert not np.array_equal(changed.quantiles[now:], replayed.quantiles[now:], equal_nan=True)
 
 
 def test_recordings_with_actions_stand_apart(pack: Pack, recording: Recording, alone: Evaluation) -> None:
@@ -58,10 +72,10 @@ def test_recordings_with_actions_stand_apart(pack: Pack, recording: Recording, a
 def test_windows_change_when_a_program_or_an_action_begins_in_them(recording: Recording) -> None:
     schedule = [{"start_s": 0.0, "seconds": 50.0}, {"start_s": 100.0, "seconds": 20.0}]
     meta = dataclasses.replace(recording.meta, labels={"schedule": schedule})
-    acted = Action(int(recording.ts_ns[0]) + 180_000_000_000, "pause", {"role": "background", "value": 1})
+    acted = Action(int(recording.ts_ns[0]) + 140_000_000_000, "pause", {"role": "background", "value": 1})
     mask = changes(dataclasses.replace(recording, meta=meta, actions=(acted,)), (5,))
     assert mask is not None
-    for at in (50, 100, 120, 180):
+    for at in (50, 100, 120, 140):
         assert mask[at - 4 : at, 0].all()
         assert not mask[at - 8, 0]
         assert not mask[at + 3, 0]
@@ -69,8 +83,8 @@ def test_windows_change_when_a_program_or_an_action_begins_in_them(recording: Re
     assert changes(bare, (5,)) is None
 
 
-def test_the_target_is_the_window_that_follows(pack: Pack, recording: Recording) -> None:
-    truth = replay(recording, pack).truth
+def test_the_target_is_the_window_that_follows(pack: Pack, recording: Recording, replayed: Replayed) -> None:
+    truth = replayed.truth
     now, horizon = 80, 15
     column = pack.manifest.shape.horizons_s.index(horizon)
     window = recording.values[now + 1 : now + horizon + 1, 0].astype(float)
@@ -108,10 +122,10 @@ def test_a_twin_that_started_later_is_laid_beside_by_time_since_its_start(
 ) -> None:
     hour = 3600 * 1_000_000_000
     late = dataclasses.replace(recording, ts_ns=recording.ts_ns[20:] + hour, values=recording.values[20:])
-    replayed = replay(recording, pack, late)
-    assert replayed.twin is not None
-    np.testing.assert_array_equal(replayed.twin[0, :, 0, 0], recording.values[21])
-    assert np.isnan(replayed.twin[-20:]).all()
+    beside = replay(recording, pack, late).twin
+    assert beside is not None
+    np.testing.assert_array_equal(beside[0, :, 0, 0], recording.values[21])
+    assert np.isnan(beside[-20:]).all()
 
 
 def test_a_peer_is_judged_as_the_baselines_are(pack: Pack, recording: Recording) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the graphs say frame by frame is what PyTorch says of the whole window at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +70,8 @@ def recording(schema: Schema, tmp_path_factory: pytest.TempPathFactory) -> Recor
 def model(schema: Schema, recording: Recording) -> MachineModel:
     """Not trained, but with every weight well away from where it started."""
     torch.manual_seed(0)
-    config = ModelConfig.of(schema)
+    # Every step imagined is written out in its graph, and the exporter takes long over nodes.
+    config = replace(ModelConfig.of(schema), imagined=3, candidates=8)
     facts = channel_facts([to_stretch(recording, config)], Scale(schema))
     model = MachineModel(config, facts.center, facts.spread, facts.floor)
     with torch.no_grad():

@@ -128,8 +128,8 @@ def test_programs_run_end_in_time_and_leave_nothing(
     scratch = tmp_path / "scratch"
     start = time.monotonic()
     used = dict.fromkeys(names, 0)
-    with Runner([ProgramRun(0, 2, name, 7, 0.2) for name in names], scratch):
-        while (mine := children()) or time.monotonic() < start + 2:
+    with Runner([ProgramRun(0, 1, name, 7, 0.2) for name in names], scratch):
+        while (mine := children()) or time.monotonic() < start + 1:
             for folder in scratch.glob("*"):
                 # Files come and go meanwhile, and whole directories, which a walk passes over.
                 total = sum(size(Path(at) / each) for at, _, files in os.walk(folder) for each in files)

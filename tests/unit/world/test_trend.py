@@ -74,7 +74,7 @@ def test_growth_that_reached_the_limit_was_told_rightly_and_is_told_again() -> N
 
 
 def test_a_saw_tooth_is_news_once() -> None:
-    second = np.arange(86_400)
+    second = np.arange(43_200)
     tooth = 77 + 8 * (second % 600) / 600 + np.random.default_rng(3).normal(0, 0.02, len(second))
     assert len(watched(tooth)) == 1
     hourly = np.where(second % 3600 < 600, tooth, 77.0)

@@ -114,11 +114,11 @@ def test_pushers_are_seeded_stay_on_the_table_and_move_the_block(walks: pushing.
 
 
 def test_lots_of_walks_are_made_side_by_side_and_are_the_same_again(walks: pushing.Walks) -> None:
-    few = replace(RECIPE.training, walks=6, lots=3, length=10)
+    few = replace(RECIPE.training, walks=4, lots=2, length=5)
     one, other = (gathered(RECIPE.environment, few, np.random.default_rng(0)) for _ in range(2))
     np.testing.assert_array_equal(one.at, other.at)
-    assert one.at.shape == (6, 11, 7) and one.action.shape == (6, 10, 2)
-    assert len(np.unique(one.at[:, 0], axis=0)) == 6
+    assert one.at.shape == (4, 6, 7) and one.action.shape == (4, 5, 2)
+    assert len(np.unique(one.at[:, 0], axis=0)) == 4
 
 
 def test_who_has_a_place_in_mind_brings_the_block_nearer_to_it() -> None:

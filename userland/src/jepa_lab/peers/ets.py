@@ -4,7 +4,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from statsforecast.models import AutoETS
 
 from jepa.evaluation.baselines import last, seasons
 from jepa.telemetry.recording import Recording
@@ -41,5 +40,8 @@ class Ets:
 
 
 def _path(series: np.ndarray, season: int, frames: int) -> np.ndarray:
+    # Takes four seconds to import, which whoever asks for another peer need not wait for.
+    from statsforecast.models import AutoETS
+
     model = AutoETS(season_length=max(1, season) if season <= 24 else 1)
     return np.asarray(model.forecast(y=series, h=frames)["mean"])
