@@ -77,6 +77,6 @@ def test_doctor_the_api_and_completion_know_the_actuator(machine: Machine) -> No
 def wait_for(machine: Machine, command: str, text: str) -> None:
     """Wait until the output of ``command`` begins with ``text``."""
     deadline = time.monotonic() + 20 * machine.factor
-    while not (said := machine.execute(command)[1]).startswith(text):
+    while not (said := machine.execute(command).out).startswith(text):
         assert time.monotonic() < deadline, said
         time.sleep(1)

@@ -11,6 +11,7 @@ import pytest
 
 from jepa.shell.cli import main
 
+Process = subprocess.Popen[bytes]
 Jepa = Callable[..., tuple[int, str, str]]
 
 
@@ -28,12 +29,12 @@ def jepa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
 
 @pytest.fixture
-def sleeper() -> "Iterator[subprocess.Popen[bytes]]":
+def sleeper() -> Iterator[Process]:
     """A process of ours that may be changed."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield process
         process.kill()
 
 
-def nice_of(process: "subprocess.Popen[bytes]") -> int:
+def nice_of(process: Process) -> int:
     return os.getpriority(os.PRIO_PROCESS, process.pid)

@@ -3,7 +3,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 import pytest
 
 from tests.unit.shell.ptys import started
-from tests.unit.shell.verbs.conftest import Jepa, nice_of
+from tests.unit.shell.verbs.conftest import Jepa, Process, nice_of
 
-Process = subprocess.Popen[bytes]
 SWAPPINESS = Path("/proc/sys/vm/swappiness")
 HISTORY = {
     "id",

@@ -17,8 +17,10 @@ from jepa.shell.usage import UsageError
 if TYPE_CHECKING:
     from jepa.actions.change import Request as ActionRequest
     from jepa.actions.client import Preview
+    from jepa.shell.output import Colour
 
 VERDICTS = {"allow": "allowed", "ask": "needs consent", "deny": "refused"}
+_COLOURS: "dict[str, Colour]" = {"allow": "green", "ask": "yellow", "deny": "red"}
 
 
 def run(request: Request) -> int:
@@ -37,17 +39,21 @@ def _act(request: Request) -> int:
     wanted = action_request(request, action)
     preview = request.actuator.check(wanted)
     decision, reasons = preview.verdict.decision, " ".join(preview.verdict.reasons)
+    may_ask = args.yes or _can_ask(request)
     if args.dry_run or not out.json:
-        _show(request, action, preview)
+        # What is refused for good is an error with these reasons, and they are not said twice.
+        _show(
+            request, action, preview, args.dry_run or decision == "allow" or (decision == "ask" and may_ask)
+        )
     if args.dry_run:
         return 1 if decision == "deny" else 0
     if decision == "deny":
         raise JepaError(
             f"{args.name} is refused. {reasons}".strip(), "`jepa policy show` has the rules.", status=403
         )
-    consent = args.yes or (decision == "ask" and _asked(request))
-    if decision == "ask" and not consent:
+    if decision == "ask" and not may_ask:
         raise JepaError(f"{args.name} needs consent. {reasons}".strip(), "Add --yes to give it.", status=403)
+    consent = args.yes or (decision == "ask" and _asked())
     with _countdown(request) as progress:
         change = request.actuator.act(wanted, consent, progress)
     if out.json:
@@ -97,7 +103,7 @@ def action_request(request: Request, action: ActionType) -> "ActionRequest":
     )
 
 
-def _show(request: Request, action: ActionType, preview: "Preview") -> None:
+def _show(request: Request, action: ActionType, preview: "Preview", verdict_too: bool) -> None:
     """What would be changed, what the guard says, what takes it back."""
     args, out = request.args, request.out
     ends = changes.end(action, args.for_s, args.watch, args.keep_if)
@@ -116,8 +122,11 @@ def _show(request: Request, action: ActionType, preview: "Preview") -> None:
         out.data(shown)
         return
     out.line(changes.what(action, preview.target, preview.old, preview.new))
-    colour = {"allow": "green", "ask": "yellow", "deny": "red"}[verdict.decision]
-    word = out.coloured(VERDICTS[verdict.decision], colour)  # type: ignore[arg-type]
+    if not verdict_too:
+        out.flush()
+        return
+    colour = _COLOURS[verdict.decision]
+    word = out.coloured(VERDICTS[verdict.decision], colour)
     out.line(f"  {word}{': ' if verdict.reasons else ''}{' '.join(verdict.reasons)}")
     if verdict.decision != "deny":
         for sentence in ends:
@@ -125,14 +134,17 @@ def _show(request: Request, action: ActionType, preview: "Preview") -> None:
     out.flush()
 
 
-def _asked(request: Request) -> bool:
-    """Whether the person at the terminal says yes; False where there is none to ask."""
-    if request.out.json or request.prompt or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return False
+def _can_ask(request: Request) -> bool:
+    """Whether there is a person at a terminal."""
+    return not (request.out.json or request.prompt) and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _asked() -> bool:
+    """The person's consent; JepaError when it is not given."""
     try:
         answer = input("Do it? [y/N] ")
     except EOFError:
-        return False
+        answer = ""
     if answer.strip().lower() not in ("y", "yes"):
         raise JepaError("Nothing was changed.", "", status=403)
     return True
