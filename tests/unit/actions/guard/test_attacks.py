@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jepa.actions import request as requests
-from jepa.actions.catalogue import catalogue
+from jepa.actions.catalogue import TargetKind, catalogue
 from jepa.actions.change import Caller, Request, State
 from jepa.actions.clock import HostClock
 from jepa.actions.executor import Executor
@@ -214,47 +214,56 @@ TARGETS = (
 
 
 def hostile(target: Target, dice: random.Random) -> tuple[Caller, dict[str, Any]]:
-    """A request of somebody who may not make it."""
+    """A request of somebody who may not make it: half of them would be right, were they a person's."""
     caller = dice.choice(
         (DAEMON, HEALING, WEB, Caller(65534), Caller(33, unit="x.service"), replace(DAEMON, uid=0))
     )
-    entry = dice.choice(list(catalogue().values()))
+    entry = dice.choice([each for each in catalogue().values() if each.family in ("process", "sysctl")])
+    own = "" if entry.target is TargetKind.MACHINE else str(target.process.pid)
+    right = dice.choice(entry.choices) if entry.choices else entry.minimum if entry.takes_value else None
+    wrong = (None, 1, -20, 19, "max", "idle", 10**30, float("nan"), "1; reboot", "50%", "on")
     what = {
         "action": entry.name,
-        "target": dice.choice((*TARGETS, str(os.getppid()), str(os.getpid()), str(target.process.pid))),
-        "value": dice.choice(
-            (None, 1, -20, 19, "max", "idle", 10**30, float("nan"), "1; reboot", "50%", "on")
-        ),
+        "target": own
+        if dice.random() < 0.8
+        else dice.choice((*TARGETS, str(os.getppid()), str(os.getpid()))),
+        "value": right if dice.random() < 0.8 else dice.choice(wrong),
         "task": dice.choice(("", "t", "healing", "*", "t\0")),
-        "for_s": dice.choice((None, 5.0)),
+        "for_s": None if dice.random() < 0.8 or not entry.reversible else 5.0,
     }
     return caller, what
 
 
-def tried(target: Target, count: int) -> list[dict[str, Any]]:
-    """What was done, of ``count`` requests outside of any grant."""
+def tried(target: Target, count: int) -> tuple[list[dict[str, Any]], int]:
+    """What was done, of ``count`` requests outside of any grant, and how many the guard refused."""
     dice = random.Random(15)
     target.guard.grant({"task": "t", "actions": ["vm.swappiness"], "targets": ["backup.service"]}, ROOT)
-    done = []
+    done, refused = [], 0
     for _ in range(count):
         caller, what = hostile(target, dice)
         try:
             target.executor.act(target.request(caller, **what), caller, consent=True)
             done.append({"caller": caller, **what})
-        except (JepaError, ValueError):  # NaN is in no JSON, so no such request arrives
+        except JepaError as error:
+            refused += error.status == 403
+        except ValueError:  # NaN is in no JSON, so no such request arrives
             continue
-    return done
+    return done, refused
 
 
 def test_hostile_requests_change_nothing(target: Target) -> None:
-    assert tried(target, 400) == []
+    done, refused = tried(target, 400)
+    assert done == []
+    assert refused > 100
     assert target.process.poll() is None
     assert not target.executor.journal.changes
 
 
 @pytest.mark.slow
-def test_10_000_hostile_requests_change_nothing(target: Target) -> None:
-    assert tried(target, 10_000) == []
+def test_20_000_hostile_requests_change_nothing(target: Target) -> None:
+    done, refused = tried(target, 20_000)
+    assert done == []
+    assert refused > 5_000
     assert not target.executor.journal.changes
 
 
