@@ -28,7 +28,7 @@ FREE_RATE = 50_000
 """What io.cost is told of a disk that is not held; more than the machine can ask for."""
 
 WEIGHTS = (100, 10)
-SECONDS = 6
+SECONDS = 5
 GUEST_ROOT = "/sys/fs/cgroup"
 
 
