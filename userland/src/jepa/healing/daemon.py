@@ -31,7 +31,7 @@ QUICK_S: Final = 0.25
 """How often memory is looked at: it can be gone within a second."""
 _SCARCE: Final = 0.25
 """Share of memory below which everything is looked at as often."""
-_MCL_CURRENT, _MCL_FUTURE = 1, 2
+_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _EVENTS: Final = {
     "detected": ("fault_detected", "warning"),
     "proposed": ("repair_proposed", "info"),
@@ -44,9 +44,12 @@ _EVENTS: Final = {
 
 
 def stay_in_memory() -> bool:
-    """Keep all pages of this process in memory: it must run when there is none left. Whether that worked."""
+    """Keep the pages that this process has used in memory: it must run when there is none left.
+
+    Returns whether that worked. Only those used: all that its libraries map would not fit its limit.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
-    return bool(libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0)
+    return bool(libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
 
 
 def is_memory_short(observation: Observation) -> bool:
