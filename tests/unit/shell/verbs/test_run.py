@@ -66,7 +66,7 @@ def test_without_systemd_priorities_stand_for_the_role_and_limits_are_named_that
     assert done.returncode == 2
     done = run("--background", "--", "sh", "-c", "nice; ionice")
     assert done.stdout == "10\nidle\n"
-    assert "without systemd" in done.stderr
+    assert "no systemd" in done.stderr
 
 
 def test_limits_that_cannot_be_set_without_systemd_are_named() -> None:

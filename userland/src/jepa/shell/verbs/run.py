@@ -186,7 +186,7 @@ def take_priority(role: str, limits: Sequence[tuple[ActionType, Value]]) -> None
     if role == "background":
         scheduling.set_io_priority(0, "idle")
         done.append("idle I/O priority")
-    said = f"jepa: without systemd the command has no scope of its own; it gets {' and '.join(done)}."
+    said = f"jepa: no systemd to make a scope for the command; it gets {' and '.join(done)}."
     if limits:
         said += f" Not limited: {', '.join(action.name for action, _ in limits)}."
     with suppress(OSError):
