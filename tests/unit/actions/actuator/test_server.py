@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jepa.actions.actuator import varlink
-from jepa.actions.actuator.server import Limits, Send, Server
+from jepa.actions.actuator.server import Kind, Limits, Send, Server
 from jepa.actions.actuator.varlink import Call, VarlinkError
 from jepa.sockets import listen
 
@@ -36,8 +36,8 @@ class Echo:
     def answer(self, call: Call) -> Mapping[str, Any] | None:
         return {"at": "once"} if call.name == "inline" else None
 
-    def changes(self, call: Call) -> bool:
-        return call.name == "slow"
+    def kind(self, call: Call) -> Kind:
+        return "act" if call.name == "slow" else "end" if call.name == "end" else "read"
 
     def busy(self) -> VarlinkError:
         return VarlinkError("x.Busy", {})
@@ -196,11 +196,11 @@ def test_a_connection_that_has_called_may_stay(start: Start) -> None:
 
 
 def test_whoever_does_not_read_is_closed(start: Start) -> None:
-    running = start(message_s=0.2, unsent_bytes=1 << 20)
+    running = start(message_s=0.2, unsent_bytes=1 << 18)
     with closing(running.connect()) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):
             for _ in range(16):
-                ask(connection, "echo", parameters={"a": "x" * 200_000})
+                ask(connection, "echo", parameters={"a": "x" * 60_000})
         deadline = time.monotonic() + SOON_S
         while not running.service.closed and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -208,7 +208,7 @@ def test_whoever_does_not_read_is_closed(start: Start) -> None:
 
 
 def test_long_calls_do_not_hold_up_others(start: Start) -> None:
-    running = start(changing=4, changing_of_user=4)
+    running = start(acting=4, acting_of_user=4)
     slow = [running.connect() for _ in range(4)]
     for each in slow:
         ask(each, "slow")
@@ -219,9 +219,21 @@ def test_long_calls_do_not_hold_up_others(start: Start) -> None:
         assert time.monotonic() - begin < SOON_S
         ask(connection, "slow")  # one more than it takes on
         assert take(connection) == [{"error": "x.Busy", "parameters": {}}]
+        ask(connection, "end")  # what takes back has its own threads
+        assert take(connection) == [{"parameters": {"a": 1}}]
     running.service.go.set()
     for each in slow:
         assert take(each) == [{"parameters": {"a": 1}}]
+        each.close()
+
+
+def test_more_calls_than_are_begun_are_answered_all_the_same(start: Start) -> None:
+    running = start(begun=3, reading=2)
+    connections = [running.connect() for _ in range(30)]
+    for number, each in enumerate(connections):
+        ask(each, "echo", parameters={"number": number})
+    for number, each in enumerate(connections):
+        assert take(each) == [{"parameters": {"number": number}}]
         each.close()
 
 

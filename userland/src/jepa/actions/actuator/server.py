@@ -14,12 +14,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from jepa.actions.actuator import varlink
 from jepa.actions.actuator.varlink import Call, ProtocolError, Splitter, VarlinkError
 from jepa.actions.actuator.workers import Workers
 
+Kind = Literal["read", "act", "end"]
 Send = Callable[[Mapping[str, Any]], None]
 """Takes a reply that others follow."""
 _READ: Final = 65536
@@ -32,16 +33,20 @@ class Limits:
     """What a connection, a user and all of them may take."""
 
     connections: int = 512
-    connections_of_user: int = 256
-    quick: int = 4
+    connections_of_user: int = 128
+    reading: int = 4
     """Calls that change nothing, at a time; others wait."""
-    changing: int = 32
+    acting: int = 32
     """Calls that change something, at a time; others are refused."""
-    changing_of_user: int = 8
+    acting_of_user: int = 8
+    ending: int = 8
+    """Calls that take something back, at a time; others wait: it is possible whatever else goes on."""
+    begun: int = 48
+    """Calls that are read and waiting for a thread, or at work; others stay as they came."""
     pipelined: int = 16
     """Calls that a connection may send ahead."""
-    unsent_bytes: int = 4 << 20
-    """Replies that a connection may leave unread."""
+    unsent_bytes: int = 16 << 20
+    """Replies that all connections together may leave unread."""
     begin_s: float = 30.0
     """Until its first call."""
     message_s: float = 5.0
@@ -71,8 +76,8 @@ class Service(Protocol):
     def answer(self, call: Call) -> Mapping[str, Any] | None:
         """The reply to a call that takes no time and no caller; None for others. VarlinkError is a reply."""
 
-    def changes(self, call: Call) -> bool:
-        """Whether the call changes something, and may therefore take long."""
+    def kind(self, call: Call) -> Kind:
+        """What the call does: ``act`` and ``end`` may take long."""
 
     def busy(self) -> VarlinkError:
         """The answer when too many calls are at work."""
@@ -99,9 +104,15 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._connections: set[_Connection] = set()
         self._users: Counter[int] = Counter()
-        self._changing: Counter[int] = Counter()
-        self._quick_workers = Workers("quick", self._limits.quick)
-        self._changing_workers = Workers("changing", self._limits.changing)
+        self._acting: Counter[int] = Counter()
+        self._workers: dict[Kind, Workers] = {
+            "read": Workers("read", self._limits.reading),
+            "act": Workers("act", self._limits.acting),
+            "end": Workers("end", self._limits.ending),
+        }
+        self._begun = 0
+        self._waiting: deque[_Connection] = deque()
+        self._unsent = 0
         self._posted: deque[tuple[_Connection, bytes, bool]] = deque()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
@@ -122,8 +133,8 @@ class Server:
 
     @property
     def working(self) -> int:
-        """Calls that change something and are at work."""
-        return self._changing.total()
+        """Calls that are waiting for a thread or at work."""
+        return self._begun + self._acting.total()
 
     def run(self) -> None:
         """Answer until ``stop``, or until nobody has been connected for long where it may end then."""
@@ -206,8 +217,8 @@ class Server:
             self._close(connection)
             return
         try:
-            connection.calls += [varlink.parse_call(each) for each in connection.splitter.feed(data)]
-            if len(connection.calls) > self._limits.pipelined:
+            connection.messages += connection.splitter.feed(data)
+            if len(connection.messages) > self._limits.pipelined:
                 raise ProtocolError("too many calls ahead")
         except ProtocolError:
             self._close(connection)
@@ -216,32 +227,38 @@ class Server:
 
     def _go_on(self, connection: "_Connection") -> None:
         """Begin the next call, or wait for it."""
-        while connection.calls and not connection.busy and not connection.out:
-            self._begin(connection, connection.calls.popleft())
+        while connection.messages and not connection.busy and not connection.out:
+            if self._begun >= self._limits.begun:
+                self._waiting.append(connection)
+                connection.busy = True
+                break
+            try:
+                self._begin(connection, varlink.parse_call(connection.messages.popleft()))
+            except ProtocolError:
+                self._close(connection)
         if connection in self._connections:
             self._set_deadline(connection)
             self._watch(connection)
 
     def _begin(self, connection: "_Connection", call: Call) -> None:
         try:
-            answer = self._service.answer(call)
-        except VarlinkError as error:
-            self._send(connection, call, varlink.error_reply(error))
-            return
-        if answer is not None:
-            self._send(connection, call, varlink.reply(answer))
-            return
-        changing = self._service.changes(call)
-        if changing:
-            of_user = self._changing[connection.uid]
-            if self.working >= self._limits.changing or of_user >= self._limits.changing_of_user:
-                self._send(connection, call, varlink.error_reply(self._service.busy()))
+            if (answer := self._service.answer(call)) is not None:
+                self._reply(connection, call, varlink.reply(answer))
                 return
-            self._changing[connection.uid] += 1
-        connection.busy, connection.changing = True, changing
-        workers = self._changing_workers if changing else self._quick_workers
+        except VarlinkError as error:
+            self._reply(connection, call, varlink.error_reply(error))
+            return
+        kind = self._service.kind(call)
+        if kind == "act":
+            of_user = self._acting[connection.uid]
+            if self._acting.total() >= self._limits.acting or of_user >= self._limits.acting_of_user:
+                self._reply(connection, call, varlink.error_reply(self._service.busy()))
+                return
+            self._acting[connection.uid] += 1
+        connection.busy, connection.acting = True, kind == "act"
+        self._begun += kind != "act"
         try:
-            workers.submit(lambda: self._work(connection, call))
+            self._workers[kind].submit(lambda: self._work(connection, call))
         except RuntimeError:
             self._post(connection, varlink.error_reply(self._service.busy()), last=True)
 
@@ -273,27 +290,39 @@ class Server:
         while self._posted:
             connection, message, last = self._posted.popleft()
             if last:
-                if connection.changing:
-                    self._changing[connection.uid] -= 1
-                connection.busy = connection.changing = False
+                if connection.acting:
+                    self._acting[connection.uid] -= 1
+                else:
+                    self._begun -= 1
+                connection.busy = connection.acting = False
             if connection not in self._connections:
                 if last:
                     connection.end()
                 continue
             if message:
-                connection.out += message
-                self._write(connection)
+                self._send(connection, message)
             if connection not in self._connections or not last:
                 continue
             if connection.broken:
                 self._close(connection)
             else:
                 self._go_on(connection)
+        while self._waiting and self._begun < self._limits.begun:
+            connection = self._waiting.popleft()
+            connection.busy = False
+            if connection in self._connections:
+                self._go_on(connection)
+            else:
+                connection.end()
 
-    def _send(self, connection: "_Connection", call: Call, message: bytes) -> None:
+    def _reply(self, connection: "_Connection", call: Call, message: bytes) -> None:
         if not call.oneway:
-            connection.out += message
-            self._write(connection)
+            self._send(connection, message)
+
+    def _send(self, connection: "_Connection", message: bytes) -> None:
+        connection.out += message
+        self._unsent += len(message)
+        self._write(connection)
 
     def _write(self, connection: "_Connection") -> None:
         try:
@@ -304,7 +333,8 @@ class Server:
             self._close(connection)
             return
         del connection.out[:sent]
-        if len(connection.out) > self._limits.unsent_bytes:
+        self._unsent -= sent
+        if self._unsent > self._limits.unsent_bytes and connection.out:
             self._close(connection)
             return
         if not connection.out and not connection.busy:
@@ -343,6 +373,8 @@ class Server:
             connection.watched = 0
         self._connections.discard(connection)
         self._users[connection.uid] -= 1
+        self._unsent -= len(connection.out)
+        connection.out.clear()
         self._idle_since = time.monotonic()
         if not connection.busy:  # else the worker needs the session still
             connection.end()
@@ -355,12 +387,13 @@ class _Connection:
         self.peer = peer
         self.uid = uid
         self.splitter = Splitter()
-        self.calls: deque[Call] = deque()
+        self.messages: deque[bytes] = deque()
+        """Calls that were not begun: not parsed either, which takes twenty times the memory."""
         self.out = bytearray()
         self.session: Session | None = None
         self.busy = False
-        """Whether a worker is at a call of it."""
-        self.changing = False
+        """Whether a call of it waits for a worker, or is with one."""
+        self.acting = False
         self.broken = False
         self.watched = 0
         self.deadline: float | None = None

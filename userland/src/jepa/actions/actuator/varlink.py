@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-REQUEST_MOST: Final = 256 * 1024
-"""Bytes of one call."""
+REQUEST_MOST: Final = 64 * 1024
+"""Bytes of one call: twice what the longest grant takes."""
 SERVICE: Final = "org.varlink.service"
 
 

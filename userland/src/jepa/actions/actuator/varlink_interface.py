@@ -12,14 +12,20 @@ from typing import Any, Final, Protocol
 
 from jepa import __version__
 from jepa.actions.actuator.errors import INTERFACE, to_varlink
-from jepa.actions.actuator.server import Send
+from jepa.actions.actuator.server import Kind, Send
 from jepa.actions.actuator.varlink import SERVICE, Call, VarlinkError
 from jepa.actions.change import Caller, Change, Request
 from jepa.actions.client import ActuatorClient
 from jepa.errors import JepaError
 
 HISTORY_MOST: Final = 1000
-CHANGING: Final = frozenset({"Act", "Undo", "Grant", "Revoke", "Expire"})
+KINDS: Final[dict[str, Kind]] = {
+    "Act": "act",
+    "Grant": "act",
+    "Undo": "end",
+    "Revoke": "end",
+    "Expire": "end",
+}
 """Methods that change something, and may wait for long: for the machine, or for a person."""
 _SERVICE_IDL: Final = """\
 # What every Varlink service answers: https://varlink.org/Service
@@ -101,9 +107,9 @@ class ActuatorService:
         _check(call.parameters, _METHODS[call.name])
         return None
 
-    def changes(self, call: Call) -> bool:
-        """Whether it is one of ``CHANGING``."""
-        return call.name in CHANGING
+    def kind(self, call: Call) -> Kind:
+        """As in ``KINDS``; all others read."""
+        return KINDS.get(call.name, "read")
 
     def busy(self) -> VarlinkError:
         """Too many calls are at work."""

@@ -9,8 +9,6 @@ from typing import Final
 
 LINGER_S: Final = 10.0
 """How long a thread waits for more work."""
-STACK_BYTES: Final = 512 * 1024
-"""Enough for what a call needs; the pages of a stack are locked in memory."""
 
 Task = Callable[[], None]
 
