@@ -83,8 +83,8 @@ class SystemdDeadMan:
 
     def disarm(self, change_id: str) -> None:
         """Stop its timers."""
-        self._armed.pop(change_id, None)
-        for name in _names(change_id):
+        known = self._armed.pop(change_id, None)
+        for name in (known,) if known else _names(change_id):
             self._stop(name)
 
     def armed(self) -> Collection[str]:

@@ -43,7 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case []:
                 serve()
             case ["--expire", change]:
-                _expire(change)
+                try:
+                    _expire(change)
+                except JepaError as error:
+                    if error.status != 404:  # else its timer would try again for ever
+                        raise
+                    print(f"jepa-actuator: {error.problem}")
             case ["--recover"]:
                 return _recover()
             case ["--set-aside"]:
