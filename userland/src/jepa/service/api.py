@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The messages of the HTTP API: what jepad answers and what every client reads.
 
-They are plain dataclasses, not pydantic models: `jepa status` reads them too, and importing pydantic costs
-ten times as much as starting Python. The server derives its OpenAPI document from them, docstrings included.
+They are plain dataclasses, which msgspec reads and writes (`jepa.service.wire`). The server derives its
+OpenAPI document from them, docstrings included, with pydantic: importing that costs ten times as much as
+starting Python, so no client does.
 """
 
 from collections.abc import Iterator, Sequence
