@@ -36,7 +36,7 @@ def test_the_actuator_runs_in_a_tight_sandbox(tmp_path: Path) -> None:
 
 
 def test_every_capability_that_it_keeps_has_its_reason() -> None:
-    text = (EXTRA / "usr/lib/systemd/system/jepa-actuator.service").read_text()
+    text = (EXTRA / "usr/lib/jepa/actuator.conf").read_text()
     kept = re.search(r"^CapabilityBoundingSet=(.*)$", text, re.MULTILINE)
     assert kept
     for capability in kept[1].split():
