@@ -2,7 +2,7 @@
 """Spelling evades no rule that forbids, and widens none that permits."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jepa.actions.guard.identity import folded, matches_exactly, matches_widely, names_of, plain
@@ -27,6 +27,8 @@ def test_folding_twice_changes_nothing(name: str) -> None:
 
 
 @given(st.text(alphabet="ab*?[]!.-@", max_size=12), st.text(alphabet="ab.-@", max_size=12))
+@example("?", ".")
+@example("*", "")
 def test_a_forbid_matches_whatever_a_permit_of_the_same_pattern_does(pattern: str, name: str) -> None:
     if pattern and matches_exactly(pattern, name):
         assert matches_widely((pattern,), [name])

@@ -6,7 +6,6 @@ import random
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from jepa.actions.guard.guard import Guard
 from jepa.actions.guard.policy_store import PolicyStore
 from jepa.actions.service_manager import Unit
 from tests.unit.actions.guard.machine import BOOT, DAEMON, PERSON, ROOT, Machine, Manager, proposal
+from tests.unit.actions.guard.spellings import spelled
 
 
 def unit_action(target: str, caller: Caller = ROOT, **more: Any) -> Proposal:
@@ -165,50 +165,6 @@ def test_a_policy_may_let_a_protected_unit_have_more_and_nothing_else(machine: M
 # Fuzzing
 
 
-def spelled(names: list[str], dice: random.Random) -> str:
-    """A protected name as somebody might write it who wants it touched all the same."""
-    name = dice.choice(names)
-    stem, _, kind = name.rpartition(".")
-    for _ in range(dice.randint(1, 3)):
-        name = dice.choice(SPELLINGS)(name, stem, kind, dice)
-    return name
-
-
-ALIKE = [
-    str.maketrans(*pair)
-    for pair in (("s", "\u0455"), ("e", "\u0435"), ("i", "\u0456"), ("c", "\u0441"), ("-", "\u2010"))
-]
-SPELLINGS: list[Callable[[str, str, str, random.Random], str]] = [
-    lambda name, stem, kind, dice: "".join(dice.choice((each.upper(), each)) for each in name),
-    lambda name, stem, kind, dice: (
-        name + dice.choice((".", "..", " ", "\t", "\n", "\0", "\u200b", "/", "//", "/."))
-    ),
-    lambda name, stem, kind, dice: (
-        dice.choice((".", "./", "../", "/", " ", "\ufeff", "/etc/systemd/system/")) + name
-    ),
-    lambda name, stem, kind, dice: put(name, dice.choice("\u200b\u200d\u00ad\u2060\u0301\u202e"), dice),
-    lambda name, stem, kind, dice: name.translate(dice.choice(ALIKE)),
-    lambda name, stem, kind, dice: "".join(
-        chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in name
-    ),
-    lambda name, stem, kind, dice: escaped(name, dice),
-    lambda name, stem, kind, dice: f"{name}.d/override.conf",
-    lambda name, stem, kind, dice: f"system.slice/../{name}",
-    lambda name, stem, kind, dice: name.replace("%", "%%") if "%" in name else f"{name}%i",
-    lambda name, stem, kind, dice: name,
-]
-
-
-def put(name: str, what: str, dice: random.Random) -> str:
-    at = dice.randint(0, len(name))
-    return name[:at] + what + name[at:]
-
-
-def escaped(name: str, dice: random.Random) -> str:
-    at = dice.randrange(len(name)) if name else 0
-    return name[:at] + "".join(f"\\x{ord(each):02x}" for each in name[at : at + 1]) + name[at + 1 :]
-
-
 def protected_names(dice: random.Random) -> list[str]:
     """One name for each pattern of the packaged set."""
     content = tomllib.loads(protected.FILE.read_text())
@@ -244,7 +200,7 @@ def fuzzed(root: Path, count: int, obliging: bool) -> list[str]:
         if not obliging:
             for name in names:
                 machine.manager.add(name)
-        name = spelled(names, dice)
+        name = spelled(dice.choice(names), dice)
         wanted = unit_action(name, dice.choice((PERSON, ROOT, DAEMON)), request={"task": "t"})
         if machine.decide(wanted) != "deny":
             touched.append(name)

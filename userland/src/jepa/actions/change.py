@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from jepa.actions.family import Resource
 
 Decision = Literal["allow", "ask", "deny"]
+DAEMONS: Final = ("jepad.service", "jepa-healing.service")
+"""The units of ours that ask for changes by themselves, and may do only what a grant allows."""
 TIME_OVER: Final = "its time was over"
 """The ``detail`` of a change that was taken back as agreed, not because of what it did."""
 
@@ -32,7 +34,7 @@ class Caller:
     @property
     def autonomous(self) -> bool:
         """Whether no person stands behind the request: a daemon of ours may do only what a grant allows."""
-        return self.unit in ("jepad.service", "jepa-healing.service")
+        return self.unit in DAEMONS
 
 
 @dataclass(frozen=True, slots=True)

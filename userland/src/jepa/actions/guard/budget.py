@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from jepa.actions.catalogue import TargetKind
-from jepa.actions.change import TIME_OVER, Caller, Change, Proposal, State, undone_by
+from jepa.actions.change import DAEMONS, TIME_OVER, Caller, Change, Proposal, State, undone_by
 from jepa.actions.guard.policy import Limits
 
 _HOUR_S: Final = 3600.0
-_DAEMONS: Final = frozenset({"jepad.service", "jepa-healing.service"})
 
 
 def reasons(proposal: Proposal, changes: Sequence[Change], now_s: float, limits: Limits) -> list[str]:
@@ -26,7 +25,7 @@ def reasons(proposal: Proposal, changes: Sequence[Change], now_s: float, limits:
 
 def is_of_daemon(change: Change) -> bool:
     """Whether a daemon made the change by itself."""
-    return change.unit in _DAEMONS
+    return change.unit in DAEMONS
 
 
 def _is_of(caller: Caller, change: Change) -> bool:

@@ -11,18 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Final
 
 from jepa.actions.catalogue import Catalogue, catalogue
-from jepa.actions.change import Change, Proposal
+from jepa.actions.change import DAEMONS, Change, Proposal
 from jepa.actions.guard.identity import matches_exactly, plain
 from jepa.actions.guard.rules import within
 from jepa.errors import JepaError
 from jepa.telemetry import linelog
 
-DAEMONS: Final = ("jepad.service", "jepa-healing.service")
 MOST: Final = 64
 """Grants in force at a time."""
 _HOUR_S: Final = 3600.0
@@ -67,20 +66,31 @@ class Grant:
     until_ns: int | None = None
     """The same by the wall clock, which counts after a reboot."""
 
-    def in_force(self, boot_id: str, now_s: float, wall_ns: int) -> bool:
-        """Whether it has not ended: it ends when either clock says so, so setting one back is in vain."""
-        if wall_ns < self.given_ns and self.until_ns is not None and boot_id != self.boot_id:
-            return False  # the wall clock cannot be right, and no other one reaches over a reboot
-        if self.until_s is not None and boot_id == self.boot_id and now_s >= self.until_s:
-            return False
-        return self.until_ns is None or wall_ns < self.until_ns
+    def remaining_s(self, boot_id: str, now_s: float, wall_ns: int) -> float:
+        """Seconds until it ends; infinite without an end, 0 or less when it has ended.
+
+        It ends when either clock says so, so setting one back is in vain.
+        """
+        if self.until_s is None or self.until_ns is None:
+            return inf
+        by_wall = (self.until_ns - wall_ns) / 1e9
+        if boot_id == self.boot_id:
+            return min(self.until_s - now_s, by_wall)
+        # Before it was given the wall clock cannot be right, and no other one reaches over a reboot.
+        return by_wall if wall_ns >= self.given_ns else 0.0
 
     def refuses(
-        self, proposal: Proposal, names: Sequence[str], changes: Sequence[Change], now_s: float
+        self,
+        proposal: Proposal,
+        names: Sequence[str],
+        changes: Sequence[Change],
+        now_s: float,
+        remaining_s: float,
     ) -> str:
         """Why it does not cover ``proposal``, in one sentence; empty when it does.
 
-        ``names`` are the canonical names of the target, ``changes`` those of this boot.
+        ``names`` are the canonical names of the target, ``changes`` those of this boot. The grant ends in
+        ``remaining_s``: no change that can be taken back may outlive it.
         """
         action, caller = proposal.action, proposal.caller
         label = f"Grant {self.id}"
@@ -96,8 +106,9 @@ class Grant:
         if low is not None and not within(proposal.new, low, high, wide=False):
             return f"{label} allows {action.name} from {low:g} to {high:g}, not {proposal.new}."
         for_s = proposal.request.for_s
-        if self.most_for_s is not None and action.reversible and (for_s is None or for_s > self.most_for_s):
-            return f"{label} allows changes for at most {self.most_for_s:g} s each."
+        most_s = min(remaining_s, inf if self.most_for_s is None else self.most_for_s)
+        if action.reversible and (inf if for_s is None else for_s) > most_s:
+            return f"{label} allows changes for at most {most_s:.0f} s each."
         used = [
             change
             for change in changes
@@ -128,8 +139,13 @@ class GrantStore:
 
     def in_force(self) -> list[Grant]:
         """All that have not ended, as the file holds them now."""
+        return [grant for grant, _ in self.with_remaining_s()]
+
+    def with_remaining_s(self) -> list[tuple[Grant, float]]:
+        """The grants in force, and how long each will be; infinite for one without an end."""
         now_s, wall_ns = self._boottime_s(), self._wall_ns()
-        return [grant for grant in self._read() if grant.in_force(self._boot_id, now_s, wall_ns)]
+        remaining = [(grant, grant.remaining_s(self._boot_id, now_s, wall_ns)) for grant in self._read()]
+        return [(grant, seconds) for grant, seconds in remaining if seconds > 0]
 
     def add(self, given: Mapping[str, Any], uid: int, actions: Catalogue | None = None) -> Grant:
         """Keep the grant that ``given`` describes, and return it. JepaError (422) when it is no grant."""

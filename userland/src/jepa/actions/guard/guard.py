@@ -153,8 +153,8 @@ class Guard:
             return _deny("A grant does not reach what is protected.")
         names = _names(proposal, reach)
         refusals = []
-        for grant in self._grants.in_force():
-            refusal = grant.refuses(proposal, names, changes, now_s)
+        for grant, remaining_s in self._grants.with_remaining_s():
+            refusal = grant.refuses(proposal, names, changes, now_s, remaining_s)
             if not refusal:
                 return Verdict("allow", (f"Grant {grant.id} of user {grant.uid} for task {grant.task}.",))
             refusals.append(refusal)

@@ -62,8 +62,8 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1024)
-def _wide_pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(translate(folded(glob)) for glob in globs))
+def _any_of(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, globs)))
 
 
 def matches_exactly(glob: str, name: str) -> bool:
@@ -75,5 +75,5 @@ def matches_widely(globs: tuple[str, ...], names: Iterable[str]) -> bool:
     """Whether a rule that forbids means any of ``names`` by any of ``globs``, however they are spelled."""
     if not globs:
         return False
-    pattern = _wide_pattern(globs)
-    return any(pattern.fullmatch(folded(name)) for name in names if name)
+    written, wide = _any_of(globs), _any_of(tuple(map(folded, globs)))
+    return any(wide.fullmatch(folded(name)) or written.fullmatch(name) for name in names)
