@@ -85,7 +85,7 @@ lint: $(VENV)/.done ## formatting, types, style, shell scripts
 	@$(PY) -m pytest tests/unit/test_linters.py -v
 
 .PHONY: bench
-bench: bench-telemetry bench-world bench-store bench-actions bench-vision bench-boot ## measure all that build/bench/*.json tells
+bench: bench-telemetry bench-world bench-store bench-actions bench-vision bench-boot ## measure all figures of build/bench/*.json
 
 .PHONY: bench-telemetry
 bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector costs under load (as root)

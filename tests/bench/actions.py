@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import random
-import select
 import signal
 import sqlite3
 import statistics
@@ -93,7 +92,7 @@ def work(directory: Path, seed: int) -> None:
     while True:
         in_force = [each.id for each in at_work.journal.in_force]
         roll = rng.random()
-        if roll < 0.5 or not in_force:
+        if roll < 0.4 or not in_force:
             name = rng.choice(list(SETTINGS))
             for_s = rng.choice([None, None, 1.0, 3.0])
             request = make(clock, action=name, value=rng.randint(*SETTINGS[name]), for_s=for_s, task=name)
@@ -122,15 +121,17 @@ def kills(directory: Path, count: int) -> dict[str, int]:
     first.journal.close()
     for number in range(count):
         command = [sys.executable, "-m", "tests.bench.actions", "work", str(directory), str(number)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0, start_new_session=True)
         assert process.stdout is not None
-        if rng.random() < 0.8:
-            select.select([process.stdout], [], [], 60)
-            time.sleep(rng.uniform(0, 0.2))
+        heard: list[bytes] = []
+        if rng.random() < 0.9:
+            for _ in range(rng.randint(1, 5)):  # lines: that it is ready, and what came of so many requests
+                heard.append(process.stdout.readline())
+            time.sleep(rng.uniform(0, 0.05))
         else:
-            time.sleep(rng.uniform(0.1, 0.5))
+            time.sleep(rng.uniform(0.1, 0.5))  # in its start, or while it recovers
         os.kill(process.pid, signal.SIGKILL)
-        answers = process.communicate()[0].decode().splitlines()
+        answers = (b"".join(heard) + process.communicate()[0]).decode().splitlines()
         answered = [line.split() for line in answers if line and not line.startswith("ready")]
         found["answers"] += len(answered)
         told |= {each[0]: each[1] for each in answered if len(each) == 2}

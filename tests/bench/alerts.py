@@ -135,7 +135,7 @@ def rows(name: str, runs: Sequence[Replayed]) -> Iterator[list[Any]]:
             most,
         ]
     without, within = (sum(each.anomalies[number] for each in runs) for number in (0, 1))
-    yield [name, round(hours, 2), "anomalies told", "", "", without, "", "", within, ""]
+    yield [name, round(hours, 2), "anomalies raised", "", "", without, "", "", within, ""]
 
 
 def _of(part: int, whole: int) -> str:

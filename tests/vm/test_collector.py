@@ -112,7 +112,7 @@ def test_ten_thousand_groups_hold_it_up_for_a_moment_at_most(machine: Machine) -
 LOCKED = (r"Lockdown:", "the kernel is locked down on purpose")
 DROP_IN = "/run/systemd/system/jepa-telemetry.service.d"
 WITHOUT = {
-    "types": ("mount -t tmpfs none /sys/kernel/btf", "this kernel tells no types"),
+    "types": ("mount -t tmpfs none /sys/kernel/btf", "this kernel publishes no types"),
     "capabilities": (
         f"mkdir {DROP_IN}; "
         f"printf '[Service]\\nCapabilityBoundingSet=\\nAmbientCapabilities=\\n' > {DROP_IN}/none.conf; "

@@ -20,10 +20,10 @@ def test_the_version_is_that_of_the_pack_which_is_replaced(tmp_path: Path) -> No
     assert version_in(tmp_path) == "0.1.0"
 
 
-def test_a_pack_that_tells_none_is_named_with_the_remedy(tmp_path: Path) -> None:
+def test_a_pack_without_a_version_is_named_with_the_remedy(tmp_path: Path) -> None:
     for content in ("version", 'name = "machine"'):
         (tmp_path / "pack.toml").write_text(content)
-        with pytest.raises(JepaError, match="tells no version") as refused:
+        with pytest.raises(JepaError, match="has no version") as refused:
             version_in(tmp_path)
         assert "--version" in refused.value.remedy
 

@@ -142,7 +142,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if os.geteuid() != 0:
         pytest.skip("only root may load BPF programs")
     if not TYPES.exists():
-        pytest.skip("this kernel tells no types")
+        pytest.skip("this kernel publishes no types")
     lacking = [tool for tool in ("clang", "llvm-strip", "bpftool") if not shutil.which(tool)]
     assert not lacking, f"install {', '.join(lacking)}: make test-unit does so"
     out = tmp_path_factory.mktemp("bpf")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 class Notifier:
-    """Tells the service manager how the service does; silent when nobody listens."""
+    """Reports the state of the service to the service manager; silent without one."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")

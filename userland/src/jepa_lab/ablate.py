@@ -39,7 +39,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
         "covariance_weight": 0.0,
         "inverse_weight": 0.0,
     },
-    "actions not told": {"tell_actions": False},
+    "no actions": {"actions_as_input": False},
     "roles not mirrored": {"mirror": False},
     "without acting sessions": {"acting": False},
     "no coarse context": {"coarse_s": NEVER_S},

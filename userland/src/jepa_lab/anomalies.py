@@ -44,7 +44,7 @@ class AnomalyFigures:
     """What scores at random reach: the share of frames within a fault."""
     faults: int
     detected: int
-    """Faults during which, or within 10 s after, jepad would tell of an anomaly."""
+    """Faults during which, or within 10 s after, jepad would raise an anomaly."""
     delay_s: float | None
     """Median time from a fault's beginning until then."""
     false_alarms: int

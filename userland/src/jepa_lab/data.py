@@ -34,7 +34,7 @@ class Stretch:
     scored: Tensor
     control: Tensor
     foreseen: Tensor
-    """As control, but an action counts from the frame before it on: what is told before it is done."""
+    """As control, but an action counts from the frame before it on: known before it shows."""
     recent: Tensor
     came: Tensor
     known: Tensor
@@ -157,8 +157,8 @@ def batch_of(
     """All stretches as one batch; with ``rng``, each from a random start and with channels dropped.
 
     A dropped channel is absent from what the encoder sees, as on a machine that has not got it. With
-    ``mirror``, half of them have their roles' parts changed. In the share ``ahead`` of them actions are told
-    a frame before they show, as they are when one asks what they would do.
+    ``mirror``, half of them have their roles' parts changed. In the share ``ahead`` of them actions are
+    known a frame before they show, as they are when one asks what they would do.
     """
     parts: list[dict[str, Tensor]] = []
     for stretch in stretches:
@@ -193,7 +193,7 @@ class ChannelFacts:
 
     center: Tensor  # (C,)
     spread: Tensor  # (C,)
-    floor: Tensor  # (C,) the least change worth telling
+    floor: Tensor  # (C,) the least change worth showing
     observed: Tensor  # (C,) bool
     persistence: Tensor  # (C, H, 2) mean absolute error of repeating the past window
 

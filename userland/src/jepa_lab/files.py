@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the files of a pack: ONNX graphs that tell nothing of this machine, and a manifest as TOML."""
+"""Writes the files of a pack: ONNX graphs that reveal nothing of this machine, and a manifest as TOML."""
 
 import json
 import logging

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hears the events of this machine in a thread of its own while a session is recorded."""
+"""Reads the events of this machine in a thread of its own while a session is recorded."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from jepa.telemetry.events.hub import EventHub, open_failures
 
 
 class Listening:
-    """Tells ``on_event`` each event as it happens, for as long as the context lasts."""
+    """Calls ``on_event`` with each event as it happens, for as long as the context lasts."""
 
     def __init__(
         self, on_event: Callable[[Event], object], opened: Callable[[], EventHub] = open_failures

@@ -64,9 +64,9 @@ def losses(
 
 
 def inverse_dynamics(inverse: InverseDynamics, z: Tensor, batch: Batch) -> Tensor:
-    """Mean squared error of settings told from latents z (B, T, D), over what guessing their mean leaves.
+    """Mean squared error of settings predicted from latents z (B, T, D), over that of guessing their mean.
 
-    Of recordings in which something was set, the others tell nothing; 1 is no better than the mean.
+    Of recordings in which something was set, the others have none; 1 is no better than the mean.
     """
     acted = (batch.control != 0).flatten(1).any(1)
     if not acted.any():

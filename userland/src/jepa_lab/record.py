@@ -52,7 +52,7 @@ def record_plan(plan: str, pack: Path, only: Sequence[str] = (), *, settle_s: fl
 def folders(session: Session, pack: Path) -> list[Path]:
     """Where the runs of ``session`` are kept: one, another for its twin, a third without its actions.
 
-    Of a trial that, too, is done twice: what its actions do is to be told from chance.
+    Of a trial that, too, is done twice: what its actions do is to be distinguished from chance.
     """
     folder = pack / ("heldout" if session.split in ("heldout", "faults") else "recordings") / session.name
     endings = [""]
@@ -86,11 +86,11 @@ def record_session(session: Session, folder: Path, scratch: Path, title: str = "
         groups = held.enter_context(Groups()) if session.acts else None
         held.enter_context(Runner(stretches, scratch, groups))
 
-        def acting(tell: Callable[[Action], object]) -> None:
+        def acting(on_action: Callable[[Action], object]) -> None:
             if groups is not None and not untouched:
                 span = session.seed, session.seconds, session.split == "heldout"
                 acts = plan_trials(*span, session.deck) if session.kind == "trial" else plan_acts(*span)
-                held.enter_context(Actor(acts, groups, tell))
+                held.enter_context(Actor(acts, groups, on_action))
 
         record(
             source,
@@ -98,7 +98,7 @@ def record_session(session: Session, folder: Path, scratch: Path, title: str = "
             session.seconds,
             labels=labels,
             on_frame=progress,
-            listen=lambda tell: held.enter_context(Listening(tell)),
+            listen=lambda on_event: held.enter_context(Listening(on_event)),
             acting=acting,
         )
     print(file=sys.stderr)

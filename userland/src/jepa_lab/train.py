@@ -72,9 +72,9 @@ def train(recordings: Path, schema: Schema, config: TrainConfig) -> Trained:
         for folder, each in zip(folders["train"], stretches["train"], strict=True)
         if kind_of(folder) == TRIAL
     ]
-    if not (config.acting and config.tell_actions):
+    if not (config.acting and config.actions_as_input):
         trials = []
-    if not config.tell_actions:
+    if not config.actions_as_input:
         stretches = {split: [without_actions(each) for each in some] for split, some in stretches.items()}
     machines: dict[str, list[Stretch]] = {}
     for folder, each in zip(folders["train"], stretches["train"], strict=True):

@@ -27,8 +27,8 @@ class TrainConfig:
     """Whether foreground and background change their parts in half of the sessions."""
     coarse_s: int = 15
     """How far apart the frames of the coarse context are."""
-    tell_actions: bool = True
-    """Whether the model is told what actions have set."""
+    actions_as_input: bool = True
+    """Whether the settings in force are an input of the model."""
     acting: bool = True
     """Whether sessions with actions are trained on."""
     every: int = 1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulated arm: it turns, bends in shoulder and elbow, and grips; a block lies on a table before it.
 
-Told where its hand is to be, as DROID's arms are: place, turn and gripper, seven numbers. It is for trying
-out planners and for tests of what must hold around any robot, and looks like no arm that a model was
+Commanded by the pose of its hand, as DROID's arms are: place, turn and gripper, seven numbers. It is for
+trying out planners and for tests of what must hold around any robot, and looks like no arm that a model was
 trained on.
 """
 

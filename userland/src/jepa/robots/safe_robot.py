@@ -120,7 +120,7 @@ class SafeRobot:
                 self._idle = True
 
     def _hold(self) -> None:
-        """Tell it to be where it is."""
+        """Command the pose it has."""
         with self._lock:
             seen = self._robot.get_observation()
             self._robot.send_action({name: float(seen[name]) for name in self._envelope.limits})

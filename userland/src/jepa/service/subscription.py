@@ -30,7 +30,7 @@ class Subscription(Generic[Item]):
             self._changed.notify()
 
     def end(self) -> None:
-        """Tell the reader that nothing more will come."""
+        """Signal to the reader that nothing more will come."""
         with self._changed:
             self._ended = True
             self._changed.notify()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clocks of a machine, and what they tell together: a time that was set, and a suspend."""
+"""The clocks of a machine, and what follows from both: a time that was set, and a suspend."""
 
 import time
 from collections.abc import Callable

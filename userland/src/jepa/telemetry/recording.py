@@ -38,7 +38,7 @@ TWIN = ".twin"
 UNTOUCHED = ".untouched"
 """The same, of a run in which no action was taken: what the other would have been without."""
 LISTENED = "listened"
-"""The label of a recording whose events were heard: what it does not tell of did not come."""
+"""The label of a recording that was listened to for events: what it does not list did not happen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ _VIEWER = re.compile(r"(?<=://).*@", re.DOTALL)
 """Up to the last @, since a / in a password hides where the host begins."""
 _VALUE = re.compile(r"([^/?&;=#]*)=([^/&;#]*)")
 _CHANNEL = re.compile(r"(channel|ch|camera|id|stream|subtype|substream|track|trackid|profile)=\d{1,3}", re.I)
-"""What tells two cameras of one recorder apart, and is no secret."""
+"""What distinguishes two cameras of one recorder, and is no secret."""
 
 
 def is_stream(where: str) -> bool:

@@ -186,7 +186,7 @@ class CameraWatch:
         )
 
     def _lost(self, error: JepaError) -> list[Event]:
-        """Told once, until it is back."""
+        """Reported once, until it is back."""
         self.fault = error.problem
         if self._lost_ns is not None:
             return []

@@ -19,5 +19,5 @@ def version_in(folder: Path) -> str:
         return "0.1.0"
     except (KeyError, ValueError) as error:
         raise JepaError(
-            f"{folder / 'pack.toml'} tells no version: {error}.", "Give one by --version."
+            f"{folder / 'pack.toml'} has no version: {error}.", "Give one by --version."
         ) from error

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     pack = load_pack(arguments.pack)
     folders = arguments.recordings or find_recordings(arguments.pack / "heldout", "heldout")
-    # Trials tell what actions do, and nothing of forecasts: nobody knows when the next one comes.
+    # Trials measure what actions do, not forecasts: nobody knows when the next one comes.
     trials: list[Run] = []
     others: list[Run] = []
     for folder in folders:

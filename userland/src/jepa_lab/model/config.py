@@ -75,8 +75,8 @@ class ModelConfig:
     @classmethod
     def of(cls, schema: Schema) -> "ModelConfig":
         """The usual sizes, for the channels of ``schema`` and all events and controls there are."""
-        telling = tuple(schema.index(each.channel) for each in EVENT_DEFINITIONS)
+        events = tuple(schema.index(each.channel) for each in EVENT_DEFINITIONS)
         hints = tuple(schema.index(each.hint) for each in EVENT_DEFINITIONS)
         situation = tuple(at for at, name in enumerate(schema.names) if name.startswith(_SITUATION))
         shares = tuple(schema.index(name) for name in _SHARES)
-        return cls(len(schema.channels), telling, hints, situation, shares, len(CONTROLS))
+        return cls(len(schema.channels), events, hints, situation, shares, len(CONTROLS))

@@ -2,11 +2,11 @@
 """Context state and recent windows to quantiles of every channel's coming windows.
 
 One MLP serves all channels; what differs between them is a small learned vector. The median is a mixture
-of simple forecasts (the last value, windows just past, what recall tells) plus a learned offset, so that
+of simple forecasts (the last value, windows just past, what recall found) plus a learned offset, so that
 the model starts from persistence instead of having to learn it; quantiles cannot cross because they are
 sums of positive steps from it. Asked what a change of settings would do, all of it jumps as
-`jepa_lab.model.effect` tells. What the MLP makes of the channels that tell of events also gives the
-probability that one comes.
+`jepa_lab.model.effect` computes. What the MLP makes of the channels that events are defined on also gives
+the probability that one begins.
 """
 
 import torch
@@ -83,8 +83,8 @@ class Decoder(nn.Module):
 
         -> quantiles (N, C, H, 2, Q) on the unit scale, and logits (N, E, H) of events.
 
-        ``channels`` (C,) says which channels these are, all when None; those that tell of events must be
-        among them. Where ``forget`` (N, C, 1) is 1 the channel's own vector is left out, as for a channel
+        ``channels`` (C,) says which channels these are, all when None; those that events are defined on must
+        be among them. Where ``forget`` (N, C, 1) is 1 the channel's own vector is left out, as for a channel
         never seen in training. ``situation`` (N or 1, S) of `Effect.situation` asks, of all channels, what
         ``control`` would do in the place of what was set.
         """
@@ -101,10 +101,10 @@ class Decoder(nn.Module):
         everywhere = context[:, None, :].expand(-1, stats.shape[1], -1)
         hidden = self.body(torch.cat([features, everywhere], -1))
         observed_in = (self.config.event_channels, self.config.hint_channels)
-        telling = torch.cat(
+        evidence = torch.cat(
             [hidden[:, _rows(channels, some)] for some in observed_in], -1
         )  # (N, E, 2 * hidden)
-        event_logits = torch.einsum("neh,ehk->nek", telling, self.event_weight) + self.event_bias
+        event_logits = torch.einsum("neh,ehk->nek", evidence, self.event_weight) + self.event_bias
         raw = self.out(hidden).unflatten(-1, (len(self.config.horizons_s), 2, self.outputs))
         # Candidates for each horizon: windows of every length just past (the shortest is the last value).
         horizons = len(self.config.horizons_s)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a change of settings would do to the coming windows of every channel, when that is asked.
 
-It is told what would change, which CPU time the roles would get by the kernel's rules
+Its inputs are what would change, which CPU time the roles would get by the kernel's rules
 (`jepa_lab.model.shares`), what roles and machine were doing of late (`Effect.situation`), the decoder's
 context, and what that knows of each channel. It is trained after everything else and on trials alone
 (`jepa_lab.effect_training`): settings change at one frame in a hundred, and the gradient of these frames
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from jepa.telemetry.roles import PLAYED
 from jepa_lab.model.config import ModelConfig
-from jepa_lab.model.shares import GAINED, TOLD, gains
+from jepa_lab.model.shares import CHANGE_FEATURES, GAINED, gains
 
 _CHANGED = 4.0
 """A quarter of a setting's range is change enough."""
@@ -31,9 +31,9 @@ class Effect(nn.Module):
     def __init__(self, config: ModelConfig, features: int, context: int) -> None:
         super().__init__()
         self.config = config
-        told = config.controls + TOLD + context + len(config.situation_channels)
+        inputs = config.controls + CHANGE_FEATURES + context + len(config.situation_channels)
         self.code = nn.Sequential(
-            nn.Linear(told, config.effect_hidden),
+            nn.Linear(inputs, config.effect_hidden),
             nn.GELU(),
             nn.Dropout(config.effect_dropout),
             nn.Linear(config.effect_hidden, config.effect_code),
@@ -65,7 +65,7 @@ class Effect(nn.Module):
         """(N, S) -> what roles used (N, 2), which part of the time they waited (N, 2), all used (N, 1)."""
         at = [self.config.situation_channels.index(channel) for channel in self.config.share_channels]
         roles, shares = len(PLAYED), situation[:, at]
-        # Waiting is told as its square root.
+        # Waiting is scaled as its square root.
         return shares[:, :roles], shares[:, roles : 2 * roles].square(), shares[:, 2 * roles :]
 
     def forward(
@@ -74,7 +74,7 @@ class Effect(nn.Module):
         """By how much windows jump, in spreads (N, C, H, 2).
 
         Of channels' ``features`` (N, C, F), settings ``before`` (N or 1, A) and ``after`` (N, A), the
-        decoder's ``context`` (N, K) and what `situation` tells (N or 1, S).
+        decoder's ``context`` (N, K) and `situation` (N or 1, S).
         """
         before, situation = before.expand_as(after), situation.expand(len(after), -1)
         changed_by = after - before

@@ -50,7 +50,7 @@ class Encoder(nn.Module):
         return standard
 
     def novelty(self, frame: Tensor, valid: Tensor, z: Tensor) -> Tensor:
-        """(N,) squared error of the frame as told from its latent, a channel: large where none was so.
+        """(N,) squared error of the frame as read out of its latent, a channel: large where none was so.
 
         In deviations of such errors in training, those of channels that go together counting once
         (Mahalanobis, 1936).
@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         return error
 
     def fit_readout(self, frame: Tensor, valid: Tensor, z: Tensor) -> None:
-        """Set the linear readout that best tells frames (N, C) from latents (N, D), by ridge regression."""
+        """Set the linear readout that best gives frames (N, C) from latents (N, D), by ridge regression."""
         x = self.standard(frame, valid)
         ones = torch.cat([z, z.new_ones(len(z), 1)], -1)
         gram = ones.T @ ones + _RIDGE * len(z) * torch.eye(ones.shape[1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inverse dynamics: the settings in force, told from two latents. It keeps what actions do in the latents.
+"""Inverse dynamics: settings in force, predicted from two latents. It keeps what actions do in the latents.
 
 Used in training only (Pathak et al., Curiosity-driven exploration, ICML 2017; in JEPAs: Sobal et al., 2025).
 """
@@ -24,5 +24,5 @@ class InverseDynamics(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, T, D) -> (B, T - APART, A): the settings after each frame, from its latent and a later one."""
-        told: Tensor = self.body(torch.cat([z[:, :-APART], z[:, APART:]], -1))
-        return told
+        settings: Tensor = self.body(torch.cat([z[:, :-APART], z[:, APART:]], -1))
+        return settings

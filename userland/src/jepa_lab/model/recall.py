@@ -2,7 +2,7 @@
 """Recall: what followed on the earlier moments of the context that were most like the present one.
 
 It is attention whose values are not learned but observed: the statistics of the windows that followed
-each earlier moment. So a period, or a phase seen once, can be told again without any training on it.
+each earlier moment. So a period, or a phase seen once, can be predicted without any training on it.
 """
 
 import torch

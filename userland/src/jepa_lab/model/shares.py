@@ -12,8 +12,8 @@ from torch import Tensor
 from jepa.telemetry.roles import PLAYED
 from jepa.world.controls import CONTROLS, QUOTA_SPAN, WEIGHT_SPAN
 
-TOLD = 6
-"""Numbers told of a change."""
+CHANGE_FEATURES = 6
+"""Numbers that describe a change."""
 GAINED = 4
 """The first of them: shares gained."""
 _CONTENT, _HUNGRY = 0.1, 0.4

@@ -44,7 +44,7 @@ class Pick:
     """Which frames and channels to decode; a random part is enough to learn from."""
 
     frames: Tensor  # (N,)
-    channels: Tensor  # (C',) among them those that tell of events
+    channels: Tensor  # (C',) among them those that events are defined on
     forget: Tensor | None = None  # (B, N, C', 1), see Decoder
     asked: bool = False  # what the settings then would do, of all channels
 

@@ -78,7 +78,7 @@ def architecture_of(
     probe_heads: int | None = None,
     probe_epsilon: float = EPSILON,
 ) -> Architecture:
-    """Told from canonical ``shapes``; heads from a table of the published sizes unless they are given.
+    """Derived from canonical ``shapes``; heads from a table of the published sizes unless they are given.
 
     JepaError when there is no encoder in them.
     """

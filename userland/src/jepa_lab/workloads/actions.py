@@ -159,15 +159,15 @@ def written(act: Act, groups: Groups, root: Path = Path("/")) -> tuple[Path, str
 
 
 class Actor:
-    """Takes actions at their times in a thread of its own, tells those that took effect, takes all back.
+    """Takes actions at their times in a thread of its own, reports those that took effect, takes all back.
 
     What this kernel does not have is passed over.
     """
 
     def __init__(
-        self, acts: Sequence[Act], groups: Groups, tell: Callable[[Action], object], root: Path = Path("/")
+        self, acts: Sequence[Act], groups: Groups, report: Callable[[Action], object], root: Path = Path("/")
     ) -> None:
-        self._acts, self._groups, self._tell, self._root = acts, groups, tell, root
+        self._acts, self._groups, self._report, self._root = acts, groups, report, root
         self._stop = threading.Event()
         self._found: dict[Path, str] = {}
         """What each file held before it was first written to."""
@@ -194,4 +194,4 @@ class Actor:
                 file.write_text(text)
             except OSError:
                 continue
-            self._tell(Action(time.time_ns(), act.action, act.args))
+            self._report(Action(time.time_ns(), act.action, act.args))

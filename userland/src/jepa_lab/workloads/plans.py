@@ -2,7 +2,7 @@
 """Plans: which sessions together make a data set, and how they are split.
 
 Programs are split as sessions are: those of HELD_OUT are never trained on, nor are those of VALIDATED, so
-that held-out figures speak of programs, seeds and mixtures that nobody has seen, and choices made on
+that held-out figures are of programs, seeds and mixtures that nobody has seen, and choices made on
 validation do not either.
 """
 

@@ -79,7 +79,7 @@ class Session:
     """Probability that the next run is quiet, 0..1."""
     seconds: int = 240
     twin: bool = False
-    """Whether it is run twice, so that what anyone could know of it can be told."""
+    """Whether it is run twice, so that what anyone could know of it can be measured."""
     acts: bool = False
     """Whether programs play roles and actions are taken meanwhile; only with cgroup v2."""
     beside: float = 0.3

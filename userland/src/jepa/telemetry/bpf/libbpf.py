@@ -102,13 +102,13 @@ class Libbpf:
         self._lines.clear()
 
     def error(self, what: str, number: int) -> BpfError:
-        """The error of the step ``what``: the system's word for it, and the most telling line of the log."""
+        """The error of the step ``what``: the system's word for it, and what the log says of it."""
         number = abs(number)
         said = os.strerror(number) if number else "failed"
         if number == errno.EPERM and not may_load():
             return BpfError(f"{what}: {NOT_PERMITTED}")
-        telling = _most_telling(self._lines)
-        return BpfError(f"{what}: {said}" + (f" ({telling})" if telling else ""))
+        reason = _best_explanation(self._lines)
+        return BpfError(f"{what}: {said}" + (f" ({reason})" if reason else ""))
 
     def refused(self) -> str:
         """The program that, by the log, the kernel's verifier would not take; empty when it names none."""
@@ -141,7 +141,7 @@ _NOISE = re.compile(
 )
 
 
-def _most_telling(lines: Sequence[str]) -> str:
+def _best_explanation(lines: Sequence[str]) -> str:
     """The last line that says more than that it failed."""
     for line in reversed(lines):
         line = line.strip().removeprefix("libbpf: ")

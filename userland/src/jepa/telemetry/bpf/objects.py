@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One object file of programs: loaded, attached and read; what this kernel lacks is left out and told."""
+"""One object file of programs: loaded, attached, read; what this kernel lacks is left out and reported."""
 
 import ctypes
 import mmap
@@ -49,7 +49,7 @@ class KernelTypes:
         self._library = libbpf()
         self._library.forget_log()
         self._btf = self._library.check_pointer(
-            "this kernel tells no types (CONFIG_DEBUG_INFO_BTF)", self._library.c.btf__load_vmlinux_btf()
+            "this kernel publishes no types (CONFIG_DEBUG_INFO_BTF)", self._library.c.btf__load_vmlinux_btf()
         )
 
     def lacks(self, section: str) -> str:

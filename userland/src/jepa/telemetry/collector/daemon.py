@@ -34,7 +34,7 @@ class Hub(Protocol):
     """What the collector needs of an EventHub."""
 
     async def run(self, on_event: Callable[[Event], object]) -> None:
-        """Tell events as they happen, until cancelled."""
+        """Publish events as they happen, until cancelled."""
 
     def sources(self) -> list[SourceState]:
         """How each source of events does."""

@@ -155,7 +155,7 @@ class Conditions:
         return [
             each
             for each in parse_mountinfo(content)
-            # btrfs has a device number of its own for each file system: the source tells.
+            # btrfs has a device number of its own for each file system: the source identifies it.
             if each.device == number or (unit and self._name(each.source) == unit)
         ]
 

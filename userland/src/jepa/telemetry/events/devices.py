@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events of devices: added, removed or changed, as udev tells them once its rules have run."""
+"""Events of devices: added, removed or changed, as udev reports them once its rules have run."""
 
 import time
 from collections.abc import Callable

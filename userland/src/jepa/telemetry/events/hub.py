@@ -35,11 +35,11 @@ class EventSource(Protocol):
 
 
 @runtime_checkable
-class Told(EventSource, Protocol):
-    """A source that passes on what another process tells, and how that one says it does."""
+class Relay(EventSource, Protocol):
+    """A source that passes on the events of another process, and that process's own state."""
 
     def state(self) -> SourceState:
-        """How that process does."""
+        """The state that process reports."""
 
 
 Opener = Callable[[], EventSource]
@@ -74,16 +74,16 @@ class EventHub:
 
     def _state(self, name: str) -> SourceState:
         source = self._open.get(name)
-        return source.state() if isinstance(source, Told) else self._states[name]
+        return source.state() if isinstance(source, Relay) else self._states[name]
 
     async def run(self, on_event: Callable[[Event], object]) -> None:
-        """Tell events as they happen, until cancelled; then everything is closed."""
+        """Report events as they happen, until cancelled; then everything is closed."""
 
-        def tell(event: Event) -> None:
+        def report(event: Event) -> None:
             self._conditions.hear(event)
             on_event(event)
 
-        tasks = [asyncio.create_task(self._watch(name, tell)) for name in self._openers]
+        tasks = [asyncio.create_task(self._watch(name, report)) for name in self._openers]
         tasks.append(asyncio.create_task(self._end_conditions(on_event)))
         try:
             await asyncio.gather(*tasks)
@@ -110,12 +110,12 @@ class EventHub:
         while True:
             if name in self._open or self._try(name):
                 wait = shortest
-                await self._tell(name, on_event)
+                await self._follow(name, on_event)
             await asyncio.sleep(wait)
             wait = min(2 * wait, longest)
 
-    async def _tell(self, name: str, on_event: Callable[[Event], object]) -> None:
-        """Tell the events of an open source until it breaks."""
+    async def _follow(self, name: str, on_event: Callable[[Event], object]) -> None:
+        """Report the events of an open source until it breaks."""
         loop = asyncio.get_running_loop()
         source = self._open[name]
         broken = loop.create_future()

@@ -93,7 +93,7 @@ def load_rules(path: Path = PACKAGE_FILE) -> tuple[MessageRule, ...]:
 
 
 class KernelLog:
-    """Records of /dev/kmsg as events. ``wall_ns`` and ``monotonic_ns`` tell the two clocks now."""
+    """Records of /dev/kmsg as events. ``wall_ns`` and ``monotonic_ns`` read the two clocks."""
 
     name = "kmsg"
 
@@ -121,7 +121,7 @@ class KernelLog:
                 break
             except OSError as error:
                 if error.errno == errno.EPIPE:
-                    continue  # overwritten before it was read; the sequence tells how many
+                    continue  # overwritten before it was read; the sequence shows how many
                 raise
             if not packet:
                 break

@@ -72,7 +72,7 @@ class BatterySample:
 
 
 def charge(batteries: list[BatterySample]) -> float | None:
-    """Percent left in all batteries together, by the energy that each holds where all tell it."""
+    """Percent left in all batteries together, by the energy that each holds where all report it."""
     known = [
         (percent, battery.size)
         for battery in batteries

@@ -28,7 +28,7 @@ def is_read_only(mountinfo: bytes, place: PurePosixPath) -> bool | None:
     """Whether the file system that holds ``place`` can be written by anyone, from /proc/self/mountinfo.
 
     A sandbox mounts file systems read-only for itself alone; the options of the file system, at the end of
-    the line, tell what holds for the machine. None when no line fits.
+    the line, are those of the machine. None when no line fits.
     """
     holders = {place, *place.parents}
     nearest, answer = 0, None

@@ -16,7 +16,7 @@ _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST_DUMP = 0x301
 _ERROR, _DONE = 2, 3
 _LISTEN = 1 << 10
-"""States to be told of, as bits by number: TCP_LISTEN alone, so that connections cost nothing."""
+"""States asked for, as bits by number: TCP_LISTEN alone, so that connections cost nothing."""
 _HEADER = struct.Struct("=IHHII")
 _ASKED = struct.Struct("=BBBBI48x")
 """struct inet_diag_req_v2."""
@@ -70,7 +70,7 @@ class ListenerSource:
         except (OSError, ValueError) as error:
             self.close()
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            return Reading({}, f"the kernel does not tell of listening sockets: {reason}")
+            return Reading({}, f"the kernel does not list listening sockets: {reason}")
         return Reading({CHANNEL: max(fills)}) if fills else Reading({})
 
     def close(self) -> None:

@@ -286,7 +286,7 @@ def _kept(known: Mapping[Path, S], found: Iterable[S]) -> dict[Path, S]:
 
 
 def _activity(chip: Path) -> list[Path]:
-    """Statistics of the disks whose temperature ``chip`` tells: of a SCSI device, or of NVMe name spaces."""
+    """Statistics of the disks whose temperature ``chip`` reads: of a SCSI device, or of NVMe name spaces."""
     device = chip / "device"
     return [
         *device.glob("block/*/stat"),
