@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes of a machine as several tests make them: with `jepa act` and `jepa undo`."""
+
+import json
+from typing import Any
+
+from tools.vm.machine import Machine
+
+TIMEOUT_S = 60
+
+
+def act(machine: Machine, words: str) -> dict[str, Any]:
+    """The row of the history of `jepa act WORDS`, which must do it."""
+    change: dict[str, Any] = json.loads(machine.succeed(f"jepa act {words} --yes --json", timeout=TIMEOUT_S))
+    assert change["state"] == "committed", change
+    return change
+
+
+def undo(machine: Machine, change: dict[str, Any]) -> None:
+    """Take it back."""
+    machine.succeed(f"jepa undo {change['id']}", timeout=TIMEOUT_S)
+
+
+def refused(machine: Machine, words: str) -> str:
+    """What `jepa act WORDS` says, which must not do it."""
+    answer = machine.fail(f"jepa act {words} --yes", timeout=TIMEOUT_S)
+    return f"{answer.out}{answer.err}"
+
+
+def write(machine: Machine, path: str, text: str) -> None:
+    """Put a file with ``text`` there."""
+    machine.succeed(f"cat > {path} <<'END-OF-FILE'\n{text.rstrip()}\nEND-OF-FILE")

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is set on a unit has its effect on work under load, and taking it back leaves the unit as it was."""
+
+import time
+
+import pytest
+
+from tests.vm.actions import act, refused, undo, write
+from tools.vm.machine import Machine
+
+pytestmark = pytest.mark.vm
+
+MEASURED_S = 4.0
+MIB = 2**20
+GROUP = "/sys/fs/cgroup/system.slice"
+
+
+def start(machine: Machine, unit: str, command: str, *properties: str) -> None:
+    """Run ``command`` of the shell as a service."""
+    words = " ".join(f"-p {each}" for each in properties)
+    machine.succeed(f"systemd-run --quiet --unit={unit} {words} sh -c '{command}'")
+
+
+def cpu_s(machine: Machine, *units: str) -> list[float]:
+    """CPU seconds that each unit uses in a second, from now on."""
+    script = "; ".join(f"grep usage_usec {GROUP}/{unit}.service/cpu.stat" for unit in units)
+    script = f"cut -d' ' -f1 /proc/uptime; {script}"
+
+    def read() -> list[float]:
+        first, *rest = machine.succeed(script).splitlines()
+        return [float(first), *(int(line.split()[1]) / 1e6 for line in rest)]
+
+    before = read()
+    time.sleep(MEASURED_S)
+    seconds, *used = (end - begin for begin, end in zip(before, read(), strict=True))
+    return [each / seconds for each in used]
+
+
+def number(machine: Machine, unit: str, file: str) -> int:
+    """The number in a file of the unit's control group."""
+    return int(machine.succeed(f"cat {GROUP}/{unit}.service/{file}"))
+
+
+def left_behind(machine: Machine, unit: str) -> str:
+    """Drop-ins of ours that are still there."""
+    return machine.succeed(
+        f"find /run/systemd/system.control /etc/systemd/system -path '*{unit}*' 2>/dev/null || true"
+    )
+
+
+def test_cpu_time_is_shared_by_weight_and_held_by_a_limit(machine: Machine) -> None:
+    burn = 'exec taskset -c 0 sh -c "while :; do :; done"'
+    start(machine, "one", burn)
+    start(machine, "two", burn)
+    one, two = cpu_s(machine, "one", "two")
+    assert one / (one + two) == pytest.approx(0.5, abs=0.15)
+    weight = act(machine, "cpu.weight one 10")
+    assert (weight["from"], weight["to"], weight["target"]) == ("default", 10, "one.service")
+    light, heavy = cpu_s(machine, "one", "two")
+    limit = act(machine, "cpu.max two 30%")
+    _, limited = cpu_s(machine, "one", "two")
+    undo(machine, limit)
+    undo(machine, weight)
+    again, other = cpu_s(machine, "one", "two")
+    machine.say(
+        f"at a weight of 10 {light / (light + heavy):.2f} of the time, limited to 30%: {limited:.2f}"
+    )
+    assert light / (light + heavy) == pytest.approx(1 / 11, abs=0.05)
+    assert limited == pytest.approx(0.3, abs=0.06)
+    assert again / (again + other) == pytest.approx(0.5, abs=0.15)
+    assert not left_behind(machine, "one")
+
+
+def test_a_unit_runs_on_the_cpus_it_is_given(machine: Machine) -> None:
+    start(machine, "roam", "while :; do :; done")
+    change = act(machine, "cpu.cpus roam 1")
+    for _ in range(5):
+        machine.succeed(f"test $(cut -d' ' -f39 /proc/$(cat {GROUP}/roam.service/cgroup.procs)/stat) = 1")
+    undo(machine, change)
+    assert machine.succeed("systemctl show -P AllowedCPUs roam").strip() == ""
+    assert "Not all of the CPUs 7 are here" in refused(machine, "cpu.cpus roam 7")
+
+
+def test_memory_is_held_reclaimed_and_kept_from_swap(machine: Machine) -> None:
+    hold = 'exec python3 -c "import time; held = bytes([7]) * (200 << 20); time.sleep(9999)"'
+    start(machine, "big", hold)
+    machine.wait_until_succeeds(f"test $(cat {GROUP}/big.service/memory.current) -gt {150 * MIB}")
+    high = act(machine, "memory.high big 64M")
+    machine.wait_until_succeeds(f"test $(cat {GROUP}/big.service/memory.current) -le {72 * MIB}")
+    assert number(machine, "big", "memory.swap.current") > 100 * MIB
+    undo(machine, high)
+    assert machine.succeed(f"cat {GROUP}/big.service/memory.high").strip() == "max"
+
+    start(machine, "other", hold)
+    machine.wait_until_succeeds(f"test $(cat {GROUP}/other.service/memory.current) -gt {150 * MIB}")
+    before = number(machine, "other", "memory.current")
+    act(machine, "memory.reclaim other 50M")
+    reclaimed = before - number(machine, "other", "memory.current")
+    machine.say(f"of 50 MiB asked for, {reclaimed / MIB:.0f} MiB were reclaimed")
+    assert reclaimed >= 25 * MIB
+    swap = number(machine, "other", "memory.swap.current")
+    kept = act(machine, f"memory.swap.max other {swap}")
+    high = act(machine, "memory.high other 100M")
+    time.sleep(2)
+    assert number(machine, "other", "memory.swap.current") <= swap
+    undo(machine, high)
+    undo(machine, kept)
+    assert machine.succeed(f"cat {GROUP}/other.service/memory.swap.max").strip() == "max"
+
+
+def test_writing_is_slowed_to_the_rate_that_is_set(machine: Machine) -> None:
+    write_some = "dd if=/dev/zero of=/var/tmp/w bs=256k count=8 oflag=direct conv=notrunc status=none"
+    start(machine, "writer", f"while :; do {write_some}; done")
+
+    def rate() -> float:
+        """Bytes a second."""
+        script = (
+            f"cut -d' ' -f1 /proc/uptime; grep -o 'wbytes=[0-9]*' {GROUP}/writer.service/io.stat | head -1"
+        )
+        machine.wait_until_succeeds(f"grep -q wbytes=[1-9] {GROUP}/writer.service/io.stat")
+        begin = machine.succeed(script).split()
+        time.sleep(MEASURED_S)
+        end = machine.succeed(script).split()
+        written = int(end[1].partition("=")[2]) - int(begin[1].partition("=")[2])
+        return written / (float(end[0]) - float(begin[0]))
+
+    free = rate()
+    change = act(machine, "io.wbps writer 1M")
+    assert change["to"] == f"vda:{MIB}"
+    slowed = rate()
+    undo(machine, change)
+    again = rate()
+    machine.say(
+        f"writes {free / MIB:.1f} MiB/s, held to 1: {slowed / MIB:.2f}, taken back {again / MIB:.1f}"
+    )
+    assert slowed == pytest.approx(MIB, rel=0.35)
+    assert min(free, again) > 3 * slowed
+    assert machine.succeed("systemctl show -P IOWriteBandwidthMax writer").strip() == ""
+
+
+def test_a_unit_cannot_multiply_beyond_what_it_may(machine: Machine) -> None:
+    start(machine, "forks", "while :; do sleep 30 & sleep 0.05; done")
+    change = act(machine, "pids.max forks 20")
+    time.sleep(4)
+    assert number(machine, "forks", "pids.current") <= 20
+    undo(machine, change)
+    machine.wait_until_succeeds(f"test $(cat {GROUP}/forks.service/pids.current) -gt 20")
+
+
+def test_a_frozen_unit_stands_still_and_runs_on_when_its_time_is_over(machine: Machine) -> None:
+    start(machine, "count", "while :; do :; done")
+    change = act(machine, "unit.freeze count --for 12s")
+    (used,) = cpu_s(machine, "count")
+    assert used == 0
+    machine.wait_until_succeeds("test $(systemctl show -P FreezerState count) = running", timeout=40)
+    (used,) = cpu_s(machine, "count")
+    assert used > 0.3
+    history = machine.succeed(f"jepa history {change['id']} --json")
+    assert '"state":"reverted"' in history.replace(" ", "")
+    machine.succeed("systemctl kill --signal=KILL count; systemctl reset-failed count || true")
+
+
+def test_units_are_stopped_restarted_and_paused_and_put_back(machine: Machine) -> None:
+    write(machine, "/run/systemd/system/web.service", "[Service]\nExecStart=/bin/sleep infinity")
+    write(
+        machine,
+        "/run/systemd/system/nightly.timer",
+        "[Timer]\nOnActiveSec=1h\nUnit=web.service\n[Install]\nWantedBy=timers.target",
+    )
+    machine.succeed("systemctl daemon-reload; systemctl start web nightly.timer")
+    stop = act(machine, "unit.stop web")
+    machine.succeed("test $(systemctl is-active web) = inactive")
+    undo(machine, stop)
+    machine.succeed("systemctl is-active web")
+    pid = machine.succeed("systemctl show -P MainPID web")
+    act(machine, "unit.restart web")
+    assert machine.succeed("systemctl show -P MainPID web") != pid
+    pause = act(machine, "timer.pause nightly")
+    machine.succeed("test $(systemctl is-active nightly.timer) = inactive")
+    undo(machine, pause)
+    machine.succeed("systemctl is-active nightly.timer")
+    enable = act(machine, "unit.enable nightly.timer")
+    machine.succeed("systemctl is-enabled nightly.timer")
+    undo(machine, enable)
+    assert machine.execute("systemctl is-enabled nightly.timer").out.strip() == "disabled"
+    assert "cannot be used" not in refused(machine, "unit.stop systemd-journald")
+    machine.succeed("systemctl is-active systemd-journald")
+
+
+def test_a_service_that_fails_is_restarted_once_it_has_the_policy(machine: Machine) -> None:
+    write(machine, "/etc/systemd/system/frail.service", "[Service]\nExecStart=/bin/sleep infinity")
+    machine.succeed("systemctl daemon-reload; systemctl start frail")
+    change = act(machine, "unit.restart_policy frail on-failure")
+    pid = machine.succeed("systemctl show -P MainPID frail")
+    machine.succeed("systemctl kill --signal=KILL frail")
+    machine.wait_until_succeeds(
+        f"systemctl is-active frail && test $(systemctl show -P MainPID frail) != {pid}", timeout=30
+    )
+    undo(machine, change)
+    assert machine.succeed("systemctl show -P Restart frail").strip() == "no"
+    assert not machine.execute("ls /etc/systemd/system/frail.service.d").out
+    machine.succeed("systemctl stop frail; rm /etc/systemd/system/frail.service; systemctl daemon-reload")
