@@ -5,6 +5,7 @@ The group goes with the unit's processes; a unit that was started anew is anothe
 documentation of control groups, version 2.
 """
 
+import errno
 from pathlib import Path
 from typing import Final
 
@@ -46,24 +47,35 @@ class CgroupFile:
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
         """Not more than there is to reclaim."""
         if resource.setting == _RECLAIM:
-            held = kernel_file.read(
-                self._file(host, resource, "memory.current"), f"memory of {resource.name}"
-            )
-            if int(str(value)) > int(held):
+            held = self._held(self._file(host, resource))
+            if int(str(value)) > held:
                 raise JepaError(
-                    f"{resource.name} holds only {int(held) // 2**20} MiB.", "Reclaim less.", status=422
+                    f"{resource.name} holds only {held // 2**20} MiB.", "Reclaim less.", status=422
                 )
         return value
 
     def apply(self, host: Host, resource: Resource, value: Value) -> None:
-        """Write it."""
+        """Write it. Of memory that is reclaimed on demand less will do than was asked for, but not none."""
         name = f"{resource.setting} of {resource.name}"
+        file = self._file(host, resource)
+        if resource.setting != _RECLAIM:
+            kernel_file.write(file, str(value), name)
+            return
+        before = self._held(file)
         try:
-            kernel_file.write(self._file(host, resource), str(value), name)
-        except JepaError:
-            if resource.setting != _RECLAIM:
+            kernel_file.write(file, str(value), name)
+        except JepaError as error:
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno != errno.EAGAIN:
                 raise
-            # EAGAIN: less was reclaimed than asked for. What was is not lost, and no other error comes late.
+            if self._held(file) >= before:
+                raise JepaError(
+                    f"The kernel found nothing to reclaim of {resource.name}.",
+                    "Its pages are in use or locked, or there is no swap left.",
+                    status=409,
+                ) from error
+
+    def _held(self, file: Path) -> int:
+        return int(kernel_file.read(file.with_name("memory.current"), "the memory that it holds"))
 
     def verify(self, host: Host, resource: Resource, value: Value) -> None:
         """Read it back; of what is reclaimed nothing remains to be read."""
@@ -77,9 +89,9 @@ class CgroupFile:
         if old is not None:
             self.apply(host, resource, old)
 
-    def _file(self, host: Host, resource: Resource, name: str = "") -> Path:
+    def _file(self, host: Host, resource: Resource) -> Path:
         group = units.same(host, resource).cgroup
-        return host.root / _TOP / group.lstrip("/") / (name or resource.setting)
+        return host.root / _TOP / group.lstrip("/") / resource.setting
 
 
 def _number(text: str) -> Value:
