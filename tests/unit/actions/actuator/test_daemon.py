@@ -21,6 +21,7 @@ from jepa.actions import request as requests
 from jepa.actions import summary
 from jepa.actions.actuator import varlink
 from jepa.actions.change import Change, Request, State
+from jepa.actions.client import HISTORY_MOST
 from jepa.actions.clock import HostClock
 from jepa.errors import JepaError
 from tests.unit.actions.actuator.conftest import SRC, Daemon
@@ -66,6 +67,7 @@ def test_a_change_is_made_told_and_taken_back(daemon: Daemon, victim: int) -> No
         assert change.state is State.COMMITTED
         assert nice(victim) == 7
         assert client.history(1) == [change]
+        assert change in client.history(HISTORY_MOST)
         assert [each.state for each in client.undo(change.id)] == [State.UNDONE]
         assert nice(victim) == 0
         file = daemon.directory / "run/summary.json"

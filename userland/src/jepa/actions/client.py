@@ -3,10 +3,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from jepa.actions.catalogue import Value
 from jepa.actions.change import Change, Request, Verdict
+
+HISTORY_MOST: Final = 1000
+"""Changes that are answered at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class ActuatorClient(Protocol):
         """Take back one change, those of a task, or the last of the caller's own."""
 
     def history(self, limit: int = 50) -> Sequence[Change]:
-        """The newest changes, newest first."""
+        """The newest changes, newest first, of HISTORY_MOST at most."""
 
     def grant(self, grant: Mapping[str, Any]) -> str:
         """Keep a grant and return its id."""

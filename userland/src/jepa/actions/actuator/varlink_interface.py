@@ -15,10 +15,9 @@ from jepa.actions.actuator.errors import INTERFACE, to_varlink
 from jepa.actions.actuator.server import Kind, Send
 from jepa.actions.actuator.varlink import SERVICE, Call, VarlinkError
 from jepa.actions.change import Caller, Change, Request
-from jepa.actions.client import ActuatorClient
+from jepa.actions.client import HISTORY_MOST, ActuatorClient
 from jepa.errors import JepaError
 
-HISTORY_MOST: Final = 1000
 KINDS: Final[dict[str, Kind]] = {
     "Act": "act",
     "Grant": "act",

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa history`: what was changed, by whom, why, and what came of it."""
 
+from jepa.actions.client import HISTORY_MOST
 from jepa.actions.rows import change_row
 from jepa.errors import JepaError
 from jepa.shell import changes
 from jepa.shell.request import Request
 
-ALL = 100_000
-"""More than a journal holds."""
-
 
 def run(request: Request) -> int:
     """Show the newest changes, or one in full."""
     args, out = request.args, request.out
-    found = request.actuator.history(ALL if args.change else args.limit)
+    found = request.actuator.history(HISTORY_MOST if args.change else min(args.limit, HISTORY_MOST))
     if args.change:
         found = [change for change in found if change.id == args.change]
         if not found:
