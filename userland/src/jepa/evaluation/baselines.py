@@ -34,11 +34,14 @@ def seasonal(values: FloatArray, horizons: Sequence[int]) -> FloatArray:
     for now in range(2 * _SEASONS.start, len(values)):
         past = known[max(0, now + 1 - _PAST) : now + 1]
         lag = seasons(past)
-        for channel in np.flatnonzero(lag):
-            season = past[-lag[channel] :, channel]
-            for column, horizon in enumerate(horizons):
-                coming = season[np.arange(horizon) % len(season)]
-                result[now, channel, column] = coming.mean(), np.quantile(coming, P90)
+        channels = np.flatnonzero(lag)[:, None]
+        if not len(channels):
+            continue
+        begins = len(past) - lag[channels]
+        for column, horizon in enumerate(horizons):
+            coming = past[begins + np.arange(horizon) % lag[channels], channels]  # (channels, horizon)
+            result[now, channels[:, 0], column, 0] = coming.mean(axis=1)
+            result[now, channels[:, 0], column, 1] = np.quantile(coming, P90, axis=1)
     return result
 
 
