@@ -18,8 +18,9 @@ from jepa.errors import JepaError
 SOCKET: Final = Path("/run/jepa-actuator/actuator.sock")
 REPLY_MOST: Final = 16 << 20
 """Bytes of one reply."""
-READ_S: Final = 30.0
-"""For an answer to a question; what changes the machine takes as long as it takes."""
+READ_S: Final = 120.0
+"""For an answer to a question, when the actuator has to be started first on a machine that is short of all;
+one that hangs is killed by its watchdog before. What changes the machine takes as long as it takes."""
 Agent = Callable[[], AbstractContextManager[object]]
 """Has the person asked for a password where it is needed, while it is entered."""
 
