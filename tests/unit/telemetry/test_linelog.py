@@ -94,3 +94,17 @@ def test_a_killed_writer_loses_no_row_that_it_had_appended(tmp_path: Path) -> No
 
 def test_a_missing_file_has_no_rows(tmp_path: Path) -> None:
     assert list(read_rows(tmp_path / "rows")) == []
+
+
+def test_room_is_reserved_beyond_the_end_and_none_of_it_shows(tmp_path: Path) -> None:
+    log = filled(tmp_path / "rows", 2)
+    log.reserve(1 << 20)
+    status = log.path.stat()
+    assert status.st_blocks * 512 >= 1 << 20
+    assert status.st_size == log.size_bytes
+    assert log.append({"number": 2}) == encode({"number": 2})
+    assert numbers(log.path) == [0, 1, 2]
+    with pytest.raises(OSError, match=r"File too large|No space"):
+        log.reserve(1 << 60)
+    log.close()
+    assert numbers(log.path) == [0, 1, 2]

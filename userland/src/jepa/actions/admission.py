@@ -61,8 +61,7 @@ class Admission:
         return action, family.resolve(self.settings.host, action, request.target), family
 
     def propose(self, request: Request, caller: Caller) -> Proposal:
-        """What would be changed now, from what, to what; JepaError (422) for a value that is out of
-        range."""
+        """What would be changed now, from what, to what; JepaError (422) for a value out of range."""
         action, resource, family = self.resolve(request)
         value = parse(action, request.value, self._memory_bytes(action))
         old = family.read(self.settings.host, resource)

@@ -155,7 +155,6 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _deviation(values: Sequence[float]) -> float:
-    """The standard deviation of a sample (Python's ``statistics`` would take longer to import than to
-    use)."""
+    """Of a sample. To import Python's ``statistics`` would take longer than to use it."""
     mean = _mean(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))

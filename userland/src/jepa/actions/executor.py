@@ -42,8 +42,7 @@ STEP_WATCH_S: Final = 3.0
 
 
 class Executor:
-    """Changes this machine. Methods may be called by many threads; one resource is changed by one at a
-    time."""
+    """Changes this machine. Many threads may call it; one at a time changes a resource."""
 
     def __init__(
         self,
@@ -75,8 +74,7 @@ class Executor:
         return self._journal
 
     def check(self, request: Request, caller: Caller) -> Preview:
-        """What ``request`` would do and whether it is allowed; changes nothing. JepaError when it is no
-        request."""
+        """What ``request`` would do and whether it is allowed; changes nothing. Raises as ``act`` does."""
         self._admission.verify(request, caller)
         proposal = self._admission.propose(request, caller)
         verdict = self._admission.judge(proposal)
@@ -85,8 +83,7 @@ class Executor:
     def act(
         self, request: Request, caller: Caller, consent: bool = False, progress: Progress | None = None
     ) -> Change:
-        """Do it, and return the change as it is in the end: committed, or taken back and ``detail`` says
-        why.
+        """Do it, and return what came of it: committed, or taken back, and ``detail`` says why.
 
         JepaError when nothing was changed: refused (403), gone or moved on (409), out of range (422), no
         room for the journal (507); or when it was changed and put back at once, since it did not take effect
@@ -162,8 +159,7 @@ class Executor:
             return self._recovery.expire(change_id)
 
     def expire_due(self) -> list[Change]:
-        """Take back everything whose time is over, except what is being watched. Problems are left for
-        later."""
+        """Take back everything whose time is over, except what is watched; problems are left for later."""
         ended = []
         for change in reversed(self._journal.in_force):
             if self._recovery.due(change) and change.id not in self._watched:
@@ -178,8 +174,7 @@ class Executor:
         )
 
     def recover(self) -> Recovered:
-        """Take back what an earlier process left uncommitted: before anything else is done, at each
-        start."""
+        """Take back what an earlier process left uncommitted: at each start, before anything else."""
         return self._recovery.start()
 
     def history(self, limit: int = 50) -> list[Change]:

@@ -54,8 +54,7 @@ def files(directory: Path) -> list[Path]:
 
 
 def load(directory: Path) -> Contents:
-    """What can be read now; also while another process writes. A directory without a journal holds
-    nothing."""
+    """What can be read now, also while another process writes; nothing where there is no journal."""
     return _load(files(directory))[0]
 
 
@@ -166,8 +165,7 @@ class Journal:
                 ) from error
 
     def check(self) -> None:
-        """JepaError (500) when nothing can be recorded. What ends changes needs no more: room is
-        reserved."""
+        """JepaError (500) when nothing can be recorded. To end changes no more is needed than this."""
         self._writable()
 
     def record(self, *changes: Change) -> None:
@@ -319,8 +317,7 @@ def _number(path: Path) -> int:
 
 @contextlib.contextmanager
 def _lock(directory: Path, wait_s: float) -> Iterator[None]:
-    """Hold the directory's lock; JepaError (409) when another process keeps it for longer than
-    ``wait_s``."""
+    """Hold the directory's lock; JepaError (409) when another process keeps it for ``wait_s``."""
     fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = time.monotonic() + wait_s
