@@ -56,6 +56,11 @@ def test_an_alias_is_what_it_stands_for(machine: Machine, alias: str) -> None:
     assert machine.decide(unit_action(alias)) == "deny"
 
 
+def test_what_the_bus_starts_is_not_the_bus(machine: Machine) -> None:
+    machine.manager.add("bluetooth.service", names=("bluetooth.service", "dbus-org.bluez.service"))
+    assert machine.decide(unit_action("bluetooth.service")) == "allow"
+
+
 def test_a_unit_that_has_a_protected_alias_is_protected_by_its_own_name(machine: Machine) -> None:
     machine.manager.add("remote-login.service", names=("remote-login.service", "sshd.service"))
     assert "which is also sshd.service" in machine.reasons(unit_action("remote-login.service"))
