@@ -366,6 +366,33 @@ def test_others_are_answered_while_many_misbehave(daemon: Daemon, victim: int) -
     assert max(times) < 5.0  # this may run beside much else; `make bench-actions` measures it alone
 
 
+def test_nobody_makes_it_large(new_daemon: Callable[..., Daemon]) -> None:
+    """Calls that take much memory to read, from all the connections that a user may have."""
+    daemon = new_daemon().start()
+    value = "[" + "[]," * 20_000 + "[]]"
+    junk = b'{"method":"io.jepa.Actuator.Check","parameters":{"request":{"value":%b}}}\0' % value.encode()
+    connections = [socket.socket(socket.AF_UNIX) for _ in range(128)]
+    for each in connections:
+        each.connect(str(daemon.socket))
+        each.setblocking(False)
+    deadline, largest = time.monotonic() + 2, 0.0
+    while time.monotonic() < deadline:
+        for each in connections:
+            with suppress(OSError):
+                each.send(junk)
+        largest = max(largest, daemon.rss_mib())
+    for each in connections:
+        each.close()
+    assert largest < 96  # the unit gives it 128
+
+    def answers() -> bool:
+        with suppress(JepaError), closing(daemon.client()) as client:
+            return client.grants() == []
+        return False  # calls that were taken are still at work
+
+    wait_until(answers)
+
+
 def test_it_is_small_and_sleeps(daemon: Daemon) -> None:
     assert daemon.rss_mib() <= 30
     maps = Path(f"/proc/{daemon.pid}/maps").read_text()
