@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file of any kind gives the picture that a person would see: upright, whole, in its colours."""
 
+import base64
 import gc
 import os
 import struct
@@ -340,3 +341,25 @@ def threads() -> int:
 
 def resident_mib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+TRANSPARENT_AVIF = (
+    "AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUIAAAGGbWV0YQAAAAAAAAAhaGRscgAAAAAAAAAAcGljdAAAAAAAAAAA"
+    "AAAAAAAAAAAOcGl0bQAAAAAAAQAAACxpbG9jAAAAAEQAAAIAAQAAAAEAAAHFAAAANAACAAAAAQAAAa4AAAAXAAAAQmlpbmYA"
+    "AAAAAAIAAAAaaW5mZQIAAAAAAQAAYXYwMUNvbG9yAAAAABppbmZlAgAAAAACAABhdjAxQWxwaGEAAAAAGmlyZWYAAAAAAAAA"
+    "DmF1eGwAAgABAAEAAADDaXBycAAAAJ1pcGNvAAAAFGlzcGUAAAAAAAAAEAAAABAAAAAQcGl4aQAAAAADCAgIAAAADGF2MUOB"
+    "AAwAAAAAE2NvbHJuY2x4AAEADQAGgAAAAA5waXhpAAAAAAEIAAAADGF2MUOBABwAAAAAOGF1eEMAAAAAdXJuOm1wZWc6bXBl"
+    "Z0I6Y2ljcDpzeXN0ZW1zOmF1eGlsaWFyeTphbHBoYQAAAAAeaXBtYQAAAAAAAAACAAEEAQKDBAACBAEFhgcAAABTbWRhdBIA"
+    "CgUYDP/YVDIMRGAAAFCMnLwTmyiAEgAKCRgM/9ogIaDQgDIlEgf39qkAggg+QAAA0MUh5fH7UP7X7jPnMHp1xu2DEEKqlGla"
+    "cA=="
+)
+"""16 by 16 pixels of red, transparent on the left, opaque on the right, written by Pillow 13.0 (libavif)."""
+
+
+def test_alpha_in_a_picture_of_its_own_hides_what_is_under_it(tmp_path: Path) -> None:
+    file = tmp_path / "half.avif"
+    file.write_bytes(base64.b64decode(TRANSPARENT_AVIF))
+    with closing(open_source(str(file))) as source:
+        (picture,) = [each.rgb for each in source]
+    np.testing.assert_allclose(picture[:, :6], 255, atol=6)
+    np.testing.assert_allclose(picture[:, 10:], np.broadcast_to([200, 0, 0], (16, 6, 3)), atol=6)

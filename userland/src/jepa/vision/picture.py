@@ -36,6 +36,8 @@ class Picture:
     orientation: Orientation = UPRIGHT
     opaque: bool = False
     """Whether alpha means nothing: the framebuffer of a screen has a byte for it, most often 0."""
+    mask: "av.VideoFrame | None" = None
+    """Its alpha, where a file keeps that as a grey picture of its own."""
 
     @property
     def rgb(self) -> ByteArray:
@@ -45,10 +47,13 @@ class Picture:
         """
         if isinstance(self.content, np.ndarray):
             return self.content
-        return upright(_rgb(self.content, self.pixel_aspect, opaque=self.opaque), self.orientation)
+        shown = _rgb(self.content, self.pixel_aspect, self.mask, opaque=self.opaque)
+        return upright(shown, self.orientation)
 
 
-def _rgb(frame: "av.VideoFrame", pixel_aspect: float, *, opaque: bool) -> ByteArray:
+def _rgb(
+    frame: "av.VideoFrame", pixel_aspect: float, mask: "av.VideoFrame | None", *, opaque: bool
+) -> ByteArray:
     wanted: dict[str, Any] = dict(_ONE_THREAD)
     if int(frame.color_trc) in _HDR:
         wanted |= _SDR
@@ -59,6 +64,10 @@ def _rgb(frame: "av.VideoFrame", pixel_aspect: float, *, opaque: bool) -> ByteAr
         colours = _on_white(np.asarray(frame.to_ndarray(format="rgba", **wanted), np.uint8))
     else:
         colours = np.asarray(frame.to_ndarray(format="rgb24", **wanted), np.uint8)
+        if mask is not None:
+            size = {"width": colours.shape[1], "height": colours.shape[0]}
+            grey = np.asarray(mask.to_ndarray(format="gray", **_ONE_THREAD, **size), np.uint8)
+            colours = _on_white(np.dstack([colours, grey]))
     if frame.interlaced_frame:
         # Both fields together show what moves twice, as combs.
         colours = np.repeat(colours[::2], 2, axis=0)[: len(colours)]

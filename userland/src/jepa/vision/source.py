@@ -130,6 +130,7 @@ class VideoSource:
             # Of a JPEG that is cut off the decoder invents the rest by default.
             chosen.codec_context.options = {"err_detect": "explode"}
         self._stream = chosen
+        self._mask = None if live else _mask_of(self._container, chosen, url or where)
         rate = chosen.average_rate or chosen.guessed_rate
         self._timeline = Timeline(1 / float(rate) if rate else 1 / _USUAL_FPS)
         aspect = float(chosen.sample_aspect_ratio or 1)
@@ -160,7 +161,7 @@ class VideoSource:
                     # Not of every frame: one whose side data was read is in a circle of references with it,
                     # and stays in memory until the garbage collector comes by.
                     size, shown_as = (frame.width, frame.height), orientation(frame)
-                yield Picture(at_s, frame, self._pixel_aspect, shown_as, opaque=self.live)
+                yield Picture(at_s, frame, self._pixel_aspect, shown_as, opaque=self.live, mask=self._mask)
         if not count:
             raise JepaError(f"There is no whole frame in {shown(self._where)}.", self._remedy())
 
@@ -223,6 +224,24 @@ def _video_of(container: "av.container.InputContainer") -> "av.VideoStream | Non
     parts = av.stream.Disposition.attached_pic | av.stream.Disposition.dependent
     whole = [each for each in container.streams.video if not each.disposition & parts]
     return next((each for each in whole if each is best), whole[0] if whole else None)
+
+
+def _mask_of(
+    container: "av.container.InputContainer", picture: "av.VideoStream", url: str
+) -> "av.VideoFrame | None":
+    """The alpha of a still ``picture``, which AVIF keeps as a grey one of the same size beside it."""
+    import av
+
+    if picture.frames != 1 or "mif1" not in container.metadata.get("compatible_brands", ""):
+        return None
+    size = picture.width, picture.height
+    for each in container.streams.video:
+        grey = (each.pix_fmt or "").startswith("gray")
+        named = each.metadata.get("title", "Alpha") == "Alpha"  # and not a map of depths
+        if each.index != picture.index and grey and named and (each.width, each.height) == size:
+            with contextlib.suppress(av.FFmpegError, StopIteration), av.open(url) as again:
+                return cast(av.VideoFrame, next(again.decode(again.streams[each.index])))
+    return None
 
 
 def _copied(packet: "av.Packet[Any]") -> "av.Packet[Any]":
