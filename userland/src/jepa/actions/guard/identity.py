@@ -30,7 +30,7 @@ def folded(name: str) -> str:
     """``name`` with escapes resolved, look-alikes and case folded, and nothing invisible left."""
     text = unicodedata.normalize("NFKD", unescaped(name))
     text = "".join(each for each in text if unicodedata.category(each)[0] not in "CMZ")
-    return text.casefold().translate(_LOOK_ALIKE).strip(".")
+    return text.casefold().translate(_LOOK_ALIKE).strip("./")
 
 
 def plain(name: str) -> bool:
