@@ -6,7 +6,8 @@ import socket
 import struct
 import subprocess
 import sys
-import time
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,13 +37,10 @@ def connected(path: Path, *words: str) -> tuple[socket.socket, subprocess.Popen[
 
 
 @pytest.fixture
-def socket_path() -> Path:
-    folder = (
-        Path("/tmp") / f"jepa-test-{os.getpid()}"
-    )  # other users can reach it, which they cannot in tmp_path
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{time.monotonic_ns()}"
-    return path
+def socket_path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # other users can reach it, which they cannot in tmp_path
+        yield Path(folder) / "socket"
 
 
 def test_the_peer_is_the_process_that_connected(socket_path: Path) -> None:
