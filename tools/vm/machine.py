@@ -363,9 +363,18 @@ class Machine:
             arguments = {"path": f"/machine/peripheral/{name}", "property": each, "value": value}
             self._monitor().execute("qom-set", arguments)
 
-    def back(self, name: str, size: int) -> None:
-        """Make a disk of ``size`` zero bytes, called ``name``, for a device to be plugged in with."""
-        arguments = {"driver": "null-co", "node-name": name, "size": size, "read-zeroes": True}
+    def back(self, name: str, size: int, *, kept: bool = False) -> None:
+        """Make a disk of ``size`` zero bytes, called ``name``, for a device to be plugged in with.
+
+        What is written to it is lost unless it is ``kept``, in a file in the machine's directory.
+        """
+        arguments: dict[str, object] = {"driver": "null-co", "size": size, "read-zeroes": True}
+        if kept:
+            file = self.directory / f"{self.name}.{name}.raw"
+            with file.open("wb") as empty:
+                empty.truncate(size)
+            arguments = {"driver": "raw", "file": {"driver": "file", "filename": str(file)}}
+        arguments["node-name"] = name
         self._monitor().execute("blockdev-add", arguments)
 
     def screenshot(self, name: str) -> screen.Screenshot:

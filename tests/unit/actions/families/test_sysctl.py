@@ -100,8 +100,14 @@ def test_of_a_share_and_a_size_the_one_that_was_in_force_comes_back(setting: str
 
 @pytest.fixture
 def small(tmp_path: Path) -> Host:
-    """A machine with 1 GiB of memory and no modules."""
-    (tmp_path / "proc/sys/net/ipv4").mkdir(parents=True)
+    """A machine with 1 GiB of memory and one module."""
+    modules = tmp_path / "lib/modules" / os.uname().release
+    modules.mkdir(parents=True)
+    (modules / "modules.dep").write_text("kernel/net/ipv4/tcp_vegas.ko.xz:\n")
+    for action in PARAMETERS:
+        path = tmp_path / "proc/sys" / action.name.replace(".", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     (tmp_path / "proc/meminfo").write_text("MemTotal:        1048576 kB\nMemFree:          500000 kB\n")
     (tmp_path / "proc/sys/net/ipv4/tcp_available_congestion_control").write_text("reno cubic\n")
     return Host(root=tmp_path)
@@ -124,10 +130,11 @@ def test_what_this_machine_cannot_bear_is_refused(small: Host, name: str, value:
 
 
 def test_a_module_that_is_not_loaded_yet_will_do(small: Host) -> None:
-    modules = small.root / "lib/modules" / os.uname().release
-    modules.mkdir(parents=True)
-    (modules / "modules.dep").write_text("kernel/net/ipv4/tcp_bbr.ko.xz:\n")
+    modules = small.root / "lib/modules" / os.uname().release / "modules.dep"
+    modules.write_text("kernel/net/ipv4/tcp_bbr.ko.xz:\n")
     action = catalogue()["net.ipv4.tcp_congestion_control"]
+    assert FAMILY.check(small, action, FAMILY.resolve(small, action, ""), "bbr") == "bbr"
+    modules.unlink()  # as in the actuator's sandbox
     assert FAMILY.check(small, action, FAMILY.resolve(small, action, ""), "bbr") == "bbr"
 
 

@@ -99,7 +99,9 @@ class AttributeFamily:
         return mixed.encode(values)
 
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
-        """What every device offers."""
+        """What every device offers. JepaError (422) when it cannot be set here at all."""
+        if reason := self.missing(host, action):
+            raise JepaError(reason, "`jepa actions` shows what can be set here.", status=422)
         if action.type is ValueType.CHOICE:
             attribute = self.attribute(host, resource.setting)
             for file in attribute.files(host).values():

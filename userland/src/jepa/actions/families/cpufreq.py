@@ -55,8 +55,7 @@ class Cpufreq(AttributeFamily):
 
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
         """Refuses what the driver would not keep, or what could not be taken back."""
-        if reason := self.missing(host, action):
-            raise JepaError(reason, "`jepa actions` shows what can be set here.", status=422)
+        value = super().check(host, action, resource, value)
         if action.name == "cpu.epp" and any(
             _GOVERNOR.read(file, "cpu.governor") == "performance" for file in _GOVERNOR.files(host).values()
         ):
@@ -71,7 +70,7 @@ class Cpufreq(AttributeFamily):
                 "Choose a profile by hand once.",
                 status=409,
             )
-        return super().check(host, action, resource, value)
+        return value
 
 
 def _virtual(host: Host) -> bool:
