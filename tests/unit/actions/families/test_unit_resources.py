@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values of resources go to systemd and come back as they were; what is not here is refused."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from jepa.actions.catalogue import Value, catalogue
 from jepa.actions.families.unit_resources import PROPERTIES, UnitResources, decode_cpus, encode_cpus
 from jepa.actions.family import Host
+from jepa.actions.service_manager import Unit, Variant
 from jepa.actions.values import parse
 from jepa.errors import JepaError
 from tests.unit.actions.families.manager import Manager, service
@@ -116,6 +118,61 @@ def test_undo_leaves_no_drop_in_of_ours_behind(host: Host) -> None:
     drop_in.write_text("[Service]\nCPUWeight=20\n")
     FAMILY.undo(host, resource, "default")
     assert not drop_in.parent.exists()
+
+
+class KeepsDropIns(Manager):
+    """Writes each property into a file as systemd does."""
+
+    def __init__(self, folder: Path, *units: Unit) -> None:
+        super().__init__(*units)
+        self.folder = folder
+
+    def set_properties(self, unit: str, assignments: Sequence[tuple[str, Variant]]) -> None:
+        super().set_properties(unit, assignments)
+        for name, (_, value) in assignments:
+            file = self.folder / f"{unit}.d/50-{name}.conf"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"[Service]\n{name}={value}\n")
+
+
+@pytest.fixture
+def kept(host: Host) -> tuple[Host, Path]:
+    """A host whose systemd keeps drop-ins, and that of the number of tasks."""
+    folder = host.root / "run/systemd/system.control"
+    keeps = Host(host.root, KeepsDropIns(folder, service()))
+    return keeps, folder / "web.service.d/50-TasksMax.conf"
+
+
+def test_a_drop_in_goes_though_the_unit_has_a_value_of_its_own(kept: tuple[Host, Path]) -> None:
+    host, drop_in = kept
+    resource = FAMILY.resolve(host, catalogue()["pids.max"], "web")
+    own = FAMILY.read(host, resource)
+    FAMILY.apply(host, resource, 500)
+    FAMILY.apply(host, resource, 100)
+    FAMILY.undo(host, resource, 500)
+    assert "TasksMax=500" in drop_in.read_text()  # the first change is in force still
+    FAMILY.undo(host, resource, own)
+    FAMILY.undo(host, resource, own)
+    assert not drop_in.parent.exists()
+    assert FAMILY.read(host, resource) == own
+
+
+def test_a_drop_in_of_somebody_else_stays(kept: tuple[Host, Path]) -> None:
+    host, drop_in = kept
+    host.manager.set_properties("web.service", [("TasksMax", ("t", 40))])
+    resource = FAMILY.resolve(host, catalogue()["pids.max"], "web")
+    FAMILY.apply(host, resource, 500)
+    FAMILY.undo(host, resource, 40)
+    assert "TasksMax=40" in drop_in.read_text()
+
+
+def test_what_runs_though_its_file_is_masked_is_taken_back(host: Host) -> None:
+    assert isinstance(host.manager, Manager)
+    resource = FAMILY.resolve(host, catalogue()["pids.max"], "web")
+    FAMILY.apply(host, resource, 500)
+    host.manager.loaded["web.service"] = service(load_state="masked")
+    FAMILY.undo(host, resource, 2324)
+    FAMILY.verify(host, resource, 2324)
 
 
 def test_every_action_of_the_family_has_its_property() -> None:

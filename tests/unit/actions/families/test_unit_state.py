@@ -62,6 +62,7 @@ def test_a_restart_leaves_nothing_to_take_back() -> None:
         ("unit.freeze", "dead", "does not run"),
         ("unit.stop", "", "has to be named"),
         ("unit.stop", "nothing", "does not exist"),
+        ("unit.stop", "masked", "could not be started again"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(name: str, target: str, problem: str) -> None:
@@ -70,6 +71,7 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(name: str, target: str, 
         service("user.slice"),
         service("static.service", unit_file_state="static"),
         service("dead.service", active_state="inactive", cgroup=""),
+        service("masked.service", load_state="masked"),
     )
     action = catalogue()[name]
     family = family_of(action)

@@ -40,7 +40,7 @@ class ServiceManager(Protocol):
     available: bool
 
     def unit(self, name: str) -> Unit:
-        """The unit ``name``, loaded if need be; JepaError (404) when there is none or it is masked."""
+        """The unit ``name``, loaded if need be; JepaError (404, 409) when there is none or it is masked."""
 
     def units(self) -> Sequence[Unit]:
         """All that are loaded, with their states alone: nothing that each has to be asked for."""

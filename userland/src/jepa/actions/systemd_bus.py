@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """systemd over D-Bus: units, their resources, jobs. See org.freedesktop.systemd1(5)."""
 
+import contextlib
 import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,8 @@ from jeepney import (
     message_bus,
     new_method_call,
 )
-from jeepney.io.blocking import DBusConnection, open_dbus_connection
+from jeepney.io.blocking import DBusConnection, DBusConnectionBase, open_dbus_connection
+from jeepney.io.common import MessageFilters
 
 from jepa.actions.service_manager import Unit, Variant
 from jepa.errors import JepaError
@@ -27,6 +30,8 @@ from jepa.errors import JepaError
 _SYSTEMD: Final = "org.freedesktop.systemd1"
 _MANAGER: Final = DBusAddress("/org/freedesktop/systemd1", _SYSTEMD, f"{_SYSTEMD}.Manager")
 _SYSTEM_BUS: Final = Path("/run/dbus/system_bus_socket")
+_DIRECT: Final = Path("/run/systemd/private")
+"""systemd's own socket, for root, which needs no message bus."""
 _CALL_S: Final = 25.0
 _JOB_S: Final = 120.0
 """A unit that takes longer to start or stop goes on; whoever waits is told so."""
@@ -76,27 +81,66 @@ def full_name(name: str) -> str:
     return full
 
 
-class SystemdBus:
-    """systemd of the system, or with ``user`` the person's own; a connection for each thread."""
+class _DirectConnection(DBusConnection):  # type: ignore[misc]  # jeepney has no types
+    """A connection to systemd itself, where nobody gives out names and signals need no match."""
 
-    def __init__(self, user: bool = False, bus: Path | None = None) -> None:
-        self._bus = bus or (_user_bus() if user else _SYSTEM_BUS)
-        self.available = self._bus.exists()
-        """Whether there is a message bus."""
+    def __init__(self, path: Path) -> None:
+        DBusConnectionBase.__init__(self, _authenticated(path))
+        self._filters = MessageFilters()
+
+
+def _authenticated(path: Path) -> socket.socket:
+    """A connection to systemd's own socket, ready for messages. OSError when it does not let us in.
+
+    All of the handshake is sent at once, as systemd's clients do: a message that systemd reads together with
+    BEGIN, as after jeepney's step by step, waits there until another one comes.
+    """
+    found = socket.socket(socket.AF_UNIX)
+    try:
+        found.settimeout(_CALL_S)
+        found.connect(str(path))
+        found.sendall(f"\0AUTH EXTERNAL {str(os.geteuid()).encode().hex()}\r\nBEGIN\r\n".encode())
+        answer = b""
+        while not answer.endswith(b"\r\n"):
+            more = found.recv(1024)
+            if not more:
+                raise ConnectionResetError
+            answer += more
+        if not answer.startswith(b"OK "):
+            raise ConnectionRefusedError
+        found.settimeout(None)
+    except OSError:
+        found.close()
+        raise
+    return found
+
+
+class SystemdBus:
+    """systemd of the system, or with ``user`` the person's own; a connection for each thread.
+
+    Root, and the person whose systemd it is, talk to systemd itself, as systemctl does. So what is in force
+    can be taken back early at boot, and while the message bus is gone or does not answer.
+    """
+
+    def __init__(self, user: bool = False, bus: Path | None = None, direct: Path | None = None) -> None:
+        folder = _user_folder()
+        own = folder / "systemd/private" if user else _DIRECT if os.geteuid() == 0 else None
+        self._bus = bus or (folder / "bus" if user else _SYSTEM_BUS)
+        self._direct = own if bus is None else direct
+        self.available = self._bus.exists() or (self._direct is not None and self._direct.exists())
+        """Whether there is a message bus, or systemd's own socket."""
         self._local = threading.local()
 
     def unit(self, name: str) -> Unit:
-        """The unit ``name``, loaded if need be; JepaError (404) when there is none or it is masked."""
+        """The unit ``name``, loaded if need be; JepaError (404, 409) when there is none or it is masked.
+
+        What runs is there, also when its file was masked or removed since.
+        """
         full = full_name(name)
         found = self._get_all(full, "Unit")
         state = str(found["LoadState"])
-        if state != "loaded":
-            reason = {"not-found": "does not exist", "masked": "is masked"}.get(
-                state, f"has {state} as load state"
-            )
-            raise JepaError(
-                f"The unit {full} {reason}.", "`systemctl list-units` shows those there are.", status=404
-            )
+        if state != "loaded" and str(found["ActiveState"]) in ("inactive", "failed"):
+            raise _not_loaded(full, state)
         kind = str(found["Id"]).rpartition(".")[2]
         own = self._get_all(str(found["Id"]), _WITH_CGROUP[kind]) if kind in _WITH_CGROUP else {}
         return Unit(
@@ -132,8 +176,9 @@ class SystemdBus:
 
     def set_properties(self, unit: str, assignments: Sequence[tuple[str, Variant]]) -> None:
         """Assign resource properties in one step and in order, until the machine stops (runtime)."""
-        body = (full_name(unit), True, list(assignments))
-        self._call(new_method_call(_MANAGER, "SetUnitProperties", "sba(sv)", body))
+        # The manager's own method refuses a unit that runs while its file is masked or gone.
+        address = DBusAddress(self._path(full_name(unit)), _SYSTEMD, f"{_SYSTEMD}.Unit")
+        self._call(new_method_call(address, "SetProperties", "ba(sv)", (True, list(assignments))))
 
     def start(self, unit: str) -> None:
         """Start it and return when the job is done; JepaError (500) when it fails."""
@@ -211,7 +256,8 @@ class SystemdBus:
             type="signal", interface=f"{_SYSTEMD}.Manager", member="JobRemoved", sender=_SYSTEMD
         )
         if not getattr(self._local, "subscribed", False):
-            self._call(message_bus.AddMatch(rule))
+            if bus.unique_name is not None:
+                self._call(message_bus.AddMatch(rule))
             self._call(new_method_call(_MANAGER, "Subscribe"))
             self._local.subscribed = True
         # The bus names a sender by its connection, not by the name that was asked for.
@@ -267,18 +313,33 @@ class SystemdBus:
     def _connection(self) -> DBusConnection:
         connection: DBusConnection | None = getattr(self._local, "connection", None)
         if connection is None:
-            try:
-                connection = open_dbus_connection(f"unix:path={self._bus}", auth_timeout=_CALL_S)
-            except (OSError, ValueError, TimeoutError) as error:
-                raise _gone(error) from error
-            self._local.connection = connection
+            connection = self._local.connection = self._connect()
             self._local.subscribed = False
         return connection
 
+    def _connect(self) -> DBusConnection:
+        if self._direct is not None:
+            with contextlib.suppress(OSError):
+                return _DirectConnection(self._direct)
+        try:
+            return open_dbus_connection(f"unix:path={self._bus}", auth_timeout=_CALL_S)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise _gone(error) from error
 
-def _user_bus() -> Path:
-    folder = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    return Path(folder) / "bus"
+
+def _user_folder() -> Path:
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+
+
+def _not_loaded(unit: str, state: str) -> JepaError:
+    if state == "masked":
+        return JepaError(f"The unit {unit} is masked.", "`systemctl unmask` it first.", status=409)
+    if state == "not-found":
+        remedy = "`systemctl list-units` shows those there are."
+        return JepaError(f"The unit {unit} does not exist.", remedy, status=404)
+    return JepaError(
+        f"The unit {unit} has {state} as load state.", f"See `systemctl status {unit}`.", status=409
+    )
 
 
 def _gone(error: Exception) -> JepaError:

@@ -5,8 +5,10 @@ Runtime properties: systemd keeps them in /run, so a reboot undoes them. See sys
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from jepa.actions import disks, kernel_file, units
@@ -16,6 +18,8 @@ from jepa.actions.service_manager import UNSET, Unit, Variant
 from jepa.errors import JepaError
 
 _DROP_INS: Final = "run/systemd/system.control"
+_NOTE: Final = "# set by jepa-actuator; without this file it was: "
+"""In a drop-in that was not there before. Whoever else sets the property has systemd write it without."""
 _SECOND_US: Final = 1_000_000
 _MOST_CPUS: Final = 8192
 """CONFIG_NR_CPUS of the largest machines."""
@@ -181,10 +185,14 @@ class UnitResources:
     def apply(self, host: Host, resource: Resource, value: Value) -> None:
         """One call; a list is emptied first in it, since systemd adds to what there is."""
         found = PROPERTIES[resource.setting]
+        drop_in = _drop_in(host, resource)
+        usual = _noted(drop_in) if drop_in.exists() else str(self.read(host, resource))
         assignments = [(found.name, (found.signature, found.encode(value)))]
         if found.signature == "a(st)" and value != "max":
             assignments.insert(0, (found.name, (found.signature, [])))
         host.manager.set_properties(resource.name, assignments)
+        if usual is not None:
+            _note(drop_in, usual)
 
     def verify(self, host: Host, resource: Resource, value: Value) -> None:
         """Read it back."""
@@ -197,12 +205,35 @@ class UnitResources:
     def undo(self, host: Host, resource: Resource, old: Value) -> None:
         """Put back what it was; where our drop-in alone set it, the drop-in goes as well."""
         self.apply(host, resource, old)
-        name = PROPERTIES[resource.setting].name.replace("PerSecUSec", "")
-        drop_in = host.root / _DROP_INS / f"{resource.name}.d" / f"50-{name}.conf"
-        if old in ("max", "default", "none", "all"):
+        drop_in = _drop_in(host, resource)
+        if old in ("max", "default", "none", "all") or _noted(drop_in) == str(old):
             with contextlib.suppress(OSError):
                 drop_in.unlink()
                 drop_in.parent.rmdir()
+
+
+def _drop_in(host: Host, resource: Resource) -> Path:
+    """Where systemd keeps the property; of a transient unit it is elsewhere, and goes with the unit."""
+    name = PROPERTIES[resource.setting].name.replace("PerSecUSec", "")
+    return host.root / _DROP_INS / f"{resource.name}.d" / f"50-{name}.conf"
+
+
+def _noted(drop_in: Path) -> str | None:
+    """The value without the drop-in, where it is there for our sake alone."""
+    try:
+        lines = drop_in.read_text().splitlines()
+    except OSError:
+        return None
+    return next((line.removeprefix(_NOTE) for line in lines if line.startswith(_NOTE)), None)
+
+
+def _note(drop_in: Path, usual: str) -> None:
+    with contextlib.suppress(OSError):  # without it the drop-in stays when the value is put back, no more
+        descriptor = os.open(drop_in, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)  # never makes one
+        try:
+            os.write(descriptor, f"{_NOTE}{usual}\n".encode())
+        finally:
+            os.close(descriptor)
 
 
 def _interface(unit: Unit) -> str:

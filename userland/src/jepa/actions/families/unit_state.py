@@ -44,8 +44,14 @@ class UnitState:
         return None
 
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
-        """Only what has an [Install] section can be enabled; only what runs can be reloaded."""
+        """Only what has an [Install] section can be enabled, what runs reloaded, what can start stopped."""
         unit = units.same(host, resource)
+        if value == "inactive" and unit.load_state != "loaded":
+            raise JepaError(
+                f"{unit.id} runs, but its file is masked or gone: it could not be started again.",
+                "`systemctl unmask` it, or bring its file back, first.",
+                status=409,
+            )
         if resource.setting == "enabled" and unit.unit_file_state in (
             "static",
             "transient",
