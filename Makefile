@@ -125,6 +125,11 @@ bench-actuator: $(VENV)/.done ## measure how soon the actuator answers, and what
 bench-vision: $(VENV)/.done ## measure a ViT-L with seeded weights beside transformers (half an hour)
 	@mkdir -p build && $(PY) -m tests.bench.vision
 
+.PHONY: bench-io-control
+bench-io-control: $(IMAGE) ## compare what can share a disk between units (a quarter of an hour)
+	@$(PYTHON) -m tools.host run
+	@$(PY) -m tests.bench.io_control
+
 .PHONY: bench-boot
 bench-boot: $(IMAGE) ## measure how long the image takes to be ready, and its size
 	@$(PYTHON) -m tools.host run

@@ -10,12 +10,12 @@ docs/explanation/io-control.md is about what comes out.
 import argparse
 import json
 import shlex
+import statistics
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.boot import entry
 from tools.vm.emulator import newest
 from tools.vm.image import BUILD, Image, built_image
 from tools.vm.machine import Machine, Setup
@@ -80,7 +80,7 @@ class Bench:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        machine.succeed("modprobe bfq; modprobe nvme; udevadm settle; systemctl stop jepad jepa-telemetry")
+        machine.succeed("modprobe bfq; modprobe nvme; udevadm settle")
         machine.succeed(f"cat >/run/io_load.py <<'END'\n{LOAD.read_text()}END")
 
     def device(self, serial: str) -> str:
@@ -148,21 +148,46 @@ def measure_cost(bench: Bench, kind: str, control: Control) -> dict[str, float]:
     return {"cpu_us": alone["cpu_us"], "free_alone_per_s": alone["per_s"]}
 
 
-UNITS = {"share": "ratio", "work": "ratio", "kept": "ratio", "ms": "ms", "us": "us", "s": "1/s"}
+COLUMNS = (
+    ("readers at 100:10, ratio", "read_share"),
+    ("writers at 100:10, ratio", "write_share"),
+    ("of the disk's rate, two units", "write_work"),
+    ("of the disk's rate, one unit", "alone_work"),
+    ("reader beside a writer, P99 ms", "reader_beside_writer_p99_ms"),
+    ("kept of io.max, ratio", "io_max_kept"),
+    ("CPU of a request, µs", "cpu_us"),
+    ("one unit on a free disk, requests/s", "free_alone_per_s"),
+)
+"""What the table shows, and the figure it is."""
+
+Runs = dict[tuple[str, str], list[dict[str, float]]]
+"""The figures of each run, by disk and control."""
 
 
-def entries(kind: str, control: Control, runs: list[dict[str, float]], how: str) -> list[dict[str, object]]:
-    """``runs`` of one control in the form that every file in build/bench has."""
-    result = []
-    for name in runs[0]:
-        values = [run[name] for run in runs]
-        one = entry(f"{kind}.{control.name}.{name}", values, UNITS[name.rsplit("_", 1)[1]], how)
-        result.append(one | {"better": "lower" if name.endswith(("ms", "us")) else "higher"})
-    return result
+def table(held: Runs, free: Runs, how: str) -> dict[str, object]:
+    """The median of each figure that was measured; of more than one run also the least and the most."""
+    measured = {name for part in (held, free) for runs in part.values() for run in runs for name in run}
+    columns = [(title, name) for title, name in COLUMNS if name in measured]
+    rows: list[list[str]] = []
+    for disk, control in held:
+        row = [disk, control]
+        for _, name in columns:
+            runs = [
+                run[name] for part in (held, free) for run in part.get((disk, control), []) if name in run
+            ]
+            spread = f" ({min(runs):.3g} to {max(runs):.3g})" if len(runs) > 1 else ""
+            row.append(f"{statistics.median(runs):.3g}{spread}")
+        rows.append(row)
+    return {
+        "setup": how,
+        "runs": min(len(each) for each in held.values()),
+        "columns": ["disk", "control", *(title for title, _ in columns)],
+        "rows": rows,
+    }
 
 
 def boot(image: Image, directory: Path, *, held: bool) -> Machine:
-    """The image with a disk of each kind: ``held``, or free and in virtual time."""
+    """The image without us, and with a disk of each kind: ``held``, or free and in virtual time."""
     setup = Setup(
         image.overlay(directory / "io.qcow2"),
         kernel=image.kernel,
@@ -171,6 +196,7 @@ def boot(image: Image, directory: Path, *, held: bool) -> Machine:
         memory_mib=1024,
         virtual_time=not held,
         devices=devices(held=held),
+        kernel_arguments=["jepa=off"],
     )
     machine = Machine("held" if held else "free", setup, directory, lambda line: print(line, flush=True))
     machine.start()
@@ -184,28 +210,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare what can share a disk between units.")
     parser.add_argument("--runs", type=int, default=3, help="how many times each (default: 3)")
     arguments = parser.parse_args()
-    lines = []
+    measured: dict[bool, Runs] = {True: {}, False: {}}
     for held, measure in ((True, measure_sharing), (False, measure_cost)):
         with tempfile.TemporaryDirectory(prefix="io-", dir=BUILD) as directory:
             machine = boot(built_image(), Path(directory), held=held)
-            how = f"{newest()}, emulated, 1 vCPU, " + ("disk held to {} IOPS" if held else "virtual time")
             try:
                 bench = Bench(machine)
-                for kind, rate in RATES.items():
-                    runs: dict[str, list[dict[str, float]]] = {control.name: [] for control in CONTROLS}
-                    for _ in range(arguments.runs):  # side by side, not one after the other
+                for _ in range(arguments.runs):  # side by side, not one after the other
+                    for disk in RATES:
                         for control in CONTROLS:
-                            runs[control.name].append(measure(bench, kind, control))
-                            print(kind, control.name, runs[control.name][-1], flush=True)
-                    for control in CONTROLS:
-                        lines += entries(kind, control, runs[control.name], how.format(rate))
+                            figures = measure(bench, disk, control)
+                            print(disk, control.name, json.dumps(figures), flush=True)
+                            measured[held].setdefault((disk, control.name), []).append(figures)
             finally:
                 machine.crash()
     target = BUILD / "bench/io-control.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(lines, indent=2) + "\n")
-    for line in lines:
-        print(f"{line['name']:50} {line['value']:>10} {line['unit']}")
+    how = f"{newest()}, emulated, 1 vCPU, 1 GiB; disks held to {RATES['virtio']} requests a second"
+    result = table(measured[True], measured[False], how)
+    target.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     return 0
 
 
