@@ -40,12 +40,15 @@ class Control:
     scheduler: str
     qos: str = "enable=0"
     model: str = ""
+    low_latency: int | None = None
+    """BFQ's own: whether it favours what it takes for interactive."""
 
 
 CONTROLS = (
     Control("none", "none"),
     Control("mq-deadline", "mq-deadline"),
-    Control("bfq", "bfq"),
+    Control("bfq", "bfq", low_latency=0),
+    Control("bfq, low_latency", "bfq", low_latency=1),
     # what the kernel assumes of a solid-state disk it does not know
     Control("iocost-auto", "none", "enable=1 ctrl=auto"),
     # the disk's true rates, as tools like iocost_coef_gen find them
@@ -96,6 +99,8 @@ class Bench:
         # off first: io.cost takes a model only from its beginning
         lines = [f"echo '{number} enable=0' >{GUEST_ROOT}/io.cost.qos || true"]
         lines.append(f"echo {control.scheduler} >/sys/block/{device}/queue/scheduler")
+        if control.low_latency is not None:
+            lines.append(f"echo {control.low_latency} >/sys/block/{device}/queue/iosched/low_latency")
         if control.model:
             model = control.model.format(iops=rate, bps=rate * 65536)
             lines.append(f"echo '{number} {model}' >{GUEST_ROOT}/io.cost.model")

@@ -43,6 +43,7 @@ def test_every_service_can_be_limited_in_cpu_memory_io_and_tasks(machine: Machin
 
 def test_disks_are_shared_by_weight(machine: Machine) -> None:
     assert "[bfq]" in machine.succeed("cat /sys/block/vda/queue/scheduler")
+    assert machine.succeed("cat /sys/block/vda/queue/iosched/low_latency").strip() == "0"
     machine.slow_disk(300)
     loop = "while :; do dd if=/dev/vda of=/dev/null bs=4k count=64 skip=$((RANDOM * 8)) iflag=direct; done"
     for unit, weight in (("heavy", 100), ("light", 10)):
