@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What actions need to have an effect is in the image: swap, controllers, an I/O controller, polkit."""
 
-import json
 import time
 
 import pytest
@@ -30,8 +29,8 @@ def test_memory_that_is_not_used_goes_there_and_comes_back(machine: Machine) -> 
     machine.wait_until_succeeds(f"test $(cat {group}/memory.current) -gt {64 * MIB}")
     machine.execute(f"echo 48M >{group}/memory.reclaim")
     assert int(machine.succeed(f"cat {group}/memory.swap.current")) > 32 * MIB
-    device = json.loads(machine.succeed("zramctl --json --bytes"))["zramctl"][0]
-    assert int(device["compr"]) < int(device["data"]) / 10  # one byte over and over
+    data, compressed = map(int, machine.succeed("cat /sys/block/zram0/mm_stat").split()[:2])
+    assert compressed < data / 10  # one byte over and over
 
 
 def test_every_service_can_be_limited_in_cpu_memory_io_and_tasks(machine: Machine) -> None:
@@ -61,7 +60,7 @@ def test_disks_are_shared_by_weight(machine: Machine) -> None:
     after = [int(word.partition("=")[2]) for word in machine.succeed(read).split()]
     heavy, light = (end - begin for begin, end in zip(before, after, strict=True))
     machine.say(f"at weights of 100 and 10: {heavy} and {light} requests")
-    assert heavy > 2.5 * light
+    assert heavy > 5 * light
 
 
 def test_polkit_answers_and_can_ask_for_a_password(machine: Machine) -> None:
