@@ -32,11 +32,25 @@ pytestmark = AS_ROOT
 
 @pytest.fixture
 def victim() -> Iterator[int]:
-    """A process to change."""
+    """A process to change, in no unit: that of these tests may be one that is protected."""
+    group = cgroups() / f"jepa-test-{os.getpid()}"
+    group.mkdir(exist_ok=True)
     process = subprocess.Popen(["sleep", "600"])
+    (group / "cgroup.procs").write_text(str(process.pid))
     yield process.pid
     process.kill()
     process.wait()
+    with suppress(OSError):  # the kernel takes a moment to let go of the process
+        group.rmdir()
+
+
+def cgroups() -> Path:
+    """Where the groups are that units are told by."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, kind = line.partition(" - ")
+        if "name=systemd" in kind or kind.startswith("cgroup2"):
+            return Path(fields.split()[4])
+    pytest.skip("needs control groups")
 
 
 def nice(pid: int) -> int:
