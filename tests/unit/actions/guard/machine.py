@@ -24,6 +24,15 @@ HEALING = Caller(uid=61201, unit="jepa-healing.service")
 WEB = Caller(uid=33, unit="apache2.service")
 
 
+def alone(folder: Path) -> PolicyStore:
+    """A policy in ``folder`` that yields to no tuner: other tests run processes of their names."""
+    file = folder / "etc/jepa/policy.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('[tuners]\nignore = ["*"]\n')
+    file.chmod(0o644)
+    return PolicyStore(folder)
+
+
 @dataclass
 class Manager(NoServiceManager):
     """Finds units by exact name or alias and makes instances of templates, as systemd does."""

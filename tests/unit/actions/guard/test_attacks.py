@@ -19,11 +19,12 @@ from jepa.actions.change import Caller, Request, State
 from jepa.actions.clock import HostClock
 from jepa.actions.executor import Executor
 from jepa.actions.family import Host
+from jepa.actions.guard.grants import GrantStore
 from jepa.actions.guard.guard import Guard
 from jepa.actions.journal import Journal
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import Timers, memory_folder
-from tests.unit.actions.guard.machine import DAEMON, HEALING, WEB
+from tests.unit.actions.guard.machine import DAEMON, HEALING, WEB, alone
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changes other users' processes")
 ROOT = Caller(0, os.getpid(), "session-3.scope", "session-3.scope")
@@ -58,7 +59,9 @@ class Target:
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[Target]:
     folder = memory_folder(tmp_path)
-    guard, clock = Guard.of(Host(), folder), HostClock()
+    clock = HostClock()
+    grants = GrantStore(folder / "grants.jsonl", clock.boot_id)
+    guard = Guard(Host(), alone(tmp_path), grants, clock.boot_id)
     journal = Journal(folder)
     with subprocess.Popen(["sleep", "600"]) as process:
         yield Target(Executor(Host(), guard, journal, Timers([]), None, clock), guard, clock, process)

@@ -18,9 +18,8 @@ from jepa.actions.family import Host
 from jepa.actions.guard import protected
 from jepa.actions.guard.grants import GrantStore
 from jepa.actions.guard.guard import Guard
-from jepa.actions.guard.policy_store import PolicyStore
 from jepa.actions.service_manager import Unit
-from tests.unit.actions.guard.machine import BOOT, DAEMON, PERSON, ROOT, Machine, Manager, proposal
+from tests.unit.actions.guard.machine import BOOT, DAEMON, PERSON, ROOT, Machine, Manager, alone, proposal
 from tests.unit.actions.guard.spellings import spelled
 
 
@@ -234,7 +233,7 @@ def process_action(pid: int | str, caller: Caller = ROOT, identity: str = "") ->
 def real(tmp_path: Path) -> Guard:
     """A guard of this very machine."""
     host = Host()
-    return Guard(host, PolicyStore(tmp_path), GrantStore(tmp_path / "grants", BOOT), BOOT)
+    return Guard(host, alone(tmp_path), GrantStore(tmp_path / "grants", BOOT), BOOT)
 
 
 def test_processes_that_run_here(real: Guard) -> None:
