@@ -74,7 +74,7 @@ def polkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Polkit]:
 
 
 def _wait(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not true():
         if time.monotonic() > deadline:
             pytest.fail("it does not start")

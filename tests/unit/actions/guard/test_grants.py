@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.actions.catalogue import Tier, Value, catalogue
+from jepa.actions.catalogue import Value, catalogue
 from jepa.actions.change import Caller, Proposal
 from jepa.actions.guard.grants import Grant, GrantStore
 from jepa.errors import JepaError
@@ -285,7 +285,7 @@ def covers(grant: Grant, asked: Proposal, targets: set[str]) -> bool:
     number = float("inf") if asked.new == "max" else number
     ranged = low is None or (number is not None and high is not None and low <= number <= high)
     limit, for_s = grant.most_for_s, asked.request.for_s
-    timed = limit is None or asked.action.tier is Tier.IRREVERSIBLE or (for_s is not None and for_s <= limit)
+    timed = limit is None or not asked.action.reversible or (for_s is not None and for_s <= limit)
     mine = grant.daemon == asked.caller.unit and grant.task == asked.request.task
     return mine and (named or (by_pattern and asked.action.reversible)) and aimed and ranged and timed
 
