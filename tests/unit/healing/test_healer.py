@@ -155,6 +155,15 @@ def test_what_is_foreseen_is_reported_at_once_and_repaired_only_when_little_time
     assert machine.reports[1].stage == "acted" and machine.reports[1].after_s == 110
 
 
+def test_what_was_held_back_for_its_harm_and_then_fails_is_not_started_again() -> None:
+    machine = Machine()
+    full = Finding(Fault.MEMORY_THRASHING, "memory", "memory runs out", (Offender("a.service"),))
+    machine.run(60, lambda now: [full] if now < 3 else [FAILED] if now > 20 else [])
+    assert {action for action, *_ in machine.hands.asked} == {"unit.freeze", "memory.high"}
+    machine.run(700, lambda now: [FAILED] if now > 650 else [])
+    assert machine.hands.asked[-1][0] == "unit.restart"
+
+
 def test_a_dead_dependency_is_started_before_its_victim() -> None:
     machine = Machine()
     dead = Finding(

@@ -25,6 +25,10 @@ TASK = "healing"
 _HOUR_S = 3600.0
 _NEVER = frozenset({403, 404, 409, 422})
 """Errors after which the same request would be refused again."""
+_ENDED = frozenset({Fault.UNIT_FAILED, Fault.FLAPPING})
+_HARM = frozenset({Fault.MEMORY_THRASHING, Fault.DISK_FILLING, Fault.FORK_STORM, Fault.LOG_STORM})
+_RESTRAINED_S = 600.0
+"""A unit that was held back for the harm it did, and then fails, is not started again for so long."""
 _TOTAL_AN_HOUR = 30
 """Actions an hour over all faults: a machine that needs more needs a person."""
 
@@ -73,6 +77,8 @@ class Healer:
         self._episodes: dict[tuple[Fault, str], Episode] = {}
         self._begun: dict[tuple[Fault, str], deque[float]] = {}
         self._actions: deque[float] = deque()
+        self._restrained: dict[str, float] = {}
+        """When each unit was last acted on for the harm that it did to others."""
 
     @property
     def open_episodes(self) -> Sequence[Episode]:
@@ -90,7 +96,7 @@ class Healer:
             finding.key: finding for each in self._detectors for finding in each.observe(observation)
         }
         causes = {
-            finding.key for finding in findings.values() if not self._is_consequence(finding, findings)
+            finding.key for finding in findings.values() if not self._is_consequence(finding, findings, now)
         }
         reports: list[HealingReport] = []
         for key, finding in findings.items():
@@ -105,9 +111,14 @@ class Healer:
                 reports += self._end(episode)
         return reports
 
-    def _is_consequence(self, finding: Finding, findings: Mapping[tuple[Fault, str], Finding]) -> bool:
-        """A leak is no episode of its own while memory runs out: that has its own ladder."""
-        return finding.fault is Fault.LEAK and (Fault.MEMORY_THRASHING, "memory") in findings
+    def _is_consequence(
+        self, finding: Finding, findings: Mapping[tuple[Fault, str], Finding], now: float
+    ) -> bool:
+        """A leak while memory runs out is that fault's; what was held back for harm is not restarted."""
+        if finding.fault is Fault.LEAK:
+            return (Fault.MEMORY_THRASHING, "memory") in findings
+        restrained = self._restrained.get(finding.subject, float("-inf"))
+        return finding.fault in _ENDED and now - restrained < _RESTRAINED_S
 
     def _begin(self, finding: Finding, now: float) -> Episode:
         episode = self._episodes[finding.key] = Episode(finding, now, next_s=now)
@@ -121,7 +132,7 @@ class Healer:
         finding, ladder = episode.finding, self._ladders[episode.finding.fault]
         if not episode.announced:
             episode.announced = True
-            yield self._report(episode, "detected", _sentence(finding.summary), now)
+            yield self._report(episode, "detected", f"{finding.summary}.", now)
             if len(self._begun[finding.key]) > ladder.episodes:
                 episode.closed = True
                 yield self._report(
@@ -222,6 +233,8 @@ class Healer:
                     break
             else:
                 done = True
+                if episode.finding.fault in _HARM:
+                    self._restrained[target.name] = now
                 span = f" for {step.for_s:.0f} s" if step.for_s else ""
                 text = f"{_words(action, str(target), step.value)}{span}."
                 reports.append(self._report(episode, "acted", text, now, change.id))
@@ -243,10 +256,6 @@ class Healer:
 
 def _words(action: str, target: str, value: str = "") -> str:
     return " ".join(filter(None, (action, target, value)))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _command(step: Step, offender: Offender) -> str:
