@@ -167,8 +167,9 @@ def test_a_frozen_unit_stands_still_and_runs_on_when_its_time_is_over(machine: M
     machine.wait_until_succeeds("test $(systemctl show -P FreezerState count) = running", timeout=40)
     (used,) = cpu_s(machine, "count")
     assert used > 0.3
-    history = machine.succeed(f"jepa history {change['id']} --json")
-    assert '"state":"reverted"' in history.replace(" ", "")
+    machine.wait_until_succeeds(
+        f'jepa history {change["id"]} --json | grep -q \'"state":"reverted"\'', timeout=60
+    )
     machine.succeed("systemctl kill --signal=KILL count; systemctl reset-failed count || true")
 
 
