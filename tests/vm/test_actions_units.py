@@ -17,7 +17,7 @@ import os, time
 while True:
     try:
         if os.fork() == 0:
-            time.sleep(60)
+            time.sleep(600)
             os._exit(0)
     except BlockingIOError:
         pass
@@ -152,11 +152,12 @@ def test_writing_is_slowed_to_the_rate_that_is_set(machine: Machine) -> None:
 def test_a_unit_cannot_multiply_beyond_what_it_may(machine: Machine) -> None:
     write(machine, "/run/forks.py", FORKS)
     start(machine, "forks", "exec python3 /run/forks.py")
-    change = act(machine, "pids.max forks 20")
+    change = act(machine, "pids.max forks 20")  # those that are there already stay
+    there = number(machine, "forks", "pids.current")
     time.sleep(4)
-    assert number(machine, "forks", "pids.current") <= 20
+    assert number(machine, "forks", "pids.current") <= there
     undo(machine, change)
-    machine.wait_until_succeeds(f"test $(cat {GROUP}/forks.service/pids.current) -gt 20")
+    machine.wait_until_succeeds(f"test $(cat {GROUP}/forks.service/pids.current) -gt {there}")
 
 
 def test_a_frozen_unit_stands_still_and_runs_on_when_its_time_is_over(machine: Machine) -> None:
@@ -170,7 +171,7 @@ def test_a_frozen_unit_stands_still_and_runs_on_when_its_time_is_over(machine: M
     machine.wait_until_succeeds(
         f'jepa history {change["id"]} --json | grep -q \'"state":"reverted"\'', timeout=60
     )
-    machine.succeed("systemctl kill --signal=KILL count; systemctl reset-failed count || true")
+    machine.succeed("systemctl stop count")
 
 
 def test_units_are_stopped_restarted_and_paused_and_put_back(machine: Machine) -> None:
@@ -200,6 +201,7 @@ def test_units_are_stopped_restarted_and_paused_and_put_back(machine: Machine) -
     machine.succeed("systemctl is-active systemd-journald")
 
 
+@pytest.mark.allow("frail.service: Failed", "it is killed to see whether it is restarted")
 def test_a_service_that_fails_is_restarted_once_it_has_the_policy(machine: Machine) -> None:
     write(machine, "/etc/systemd/system/frail.service", "[Service]\nExecStart=/bin/sleep infinity")
     machine.succeed("systemctl daemon-reload; systemctl start frail")

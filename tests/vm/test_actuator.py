@@ -192,9 +192,8 @@ def test_a_power_cut_in_the_middle_of_a_change(
     machine.start()
     wait_until_ready(machine)
     assert value(machine) == old
-    order = machine.succeed("systemctl show -P Result -P ActiveState -P Before jepa-recovery").split()
-    assert order[:2] == ["success", "active"]
-    assert "basic.target" in order
+    assert machine.succeed("systemctl show -P Result jepa-recovery").strip() == "success"
+    assert "basic.target" in machine.succeed("systemctl show -P Before jepa-recovery").split()
     changes = called(machine, "History")["changes"]
     assert {each["state"] for each in changes} == {"reverted"}
     assert kept in {each["id"] for each in changes}
