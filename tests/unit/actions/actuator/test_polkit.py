@@ -47,7 +47,7 @@ def polkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Polkit]:
     if not CAN:
         pytest.skip("needs root, dbus-daemon, unshare and polkitd")
     folder = tmp_path_factory.mktemp("bus")
-    for path in (folder, *folder.parents[:2]):
+    for path in (folder, *folder.parents[:3]):
         path.chmod(0o755)
     rules = folder / "rules.d"
     rules.mkdir(mode=0o755)
