@@ -407,14 +407,19 @@ def test_nobody_makes_it_large(new_daemon: Callable[..., Daemon]) -> None:
     wait_until(answers)
 
 
-def test_it_is_small_and_sleeps(daemon: Daemon) -> None:
+def test_it_is_small_and_sleeps(new_daemon: Callable[..., Daemon], victim: int) -> None:
+    daemon = new_daemon().start()
+    with closing(daemon.client()) as client:
+        client.availability()
+        for _ in range(20):
+            client.check(renice(victim))
     assert daemon.rss_mib() <= 30
     maps = Path(f"/proc/{daemon.pid}/maps").read_text()
     assert not [each for each in ("numpy", "pydantic", "onnx") if each in maps]
     time.sleep(0.3)
     before = daemon.cpu_s()
     time.sleep(1.0)
-    assert daemon.cpu_s() == before
+    assert daemon.cpu_s() - before <= 0.01  # one tick of the clock by which the kernel counts
 
 
 def test_a_socket_that_the_service_manager_opened(new_daemon: Callable[..., Daemon]) -> None:
