@@ -40,6 +40,8 @@ class Recorded:
         self.asked: list[tuple[str, str, object, float | None]] = []
         self.protected: set[str] = set()
         self.undone: list[str] = []
+        self.changed: list[Change] = []
+        self.approved = False
 
     def act(self, request: Request, consent: bool) -> Change:
         if request.target in self.protected:
@@ -48,9 +50,16 @@ class Recorded:
         assert request.task == "healing" and request.why.startswith("healing: ") and not consent
         return change(request.action, request.target)
 
-    def undo_recent(self, subject: str) -> Sequence[Change]:
-        self.undone.append(subject)
-        return [change("cpu.max", subject)]
+    def may(self, request: Request) -> bool:
+        return self.approved and request.target not in self.protected
+
+    def recent(self, subject: str) -> Sequence[Change]:
+        return [each for each in self.changed if each.target == subject]
+
+    def undo(self, change: Change) -> None:
+        if not change.unit:
+            raise JepaError("A person changed it.", "Ask the person.", status=403)
+        self.undone.append(change.id)
 
 
 def change(action: str, target: str) -> Change:
@@ -92,7 +101,6 @@ def test_one_that_no_restart_helps_is_tried_rung_by_rung_and_then_a_person_is_as
     machine = Machine()
     machine.run(300, lambda now: [FAILED])
     assert [action for action, *_ in machine.hands.asked] == ["unit.restart"] * 4
-    assert machine.hands.undone == ["a.service"]
     assert machine.stages().count("gave_up") == 1
     assert machine.stages()[-1] == "gave_up"
 
@@ -111,6 +119,28 @@ def test_unless_it_may_act_it_only_proposes_and_says_how(mode: Mode) -> None:
     assert not machine.hands.asked
     assert machine.stages() == ["detected", "proposed"]
     assert "`jepa act unit.restart a.service`" in machine.reports[-1].text
+
+
+def test_what_a_daemon_changed_lately_is_taken_back_and_what_a_person_did_is_proposed() -> None:
+    machine = Machine()
+    own = replace(change("cpu.max", "a.service"), id="d" * 12, unit="jepad.service")
+    machine.hands.changed = [own, change("memory.high", "a.service"), change("cpu.max", "b.service")]
+    machine.run(60, lambda now: [FAILED])
+    assert machine.hands.undone == ["d" * 12]
+    texts = [each.text for each in machine.reports]
+    assert "Took back cpu.max a.service." in texts
+    assert any("`jepa undo cccccccccccc` would take back memory.high a.service" in each for each in texts)
+
+
+def test_asked_it_waits_for_consent_and_then_climbs_the_ladder() -> None:
+    machine = Machine("ask")
+    machine.run(30, lambda now: [FAILED])
+    assert not machine.hands.asked
+    assert "`jepa autonomy --approve a.service` lets healing do it" in machine.reports[-1].text
+    machine.hands.approved = True
+    machine.run(60, lambda now: [FAILED] if now < 33 else [])
+    assert machine.hands.asked == [("unit.restart", "a.service", None, None)]
+    assert machine.stages() == ["detected", "proposed", "acted", "repaired"]
 
 
 def test_off_says_and_does_nothing() -> None:

@@ -156,6 +156,8 @@ def test_a_tuner_that_really_runs(tmp_path: Path) -> None:
         (ROOT, DAEMON, True),
         (DAEMON, DAEMON, True),
         (DAEMON, HEALING, False),
+        (HEALING, DAEMON, True),
+        (HEALING, PERSON, False),
         (DAEMON, PERSON, False),
         (WEB, WEB, False),
         (WEB, DAEMON, False),

@@ -30,8 +30,19 @@ def test_auto_gives_a_grant_and_any_other_mode_ends_it(jepa: Jepa) -> None:
         (grant,) = json.loads(jepa("grants", "list", "--json")[1])
         assert (grant["task"], grant["daemon"]) == ("healing", "jepa-healing.service")
         assert "unit.restart" in grant["actions"]
+        assert grant["targets"] == ["*"]
     assert grant["id"] in jepa("grants", "list")[1]
     assert jepa("autonomy", "ask")[0] == 0
+    assert json.loads(jepa("grants", "list", "--json")[1]) == []
+
+
+def test_an_approval_is_a_grant_for_that_unit_until_the_mode_is_set_anew(jepa: Jepa) -> None:
+    assert jepa("autonomy", "--approve", "shop.service")[0] == 1  # advise: nothing waits
+    assert jepa("autonomy", "ask")[0] == 0
+    assert jepa("autonomy", "--approve", "shop.service", "--approve", "db.service")[0] == 0
+    (grant,) = json.loads(jepa("grants", "list", "--json")[1])
+    assert grant["targets"] == ["shop.service", "db.service"]
+    assert jepa("autonomy", "advise")[0] == 0
     assert json.loads(jepa("grants", "list", "--json")[1]) == []
 
 

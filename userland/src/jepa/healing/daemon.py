@@ -113,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         """While it may act, the actuator is kept running; else it may end."""
         if mode() == "auto":
             return hands.hold()
-        hands.release()
+        if mode() != "ask" or not healer.open_episodes:
+            hands.release()
         return False
 
     clock = HostClock()
@@ -128,15 +129,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not stay_in_memory():
         _say("its pages cannot be kept in memory: it may be slow when memory is short")
     observer = Observer(Path("/"), SystemdBus(), newest_loggers)
+    healer = Healer(all_detectors(), load(), hands, mode, request)
     try:
-        watch(
-            observer,
-            Healer(all_detectors(), load(), hands, mode, request),
-            hold,
-            report,
-            ending,
-            Notifier(),
-        )
+        watch(observer, healer, hold, report, ending, Notifier())
     except JepaError as error:
         _say(str(error))
         return 1

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from jepa.actions.change import Change, Request, State
 from jepa.actions.client import ActuatorClient
 from jepa.errors import JepaError
+from jepa.healing.healer import TASK
 
 _RECENT_NS = 600 * 10**9
-_TASK = "healing"
 
 
 class ActuatorHands:
@@ -50,18 +50,34 @@ class ActuatorHands:
         client = self._client = self._connect()
         return client.act(request, consent)
 
-    def undo_recent(self, subject: str) -> Sequence[Change]:
-        """Take back the changes of ``subject`` of the last ten minutes that are not healing's own."""
+    def may(self, request: Request) -> bool:
+        """Whether a grant allows ``request`` now."""
+        if not self.hold() or self._client is None:
+            return False
+        try:
+            return self._client.check(request).verdict.decision == "allow"
+        except JepaError:
+            return False
+
+    def recent(self, subject: str) -> Sequence[Change]:
+        """What was changed of ``subject`` in the last ten minutes, is in force and is not healing's own."""
         if not self.hold() or self._client is None:
             return ()
-        undone: list[Change] = []
-        for change in self._client.history():
-            recent = change.ts_ns > self._wall_ns() - _RECENT_NS
-            if (
-                recent
-                and change.state is State.COMMITTED
-                and change.target == subject
-                and change.task != _TASK
-            ):
-                undone += self._client.undo(change.id)
-        return undone
+        since_ns = self._wall_ns() - _RECENT_NS
+        return [
+            change
+            for change in self._client.history()
+            if change.ts_ns > since_ns
+            and change.state is State.COMMITTED
+            and change.in_force
+            and change.target == subject
+            and change.task != TASK
+        ]
+
+    def undo(self, change: Change) -> None:
+        """Take ``change`` back. JepaError (403) where only a person may."""
+        if not self.hold() or self._client is None:
+            raise JepaError(
+                "The actuator cannot be reached.", "See `systemctl status jepa-actuator`.", status=503
+            )
+        self._client.undo(change.id)

@@ -39,8 +39,14 @@ class Hands(Protocol):
     def act(self, request: Request, consent: bool) -> Change:
         """Make one change. JepaError when it is refused or fails."""
 
-    def undo_recent(self, subject: str) -> Sequence[Change]:
-        """Take back what was changed of ``subject`` lately, not counting healing's own changes."""
+    def may(self, request: Request) -> bool:
+        """Whether a grant allows ``request`` now."""
+
+    def recent(self, subject: str) -> Sequence[Change]:
+        """What others changed of ``subject`` lately and is in force."""
+
+    def undo(self, change: Change) -> None:
+        """Take ``change`` back. JepaError (403) where only a person may."""
 
 
 @dataclass
@@ -59,6 +65,8 @@ class Episode:
     """Whether there is nothing more to try."""
     announced: bool = False
     proposed: bool = False
+    consented: bool = False
+    """Whether a person has agreed to what was proposed."""
 
 
 class Healer:
@@ -145,20 +153,49 @@ class Healer:
         waits = ladder.act_below_s is not None and (finding.left_s or 0.0) > ladder.act_below_s
         if episode.closed or waits or now < episode.next_s:
             return
-        if mode != "auto":
+        if mode != "auto" and not episode.consented:
             if not episode.proposed:
                 episode.proposed = True
-                yield from self._propose(episode, ladder, now)
-            return
+                yield from self._propose(episode, ladder, mode, now)
+            if mode != "ask" or not self._has_consent(episode, ladder):
+                return
+            episode.consented = True
         yield from self._climb(episode, ladder, now)
 
-    def _propose(self, episode: Episode, ladder: Ladder, now: float) -> Iterable[HealingReport]:
-        for rung in ladder.rungs:
-            for offender in self._targets(rung.steps[0], episode):
-                command = _command(rung.steps[0], offender)
-                text = f"`{command}` would be tried first; `jepa autonomy auto` lets healing do it."
-                yield self._report(episode, "proposed", text, now)
-                return
+    def _propose(self, episode: Episode, ladder: Ladder, mode: Mode, now: float) -> Iterable[HealingReport]:
+        if (first := self._first(episode, ladder)) is None:
+            return
+        command = _command(*first)
+        names = " ".join(f"--approve {offender.name}" for offender in episode.finding.offenders)
+        consent = "jepa autonomy auto" if mode == "advise" else f"jepa autonomy {names}"
+        text = f"`{command}` would be tried first; `{consent}` lets healing do it."
+        yield self._report(episode, "proposed", text, now)
+
+    def _has_consent(self, episode: Episode, ladder: Ladder) -> bool:
+        """Whether a person has given the grant that the proposal asked for."""
+        first = self._first(episode, ladder)
+        return first is not None and self._hands.may(self._step_request(episode, *first))
+
+    def _first(self, episode: Episode, ladder: Ladder) -> tuple[Step, Offender] | None:
+        """What would be tried first."""
+        return next(
+            (
+                (rung.steps[0], offender)
+                for rung in ladder.rungs
+                for offender in self._targets(rung.steps[0], episode)
+            ),
+            None,
+        )
+
+    def _step_request(self, episode: Episode, step: Step, target: Offender) -> Request:
+        return self._request(
+            action=step.action_for(target.kind),
+            target=target.name,
+            value=step.value or None,
+            for_s=step.for_s,
+            task=TASK,
+            why=f"healing: {episode.finding.summary}",
+        )
 
     def _climb(self, episode: Episode, ladder: Ladder, now: float) -> Iterable[HealingReport]:
         while self._actions and self._actions[0] < now - _HOUR_S:
@@ -199,9 +236,23 @@ class Healer:
         return [each for each in found if step.action_for(each.kind) and each.name not in episode.refused]
 
     def _undo_recent(self, episode: Episode, now: float) -> Iterable[HealingReport]:
-        for change in self._hands.undo_recent(episode.finding.subject):
-            text = f"Took back {_words(change.action, change.target)}."
-            yield self._report(episode, "acted", text, now, change.id)
+        """Take back what another daemon changed of the subject; propose to undo what a person did."""
+        try:
+            for change in self._hands.recent(episode.finding.subject):
+                yield self._undo(episode, change, now)
+        except JepaError as error:
+            yield self._report(episode, "refused", f"What was changed lately is not known: {error}", now)
+
+    def _undo(self, episode: Episode, change: Change, now: float) -> HealingReport:
+        what = _words(change.action, change.target)
+        try:
+            self._hands.undo(change)
+        except JepaError as error:
+            if error.status != 403:
+                return self._report(episode, "refused", f"{what} could not be taken back: {error}", now)
+            text = f"`jepa undo {change.id}` would take back {what}, which a person changed lately."
+            return self._report(episode, "proposed", text, now, change.id)
+        return self._report(episode, "acted", f"Took back {what}.", now, change.id)
 
     def _try(
         self, episode: Episode, rung: Rung, offender: Offender, now: float
@@ -214,14 +265,7 @@ class Healer:
             target = subject if step.on == "subject" else offender
             if not (action := step.action_for(target.kind)):
                 continue
-            request = self._request(
-                action=action,
-                target=target.name,
-                value=step.value or None,
-                for_s=step.for_s,
-                task=TASK,
-                why=f"healing: {episode.finding.summary}",
-            )
+            request = self._step_request(episode, step, target)
             try:
                 change = self._hands.act(request, consent=False)
             except JepaError as error:

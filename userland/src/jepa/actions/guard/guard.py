@@ -24,6 +24,7 @@ from jepa.actions.guard.rules import Question
 from jepa.actions.guard.tuners import Tuners
 from jepa.errors import JepaError
 
+_HEALING = "jepa-healing.service"
 _ENDING: frozenset[str] = frozenset({"process.terminate", "process.kill"})
 
 
@@ -94,13 +95,16 @@ class Guard:
         return verdict
 
     def judge_undo(self, change: Change, caller: Caller) -> Verdict:
-        """Whether ``caller`` may take it back. A person may whatever a daemon did; a daemon only its own."""
+        """Whether ``caller`` may take it back. A person may whatever a daemon did; a daemon its
+        own, and healing also another daemon's."""
         if caller.pidfd is not None and not alive(caller.pidfd):
             return _deny("Who asks has ended.")
         if caller.autonomous:
             if change.unit == caller.unit:
                 return Verdict("allow", ("It made the change itself.",))
-            return _deny(f"{caller.unit} may take back only what it changed itself.")
+            if caller.unit == _HEALING and budget.is_of_daemon(change):
+                return Verdict("allow", ("Healing may take back what another daemon changed.",))
+            return _deny(f"{caller.unit} may not take back what {change.unit or 'a person'} changed.")
         if caller.uid == 0:
             return Verdict("allow", ("The administrator may take back everything.",))
         if not is_person(caller):

@@ -91,6 +91,13 @@ def _autonomy(parser: Parser) -> None:
         metavar="MODE",
         help="off, advise, ask or auto; show it when none is given",
     )
+    parser.add_argument(
+        "--approve",
+        action="append",
+        default=[],
+        metavar="UNIT",
+        help="with ask: let this unit be repaired, until the mode is set anew; may be repeated",
+    )
 
 
 def _policy_file(parser: Parser) -> None:
@@ -175,7 +182,7 @@ VERBS = (
     Verb(
         "autonomy",
         "how far this machine may repair itself (as root)",
-        ("jepa autonomy", "jepa autonomy advise", "jepa autonomy auto"),
+        ("jepa autonomy", "jepa autonomy auto", "jepa autonomy --approve shop.service"),
         _autonomy,
         asks_actuator=True,
     ),

@@ -1,40 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa autonomy`: how far this machine may repair itself: off, advise, ask or auto."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
+from jepa.errors import JepaError
+from jepa.healing.healer import TASK
 from jepa.healing.mode import FILE, ModeFile, write_mode
 from jepa.shell.request import Request
 
-TASK: Final = "healing"
 DAEMON: Final = "jepa-healing.service"
 MEANS: Final = {
     "off": "Faults are not watched for.",
-    "advise": "Faults are reported, each with the action that would repair it.",
-    "ask": "The action that would repair a fault waits for a person's consent.",
+    "advise": "Faults are reported, each with the action that would be tried first.",
+    "ask": "As advise, and a fault is repaired once a person has approved its unit.",
     "auto": "Faults are repaired within the grant, and reported.",
 }
 
 
 def run(request: Request) -> int:
-    """Show the mode, or set it: with auto a grant is given, with any other it ends."""
-    mode, out = request.args.mode, request.out
+    """Show the mode, set it, or approve repairs: auto gives a grant for all, an approval one for a unit.
+
+    Whatever mode is set, the grants of before end.
+    """
+    mode, approved, out = request.args.mode, request.args.approve, request.out
+    read = ModeFile(FILE)
+    if approved and (mode or read()) != "ask":
+        raise JepaError(
+            f"The mode is {mode or read()}, in which nothing waits for approval.", "Set `jepa autonomy ask`."
+        )
     if mode is not None:
         held = [str(grant["id"]) for grant in request.actuator.grants() if grant.get("task") == TASK]
-        if mode == "auto" and not held:
-            request.actuator.grant(
-                {
-                    "task": TASK,
-                    "daemon": DAEMON,
-                    "actions": _actions(),
-                    "targets": ["*"],
-                    "rate_per_hour": 60,
-                }
-            )
+        if mode == "auto":
+            request.actuator.grant(_grant(["*"]))
         write_mode(mode, FILE)
-        for grant in held if mode != "auto" else ():
+        for grant in held:
             request.actuator.revoke(grant)
-    read = ModeFile(FILE)
+    if approved:
+        request.actuator.grant(_grant(approved))
     now = read()
     if out.json:
         out.data({"mode": now, "fault": read.fault})
@@ -43,6 +46,16 @@ def run(request: Request) -> int:
         if read.fault:
             out.line(read.fault)
     return 0
+
+
+def _grant(targets: Sequence[str]) -> dict[str, Any]:
+    return {
+        "task": TASK,
+        "daemon": DAEMON,
+        "actions": _actions(),
+        "targets": list(targets),
+        "rate_per_hour": 60,
+    }
 
 
 def _actions() -> list[str]:
