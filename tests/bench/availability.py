@@ -13,40 +13,16 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from tests.bench.customer import PROGRAM, heal, heal_not, kill_when_short, requests, start_customer
 from tests.bench.peers import install
 from tools.vm.image import BUILD, built_image, kvm_works
 from tools.vm.machine import Machine, MachineError, Setup
 from tools.vm.sources import push
 
-GUEST = Path(__file__).with_name("guest_faults.py")
 SLOT_S = 90
 SLOTS = 36
 SEED = 20261128
-UNITS = """\
-cat > /run/systemd/system/db.service <<'END'
-[Service]
-ExecStart=/usr/bin/python3 /run/faults.py db
-Restart=RESTART
-RestartSec=1s
-END
-cat > /run/systemd/system/shop.service <<'END'
-[Unit]
-Requires=db.service
-After=db.service
-[Service]
-ExecStart=/usr/bin/python3 /run/faults.py shop
-MemoryMax=256M
-Restart=RESTART
-RestartSec=1s
-END
-systemctl daemon-reload
-systemctl start db shop
-sleep 3
-systemd-run --quiet --unit=customer -p StandardOutput=file:/run/customer.log python3 /run/faults.py customer
-sleep 5
-"""
 BUSY = "while :; do find /usr -type f | head -2000 | xargs cat | gzip -1 > /var/tmp/busy; done"
 
 
@@ -82,20 +58,13 @@ class Outcome:
 
 def prepare(machine: Machine, variant: str) -> None:
     """Set up ``variant`` and the customer's service."""
-    machine.succeed(f"cat > /run/faults.py <<'END-OF-GUEST'\n{GUEST.read_text()}END-OF-GUEST")
-    restart = "no" if variant == "nothing" else "on-failure"
-    machine.succeed(UNITS.replace("RESTART", restart), 60)
+    start_customer(machine, "no" if variant == "nothing" else "on-failure")
     if variant.startswith("healing"):
-        machine.succeed("jepa autonomy auto", 60)
-        return
-    machine.succeed("systemctl stop jepa-healing")
-    if variant == "systemd":
-        machine.succeed(
-            "for each in system user; do mkdir -p /run/systemd/system/$each.slice.d; "
-            "printf '[Slice]\\nManagedOOMSwap=kill\\nManagedOOMMemoryPressure=kill\\n' "
-            "> /run/systemd/system/$each.slice.d/oomd.conf; done; systemctl daemon-reload; "
-            "systemctl start systemd-oomd"
-        )
+        heal(machine)
+    elif variant == "systemd":
+        kill_when_short(machine)
+    else:
+        heal_not(machine)
 
 
 def measure(machine: Machine, variant: str, slots: int, seconds: float, seed: int) -> Outcome:
@@ -112,7 +81,7 @@ def measure(machine: Machine, variant: str, slots: int, seconds: float, seed: in
         machine.succeed(
             "systemd-run --quiet --unit=schedule -p OOMScoreAdjust=-1000 "
             "-p StandardOutput=file:/run/faults.log "
-            f"python3 /run/faults.py schedule {seed} {slots} {seconds}"
+            f"python3 {PROGRAM} schedule {seed} {slots} {seconds}"
         )
     deadline = time.monotonic() + 4 * slots * seconds + 600
     while time.monotonic() < deadline:
@@ -127,7 +96,7 @@ def measure(machine: Machine, variant: str, slots: int, seconds: float, seed: in
 
 def read(machine: Machine) -> Outcome:
     """What the logs in the guest say."""
-    asked = [line.split() for line in machine.succeed("cat /run/customer.log", 120).splitlines()]
+    asked = requests(machine)
     lines = [json.loads(line) for line in machine.succeed("cat /run/faults.log").splitlines()]
     onsets = [
         (fault["kind"], fault["onset"], right["put_right"])
@@ -142,9 +111,7 @@ def read(machine: Machine) -> Outcome:
         float(line.partition("]")[0].strip("[ ")) for line in log if "jepa-healing: detected" in line
     ]
     repairs = sum("jepa-healing: acted" in line for line in log)
-    return Outcome(
-        [each[2] == "1" for each in asked], [float(each[0]) for each in asked], onsets, detected, repairs
-    )
+    return Outcome([each.served for each in asked], [each.at_s for each in asked], onsets, detected, repairs)
 
 
 def entries(variant: str, outcome: Outcome, hours: float) -> list[dict[str, object]]:

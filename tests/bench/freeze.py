@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tests.bench.customer import PROGRAM, heal, heal_not, kill_when_short, requests, start_customer
 from tests.bench.peers import install
 from tools.vm.image import BUILD, built_image, kvm_works
 from tools.vm.machine import Machine, MachineError, Setup
@@ -33,65 +34,18 @@ while read -r up idle < /proc/uptime; do
     sleep {LOOP_PAUSE_S}
 done
 """
-HOG = """\
-import os
-held = []
-while True:
-    held.append(os.urandom(1 << 20) * 8)
-"""
-SERVER = """\
-import socket
-server = socket.create_server(("127.0.0.1", 8000), backlog=32)
-while True:
-    connection, _ = server.accept()
-    connection.sendall(b"well")
-    connection.close()
-"""
-CLIENT = """\
-import socket, time
-while True:
-    begin = time.clock_gettime(time.CLOCK_BOOTTIME)
-    try:
-        with socket.create_connection(("127.0.0.1", 8000), 2) as connection:
-            well = connection.recv(9) == b"well"
-    except OSError:
-        well = False
-    end = time.clock_gettime(time.CLOCK_BOOTTIME)
-    print(begin, end, int(well), flush=True)
-    time.sleep(max(0, 0.5 - (end - begin)))
-"""
-
-
-def _nothing(machine: Machine) -> None:
-    machine.succeed("systemctl stop jepa-healing")
-
-
-def _healing(machine: Machine) -> None:
-    machine.succeed("jepa autonomy auto", 60)
-    machine.wait_until_succeeds("systemctl is-active jepa-actuator")
-
-
-def _oomd(machine: Machine) -> None:
-    """With Debian's limits: kills at 60 % pressure for 30 s, or when swap is nearly full."""
-    _nothing(machine)
-    machine.succeed(
-        "for each in system user; do mkdir -p /run/systemd/system/$each.slice.d; "
-        "printf '[Slice]\\nManagedOOMSwap=kill\\nManagedOOMMemoryPressure=kill\\n' "
-        "> /run/systemd/system/$each.slice.d/oomd.conf; done; systemctl daemon-reload; "
-        "systemctl start systemd-oomd"
-    )
 
 
 def _earlyoom(machine: Machine) -> None:
-    _nothing(machine)
+    heal_not(machine)
     machine.succeed("systemd-run --quiet --unit=earlyoom -p OOMScoreAdjust=-100 earlyoom -r 60")
 
 
 VARIANTS: dict[str, Callable[[Machine], None]] = {
-    "healing": _healing,
-    "systemd_oomd": _oomd,
+    "healing": heal,
+    "systemd_oomd": kill_when_short,
     "earlyoom": _earlyoom,
-    "kernel": _nothing,
+    "kernel": heal_not,
 }
 
 
@@ -112,16 +66,11 @@ class Run:
 def measure(machine: Machine, protect: Callable[[Machine], None]) -> Run:
     """One run on a machine as it was at the snapshot."""
     protect(machine)
-    for name, text in (("hog", HOG), ("server", SERVER), ("client", CLIENT)):
-        machine.succeed(f"cat > /run/{name}.py <<'END'\n{text}END")
+    start_customer(machine)
     machine.succeed(f"cat > /run/loop.sh <<'END'\n{LOOP}END")
-    machine.succeed(
-        "systemd-run --quiet --unit=shop python3 /run/server.py; sleep 2; "
-        "systemd-run --quiet --unit=customer -p StandardOutput=file:/run/client.log python3 /run/client.py; "
-        "systemd-run --quiet --unit=loop --slice=user.slice bash /run/loop.sh; sleep 12"
-    )
+    machine.succeed("systemd-run --quiet --unit=loop --slice=user.slice bash /run/loop.sh; sleep 12")
     begin = float(
-        machine.succeed("cut -d' ' -f1 /proc/uptime; systemd-run --quiet --unit=hog python3 /run/hog.py")
+        machine.succeed(f"cut -d' ' -f1 /proc/uptime; systemd-run --quiet --unit=hog python3 {PROGRAM} hog")
     )
     deadline = time.monotonic() + 10 * WATCHED_S
     while time.monotonic() < deadline:
@@ -132,12 +81,11 @@ def measure(machine: Machine, protect: Callable[[Machine], None]) -> Run:
         except MachineError:
             continue  # it does not answer at all: that is what is measured
     times = [float(line) for line in machine.succeed("cat /run/loop.log", 120).split()]
-    asked = [line.split() for line in machine.succeed("cat /run/client.log", 120).splitlines()]
-    requests = [well == "1" for start, _, well in asked if float(start) >= begin]
+    served = [each.served for each in requests(machine) if each.at_s >= begin]
     ended = machine.execute("systemctl is-active hog").out.strip() != "active"
     return Run(
         _longest([each for each in times if each >= begin] + [begin + WATCHED_S]),
-        sum(requests) / max(len(requests), WATCHED_S * 2 * 0.5),
+        sum(served) / max(len(served), WATCHED_S // 2),
         _longest([each for each in times if each < begin]),
         ended,
     )
