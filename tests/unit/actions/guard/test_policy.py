@@ -7,6 +7,7 @@ import random
 import re
 import textwrap
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from itertools import permutations
@@ -21,6 +22,7 @@ from jepa.actions.change import Caller
 from jepa.actions.guard import policy as policies
 from jepa.actions.guard import rules as rule_module
 from jepa.actions.guard.policy import compose
+from jepa.actions.guard.policy_store import PolicyStore
 from jepa.actions.guard.rules import Question
 from tests.unit.actions.guard.machine import DAEMON, PERSON, ROOT, WEB, Machine, proposal
 
@@ -364,6 +366,14 @@ def test_a_kept_policy_that_is_damaged_is_none(machine: Machine) -> None:
     (machine.root / "policy.json").write_text('[["/etc/x", ')
     machine.policy("[[forbid]\n")
     assert machine.decide(proposal()) == "deny"
+
+
+def test_whoever_asks_while_the_first_policy_is_read_waits_for_it(machine: Machine) -> None:
+    for _ in range(20):
+        store = PolicyStore(machine.root)
+        with ThreadPoolExecutor(4) as threads:
+            asked = [threads.submit(store.policy) for _ in range(4)]
+        assert None not in [each.result() for each in asked]
 
 
 def test_a_file_that_others_may_write_is_not_read(machine: Machine) -> None:

@@ -4,6 +4,7 @@
 import json
 import logging
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 class PolicyStore:
-    """Gives the policy that is in force. Looks at the files' times when it is asked; there is no thread."""
+    """Gives the policy that is in force. Looks at the files' times when it is asked; for many threads."""
 
     def __init__(self, root: Path = Path("/"), kept: Path | None = None) -> None:
         self._root = root
         self._kept = kept
+        self._lock = threading.Lock()
         self._seen: object = None
         self._policy: Policy | None = None
         self.fault = ""
@@ -28,11 +30,12 @@ class PolicyStore:
 
     def policy(self) -> Policy | None:
         """The policy in force; None, deny everything, when there never was one without a fault."""
-        seen = self._signature()
-        if seen != self._seen:
-            self._seen = seen
-            self._read()
-        return self._policy
+        with self._lock:  # nobody may see that there is none yet while the first one is read
+            seen = self._signature()
+            if seen != self._seen:
+                self._seen = seen
+                self._read()
+            return self._policy
 
     def _read(self) -> None:
         try:
