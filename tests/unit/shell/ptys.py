@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import termios
 import time
@@ -75,6 +76,7 @@ def started(
     near = os.pipe()
     pid, far = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
         os.read(near[0], 1)  # not before the terminal has its size
         os.execvpe(command[0], list(command), env)
     line = Line(pid, far)
