@@ -9,7 +9,7 @@ import pytest
 from tests.vm.actions import TIMEOUT_S, act, undo, write
 from tools.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow]
+pytestmark = pytest.mark.vm
 
 WRITE = """\
 sync

@@ -13,7 +13,7 @@ from tools.vm.image import Image
 from tools.vm.machine import Machine
 from tools.vm.ready import wait_until_ready
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow]
+pytestmark = pytest.mark.vm
 
 SOCKET = "/run/jepa-actuator/actuator.sock"
 SLOW_S = 120

@@ -9,7 +9,7 @@ import pytest
 from tests.vm.guest import part, status
 from tools.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow]
+pytestmark = pytest.mark.vm
 
 GROUP = "cat /proc/self/cgroup"
 MEMORY = "cat /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/memory.max"
