@@ -25,13 +25,10 @@ def run(request: Request) -> int:
     from jepa.telemetry.schema import load_schema
 
     taken = 0
-    ending = False
     progress = sys.stderr.isatty() and not request.prompt
 
     def on_frame(frame: "Frame") -> None:
         nonlocal taken
-        if ending:  # the interrupt came where none gets out, such as in a destructor
-            raise KeyboardInterrupt
         taken += 1
         if progress:
             end = f" of {duration(seconds)}" if seconds else ", Ctrl-C ends it"
@@ -39,17 +36,12 @@ def run(request: Request) -> int:
                 sys.stderr.write(f"\r{duration(taken)}{end}  ")
                 sys.stderr.flush()
 
-    def end(*_: object) -> None:
-        nonlocal ending
-        ending = True
-        raise KeyboardInterrupt
-
     if not request.prompt:
         # Started by a script it ignores Ctrl-C's signal, and none of them may cost what was recorded.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
+            signal.signal(number, signal.default_int_handler)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # with nohup it goes on
-            signal.signal(signal.SIGHUP, end)
+            signal.signal(signal.SIGHUP, signal.default_int_handler)
     limit: int | None = request.args.limit
     source = machine_source(load_schema(), local=True)
     try:
