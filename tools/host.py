@@ -30,7 +30,13 @@ PACKAGES = {
         "ovmf": "/usr/share/OVMF",
     },
     "lint": {"shellcheck": "/usr/bin/shellcheck"},
-    "tests": {"dbus-daemon": "/usr/bin/dbus-daemon", "fish": "/usr/bin/fish", "zsh": "/usr/bin/zsh"},
+    "tests": {
+        "dbus-daemon": "/usr/bin/dbus-daemon",
+        "fish": "/usr/bin/fish",
+        "polkitd": "/usr/lib/polkit-1/polkitd",
+        "systemd": "/usr/bin/systemd-analyze",
+        "zsh": "/usr/bin/zsh",
+    },
     "bpf": {
         "bpftool": "/usr/sbin/bpftool",
         "clang": "/usr/bin/clang",
