@@ -2,14 +2,17 @@
 """`jepa actions` lists what can be set here and describes each action."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from jepa.actions.catalogue import catalogue
 from jepa.actions.client import Availability
+from jepa.actions.values import takes
 from jepa.shell.cli import main
 from jepa.shell.verbs.actions import manual
+from tests.unit.shell.ptys import started
 from tests.unit.shell.verbs.conftest import Jepa
 
 
@@ -25,8 +28,24 @@ def test_every_action_is_listed_with_what_this_machine_lacks(jepa: Jepa) -> None
     assert all(row["available"] == (row["missing"] is None) for row in rows.values())
 
 
-def test_no_line_of_the_list_is_wider_than_a_screen_of_80_columns(jepa: Jepa) -> None:
-    assert max(map(len, jepa("actions")[1].splitlines())) <= 80
+@pytest.mark.parametrize(("locale", "ellipsis"), [("C.UTF-8", "…"), ("C", "...")])
+def test_a_terminal_gets_no_line_wider_than_it_is_and_an_ellipsis_where_one_is_cut(
+    tmp_path: Path, locale: str, ellipsis: str
+) -> None:
+    command = [sys.executable, "-m", "jepa.shell.cli", "--local", "actions"]
+    environ = {"TERM": "xterm", "LC_ALL": locale, "COLUMNS": None, "STATE_DIRECTORY": str(tmp_path)}
+    with started(command, size=(24, 80), **environ) as line:
+        shown = line.expect("describes one").splitlines()
+    assert max(map(len, shown)) <= 80
+    (cut,) = [each for each in shown if each.split()[:1] == ["cpu.governor"]]
+    assert cut.endswith(ellipsis)
+
+
+def test_a_pipe_gets_all_of_what_an_action_takes(jepa: Jepa) -> None:
+    lines = jepa("actions")[1].splitlines()
+    for name, action in catalogue().items():
+        (line,) = [line for line in lines if line.split()[:1] == [name]]
+        assert not action.takes_value or takes(action) in line
 
 
 @pytest.mark.parametrize("name", catalogue())

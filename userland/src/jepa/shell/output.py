@@ -53,12 +53,23 @@ def writing() -> Iterator[None]:
 class Output:
     """Where a verb writes, and what that place can show."""
 
-    def __init__(self, stream: TextIO, *, json: bool, unicode: bool, colour: bool, width: int = 80) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        *,
+        json: bool,
+        unicode: bool,
+        colour: bool,
+        width: int = 80,
+        screen: bool = True,
+    ) -> None:
         self.stream = stream
         self.json = json
         """Whether a program reads: then verbs write JSON and nothing else."""
         self.unicode = unicode
         self.width = width
+        self.screen = screen
+        """Whether a terminal shows it: only there a cell is cut to fit."""
         self._colour = colour
         self._encoding: str = getattr(stream, "encoding", None) or "utf-8"
 
@@ -73,6 +84,7 @@ class Output:
             unicode=tty and terminal.unicode,
             colour=tty and terminal.colours,
             width=columns(environ) if tty else 80,
+            screen=tty,
         )
 
     def line(self, text: str = "") -> None:
@@ -123,6 +135,13 @@ class Output:
     def state(self, state: "PartState", width: int = 0) -> str:
         """The word for ``state``, padded to ``width``, in its colour."""
         return self.coloured(state.ljust(width), _STATE_COLOURS[state])
+
+    def cut(self, text: str, width: int) -> str:
+        """``text`` in ``width`` columns of the screen, with an ellipsis where it is longer."""
+        if not self.screen or len(text) <= width:
+            return text
+        ellipsis = "…" if self.unicode else "..."
+        return f"{text[: width - len(ellipsis)].rstrip()}{ellipsis}"
 
     def fits(self, rows: Sequence[Sequence[str]], indent: int = 2) -> bool:
         """Whether a table of ``rows`` is no wider than the screen."""

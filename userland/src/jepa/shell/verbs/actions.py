@@ -38,12 +38,10 @@ def run(request: Request) -> int:
 def _table(request: Request, actions: Sequence[ActionType], here: Mapping[str, Availability]) -> None:
     """All actions, then why some do not work here, and what others hold."""
     out = request.out
-    rows = [[a.name, _takes(a), a.tier, _here(here.get(a.name)).partition(":")[0]] for a in actions]
-    widths = [max(len(row[column]) for row in rows) + 2 for column in (0, 2, 3)]
-    left = max(out.width - sum(widths) - 4, 12)
-    out.table(
-        [["action", "takes", "tier", "here"], *([row[0], cut(row[1], left), *row[2:]] for row in rows)]
-    )
+    rows = [["action", "tier", "here", "takes"]]
+    rows += [[a.name, a.tier, _here(here.get(a.name)).partition(":")[0], _takes(a)] for a in actions]
+    left = out.width - sum(max(len(row[column]) for row in rows) + 2 for column in range(3)) - 2
+    out.table([[*row[:3], out.cut(row[3], max(left, 12))] for row in rows])
     reasons: dict[str, list[str]] = {}
     for each in here.values():
         if each.missing:
@@ -52,11 +50,6 @@ def _table(request: Request, actions: Sequence[ActionType], here: Mapping[str, A
         out.line()
         for line in textwrap.wrap(f"{', '.join(names)}: {reason}", max(out.width - 2, 20)):
             out.line(f"  {line}")
-
-
-def cut(text: str, width: int) -> str:
-    """``text`` in ``width`` columns, with dots where it is longer."""
-    return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
 
 
 def _availability(request: Request) -> tuple[Mapping[str, Availability], JepaError | None]:
