@@ -36,8 +36,6 @@ class Picture:
     orientation: Orientation = UPRIGHT
     opaque: bool = False
     """Whether alpha means nothing: the framebuffer of a screen has a byte for it, most often 0."""
-    mask: "av.VideoFrame | None" = None
-    """Its alpha, where a file keeps that as a grey picture of its own."""
 
     @property
     def rgb(self) -> ByteArray:
@@ -47,13 +45,22 @@ class Picture:
         """
         if isinstance(self.content, np.ndarray):
             return self.content
-        shown = _rgb(self.content, self.pixel_aspect, self.mask, opaque=self.opaque)
+        shown = _rgb(self.content, self.pixel_aspect, opaque=self.opaque)
         return upright(shown, self.orientation)
 
 
-def _rgb(
-    frame: "av.VideoFrame", pixel_aspect: float, mask: "av.VideoFrame | None", *, opaque: bool
-) -> ByteArray:
+def grey(frame: "av.VideoFrame") -> ByteArray:
+    """(H, W)"""
+    return np.asarray(frame.to_ndarray(format="gray", **_ONE_THREAD), np.uint8)
+
+
+def on_white(rgba: ByteArray) -> ByteArray:
+    """(H, W, 4) -> (H, W, 3)"""
+    colours, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
+    return np.asarray((colours * alpha + _WHITE * (255 - alpha) + 127) // 255, np.uint8)
+
+
+def _rgb(frame: "av.VideoFrame", pixel_aspect: float, *, opaque: bool) -> ByteArray:
     wanted: dict[str, Any] = dict(_ONE_THREAD)
     if int(frame.color_trc) in _HDR:
         wanted |= _SDR
@@ -61,20 +68,10 @@ def _rgb(
         wanted["width"] = max(1, round(frame.width * pixel_aspect))
     alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
     if alpha and not opaque:
-        colours = _on_white(np.asarray(frame.to_ndarray(format="rgba", **wanted), np.uint8))
+        colours = on_white(np.asarray(frame.to_ndarray(format="rgba", **wanted), np.uint8))
     else:
         colours = np.asarray(frame.to_ndarray(format="rgb24", **wanted), np.uint8)
-        if mask is not None:
-            size = {"width": colours.shape[1], "height": colours.shape[0]}
-            grey = np.asarray(mask.to_ndarray(format="gray", **_ONE_THREAD, **size), np.uint8)
-            colours = _on_white(np.dstack([colours, grey]))
     if frame.interlaced_frame:
         # Both fields together show what moves twice, as combs.
         colours = np.repeat(colours[::2], 2, axis=0)[: len(colours)]
     return colours
-
-
-def _on_white(rgba: ByteArray) -> ByteArray:
-    """(H, W, 4) -> (H, W, 3)"""
-    colours, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
-    return np.asarray((colours * alpha + _WHITE * (255 - alpha) + 127) // 255, np.uint8)

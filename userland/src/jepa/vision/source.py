@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from jepa.errors import JepaError
 from jepa.vision.address import is_stream, shown
+from jepa.vision.heif import still
 from jepa.vision.orientation import UPRIGHT, orientation
 from jepa.vision.picture import Picture
+from jepa.vision.still import StillSource
 from jepa.vision.timeline import Timeline
 
 if TYPE_CHECKING:
     import av
     import av.container
 
-_PICTURES = frozenset({".avif", ".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+_PICTURES = frozenset(
+    {".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+)
 _DEVICES = ("/dev/video", "/dev/v4l/")
 _PATIENCE_S = 10.0
 """How long a stream or a camera may say nothing."""
@@ -88,8 +92,11 @@ def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Sour
             f"There is no {shown(where)}.",
             "Name a video, a folder of pictures, /dev/videoN, an rtsp URL or screen.",
         )
-    # By its protocol and as one file, since names may look like an address or a numbered series.
-    return VideoSource(where, f"file:{path}", live=False, options={"pattern_type": "none"})
+    url = f"file:{path}"  # by its protocol, since names may look like an address
+    if path.is_file() and (described := still(path)) is not None:
+        return StillSource(where, url, described)
+    # As one file, since names may look like a numbered series.
+    return VideoSource(where, url, live=False, options={"pattern_type": "none"})
 
 
 class VideoSource:
@@ -130,7 +137,6 @@ class VideoSource:
             # Of a JPEG that is cut off the decoder invents the rest by default.
             chosen.codec_context.options = {"err_detect": "explode"}
         self._stream = chosen
-        self._mask = None if live else _mask_of(self._container, chosen, url or where)
         rate = chosen.average_rate or chosen.guessed_rate
         self._timeline = Timeline(1 / float(rate) if rate else 1 / _USUAL_FPS)
         aspect = float(chosen.sample_aspect_ratio or 1)
@@ -161,7 +167,7 @@ class VideoSource:
                     # Not of every frame: one whose side data was read is in a circle of references with it,
                     # and stays in memory until the garbage collector comes by.
                     size, shown_as = (frame.width, frame.height), orientation(frame)
-                yield Picture(at_s, frame, self._pixel_aspect, shown_as, opaque=self.live, mask=self._mask)
+                yield Picture(at_s, frame, self._pixel_aspect, shown_as, opaque=self.live)
         if not count:
             raise JepaError(f"There is no whole frame in {shown(self._where)}.", self._remedy())
 
@@ -224,24 +230,6 @@ def _video_of(container: "av.container.InputContainer") -> "av.VideoStream | Non
     parts = av.stream.Disposition.attached_pic | av.stream.Disposition.dependent
     whole = [each for each in container.streams.video if not each.disposition & parts]
     return next((each for each in whole if each is best), whole[0] if whole else None)
-
-
-def _mask_of(
-    container: "av.container.InputContainer", picture: "av.VideoStream", url: str
-) -> "av.VideoFrame | None":
-    """The alpha of a still ``picture``, which AVIF keeps as a grey one of the same size beside it."""
-    import av
-
-    if picture.frames != 1 or "mif1" not in container.metadata.get("compatible_brands", ""):
-        return None
-    size = picture.width, picture.height
-    for each in container.streams.video:
-        grey = (each.pix_fmt or "").startswith("gray")
-        named = each.metadata.get("title", "Alpha") == "Alpha"  # and not a map of depths
-        if each.index != picture.index and grey and named and (each.width, each.height) == size:
-            with contextlib.suppress(av.FFmpegError, StopIteration), av.open(url) as again:
-                return cast(av.VideoFrame, next(again.decode(again.streams[each.index])))
-    return None
 
 
 def _copied(packet: "av.Packet[Any]") -> "av.Packet[Any]":
