@@ -28,12 +28,12 @@ def test_every_action_is_listed_with_what_this_machine_lacks(jepa: Jepa) -> None
     assert all(row["available"] == (row["missing"] is None) for row in rows.values())
 
 
-@pytest.mark.parametrize(("locale", "ellipsis"), [("C.UTF-8", "…"), ("C", "...")])
+@pytest.mark.parametrize(("term", "ellipsis"), [("xterm", "…"), ("linux", "...")])
 def test_a_terminal_gets_no_line_wider_than_it_is_and_an_ellipsis_where_one_is_cut(
-    tmp_path: Path, locale: str, ellipsis: str
+    tmp_path: Path, term: str, ellipsis: str
 ) -> None:
     command = [sys.executable, "-m", "jepa.shell.cli", "--local", "actions"]
-    environ = {"TERM": "xterm", "LC_ALL": locale, "COLUMNS": None, "STATE_DIRECTORY": str(tmp_path)}
+    environ = {"TERM": term, "LC_ALL": "C.UTF-8", "COLUMNS": None, "STATE_DIRECTORY": str(tmp_path)}
     with started(command, size=(24, 80), **environ) as line:
         shown = line.expect("describes one").splitlines()
     assert max(map(len, shown)) <= 80
