@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batteries count by the energy they hold, whatever their driver tells, and only those of the machine."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ def battery(folder: Path, name: str, **files: object) -> Path:
 def read(folder: Path) -> list[BatterySample]:
     batteries = Batteries(folder)
     batteries.scan()
-    return batteries.read()
+    return batteries.read(1.0)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,29 @@ def test_where_one_does_not_tell_its_size_each_counts_alike(tmp_path: Path) -> N
     battery(tmp_path, "BAT0", capacity=100, energy_full=10_000_000)
     battery(tmp_path, "BAT1", capacity=20)
     assert charge(read(tmp_path)) == pytest.approx(60)
+
+
+def test_while_one_does_not_answer_there_is_no_total_and_nobody_waits(tmp_path: Path) -> None:
+    battery(tmp_path, "BAT0", capacity=100)
+    stuck = battery(tmp_path, "BAT1", capacity=20) / "capacity"
+    stuck.unlink()
+    os.mkfifo(stuck)  # whoever opens it waits until somebody writes
+    batteries = Batteries(tmp_path)
+    batteries.scan()
+    begin = time.monotonic()
+    for now in range(1, 59):
+        assert batteries.read(float(now)) == []
+    assert time.monotonic() - begin < 2
+    assert batteries.left_out == "BAT1 (does not answer)"
+    writer = os.open(stuck, os.O_WRONLY)
+    stuck.unlink()
+    stuck.write_text("20\n")
+    os.close(writer)
+    while not batteries.read(90.0):
+        assert time.monotonic() - begin < 10, "it answers again and is not asked"
+    batteries.scan()
+    assert charge(batteries.read(91.0)) == 60
+    batteries.close()
 
 
 def test_peripherals_and_empty_bays_are_not_the_machines(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,6 +14,9 @@ from typing import Any
 import pytest
 
 from jepa.telemetry.sources.sensors import Temperatures
+
+FUSE = Path(__file__).parents[1] / "fuse.py"
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
 
 @pytest.fixture
@@ -168,10 +174,43 @@ def test_a_disk_that_does_not_answer_is_waited_for_once(folder: Path) -> None:
     begin, threads = time.monotonic(), threading.active_count()
     assert [sensors.hottest(60.0 * minute) for minute in range(1, 20)] == [45] * 19
     assert time.monotonic() - begin < 2
-    assert threading.active_count() == threads
-    assert "one does not answer" in sensors.left_out
+    assert threading.active_count() == threads + 1
+    assert sensors.left_out == "hwmon1 (does not answer)"
     os.close(os.open(disk / "temp1_input", os.O_WRONLY))  # lets the thread go on
     sensors.close()
+
+
+@needs_root
+def test_a_sensor_whose_bus_is_stuck_costs_only_itself(folder: Path, tmp_path: Path) -> None:
+    core(folder)
+    stuck, slow = chip(folder, 1, name="sht4x"), chip(folder, 2, name="tmp102")
+    bus = tmp_path / "bus"
+    bus.mkdir()
+    for device in (stuck, slow):
+        (device / "temp1_input").symlink_to(bus / device.name)
+    server = subprocess.Popen([sys.executable, FUSE, bus, "60000"], stdout=subprocess.PIPE)
+    sensors = opened(folder)
+    try:
+        assert server.stdout is not None and server.stdout.readline()
+        assert sensors.hottest(0.0) == 60
+        threads = threading.active_count()
+        server.send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        assert [sensors.hottest(float(now)) for now in range(1, 60)] == [45] * 59
+        assert time.monotonic() - begin < 2
+        assert threading.active_count() == threads + 2
+        assert sensors.left_out == "hwmon1 (does not answer), hwmon2 (does not answer)"
+        sensors.scan()
+        assert sensors.hottest(60.0) == 45
+        server.send_signal(signal.SIGCONT)
+        end = time.monotonic() + 10
+        while sensors.hottest(91.0) != 60 or sensors.left_out:
+            assert time.monotonic() < end, "it answers again and is not asked"
+    finally:
+        server.kill()
+        server.wait()
+        subprocess.run(["umount", "--lazy", bus], check=False)
+        sensors.close()
 
 
 def test_an_input_that_fails_costs_only_itself(folder: Path) -> None:

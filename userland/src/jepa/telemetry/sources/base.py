@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every source shares: the protocol, kernel files kept open, and changes of counters over time."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,9 +78,10 @@ class KernelFile:
 
     def close(self) -> None:
         """Close it; a later read opens it again."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):  # of a file system in user space that has ended
+                os.close(fd)
 
 
 class Previous(Generic[S]):

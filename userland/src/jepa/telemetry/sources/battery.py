@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jepa.telemetry.sources.base import KernelFile, content, count
+from jepa.telemetry.sources.helper import Helper
 from jepa.telemetry.sources.sensors import is_peripheral
 
 _ATTRIBUTES = (
@@ -92,41 +93,80 @@ def watts(batteries: list[BatterySample]) -> float | None:
     return sum(known) if known else None
 
 
+class _Supply:
+    """A power supply. Whatever is asked of it may take long, or for ever: its bus may be stuck."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.files: dict[str, KernelFile] | None = None
+        """None: not looked at since it was told to; without any: not a battery of the machine."""
+
+    def read(self) -> BatterySample | None:
+        """The battery now; None when it is none, or that of a mouse or a headset."""
+        if self.files is None:
+            self.files = self._find()
+        return _sample(self.files) if self.files else None
+
+    def close(self) -> None:
+        for file in (self.files or {}).values():
+            file.close()
+
+    def _find(self) -> dict[str, KernelFile]:
+        if (
+            content(self._folder / "type") != b"Battery"
+            or content(self._folder / "present") == b"0"
+            or is_peripheral(self._folder)
+        ):
+            return {}
+        return {
+            name: KernelFile(self._folder / name) for name in _ATTRIBUTES if (self._folder / name).exists()
+        }
+
+
 class Batteries:
     """The batteries in /sys/class/power_supply below ``folder``, which is /sys/class."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "power_supply"
-        self._files: dict[Path, dict[str, KernelFile]] = {}
+        self._supplies: dict[Path, _Supply] = {}
+        self._helper: Helper[Path, BatterySample | None] = Helper("batteries")
 
     def __len__(self) -> int:
-        return len(self._files)
+        return sum(1 for supply in self._supplies.values() if supply.files)
+
+    @property
+    def left_out(self) -> str:
+        """Those that do not answer."""
+        silent = sorted(self._helper.silent & self._supplies.keys())
+        return ", ".join(f"{path.name} (does not answer)" for path in silent)
 
     def scan(self) -> None:
-        """Look which batteries there are. That of a mouse or a headset is not the machine's."""
-        found = [
-            supply
-            for supply in sorted(self._folder.glob("*"))
-            if content(supply / "type") == b"Battery"
-            and content(supply / "present") != b"0"
-            and not is_peripheral(supply)
-        ]
-        if found != list(self._files):
-            self.close()
-            self._files = {
-                supply: {name: KernelFile(supply / name) for name in _ATTRIBUTES if (supply / name).exists()}
-                for supply in found
-            }
+        """Look at the next reading which batteries there are."""
+        before, silent = self._supplies, self._helper.silent
+        self._supplies = {
+            path: before[path] if path in silent and path in before else _Supply(path)
+            for path in sorted(self._folder.glob("*"))
+        }
+        for path, supply in before.items():
+            if path not in silent:
+                supply.close()
 
-    def read(self) -> list[BatterySample]:
-        """Each battery now; an attribute that cannot be read is missing."""
-        return [_sample(files) for files in self._files.values()]
+    def read(self, now: float) -> list[BatterySample]:
+        """Each battery now; an attribute that cannot be read is missing.
+
+        None of them while one does not answer, since the others alone would be another total.
+        """
+        answers = self._helper.ask({path: each.read for path, each in self._supplies.items()}, now)
+        if len(answers) < len(self._supplies):
+            return []
+        return [sample for sample in answers.values() if sample is not None]
 
     def close(self) -> None:
         """Close the files."""
-        for files in self._files.values():
-            for file in files.values():
-                file.close()
+        self._helper.close()
+        for path, supply in self._supplies.items():
+            if path not in self._helper.silent:
+                supply.close()
 
 
 def _sample(files: dict[str, KernelFile]) -> BatterySample:

@@ -2,6 +2,7 @@
 """Space and inodes used on the file systems that a machine must not fill."""
 
 import os
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from jepa.telemetry.sources.base import KernelFile, Reading, why
@@ -52,18 +53,18 @@ class FilesystemSource:
     def __init__(self, root: Path) -> None:
         self._mounts = KernelFile(root / "proc/self/mountinfo")
         self._paths = [root / place.relative_to("/") for place in _PLACES]
-        self._asking = self._paths[0]
-        self._helper = Helper("statvfs", self._ask)
+        self._helper: Helper[Path, Answer] = Helper("statvfs")
 
     def read(self, now: float) -> Reading:
         """The share used of the fuller one that can be written."""
-        try:
-            answers = self._helper.ask()
-        except TimeoutError:
-            return Reading({}, f"{self._asking}: the file system does not answer")
+        answers = self._helper.ask({path: partial(_space, path) for path in self._paths}, now)
+        silent = [path for path in self._paths if path not in answers]
+        if silent:
+            return Reading({}, f"{silent[0]}: the file system does not answer")
         shares: list[float] = []
         reasons: list[str] = []
-        for place, path, space in zip(_PLACES, self._paths, answers, strict=True):
+        for place, path in zip(_PLACES, self._paths, strict=True):
+            space = answers[path]
             if isinstance(space, OSError):
                 reasons.append(why(path, space))
                 continue
@@ -79,19 +80,16 @@ class FilesystemSource:
         self._mounts.close()
         self._helper.close()
 
-    def _ask(self) -> list[Answer]:
-        """Space of each place, or why it is unknown."""
-        answers: list[Answer] = []
-        for path in self._paths:
-            self._asking = path
-            try:
-                answers.append(os.statvfs(path))
-            except OSError as error:
-                answers.append(error)
-        return answers
-
     def _is_read_only(self, place: PurePosixPath) -> bool:
         try:
             return is_read_only(self._mounts.read(), place) is not False
         except OSError:
             return True
+
+
+def _space(path: Path) -> Answer:
+    """Of the file system of ``path``, or why it is unknown."""
+    try:
+        return os.statvfs(path)
+    except OSError as error:
+        return error

@@ -30,7 +30,7 @@ class HardwareSource:
             for part in (self._temperatures, self._powercap, self._batteries):
                 part.scan()
             self._scanned_at = now
-        batteries = self._batteries.read()
+        batteries = self._batteries.read(now)
         watts, basis = self._powercap.watts(now), self._powercap.basis
         if not self._powercap.readable():
             watts = battery.watts(batteries)
@@ -57,5 +57,5 @@ class HardwareSource:
         if not self._powercap.readable() and "hw.power" not in values and not self._batteries:
             absent.append("power counters need root" if self._powercap.counters else "no power counter")
         if "hw.battery.charge" not in values:
-            absent.append("no battery")
+            absent.append(self._batteries.left_out or "no battery")
         return ", ".join(absent)

@@ -2,10 +2,10 @@
 """The hottest sensor of the machine, among thermal zones and hwmon, without inputs that measure nothing."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from jepa.telemetry.sources.base import KernelFile, content, count
 from jepa.telemetry.sources.helper import Helper
@@ -145,32 +145,56 @@ class _Disk:
     limit: float | None
     activity: list[Path]
     """Statistics of its block devices."""
+    reason: str = ""
     did: list[bytes] = field(default_factory=list)
+    degrees: float | None = None
+    looked_at: float = float("-inf")
 
-    def look(self) -> float | None:
-        """Degrees Celsius if the disk did something since the last look. May take long, or for ever."""
+    def read(self, now: float) -> float | None:
+        """Degrees Celsius if the disk did something between the last two looks."""
+        if now - self.looked_at < _DISK_EVERY_S:
+            return self.degrees
+        self.looked_at, self.degrees = now, None
         did = [content(path) for path in self.activity]
         before, self.did = self.did, did
-        if not before or did == before:
-            return None
-        degrees = parse_millidegrees(_read(self.file))
-        return None if degrees is not None and self.limit is not None and degrees > self.limit else degrees
+        if before and did != before:
+            degrees = parse_millidegrees(_read(self.file))
+            self.degrees = (
+                None if degrees is not None and self.limit is not None and degrees > self.limit else degrees
+            )
+        return self.degrees
+
+    def stand_in(self) -> float | None:
+        """None: its label is known."""
+        return None
 
     def close(self) -> None:
         self.file.close()
 
 
-class _Named(Protocol):
-    """What both kinds of inputs have."""
+_Find = Callable[[Path], Iterator[_Input | _Disk]]
 
-    file: KernelFile
-    name: str
+
+class _Device:
+    """A thermal zone or a chip of hwmon. Whatever is asked of it may take long, or for ever."""
+
+    def __init__(self, folder: Path, find: _Find) -> None:
+        self._folder = folder
+        self._find = find
+        self.inputs: dict[Path, _Input | _Disk] = {}
+        self.is_due = True
+        """Whether to look again which inputs there are."""
+
+    def read(self, now: float) -> list[float]:
+        """Degrees Celsius of the inputs that count."""
+        if self.is_due:
+            self.inputs, self.is_due = _kept(self.inputs, self._find(self._folder)), False
+        degrees = [each.read(now) for each in self.inputs.values()]
+        return [each for each in degrees if each is not None]
 
     def close(self) -> None:
-        """Close the files."""
-
-
-S = TypeVar("S", bound=_Named)
+        for each in self.inputs.values():
+            each.close()
 
 
 class Temperatures:
@@ -178,108 +202,104 @@ class Temperatures:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._inputs: dict[Path, _Input] = {}
-        self._disks: dict[Path, _Disk] = {}
-        self._helper = Helper("disk temperatures", self._look_at_disks)
-        self._looked_at = float("-inf")
-        self._of_disks: list[float] = []
-        self._disks_answer = True
+        self._devices: dict[Path, _Device] = {}
+        self._helper: Helper[Path, list[float]] = Helper("temperatures")
+        self._answered: list[_Device] = []
 
     def scan(self) -> None:
         """Look which sensors there are; what is known of those that stay is kept."""
-        chips = list(self._chips())
-        inputs = [each for each in chips if isinstance(each, _Input)]
-        self._inputs = _kept(self._inputs, [*self._zones(), *inputs])
-        self._disks = _kept(self._disks, [each for each in chips if isinstance(each, _Disk)])
+        zones = sorted(self._folder.glob("thermal/thermal_zone*"))
+        chips = sorted(self._folder.glob("hwmon/hwmon*"))
+        found: dict[Path, _Find] = {**dict.fromkeys(zones, _zone), **dict.fromkeys(chips, _chip)}
+        for path in self._devices.keys() - found.keys():
+            device = self._devices.pop(path)
+            if path not in self._helper.silent:
+                device.close()
+        for path, find in found.items():
+            device = self._devices.setdefault(path, _Device(path, find))
+            device.is_due = True
 
     def hottest(self, now: float) -> float | None:
         """Degrees Celsius of the hottest sensor that counts; None without any."""
-        read = [each.read(now) for each in self._inputs.values()]
-        known = [degrees for degrees in read if degrees is not None]
+        answers = self._helper.ask(
+            {path: partial(device.read, now) for path, device in self._devices.items()}, now
+        )
+        self._answered = [self._devices[path] for path in answers]
+        known = [degrees for answer in answers.values() for degrees in answer]
         if not known:
-            constant = [each.stand_in() for each in self._inputs.values()]
+            constant = [each.stand_in() for device in self._answered for each in device.inputs.values()]
             known = [degrees for degrees in constant if degrees is not None]
-        return max([*known, *self._disks_at(now)], default=None)
+        return max(known, default=None)
 
     @property
     def left_out(self) -> str:
         """The inputs that gave something at the last reading and did not count, each with the reason."""
-        found = [f"{each.name} ({each.reason})" for each in self._inputs.values() if each.reason]
-        if not self._disks_answer:
-            found.append("disks (one does not answer)")
-        return ", ".join(found)
+        inputs = [each for device in self._answered for each in device.inputs.values()]
+        found = [f"{each.name} ({each.reason})" for each in inputs if each.reason]
+        silent = sorted(self._helper.silent & self._devices.keys())
+        return ", ".join([*found, *(f"{path.name} (does not answer)" for path in silent)])
 
     def close(self) -> None:
         """Close the files."""
         self._helper.close()
-        for each in self._inputs.values():
-            each.close()
-        for disk in self._disks.values():
-            disk.close()
-
-    def _disks_at(self, now: float) -> list[float]:
-        if self._disks and now - self._looked_at >= _DISK_EVERY_S:
-            self._looked_at = now
-            try:
-                self._of_disks, self._disks_answer = self._helper.ask(), True
-            except TimeoutError:
-                self._of_disks, self._disks_answer = [], False
-        return self._of_disks
-
-    def _look_at_disks(self) -> list[float]:
-        found = [each.look() for each in list(self._disks.values())]
-        return [degrees for degrees in found if degrees is not None]
-
-    def _zones(self) -> Iterator[_Input]:
-        for zone in sorted(self._folder.glob("thermal/thermal_zone*")):
-            critical = [
-                trip.with_name(trip.name.replace("_type", "_temp"))
-                for trip in zone.glob("trip_point_*_type")
-                if content(trip) == b"critical"
-            ]
-            limits = [limit for trip in critical if (limit := _limit(trip)) is not None]
-            yield _Input(
-                KernelFile(zone / "temp"),
-                f"{zone.name} {_text(zone / 'type')}".strip(),
-                trusted=True,
-                doubtful=False,
-                limit=min(limits, default=None),
-                fault=None,
-                sleep=Sleep(zone / "device"),
-            )
-
-    def _chips(self) -> Iterator[_Input | _Disk]:
-        for chip in sorted(self._folder.glob("hwmon/hwmon*")):
-            if is_peripheral(chip):
-                continue
-            name = _text(chip / "name")
-            for path in sorted(chip.glob("temp*_input")):
-                stem = path.name.removesuffix("_input")
-                label, fault = _text(chip / f"{stem}_label"), chip / f"{stem}_fault"
-                named = bool(label) and not _PIN.fullmatch(label)
-                title = f"{name or chip.name} {label or stem}"
-                limit = _limit(chip / f"{stem}_crit")
-                if name in _DISKS and (activity := _activity(chip)):
-                    yield _Disk(KernelFile(path), title, limit, activity)
-                    continue
-                yield _Input(
-                    KernelFile(path),
-                    title,
-                    trusted=named,
-                    doubtful=not named and _SUPER_IO.match(name) is not None,
-                    limit=limit,
-                    fault=KernelFile(fault) if fault.exists() else None,
-                    sleep=Sleep(chip / "device"),
-                )
+        for path, device in self._devices.items():
+            if path not in self._helper.silent:
+                device.close()
 
 
-def _kept(known: Mapping[Path, S], found: Iterable[S]) -> dict[Path, S]:
+def _zone(zone: Path) -> Iterator[_Input]:
+    critical = [
+        trip.with_name(trip.name.replace("_type", "_temp"))
+        for trip in zone.glob("trip_point_*_type")
+        if content(trip) == b"critical"
+    ]
+    limits = [limit for trip in critical if (limit := _limit(trip)) is not None]
+    yield _Input(
+        KernelFile(zone / "temp"),
+        f"{zone.name} {_text(zone / 'type')}".strip(),
+        trusted=True,
+        doubtful=False,
+        limit=min(limits, default=None),
+        fault=None,
+        sleep=Sleep(zone / "device"),
+    )
+
+
+def _chip(chip: Path) -> Iterator[_Input | _Disk]:
+    if is_peripheral(chip):
+        return
+    name = _text(chip / "name")
+    for path in sorted(chip.glob("temp*_input")):
+        stem = path.name.removesuffix("_input")
+        label, fault = _text(chip / f"{stem}_label"), chip / f"{stem}_fault"
+        named = bool(label) and not _PIN.fullmatch(label)
+        title = f"{name or chip.name} {label or stem}"
+        limit = _limit(chip / f"{stem}_crit")
+        if name in _DISKS and (activity := _activity(chip)):
+            yield _Disk(KernelFile(path), title, limit, activity)
+            continue
+        yield _Input(
+            KernelFile(path),
+            title,
+            trusted=named,
+            doubtful=not named and _SUPER_IO.match(name) is not None,
+            limit=limit,
+            fault=KernelFile(fault) if fault.exists() else None,
+            sleep=Sleep(chip / "device"),
+        )
+
+
+def _kept(
+    known: Mapping[Path, _Input | _Disk], found: Iterable[_Input | _Disk]
+) -> dict[Path, _Input | _Disk]:
     """The inputs ``found``, by their files; those that were known stay as they are."""
-    kept: dict[Path, S] = {}
+    kept: dict[Path, _Input | _Disk] = {}
     for each in found:
         before = known.get(each.file.path)
         kept[each.file.path] = each if before is None or before.name != each.name else before
-    for each in (*known.values(), *found):
+        if before is not None and kept[each.file.path] is before:
+            each.close()
+    for each in known.values():
         if kept.get(each.file.path) is not each:
             each.close()
     return kept
