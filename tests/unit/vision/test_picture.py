@@ -15,6 +15,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from jepa.errors import JepaError
 from jepa.packs.vision import Clip
@@ -126,6 +127,35 @@ def test_a_video_is_shown_as_its_display_matrix_says(tmp_path: Path, orientation
     frames = [frame_of(corners(), stored="yuv420p") for _ in range(2)]
     path = encoded(tmp_path / f"v.{suffix}", "mpeg4", *frames, matrix=matrix)
     assert_alike(shown(path), TURNS[orientation](corners()), 12)
+
+
+def test_a_video_that_turns_is_upright_before_and_after(tmp_path: Path) -> None:
+    frames = [frame_of(corners(), stored="yuv420p") for _ in range(4)]
+    path = encoded(tmp_path / "v.h264", "libx264", *frames, options={"crf": "10"})
+    upright = path.read_bytes()
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        # Said at key frames alone, in an SEI message, and meant for those that follow too.
+        said = BitStreamFilterContext("h264_metadata=display_orientation=insert:rotate=90", stream)
+        packets = [each for packet in container.demux(stream) for each in said.filter(packet)]
+    path.write_bytes(upright + b"".join(map(bytes, packets)) + upright)
+    with closing(open_source(str(path))) as source:
+        pictures = [picture.rgb for picture in source]
+    assert len(pictures) == 12
+    for number, picture in enumerate(pictures):
+        assert_alike(picture, np.rot90(corners()) if 4 <= number < 8 else corners())
+
+
+def test_each_picture_of_a_motion_jpeg_is_shown_as_its_exif_says(tmp_path: Path) -> None:
+    path = tmp_path / "v.mjpeg"
+    for orientation in (1, 6, 6, 2, 1):
+        test_a_jpeg_is_shown_as_its_exif_says(tmp_path, orientation)
+        with path.open("ab") as video:
+            video.write((tmp_path / "p.jpg").read_bytes())
+    with closing(open_source(str(path))) as source:
+        pictures = [picture.rgb for picture in source]
+    for orientation, picture in zip((1, 6, 6, 2, 1), pictures, strict=True):
+        assert_alike(picture, TURNS[orientation](corners()))
 
 
 def test_pictures_of_a_folder_are_upright_too(tmp_path: Path) -> None:

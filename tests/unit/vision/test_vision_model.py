@@ -57,6 +57,20 @@ def test_limits_of_the_process_count_as_well(
     VisionModel.load(vision_pack, tmp_path).open()
 
 
+def test_limits_of_a_version_1_group_count_also_where_a_container_shows_only_the_root(
+    vision_pack: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text("MemAvailable:    100000000 kB\n")
+    (tmp_path / "proc/self/cgroup").write_text("4:cpu,memory:/docker/1\n1:name=systemd:/x\n0::/\nrubbish\n")
+    group = tmp_path / "sys/fs/cgroup/memory"
+    group.mkdir(parents=True)
+    (group / "memory.limit_in_bytes").write_text("66001000\n")
+    (group / "memory.usage_in_bytes").write_text("66000000\n")
+    with pytest.raises(JepaError, match="and 0 MiB are free"):
+        VisionModel.load(vision_pack, tmp_path).open()
+
+
 def test_a_machine_pack_sees_nothing() -> None:
     with pytest.raises(JepaError, match="is for the machine"):
         VisionModel.load(default_pack_dir())

@@ -95,6 +95,8 @@ def test_what_the_kernel_refuses_is_one_sentence(host: Host) -> None:
 
 
 def test_a_kernel_without_the_file_is_named(host: Host, tmp_path: Path) -> None:
+    assert FAMILY.missing(host, CLAMP) == "There is no control group v2 hierarchy in /sys/fs/cgroup."
+    (tmp_path / "sys/fs/cgroup/cgroup.controllers").write_text("cpu memory\n")
     assert FAMILY.missing(host, CLAMP) == "This kernel has no cpu.uclamp.max."
     (tmp_path / "sys/fs/cgroup/system.slice/cpu.uclamp.max").write_text("max")
     assert FAMILY.missing(host, CLAMP) is None

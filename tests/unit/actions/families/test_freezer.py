@@ -53,6 +53,10 @@ def test_a_unit_that_did_not_freeze_is_reported(tmp_path: Path) -> None:
 
 def test_a_kernel_without_a_freezer_is_named(tmp_path: Path) -> None:
     host = Host(tmp_path, Manager())
+    assert FAMILY.missing(host, FREEZE) == "There is no control group v2 hierarchy in /sys/fs/cgroup."
+    controllers = tmp_path / "sys/fs/cgroup/cgroup.controllers"
+    controllers.parent.mkdir(parents=True)
+    controllers.write_text("cpu memory\n")
     assert FAMILY.missing(host, FREEZE) == "This kernel has no freezer (cgroup.freeze)."
     file = tmp_path / "sys/fs/cgroup/system.slice/cgroup.freeze"
     file.parent.mkdir(parents=True)

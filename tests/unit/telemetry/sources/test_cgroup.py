@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slices are measured against the whole machine, and are absent while they do not exist."""
 
+import os
 import shutil
+import subprocess
 from typing import Any
 
 import pytest
 
+from jepa.telemetry.roles import Roles
 from jepa.telemetry.sources.cgroup import CgroupSource, parse_cpu_list
+from jepa.telemetry.sources.role_usage import RoleSource
 
 
 def test_cpu_and_memory_of_the_slices(host: Any) -> None:
@@ -37,7 +41,26 @@ def test_nobody_logged_in_then_somebody(host: Any) -> None:
     assert "system.group.user.memory" in source.read(3.0).values
 
 
-def test_cgroup_v1_gives_no_channel_and_says_why(host: Any) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_real_hierarchy_of_version_1_is_named_with_the_remedy(host: Any) -> None:
+    tree = host.root / "sys/fs/cgroup"
+    shutil.rmtree(tree)
+    (tree / "systemd").mkdir(parents=True)
+    subprocess.run(
+        ["mount", "-t", "cgroup", "-o", "none,name=jepa-test", "test", tree / "systemd"], check=True
+    )
+    try:
+        for source in (CgroupSource(host.root), RoleSource(host.root, Roles(host.root))):
+            reading = source.read(1.0)
+            assert reading.values == {}
+            assert "control groups of version 1" in reading.reason
+            assert "systemd.unified_cgroup_hierarchy=1" in reading.reason
+            source.close()
+    finally:
+        subprocess.run(["umount", tree / "systemd"], check=True)
+
+
+def test_without_a_tree_there_is_no_channel_and_a_reason(host: Any) -> None:
     (host.root / "sys/fs/cgroup/cgroup.controllers").unlink()
     reading = CgroupSource(host.root).read(1.0)
     assert reading.values == {}

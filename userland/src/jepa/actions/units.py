@@ -44,3 +44,15 @@ def same(host: Host, resource: Resource) -> Unit:
 def needs_systemd(host: Host) -> str | None:
     """Why nothing that goes through systemd works here; None when it does."""
     return None if host.manager.available else "systemd does not run here."
+
+
+def controllers(host: Host) -> list[str] | None:
+    """The controllers of the control groups; None when those are not of version 2."""
+    try:
+        return (host.root / "sys/fs/cgroup/cgroup.controllers").read_text().split()
+    except OSError:
+        return None
+
+
+NO_GROUPS: Final = "There is no control group v2 hierarchy in /sys/fs/cgroup."
+"""Why nothing that is a file of a control group works without ``controllers``."""

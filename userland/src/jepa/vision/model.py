@@ -141,6 +141,9 @@ class VisionModel:
         return _WORKING * _FLOAT * moments * self.place * of.tokens.width
 
 
+_VERSION_1: tuple[str, tuple[str, ...]] = ("memory.usage_in_bytes", ("memory.limit_in_bytes",))
+_VERSION_2: tuple[str, tuple[str, ...]] = ("memory.current", ("memory.max", "memory.high"))
+"""What a control group holds, and its limits."""
 _AGAIN = "Build or install the pack again."
 
 
@@ -163,11 +166,18 @@ def _of_machine(root: Path) -> int | None:
 def _of_groups(root: Path) -> Iterator[int]:
     """What the limits of this process's control group and of those around it leave."""
     try:
-        own = Path((root / "proc/self/cgroup").read_text().partition("0::/")[2].strip("/\n"))
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
         return
-    for group in (own, *own.parents):
-        folder = root / "sys/fs/cgroup" / group
-        for name in ("memory.max", "memory.high"):
-            with contextlib.suppress(OSError, ValueError):  # "max" is no number
-                yield max(0, int((folder / name).read_text()) - int((folder / "memory.current").read_text()))
+    for line in lines:
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        # Of version 2, which names none here, or of version 1; a container may show the root alone.
+        tree, held, limits = ("memory", *_VERSION_1) if controllers else ("", *_VERSION_2)
+        own = Path(path.strip("/"))
+        for group in (own, *own.parents):
+            folder = root / "sys/fs/cgroup" / tree / group
+            for name in limits:
+                with contextlib.suppress(OSError, ValueError):  # "max" is no number
+                    yield max(0, int((folder / name).read_text()) - int((folder / held).read_text()))

@@ -152,7 +152,7 @@ class VideoSource:
         import av
 
         count = 0
-        size, shown_as = (0, 0), UPRIGHT
+        size, turned, shown_as = (0, 0), 0, UPRIGHT
         for packet in self._packets():
             try:
                 frames = packet.decode()
@@ -163,10 +163,13 @@ class VideoSource:
                 assert isinstance(frame, av.VideoFrame), "only the video is demuxed"
                 count += 1
                 at_s = self._timeline.place(frame.time)
-                if size != (frame.width, frame.height):
+                # What a key frame says, or does not say, of its orientation holds until the next one.
+                anew = frame.key_frame and frame.rotation != turned
+                if anew or size != (frame.width, frame.height):
                     # Not of every frame: one whose side data was read is in a circle of references with it,
                     # and stays in memory until the garbage collector comes by.
-                    size, shown_as = (frame.width, frame.height), orientation(frame)
+                    size, turned = (frame.width, frame.height), frame.rotation
+                    shown_as = orientation(frame)
                 yield Picture(at_s, frame, self._pixel_aspect, shown_as, opaque=self.live)
         if not count:
             raise JepaError(f"There is no whole frame in {shown(self._where)}.", self._remedy())

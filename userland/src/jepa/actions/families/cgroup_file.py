@@ -25,6 +25,8 @@ class CgroupFile:
         """systemd names the group; the kernel must have the file in every group but the root's."""
         if (why := units.needs_systemd(host)) is not None:
             return why
+        if units.controllers(host) is None:
+            return units.NO_GROUPS
         if not any((host.root / _TOP).glob(f"*.slice/{action.setting}")):
             return f"This kernel has no {action.setting}."
         return None

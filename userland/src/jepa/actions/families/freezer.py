@@ -16,6 +16,8 @@ class Freezer:
         """systemd, and a kernel with the second version of the freezer."""
         if (why := units.needs_systemd(host)) is not None:
             return why
+        if units.controllers(host) is None:
+            return units.NO_GROUPS
         found = any((host.root / "sys/fs/cgroup").glob("*.slice/cgroup.freeze"))
         return None if found else "This kernel has no freezer (cgroup.freeze)."
 

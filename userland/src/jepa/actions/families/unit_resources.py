@@ -148,10 +148,8 @@ class UnitResources:
         if (why := units.needs_systemd(host)) is not None:
             return why
         controller = PROPERTIES[action.setting].controller
-        try:
-            there = (host.root / "sys/fs/cgroup/cgroup.controllers").read_text().split()
-        except OSError:
-            return "There is no control group v2 hierarchy in /sys/fs/cgroup."
+        if (there := units.controllers(host)) is None:
+            return units.NO_GROUPS
         return None if controller in there else f"This kernel has no {controller} controller."
 
     def resolve(self, host: Host, action: ActionType, target: str) -> Resource:

@@ -10,6 +10,16 @@ from jepa.telemetry.sources.memory import parse_meminfo
 _SLICES = {"system.slice": "system.group.system", "user.slice": "system.group.user"}
 
 
+def no_tree(tree: Path) -> str:
+    """Why nothing is known of control groups, where ``tree`` is not one of version 2."""
+    if any(tree.glob("*/cgroup.procs")):
+        return (
+            f"{tree} holds control groups of version 1, which do not say what units use; boot with "
+            "systemd.unified_cgroup_hierarchy=1 for version 2"
+        )
+    return f"{tree} is not a cgroup v2 tree"
+
+
 @dataclass(frozen=True, slots=True)
 class CpuUse:
     """CPU time of one group since it was made, in microseconds over all CPUs."""
@@ -60,7 +70,7 @@ class CgroupSource:
     def read(self, now: float) -> Reading:
         """CPU and memory of each slice, in percent of the machine's."""
         if not (self._tree / "cgroup.controllers").exists():
-            return Reading({}, f"{self._tree} is not a cgroup v2 tree")
+            return Reading({}, no_tree(self._tree))
         try:
             cpus = parse_cpu_list(self._online.read())
             memory = parse_meminfo(self._meminfo.read()).total

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jepa.telemetry.roles import ROLES, Role, Roles
 from jepa.telemetry.sources.base import KernelFile, Previous, Reading, count, grown
-from jepa.telemetry.sources.cgroup import parse_cpu_list, parse_cpu_stat
+from jepa.telemetry.sources.cgroup import no_tree, parse_cpu_list, parse_cpu_stat
 from jepa.telemetry.sources.memory import parse_meminfo
 from jepa.telemetry.sources.pressure import parse_pressure, share
 
@@ -133,7 +133,7 @@ class RoleSource:
     def read(self, now: float) -> Reading:
         """Use in percent of the machine's and KiB/s, and stalled shares, since the last call."""
         if not (self._tree / "cgroup.controllers").exists():
-            return Reading({}, f"{self._tree} is not a cgroup v2 tree")
+            return Reading({}, no_tree(self._tree))
         assigned = self._roles.at(now)
         # The rest is the system's: the slice of services stands for it where only a group has an answer.
         groups: dict[Path, Role] = {self._tree / "system.slice": "system", **assigned.groups}
