@@ -178,6 +178,33 @@ def test_what_is_transparent_shows_white(tmp_path: Path, name: str, codec: str) 
     assert_alike(picture[2:14, 2:30], np.full((12, 28, 3), (227, 127, 127), np.uint8), 2)
 
 
+def test_alpha_beside_the_picture_of_a_webm_shows_white(tmp_path: Path) -> None:
+    pixels = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    pixels[..., 0], pixels[:, 32:, 3] = 200, 255
+    frames = [frame_of(pixels, "rgba", "yuva420p") for _ in range(3)]
+    path = encoded(tmp_path / "v.webm", "libvpx-vp9", *frames)
+    with closing(open_source(str(path))) as source:
+        pictures = list(source)
+    assert [round(picture.at_s, 2) for picture in pictures] == [0, 0.04, 0.08]
+    for picture in pictures:
+        assert_alike(picture.rgb[:, 2:30], np.full((HEIGHT, 28, 3), 255, np.uint8), 2)
+        assert_alike(picture.rgb[:, 34:62], np.full((HEIGHT, 28, 3), (200, 0, 0), np.uint8), 2)
+
+
+@pytest.mark.parametrize(
+    ("codec", "alpha", "left"), [("huffyuv", 0, 200), ("rawvideo", 0, 200), ("huffyuv", 255, 255)]
+)
+def test_the_fourth_byte_of_an_avi_is_alpha_only_where_it_shows_anything(
+    tmp_path: Path, codec: str, alpha: int, left: int
+) -> None:
+    pixels = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    pixels[..., :3], pixels[:, 32:, 3] = 200, alpha
+    path = encoded(tmp_path / "v.avi", codec, frame_of(pixels, "rgba", "bgra"))
+    picture = shown(path)
+    assert picture[20, 5].tolist() == [left] * 3
+    assert picture[20, 60].tolist() == [200] * 3
+
+
 def test_a_screen_is_opaque_whatever_its_alpha(tmp_path: Path) -> None:
     pixels = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     pixels[..., 0] = 200

@@ -54,6 +54,15 @@ def grey(frame: "av.VideoFrame") -> ByteArray:
     return np.asarray(frame.to_ndarray(format="gray", **_ONE_THREAD), np.uint8)
 
 
+def is_hidden(frame: "av.VideoFrame") -> bool:
+    """Whether nothing of it would show, since its alpha is 0 everywhere."""
+    return _has_alpha(frame) and not frame.to_ndarray(format="rgba", **_ONE_THREAD)[..., 3].any()
+
+
+def _has_alpha(frame: "av.VideoFrame") -> bool:
+    return frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
+
+
 def on_white(rgba: ByteArray) -> ByteArray:
     """(H, W, 4) -> (H, W, 3)"""
     colours, alpha = rgba[..., :3].astype(np.uint32), rgba[..., 3:].astype(np.uint32)
@@ -66,8 +75,7 @@ def _rgb(frame: "av.VideoFrame", pixel_aspect: float, *, opaque: bool) -> ByteAr
         wanted |= _SDR
     if pixel_aspect != 1:
         wanted["width"] = max(1, round(frame.width * pixel_aspect))
-    alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
-    if alpha and not opaque:
+    if _has_alpha(frame) and not opaque:
         colours = on_white(np.asarray(frame.to_ndarray(format="rgba", **wanted), np.uint8))
     else:
         colours = np.asarray(frame.to_ndarray(format="rgb24", **wanted), np.uint8)

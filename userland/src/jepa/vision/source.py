@@ -15,7 +15,7 @@ from jepa.errors import JepaError
 from jepa.vision.address import is_stream, shown
 from jepa.vision.heif import still
 from jepa.vision.orientation import UPRIGHT, orientation
-from jepa.vision.picture import Picture
+from jepa.vision.picture import Picture, is_hidden
 from jepa.vision.still import StillSource
 from jepa.vision.timeline import Timeline
 
@@ -137,6 +137,10 @@ class VideoSource:
             # Of a JPEG that is cut off the decoder invents the rest by default.
             chosen.codec_context.options = {"err_detect": "explode"}
         self._stream = chosen
+        self._decoder = _decoder_with_alpha(chosen)
+        # In an AVI the fourth byte of a pixel means alpha or nothing; where it is 0 throughout, nothing.
+        self._doubtful_alpha = self._container.format.name == "avi"
+        self._opaque = live
         rate = chosen.average_rate or chosen.guessed_rate
         self._timeline = Timeline(1 / float(rate) if rate else 1 / _USUAL_FPS)
         aspect = float(chosen.sample_aspect_ratio or 1)
@@ -155,12 +159,14 @@ class VideoSource:
         size, turned, shown_as = (0, 0), 0, UPRIGHT
         for packet in self._packets():
             try:
-                frames = packet.decode()
+                frames = self._decoder.decode(packet) if self._decoder is not None else packet.decode()
             except av.FFmpegError:
                 self.damaged += 1
                 continue
             for frame in frames:
                 assert isinstance(frame, av.VideoFrame), "only the video is demuxed"
+                if self._doubtful_alpha:
+                    self._doubtful_alpha, self._opaque = False, is_hidden(frame)
                 count += 1
                 at_s = self._timeline.place(frame.time)
                 # What a key frame says, or does not say, of its orientation holds until the next one.
@@ -170,7 +176,7 @@ class VideoSource:
                     # and stays in memory until the garbage collector comes by.
                     size, turned = (frame.width, frame.height), frame.rotation
                     shown_as = orientation(frame)
-                yield Picture(at_s, frame, self._pixel_aspect, shown_as, opaque=self.live)
+                yield Picture(at_s, frame, self._pixel_aspect, shown_as, opaque=self._opaque)
         if not count:
             raise JepaError(f"There is no whole frame in {shown(self._where)}.", self._remedy())
 
@@ -233,6 +239,24 @@ def _video_of(container: "av.container.InputContainer") -> "av.VideoStream | Non
     parts = av.stream.Disposition.attached_pic | av.stream.Disposition.dependent
     whole = [each for each in container.streams.video if not each.disposition & parts]
     return next((each for each in whole if each is best), whole[0] if whole else None)
+
+
+def _decoder_with_alpha(stream: "av.VideoStream") -> "av.VideoCodecContext | None":
+    """What also decodes the alpha that WebM keeps beside the picture; None where there is none of it.
+
+    The library's own decoders of VP8 and VP9 leave it out.
+    """
+    import av
+
+    said = {key.lower(): value for key, value in stream.metadata.items()}
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name)
+    if said.get("alpha_mode") != "1" or name is None:
+        return None
+    try:
+        decoder = av.CodecContext.create(name, "r")
+    except av.codec.codec.UnknownCodecError:
+        return None
+    return cast(av.VideoCodecContext, decoder)
 
 
 def _copied(packet: "av.Packet[Any]") -> "av.Packet[Any]":
