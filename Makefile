@@ -8,6 +8,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 DEVICE ?= cpu
+JOBS ?= 1
 VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
@@ -151,6 +152,11 @@ record-vm: $(IMAGE) ## record workloads and the effects of actions in the image'
 	@$(PY) -m tools.record_vm --plan trials
 	@$(PY) -m tools.record_vm --plan many
 	@$(PY) -m tools.record_vm --plan scarce
+
+.PHONY: record-branches
+record-branches: $(IMAGE) ## record moments of work with actions and without, in virtual time (days; JOBS=2; goes on where it stopped)
+	@$(PYTHON) -m tools.host run
+	@$(PY) -m tools.record_branches --jobs $(JOBS)
 
 .PHONY: packs
 packs: packs-machine packs-vision ## train and export the packs (an hour)

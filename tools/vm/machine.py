@@ -40,6 +40,9 @@ EMULATION_ARGUMENTS = ("tsc=reliable",)
 TELL_S = 20.0
 """How often a long wait says what it waits for."""
 
+START_S = 10.0
+"""For QEMU to begin."""
+
 Say = Callable[[str], None]
 
 
@@ -64,6 +67,8 @@ class Setup:
     kvm: bool = False
     virtual_time: bool = False
     """Whether the guest's clock counts instructions, so that the host's other work does not show in it."""
+    instruction_ns: int = 1
+    """In virtual time: what an instruction takes, a power of two."""
     emulator: Emulator = field(default_factory=newest)
 
 
@@ -93,10 +98,11 @@ class Machine:
 
     # Power
 
-    def start(self, snapshot: str | None = None) -> None:
+    def start(self, snapshot: str | None = None, *, paused: bool = False) -> None:
         """Switch the machine on. Returns at once; ``wait_for_shell`` waits until commands can be given.
 
-        With ``snapshot`` it wakes as it was when ``snapshot()`` was called; the disk must hold that.
+        With ``snapshot`` it wakes as it was when ``snapshot()`` was called; the disk must hold that. When
+        ``paused`` it does nothing before ``resume()``.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         # Paths of UNIX sockets may have 107 bytes only, so they do not go below the build directory.
@@ -118,6 +124,8 @@ class Machine:
         clock = () if self.setup.kvm else EMULATION_ARGUMENTS
         if snapshot is not None:
             extra += ["-loadvm", snapshot]
+        if paused:
+            extra.append("-S")
         command = qemu_command(
             self.setup.emulator,
             self.setup.disk,
@@ -129,6 +137,7 @@ class Machine:
             credentials={**shell_credentials(), **(self.setup.credentials or {})},
             kvm=self.setup.kvm,
             virtual_time=self.setup.virtual_time,
+            instruction_ns=self.setup.instruction_ns,
             kernel_arguments=[*KERNEL_ARGUMENTS, *clock, *self.setup.kernel_arguments],
             serials=("chardev:serial",),
             extra=extra,
@@ -141,7 +150,8 @@ class Machine:
             self._process = subprocess.Popen(bound, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._started = time.monotonic()
         try:
-            self._qmp = Qmp(at / "qmp")
+            # which it opens only when it has read the snapshot
+            self._qmp = Qmp(at / "qmp", connect_timeout=START_S * self.factor)
         except TimeoutError:
             self.crash()
             raise MachineError(f"{self.name}: QEMU did not start:\n{errors.read_text()}") from None
@@ -210,6 +220,18 @@ class Machine:
             raise self._error(f"still on after {timeout * self.factor:.0f} s") from None
         self._close()
         self.say("off")
+
+    def resume(self) -> None:
+        """Let a machine go on that was started paused, or that stopped itself."""
+        self._monitor().execute("cont")
+
+    def wait_for_stop(self, timeout: float = 60) -> None:
+        """Wait until the machine stands still by itself, as by a pvpanic device; nothing in it is asked."""
+        deadline = time.monotonic() + timeout * self.factor
+        while self._monitor().execute("query-status")["running"]:
+            if time.monotonic() > deadline:
+                raise self._error(f"has not stopped within {timeout * self.factor:.0f} s")
+            time.sleep(0.1)
 
     @property
     def running(self) -> bool:

@@ -65,6 +65,7 @@ def qemu_command(
     credentials: Mapping[str, str] | None = None,
     kvm: bool = False,
     virtual_time: bool = False,
+    instruction_ns: int = 1,
     kernel_arguments: Sequence[str] = (),
     hvc: str | None = None,
     serials: Sequence[str] = ("null",),
@@ -79,8 +80,9 @@ def qemu_command(
     True takes the emulator's (with its variable store unwritten); `kernel_arguments` are then added to
     those of the UKI. `hvc` and `serials` are QEMU character devices ("stdio", "file:PATH",
     "unix:PATH,server=on,wait=off", "chardev:ID"): `hvc` becomes /dev/hvc0 and each of `serials` a ttyS, in
-    order. With `virtual_time` the machine is emulated and its clock counts instructions, a thousand million
-    a second, so that what runs beside it on the host does not show in its figures; best with one CPU.
+    order. With `virtual_time` the machine is emulated and its clock counts instructions, each of which takes
+    `instruction_ns` (a power of two), so that what runs beside it on the host does not show in its figures;
+    best with one CPU.
     `extra` is appended verbatim. Raises ValueError when firmware is wanted and the emulator has none.
     """
     disk = image if isinstance(image, Disk) else Disk(image, snapshot=True)
@@ -97,7 +99,8 @@ def qemu_command(
     # One translation thread a vCPU; the default buffer of 1 GiB is memory that tests need for themselves.
     if virtual_time:
         command += ["-accel", "tcg,thread=single,tb-size=256", "-cpu", EMULATED_CPU]
-        command += ["-icount", "shift=0,sleep=off,align=off", "-rtc", "clock=vm"]
+        shift = instruction_ns.bit_length() - 1
+        command += ["-icount", f"shift={shift},sleep=off,align=off", "-rtc", "clock=vm"]
     elif kvm:
         command += ["-accel", "kvm", "-cpu", "host"]
     else:

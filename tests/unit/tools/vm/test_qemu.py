@@ -69,3 +69,11 @@ def test_a_credential_survives_qemu_whatever_is_in_it(value: str) -> None:
 def test_emulation_uses_a_cpu_that_the_wheels_accept_and_kvm_the_hosts() -> None:
     assert following(qemu_command(HOST, IMAGE, kernel=KERNEL), "-cpu") == [EMULATED_CPU]
     assert following(qemu_command(HOST, IMAGE, kernel=KERNEL, kvm=True), "-cpu") == ["host"]
+
+
+def test_in_virtual_time_an_instruction_takes_what_is_said() -> None:
+    for instruction_ns, shift in ((1, 0), (4, 2)):
+        command = qemu_command(HOST, IMAGE, kernel=KERNEL, virtual_time=True, instruction_ns=instruction_ns)
+        (line,) = following(command, "-icount")
+        assert f"shift={shift},sleep=off" in line
+    assert "-icount" not in qemu_command(HOST, IMAGE, kernel=KERNEL)
