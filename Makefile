@@ -118,6 +118,11 @@ bench-freeze: $(IMAGE) ## measure how long a shell waits while memory runs out, 
 bench-actions: $(VENV)/.done ## kill 1,000 processes while they change settings (as root), and measure the journal
 	@unshare --net $(PY) -m tests.bench.actions
 
+.PHONY: bench-power-cuts
+bench-power-cuts: $(VENV)/.done ## cut the power and kill processes while settings are changed (as root)
+	@$(PYTHON) -m tools.host run
+	@$(PY) -m tests.bench.power_cuts
+
 .PHONY: bench-actuator
 bench-actuator: $(VENV)/.done ## measure how soon the actuator answers, and what it costs (as root)
 	@$(PY) -m tests.bench.actuator

@@ -187,7 +187,7 @@ class FileMachine:
         self.root = self.folder / "root"
         self.state = self.folder / "journal"
         if not self.root.exists():
-            self.root.mkdir(parents=True)
+            (self.root / "etc").mkdir(parents=True)
             for name in (*ACTIONS, "pair-2"):
                 (self.root / name).touch()
                 write(self.root / name, START)

@@ -569,3 +569,29 @@ def test_a_clock_that_is_set_moves_no_deadline(machine: FileMachine, executor: E
     assert machine.value("one") == 10
     assert executor.next_deadline_s() == 1100
     executor.journal.close()
+
+
+def test_what_outlives_a_reboot_is_on_the_disk_before_the_journal_says_so(
+    machine: FileMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = machine.family.told
+    machine.publish = lambda change, head: told.append(change.ending or change.state)
+    monkeypatch.setattr("jepa.actions.kept_files.sync", lambda root: told.append("sync"))
+    executor = machine.start()
+    executor.act(machine.request("kept", 4), ME)
+    assert told == ["intended", "arm", "apply 4", "sync", "committed", "disarm"]
+    told.clear()
+    executor.undo(ME)
+    assert told == ["undone", f"apply {START}", "sync", "undone", "disarm"]
+    told.clear()
+    monkeypatch.setattr(machine.family, "verify", lambda host, resource, value: refuse(value))
+    with refused(500):
+        executor.act(machine.request("kept", 5), ME)
+    assert told == ["intended", "arm", "apply 5", f"apply {START}", "sync", "failed", "disarm"]
+    executor.journal.close()
+
+
+def refuse(value: object) -> None:
+    """Nothing takes effect but what was there before."""
+    if value != START:
+        raise JepaError("It has not taken effect.", "")

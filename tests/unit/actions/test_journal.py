@@ -102,6 +102,17 @@ def test_cut_at_every_byte_it_is_as_before_the_last_row(tmp_path: Path, rows: in
         assert list(load(tmp_path / "a").changes.values()) == [*expected, change(99)]
 
 
+@pytest.mark.parametrize("bytes_in_it", [1, 7, 300])
+def test_a_row_whose_first_sector_never_reached_the_disk_is_torn(tmp_path: Path, bytes_in_it: int) -> None:
+    path = filled(tmp_path)
+    content = path.read_bytes()
+    last = content.splitlines(keepends=True)[-1]
+    path.write_bytes(content.removesuffix(last) + bytes(bytes_in_it) + last[bytes_in_it:])
+    with closing(Journal(tmp_path)) as journal:
+        assert not journal.damage
+        assert journal.changes[-1].state is State.INTENDED
+
+
 def test_a_block_that_never_reached_the_disk_is_a_torn_row(tmp_path: Path) -> None:
     path = filled(tmp_path)
     content = path.read_bytes()

@@ -31,6 +31,17 @@ def test_the_policy_is_a_drop_in_and_goes_without_a_trace(tmp_path: Path) -> Non
     assert manager.reloads == 2
 
 
+def test_what_a_power_cut_left_half_written_goes_with_it(tmp_path: Path) -> None:
+    host = Host(tmp_path, Manager(service()))
+    resource = FAMILY.resolve(host, ACTION, "web")
+    left = tmp_path / "etc/systemd/system/web.service.d/50-jepa-restart.new"
+    left.parent.mkdir(parents=True)
+    left.write_text("[Service]\nRes")
+    assert FAMILY.read(host, resource) == "unit's own"
+    FAMILY.undo(host, resource, "unit's own")
+    assert not left.parent.exists()
+
+
 def test_a_directory_with_other_drop_ins_stays(tmp_path: Path) -> None:
     host = Host(tmp_path, Manager(service()))
     other = tmp_path / "etc/systemd/system/web.service.d/10-own.conf"

@@ -84,4 +84,4 @@ def _torn(line: bytes) -> bool:
     """Whether a write that did not come to its end left this, rather than something that came later."""
     if not line.endswith(b"\n"):
         return decode(line[:-1]) is None  # else all of it was written, and its newline is another byte now
-    return _BLANK in line  # a block that never reached the disk
+    return _BLANK in line or line.startswith(b"\0")  # a sector that never reached the disk

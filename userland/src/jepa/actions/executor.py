@@ -7,12 +7,12 @@ goes on there.
 """
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from jepa.actions import kept_files
 from jepa.actions.admission import Admission, Judge, refused, watch_s
 from jepa.actions.assessor import (
     BASELINE_S,
@@ -190,7 +190,7 @@ class Executor:
             family.apply(self._host, resource, change.new)
             family.verify(self._host, resource, change.new)
             if change.persistent:
-                os.sync()  # what outlives a power cut has to be there when the journal says so
+                kept_files.sync(self._host.root)  # before the journal says that it is so
         except BaseException as error:
             if change.reversible:
                 self._put_back(resource, family, change.inverse)

@@ -238,6 +238,10 @@ class Journal:
         path = self.directory / f"changes-{number:08d}.log"
         fresh.rename(path)
         sync_folder(self.directory)
+        if number == 1:
+            for folder in self.directory.parents:  # they may be as new as what is in them
+                with contextlib.suppress(PermissionError):
+                    sync_folder(folder)
         log = LineLog(path)
         self._contents = Contents(kept, head)
         self._log = log

@@ -6,11 +6,11 @@ taken back the machine stays as it is, and the one above inherits what it will p
 changes may be taken back in any order, and the last one leaves what was there before the first.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from jepa.actions import kept_files
 from jepa.actions.catalogue import ActionType, Catalogue, Value, catalogue
 from jepa.actions.change import Change, State
 from jepa.actions.dead_man import DeadMan
@@ -104,6 +104,8 @@ class TakeBack:
 
     def close(self, change: Change, outcome: State, detail: str) -> Change:
         """Write that the change is no longer in force, and let its timer go."""
+        if change.persistent:
+            kept_files.sync(self._settings.host.root)  # before the journal says that it is so
         closed = replace(change, state=outcome, ending=None, until_s=None, detail=detail)
         self._journal.record(closed)
         self._timers.disarm(change.id)
@@ -115,8 +117,6 @@ class TakeBack:
         inverse: Value = change.inverse
         family.undo(self._settings.host, resource, inverse)
         family.verify(self._settings.host, resource, inverse)
-        if change.persistent:
-            os.sync()  # what outlives a power cut has to be there when the journal says so
 
     def _hand_over(self, change: Change, above: Change, outcome: State, reason: str) -> Change:
         if above.ending is not None:

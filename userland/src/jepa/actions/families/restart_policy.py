@@ -71,14 +71,15 @@ class RestartPolicy:
     def apply(self, host: Host, resource: Resource, value: Value) -> None:
         """Write the drop-in in one step, and have systemd read it."""
         file = self._file(host, resource)
+        made = file.with_suffix(".new")
         try:
             if value == _OWN:
-                file.unlink(missing_ok=True)
+                for each in (file, made):  # the power may have been cut before the one became the other
+                    each.unlink(missing_ok=True)
                 if file.parent.is_dir() and not any(file.parent.iterdir()):
                     file.parent.rmdir()
             else:
                 file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-                made = file.with_suffix(".new")
                 with made.open("w") as new:
                     new.write(_CONTENT.format(policy=value))
                     new.flush()

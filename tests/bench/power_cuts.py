@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Power cuts and kills while settings are changed: what is lost, half applied or wrong afterwards.
+
+Usage: python -m tests.bench.power_cuts [--out FILE] [PART[=COUNT] ...], as root. The parts:
+
+    disk      cuts on a disk that reorders what was not flushed, rebuilt from a log of its writes (1000)
+    kills     kills of the actuator, of its clients and of jepad, on this host (1000)
+
+A part that was measured replaces its figures in FILE; those of the others stay. Without a part: all.
+"""
+
+import argparse
+import json
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tests.bench import killed_actuator, reordered_disk
+
+PARTS: Final[Mapping[str, tuple[int, Callable[[int], Mapping[str, int]]]]] = {
+    "disk": (1000, reordered_disk.measure),
+    "kills": (1000, killed_actuator.measure),
+}
+FAULTS: Final = {"lost": "records", "wrong": "settings", "half": "changes", "unsound": "journals"}
+"""What has to be zero."""
+
+
+def entries(part: str, count: int, found: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The figures of a part."""
+    setup = f"Python {platform.python_version()}, kernel {platform.release()}"
+    made = []
+    for name in sorted(found, key=lambda each: (each not in FAULTS, each)):
+        made.append({"name": f"{part}_{name}", "value": found[name], "unit": FAULTS.get(name, ""),
+                     "better": "lower" if name in FAULTS else "", "n": count, "p50": None, "p99": None,
+                     "setup": setup, "baseline": None, "ratio": None})  # fmt: skip
+    return made
+
+
+def main() -> None:
+    """Measure the parts that are wanted and write their figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=Path("build/bench/power-cuts.json"))
+    parser.add_argument("parts", nargs="*", metavar="PART[=COUNT]", default=list(PARTS))
+    arguments = parser.parse_args()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    for wanted in arguments.parts:
+        part, _, number = wanted.partition("=")
+        usual, measure = PARTS[part]
+        count = int(number or usual)
+        measured = entries(part, count, measure(count))
+        kept = json.loads(arguments.out.read_text()) if arguments.out.exists() else []
+        kept = [each for each in kept if not each["name"].startswith(f"{part}_")]
+        arguments.out.write_text(json.dumps(kept + measured, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
