@@ -9,13 +9,17 @@ from jepa.shell.parser import build_parser
 from jepa.shell.request import Request
 
 BARE_ZSH = """\
-if [[ $zsh_eval_context[-1] != loadautofunc ]] && (( ! $+functions[compdef] )); then
+if [[ ${zsh_eval_context[-1]} != loadautofunc && -z ${functions[compdef]-} ]]; then
   autoload -Uz compinit && compinit -i -D
 fi
 """
 """Starts zsh's completion where no startup file did; -D leaves the person's cache file alone."""
-EVALUATED, LOADED = "== eval ]]", "!= loadautofunc ]]"
-"""How shtab tells its script from one that zsh loads by itself, and how that works with `source` too."""
+EVALUATED, LOADED = "$zsh_eval_context[-1] == eval ]]", "${zsh_eval_context[-1]} != loadautofunc ]]"
+"""How shtab tells its script from one that zsh loads by itself, and how that works with `source` too, and
+with the options of ksh."""
+COMPLETES = "_shtab_jepa() {\n"
+USUAL_IFS = "  local IFS=$' \\t\\n'\n"
+"""For bash's compgen, which splits words by what a person set."""
 
 
 LIVE = {
@@ -60,6 +64,8 @@ def run(request: Request) -> int:
     if shell == "zsh":
         header, _, rest = script.partition("\n")  # "#compdef jepa" has to stay the first line
         script = f"{header}\n{BARE_ZSH}{rest.replace(EVALUATED, LOADED)}"
+    if shell == "bash":
+        script = script.replace(COMPLETES, COMPLETES + USUAL_IFS)
     if request.out.json:
         request.out.data({"shell": shell, "script": script})
     else:
