@@ -36,7 +36,7 @@ def put(name: str, what: str, dice: random.Random) -> str:
 
 def escaped(name: str, dice: random.Random) -> str:
     at = dice.randrange(len(name)) if name else 0
-    return name[:at] + "".join(f"\\x{ord(each):02x}" for each in name[at : at + 1]) + name[at + 1 :]
+    return name[:at] + "".join(f"\\x{byte:02x}" for byte in name[at : at + 1].encode()) + name[at + 1 :]
 
 
 def spelled(name: str, dice: random.Random) -> str:

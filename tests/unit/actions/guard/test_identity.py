@@ -14,7 +14,9 @@ from jepa.actions.guard.identity import folded, matches_exactly, matches_widely,
         "sshd.service", "SSHD.service", "sshd.service.", " sshd.service", "sshd\u200b.service",
         "s\u0455hd.service", "ｓｓｈｄ.service", "sshd\\x2eservice", "sshd.servi\u0441e", "ßhd.service",
         "sshd\u0301.service", "\u202esshd.service", "\\x73shd.service",
-        "\\x2fsshd.service", "../sshd.service", "sshd.service\n", "sshd\0.service",
+        "\\x2fsshd.service", "../sshd.service",
+        "sshd\\xcc\\x81.service", "sshd\\x\\x632\\x99.service", "s\\xd1\\x95hd.service",
+        "sshd.service\n", "sshd\0.service",
     ],
 )  # fmt: skip
 def test_what_looks_alike_is_alike(spelled: str) -> None:

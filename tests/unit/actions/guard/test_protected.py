@@ -93,6 +93,7 @@ def test_the_slice_of_a_templates_instances_is_protected_before_there_are_any(ma
         "system-getty.slice",
         "system-sshd.slice",
         r"system-serial\x2dgetty.slice",
+        r"syst\x65m-getty.slice",
         "system-worker.slice",
     ):
         machine.manager.add(name, "", cgroup="")
@@ -117,6 +118,23 @@ def test_what_stops_a_protected_unit_with_it_is_refused(machine: Machine) -> Non
     assert "It would stop NetworkManager" in machine.reasons(unit_action("nginx.service", **start))
     machine.manager.properties["postgresql.service", "Requires"] = ["sysinit.target", "poweroff.target"]
     assert "poweroff.target" in machine.reasons(unit_action("postgresql.service", **start))
+
+
+def test_what_starts_a_protected_unit_is_protected_by_it(machine: Machine) -> None:
+    machine.manager.add("knock.socket")
+    machine.manager.properties["knock.socket", "Triggers"] = ["ssh.service"]
+    assert "knock.socket starts ssh.service" in machine.reasons(unit_action("knock.socket"))
+    machine.manager.properties["knock.socket", "Triggers"] = ["backup.service"]
+    assert machine.decide(unit_action("knock.socket")) == "allow"
+
+
+def test_what_would_be_unmounted_or_swapped_off_with_a_unit_stays(machine: Machine) -> None:
+    stop = {"name": "unit.stop", "family": "unit_state"}
+    for name in ("srv.mount", "dev-zram0.swap"):
+        machine.manager.properties["backup.service", "RequiredBy"] = [name, "multi-user.target"]
+        assert f"It would stop {name}" in machine.reasons(unit_action("backup.service", **stop))
+    machine.manager.properties["backup.service", "RequiredBy"] = ["multi-user.target", "dev-sda.device"]
+    assert machine.decide(unit_action("backup.service", **stop)) == "allow"
 
 
 def test_dependencies_in_a_circle_end(machine: Machine) -> None:

@@ -8,7 +8,7 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Final
 
-_ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
+_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _LOOK_ALIKE: Final = str.maketrans(
     "аеорсухіјѕһԁԛԝвкмтнɡıⅼοαρυνικτ" + "‐‑‒–—−",
     "aeopcyxijshdqwbkmthgiloapuvikt" + "------",
@@ -19,10 +19,11 @@ _TYPES: Final = (
 
 
 def unescaped(name: str) -> str:
-    """``name`` with systemd's escapes resolved, also those that only another one makes."""
-    while (resolved := _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)) != name:
-        name = resolved
-    return name
+    """``name`` with systemd's escapes of bytes of UTF-8 resolved, also those that only others make."""
+    data = name.encode(errors="surrogatepass")
+    while (resolved := _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), data)) != data:
+        data = resolved
+    return data.decode(errors="replace")
 
 
 @lru_cache(maxsize=4096)

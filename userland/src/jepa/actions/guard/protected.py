@@ -23,6 +23,8 @@ from jepa.actions.guard.process import Process, ancestors
 from jepa.actions.guard.reach import ENDS, Reach
 from jepa.errors import JepaError
 
+_ORDER_ONLY: Final = (".target", ".device")
+"""What depends on a unit and stops with it without loss: it holds nothing by itself."""
 FILE: Final = Path(__file__).with_name("protected.toml")
 
 
@@ -108,10 +110,13 @@ def _unit(host: Host, proposal: Proposal, reach: Reach, named: Named) -> Iterato
     for name in sorted(reach.inside):
         if why := _protected(name, named):
             yield f"{target} holds {name}, which is protected: {why}."
+    for name in sorted(reach.triggered):
+        if why := _protected(name, named):
+            yield f"{target} starts {name}, which is protected: {why}."
     for name in sorted(reach.dependent):
         if name in ENDS:
             yield f"It would start {name}, which ends what runs."
-        elif not name.endswith(always().types) and (why := _protected(name, named)):
+        elif not name.endswith(_ORDER_ONLY) and (why := _protected(name, named)):
             yield f"It would stop {name}, which is protected: {why}."
     if proposal.caller.autonomous:
         for name in sorted(reach.named | reach.inside):

@@ -12,7 +12,7 @@ from jepa.actions.catalogue import TargetKind
 from jepa.actions.change import Proposal
 from jepa.actions.family import Host
 from jepa.actions.guard.caller import cgroup_of, units
-from jepa.actions.guard.identity import unescaped
+from jepa.actions.guard.identity import folded
 from jepa.actions.guard.process import Process
 from jepa.actions.service_manager import ServiceManager, Unit
 from jepa.errors import JepaError
@@ -22,6 +22,7 @@ _STATES: Final = frozenset({"unit.start", "unit.stop", "unit.restart"})
 _STOPPED_WITH: Final = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf")
 _STOPPED_BY_START: Final = ("Conflicts", "ConflictedBy")
 _PULLED_IN: Final = ("Requires", "BindsTo", "Wants")
+_STARTERS: Final = (".socket", ".path", ".timer")
 _WITHOUT_PROCESSES: Final = (".target", ".slice", ".mount", ".device", ".swap", ".automount")
 ENDS: Final = frozenset(
     f"{name}.target"
@@ -44,6 +45,8 @@ class Reach:
     """All names of the target: of a unit its aliases and its file, of a process its unit."""
     inside: frozenset[str] = frozenset()
     """Units in the slice that is changed."""
+    triggered: frozenset[str] = frozenset()
+    """Units that the target, a socket, path or timer, starts."""
     dependent: frozenset[str] = frozenset()
     """Units that are stopped with it, or by its start."""
     cgroup: str = ""
@@ -56,7 +59,7 @@ class Reach:
     @property
     def all(self) -> frozenset[str]:
         """Every name that is touched."""
-        return self.named | self.inside | self.dependent
+        return self.named | self.inside | self.triggered | self.dependent
 
 
 def reach_of(host: Host, proposal: Proposal) -> Reach:
@@ -99,14 +102,18 @@ def _of_unit(host: Host, proposal: Proposal, unit: Unit) -> Reach:
     if unit.id.endswith(".slice"):
         if unit.cgroup.strip("/"):
             inside = set(_inside(tree(host.root) / unit.cgroup.strip("/")))
-        if (instances := _INSTANCES.fullmatch(unit.id)) is not None:
-            inside.add(f"{unescaped(instances[1])}@.service")
+        if (instances := _INSTANCES.fullmatch(folded(unit.id))) is not None:
+            inside.add(f"{instances[1]}@.service")
+    triggered: set[str] = set()
+    if unit.id.endswith(_STARTERS):
+        triggered = _listed(host.manager, unit.id, ("Triggers",))
     dependent: set[str] = set()
     if proposal.action.name in _STATES:
         dependent = _dependent(host.manager, unit.id)
     return Reach(
         frozenset(named),
         frozenset(inside),
+        frozenset(triggered),
         frozenset(dependent - named),
         unit.cgroup,
         process=_main_process(host, unit),
