@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Devices are found by any of their names, and let go only when nothing is lost with them."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,40 @@ def test_another_stick_in_its_place_is_left_alone(laptop: Host) -> None:
     assert (laptop.root / USB / "authorized").read_text() == "1\n"
 
 
+@pytest.mark.parametrize(
+    ("action", "value", "file"),
+    [
+        ("device.deauthorize", "deauthorized", f"{USB}/authorized"),
+        ("device.eject", "ejected", f"{DISK}/delete"),
+    ],
+)
+def test_one_that_is_swapped_between_the_look_and_the_write_is_left_alone(
+    laptop: Host, monkeypatch: pytest.MonkeyPatch, action: str, value: str, file: str
+) -> None:
+    what, opened = resolve(laptop, action, "sdb"), os.open
+    before = (laptop.root / file).read_text()
+
+    def late(path: Path, flags: int) -> int:
+        if path == laptop.root / file:
+            (laptop.root / USB / "devnum").write_text("9\n")
+        return opened(path, flags & ~os.O_TRUNC)  # of which the kernel's files know nothing
+
+    monkeypatch.setattr(os, "open", late)
+    with pytest.raises(JepaError, match="another device is in its place"):
+        FAMILY.apply(laptop, what, value)
+    assert (laptop.root / file).read_text() == before
+
+
+def test_a_disk_that_cannot_be_looked_at_stays(laptop: Host) -> None:
+    node = laptop.root / "dev/sdb"
+    node.parent.mkdir()
+    node.symlink_to("sdb")  # whatever keeps it from being opened
+    what = resolve(laptop, "device.eject", "sdb")
+    with pytest.raises(JepaError, match="Whether sdb is in use cannot be told"):
+        FAMILY.apply(laptop, what, "ejected")
+    assert (laptop.root / DISK / "delete").read_text() == "\n"
+
+
 class Kernel:
     """What the kernel does when a driver is bound or a disk deleted, and a tree of plain files does not."""
 
@@ -212,7 +247,8 @@ class Kernel:
         self.refuse: Mapping[str, JepaError] = {}
         monkeypatch.setattr(kernel_file, "write", self.write)
 
-    def write(self, file: Path, text: str, name: str) -> None:
+    def write(self, file: Path, text: str, name: str, look: Callable[[], None] = lambda: None) -> None:
+        look()
         self.written.append((str(file.relative_to(self._root)), text))
         if file.name in self.refuse:
             raise self.refuse[file.name]

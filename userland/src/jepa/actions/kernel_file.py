@@ -3,6 +3,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ _REFUSALS: Final = {
     errno.EBUSY: (409, "It is in use: try again later."),
     errno.ENOENT: (422, "This kernel has no such thing: try another value."),
 }
+_GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 _LOOK: Final = "`jepa actions` shows what can be set here."
 
 
@@ -33,28 +35,30 @@ def missing(file: Path, name: str) -> str | None:
 
 
 def read(file: Path, name: str) -> str:
-    """The content, its spaces made single ones. JepaError (409) when it cannot be read."""
+    """The content, its spaces made single ones. JepaError (409) when it is gone, (500) when unreadable."""
     try:
         return " ".join(file.read_text().split())
     except OSError as error:
-        gone = error.errno in (errno.ENOENT, errno.ENODEV)
-        raise JepaError(
-            f"{name} is gone." if gone else f"{name} cannot be read: {error.strerror}.",
-            _LOOK,
-            status=409,
-        ) from error
+        if error.errno in _GONE:
+            raise JepaError(f"{name} is gone.", _LOOK, status=409) from error
+        raise JepaError(f"{name} cannot be read: {error.strerror}.", "Nothing was changed.") from error
 
 
-def write(file: Path, text: str, name: str) -> None:
-    """Write ``text``: the kernel takes all of it or nothing, which is a JepaError (403, 409, 422)."""
+def write(file: Path, text: str, name: str, look: Callable[[], None] = lambda: None) -> None:
+    """Write ``text``: the kernel takes all of it or nothing, which is a JepaError (403, 409, 422).
+
+    ``look`` is called once the file is open, and may raise. What it sees then is what is written to, since
+    the kernel takes nothing for a device that has gone, whatever has come in its place.
+    """
     try:
         # As `echo >` does it, but never creating: and unbuffered, so that an error is that of this write.
         descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        if error.errno in _GONE:
             raise JepaError(f"{name} is gone.", _LOOK, status=409) from error
         raise _refusal(f"{name} cannot be set", error) from error
     try:
+        look()
         os.write(descriptor, text.encode())
     except OSError as error:
         if error.errno == errno.ENODEV:

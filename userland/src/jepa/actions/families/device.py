@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ _WORDS: Final = {"authorized": "1", "deauthorized": "0"}
 _COMES_BACK_S: Final = 5.0
 _LEAVES: Final = ("deauthorized", "none", "ejected")
 """Values with which what the device carries is gone."""
+_NOTHING_TO_MOUNT: Final = (errno.ENOMEDIUM, errno.ENOENT, errno.ENODEV, errno.ENXIO)
+"""No medium in it, no node of it, or no device any more."""
 
 
 class Device:
@@ -68,8 +71,7 @@ class Device:
             if not _adapter(host, device).exists() or plugged != now:
                 raise _gone(resource)
             return "ejected"
-        if not device.exists() or device_path.identity(host.root, device) != resource.identity:
-            raise _gone(resource)
+        _look(host, resource)
         match resource.setting:
             case "device.present":
                 return "present"
@@ -101,23 +103,24 @@ class Device:
         if value == old:
             return
         device, text = device_path.at(host.root, resource.name), str(value)
+        look = partial(_look, host, resource)
         with ExitStack() as claimed:
             if value in _LEAVES:
                 claimed.enter_context(_claimed(host, resource))
             match resource.setting:
                 case "device.authorized":
-                    kernel_file.write(device / "authorized", _WORDS[text], resource.name)
+                    kernel_file.write(device / "authorized", _WORDS[text], resource.name, look)
                 case "device.driver" if text == "none":
-                    kernel_file.write(device / "driver/unbind", device.name, resource.name)
+                    kernel_file.write(device / "driver/unbind", device.name, resource.name, look)
                 case "device.driver":
                     _bind(host, resource, text)
                 case "device.present" if text == "ejected":
-                    kernel_file.write(device / "delete", "1", resource.name)
+                    kernel_file.write(device / "delete", "1", resource.name, look)
                 case "device.present":
                     where = " ".join(device.name.split(":")[1:])
                     kernel_file.write(_adapter(host, device) / "scan", where, resource.name)
                 case setting:
-                    kernel_file.write(device / _FILES[setting], text, resource.name)
+                    kernel_file.write(device / _FILES[setting], text, resource.name, look)
 
     def verify(self, host: Host, resource: Resource, value: Value) -> None:
         """Read it back; a device that comes back may take a moment."""
@@ -206,7 +209,13 @@ def _claimed(host: Host, resource: Resource) -> Iterator[None]:
                         "Free it first.",
                         status=409,
                     ) from error
-                continue  # no medium, no node, or no right to open it: the device itself refuses then
+                if error.errno in _NOTHING_TO_MOUNT:
+                    continue
+                raise JepaError(
+                    f"Whether {disk.name} is in use cannot be told: {error.strerror}.",
+                    "Nothing was changed.",
+                    status=403,
+                ) from error
             held.callback(os.close, descriptor)
         yield
 
@@ -217,6 +226,13 @@ def _disks(device: Path) -> Iterator[Path]:
         path = Path(name)
         if "dev" in files and "partition" not in files and device_path.subsystem(path) == "block":
             yield path
+
+
+def _look(host: Host, resource: Resource) -> None:
+    """JepaError (409) unless the device is there, and the same one."""
+    device = device_path.at(host.root, resource.name)
+    if not device.exists() or device_path.identity(host.root, device) != resource.identity:
+        raise _gone(resource)
 
 
 def _gone(resource: Resource) -> JepaError:
