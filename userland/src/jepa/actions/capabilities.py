@@ -4,6 +4,7 @@
 from pathlib import Path
 from typing import Final
 
+NET_ADMIN: Final = 12
 SYS_ADMIN: Final = 21
 SYS_NICE: Final = 23
 

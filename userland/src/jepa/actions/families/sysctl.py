@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from jepa.actions import kernel_file
-from jepa.actions.capabilities import SYS_ADMIN, effective
+from jepa.actions.capabilities import NET_ADMIN, SYS_ADMIN, effective
 from jepa.actions.catalogue import ActionType, TargetKind, Value
 from jepa.actions.family import Host, Resource
 from jepa.errors import JepaError
@@ -17,6 +17,8 @@ PAIRS: Final = ("vm.dirty", "vm.dirty_background")
 """Settings that are a share of memory (``_ratio``) or a size (``_bytes``): the kernel zeroes the one when
 the other is written, so that their value is the one that counts, as ``20%`` or ``268435456 bytes``."""
 _PAIR = re.compile(r"(\d+)(%| bytes)", re.ASCII)
+_RIGHTS: Final = {"CAP_NET_ADMIN": NET_ADMIN, "CAP_SYS_ADMIN": SYS_ADMIN}
+"""What the kernel asks for beside the right to write the file, by what the catalogue calls it."""
 _WRITE_BACK_MOST: Final = 0.6
 """Of memory: what may wait to be written to disk, since the rest must do for the programs."""
 _FREE_MOST: Final = 0.05
@@ -31,8 +33,9 @@ class Sysctl:
         if action.name.startswith("net.") and not _in_machines_network(host):
             return f"{action.name} cannot be set here: this process has a network namespace of its own."
         reason = kernel_file.missing(_file(host, action.name), action.name)
-        if reason is None and "CAP_SYS_ADMIN" in action.needs and not effective(SYS_ADMIN):
-            return f"Only root may set {action.name}, with --local: the actuator has no CAP_SYS_ADMIN."
+        lacks = [right for right in action.needs if not effective(_RIGHTS[right])]
+        if reason is None and lacks:
+            return f"Only root may set {action.name}, with --local: the actuator has no {lacks[0]}."
         return reason
 
     def resolve(self, host: Host, action: ActionType, target: str) -> Resource:
@@ -79,15 +82,7 @@ class Sysctl:
                     )
                 _at_most(action, value, int(_FREE_MOST * kib), "kB, 5 % of the memory")
             case "net.ipv4.tcp_congestion_control":
-                loaded = kernel_file.read(
-                    _file(host, "net.ipv4.tcp_available_congestion_control"), action.name
-                )
-                if value not in loaded.split() and not _module_there(host, f"tcp_{value}"):
-                    raise JepaError(
-                        f"This kernel has no congestion control {value}.",
-                        f"It has: {', '.join(loaded.split())}.",
-                        status=422,
-                    )
+                _check_congestion_control(host, str(value))
         return value
 
     def apply(self, host: Host, resource: Resource, value: Value) -> None:
@@ -127,6 +122,24 @@ def _at_most(action: ActionType, value: Value, most: int, unit: str) -> None:
     if isinstance(value, int) and value > most:
         raise JepaError(
             f"{value} is too much for this machine.", f"{action.name} takes up to {most} {unit}.", status=422
+        )
+
+
+def _check_congestion_control(host: Host, value: str) -> None:
+    """Refuses one that is neither loaded nor loaded by the kernel when this process asks for it."""
+    name = "net.ipv4.tcp_available_congestion_control"
+    loaded = kernel_file.read(_file(host, name), name).split()
+    if value in loaded:
+        return
+    if not _module_there(host, f"tcp_{value}"):
+        raise JepaError(
+            f"This kernel has no congestion control {value}.", f"It has: {', '.join(loaded)}.", status=422
+        )
+    if not effective(NET_ADMIN):
+        raise JepaError(
+            f"The congestion control {value} is not loaded, and the actuator may load none.",
+            f"Load it with `modprobe tcp_{value}`, or act as root with --local.",
+            status=409,
         )
 
 
