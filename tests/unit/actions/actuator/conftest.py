@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from jepa.actions import request as requests
 from jepa.actions.actuator.remote import RemoteActuator
+from jepa.actions.change import Request
+from jepa.actions.clock import HostClock
 
 SRC = Path(__file__).parents[4] / "userland/src"
 
@@ -102,6 +106,39 @@ def new_daemon(base: Path, request: pytest.FixtureRequest) -> Iterator[Callable[
     for daemon in made:
         if daemon.process is not None and daemon.process.poll() is None:
             daemon.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def victim() -> Iterator[int]:
+    """A process to change, in no unit: that of these tests may be one that is protected."""
+    group = cgroups() / f"jepa-test-{os.getpid()}"
+    group.mkdir(exist_ok=True)
+    process = subprocess.Popen(["sleep", "600"])
+    (group / "cgroup.procs").write_text(str(process.pid))
+    yield process.pid
+    process.kill()
+    process.wait()
+    with suppress(OSError):  # the kernel takes a moment to let go of the process
+        group.rmdir()
+
+
+def cgroups() -> Path:
+    """Where the groups are that units are told by."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, kind = line.partition(" - ")
+        if "name=systemd" in kind or kind.startswith("cgroup2"):
+            return Path(fields.split()[4])
+    pytest.skip("needs control groups")
+
+
+def nice(pid: int) -> int:
+    """The nice value of a process."""
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
+def renice(pid: int, value: int = 7, **more: object) -> Request:
+    """A request to set it."""
+    return requests.make(HostClock(), action="process.nice", target=str(pid), value=str(value), **more)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,41 +24,10 @@ from jepa.actions.change import Change, Request, State
 from jepa.actions.client import HISTORY_MOST
 from jepa.actions.clock import HostClock
 from jepa.errors import JepaError
-from tests.unit.actions.actuator.conftest import SRC, Daemon
+from tests.unit.actions.actuator.conftest import SRC, Daemon, nice, renice
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="the actuator acts as root")
 pytestmark = AS_ROOT
-
-
-@pytest.fixture
-def victim() -> Iterator[int]:
-    """A process to change, in no unit: that of these tests may be one that is protected."""
-    group = cgroups() / f"jepa-test-{os.getpid()}"
-    group.mkdir(exist_ok=True)
-    process = subprocess.Popen(["sleep", "600"])
-    (group / "cgroup.procs").write_text(str(process.pid))
-    yield process.pid
-    process.kill()
-    process.wait()
-    with suppress(OSError):  # the kernel takes a moment to let go of the process
-        group.rmdir()
-
-
-def cgroups() -> Path:
-    """Where the groups are that units are told by."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields, _, kind = line.partition(" - ")
-        if "name=systemd" in kind or kind.startswith("cgroup2"):
-            return Path(fields.split()[4])
-    pytest.skip("needs control groups")
-
-
-def nice(pid: int) -> int:
-    return os.getpriority(os.PRIO_PROCESS, pid)
-
-
-def renice(pid: int, value: int = 7, **more: object) -> Request:
-    return requests.make(HostClock(), action="process.nice", target=str(pid), value=str(value), **more)
 
 
 def signed(request: Request) -> Request:
@@ -125,6 +94,27 @@ def test_a_request_of_another_kind_is_refused_with_its_reason(daemon: Daemon, vi
             client.act(good, consent=True)
         client.undo()
     assert nice(victim) == 0
+
+
+def test_a_request_is_done_once_over_restarts_too(new_daemon: Callable[..., Daemon], victim: int) -> None:
+    daemon = new_daemon().start()
+    request = renice(victim)
+    with closing(daemon.client()) as client:
+        client.act(request, consent=True)
+        client.undo()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            daemon.stop(number)
+            daemon.start()
+            with pytest.raises(JepaError, match=r"carried out already: it is change .*, undone"):
+                client.act(request, consent=True)
+        assert [each.state for each in client.history()] == [State.UNDONE]
+
+
+def test_what_root_asked_for_is_no_request_of_another_user(daemon: Daemon, victim: int) -> None:
+    refused = as_user(4711, daemon, f"actuator.act(from_dict({asdict(renice(victim))!r}), True)")
+    assert refused == "403 The request is of user 0, and user 4711 sent it. Send a new request."
+    with closing(daemon.client()) as client:
+        assert 4711 not in {each.uid for each in client.history()}
 
 
 def test_one_bit_altered_is_never_carried_out(daemon: Daemon, victim: int) -> None:
@@ -267,7 +257,7 @@ def as_user(uid: int, daemon: Daemon, code: str) -> str:
     program = (
         "import os, sys; from pathlib import Path\n"
         "from jepa.actions.actuator.remote import RemoteActuator; from jepa.actions.clock import HostClock\n"
-        "from jepa.actions.request import make; from jepa.errors import JepaError\n"
+        "from jepa.actions.request import from_dict, make; from jepa.errors import JepaError\n"
         f"import jepa.actions.change, socket; os.setgid({uid}); os.setuid({uid})\n"
         f"actuator = RemoteActuator(Path({str(daemon.socket)!r})); clock = HostClock()\n"
         f"try:\n    print({code})\nexcept JepaError as error:\n    print(error.status, error)\n"

@@ -166,6 +166,34 @@ def test_a_drop_in_of_somebody_else_stays(kept: tuple[Host, Path]) -> None:
     assert "TasksMax=40" in drop_in.read_text()
 
 
+def test_a_unit_made_anew_after_it_went_has_nothing_of_ours(kept: tuple[Host, Path]) -> None:
+    host, drop_in = kept
+    resource = FAMILY.resolve(host, catalogue()["pids.max"], "web")
+    FAMILY.apply(host, resource, 500)
+    assert drop_in.exists()
+    assert isinstance(host.manager, Manager)
+    host.manager.loaded.clear()
+    for _ in range(2):
+        FAMILY.forget(host, resource)
+        assert not drop_in.parent.exists()
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nTasksMax=40\n")  # by somebody else
+    FAMILY.forget(host, resource)
+    assert drop_in.exists()
+
+
+def test_a_unit_that_is_masked_while_it_does_not_run_is_not_gone(host: Host) -> None:
+    resource = FAMILY.resolve(host, catalogue()["pids.max"], "web")
+
+    def masked(name: str) -> Unit:
+        raise JepaError(f"The unit {name} is masked.", "`systemctl unmask` it first.", status=409)
+
+    host.manager.unit = masked  # type: ignore[method-assign]
+    with pytest.raises(JepaError, match="masked") as error:
+        FAMILY.read(host, resource)
+    assert error.value.status == 423  # neither closed as gone nor forgotten: tried again
+
+
 def test_what_runs_though_its_file_is_masked_is_taken_back(host: Host) -> None:
     assert isinstance(host.manager, Manager)
     resource = FAMILY.resolve(host, catalogue()["pids.max"], "web")

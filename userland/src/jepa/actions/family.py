@@ -69,6 +69,14 @@ class Family(Protocol):
 
 
 @runtime_checkable
+class Lingers(Protocol):
+    """A family whose settings outlive what they were made to, and would hold for another one of its name."""
+
+    def forget(self, host: Host, resource: Resource) -> None:
+        """Remove what is left of a setting whose resource is gone. Must be safe to call twice."""
+
+
+@runtime_checkable
 class Stepwise(Protocol):
     """A family whose changes take several steps, so that a crash may leave the first of them done."""
 

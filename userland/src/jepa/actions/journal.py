@@ -333,8 +333,9 @@ def _lock(directory: Path, wait_s: float) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     raise _busy(directory, fd) from None
                 time.sleep(0.02)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk has no room for a name either
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(fd)

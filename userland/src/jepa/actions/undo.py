@@ -14,7 +14,7 @@ from jepa.actions import kept_files
 from jepa.actions.catalogue import ActionType, Catalogue, Value, catalogue
 from jepa.actions.change import Change, State
 from jepa.actions.dead_man import DeadMan
-from jepa.actions.family import Family, Host, Resource, Stepwise
+from jepa.actions.family import Family, Host, Lingers, Resource, Stepwise
 from jepa.actions.journal import Journal
 from jepa.actions.registry import family_of
 from jepa.actions.values import shown
@@ -91,6 +91,8 @@ class TakeBack:
         except JepaError as error:
             if error.status not in _GONE:
                 raise
+            if isinstance(family, Lingers):
+                family.forget(self._settings.host, resource)
             return self.close(change, outcome, f"{reason}; nothing was left to take back: {error.problem}")
         interrupted = change.state is State.INTENDED or change.ending is not None
         if found == change.inverse and not interrupted:

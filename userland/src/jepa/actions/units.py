@@ -27,10 +27,15 @@ def resource(unit: Unit, action: ActionType, identity: str = "") -> Resource:
 
 
 def same(host: Host, resource: Resource) -> Unit:
-    """The unit of ``resource``; JepaError (409) when it is gone, or was started anew since."""
+    """The unit of ``resource``; JepaError (409) when it is gone, or was started anew since.
+
+    One that is masked while it does not run is still there (423): what is set on it would hold again.
+    """
     try:
         unit = host.manager.unit(resource.name)
     except JepaError as error:
+        if error.status == 409 and not resource.identity:
+            raise JepaError(error.problem, error.remedy, status=423) from error
         if error.status != 404:
             raise
         raise JepaError(f"{resource.name} is gone.", "Nothing is left to change.", status=409) from error

@@ -62,10 +62,14 @@ def engine(directory: Path, publish: Publish | None = None, *, wait_s: float = 1
 
 
 def local_actuator(environ: Mapping[str, str] = os.environ) -> LocalActuator:
-    """Acts with the rights of whoever runs this process; takes back first what an earlier one left."""
+    """Acts with the rights of whoever runs this process; takes back first what an earlier one left.
+
+    With a damaged journal it shows what is in force, and refuses all changes.
+    """
     made = engine(state_directory(environ))
     try:
-        made.executor.recover()
+        if not made.executor.journal.damage:
+            made.executor.recover()
     except BaseException:
         made.close()
         raise

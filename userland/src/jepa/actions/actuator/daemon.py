@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """jepa-actuator: acts for whoever is connected, under systemd or in the foreground of any Linux, as root."""
 
+import logging
 import os
 import signal
 import socket
@@ -72,6 +73,7 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
     from jepa.actions.actuator.server import Server
     from jepa.sockets import listen
 
+    _log_by_priority(environ)
     notifier = Notifier(environ)
     passed = passed_socket(environ)
     listener = passed or listen(socket_path(environ), socket.SOCK_STREAM, "jepa-actuator")
@@ -86,7 +88,11 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
 
         made = engine(state_directory(environ), noted)
         opened.callback(made.close)
-        _tell(made.executor.recover())
+        if damage := made.executor.journal.damage:
+            # It answers all the same: what is in force is shown, and every change refused with the remedy.
+            logging.error("jepa-actuator: nothing is changed any more: the journal is damaged: %s", damage)
+        else:
+            _tell(made.executor.recover())
         server = Server(
             listener,
             _service(made, environ),
@@ -139,6 +145,14 @@ def stay_in_memory() -> bool:
     return bool(ctypes.CDLL(None).mlockall(_LOCKED) == 0)
 
 
+def _log_by_priority(environ: Mapping[str, str]) -> None:
+    """Have journald know what is an error, by the numbers of sd-daemon(3) before each line."""
+    if "JOURNAL_STREAM" in environ:
+        logging.addLevelName(logging.WARNING, "<4>")
+        logging.addLevelName(logging.ERROR, "<3>")
+        logging.basicConfig(format="%(levelname)s%(message)s")
+
+
 def _let_go(caller: Caller) -> None:
     if caller.pidfd is not None:
         os.close(caller.pidfd)
@@ -154,8 +168,8 @@ def _expire(change: str) -> None:
             print(f"jepa-actuator: {_line(actuator.expire(change))}")
             return
         except JepaError as error:
-            if error.status != 503:
-                raise
+            if error.status != 503 or not isinstance(error.__cause__, OSError):
+                raise  # it is there, and cannot do it now
     from jepa.actions.actuator.assembly import engine, state_directory
 
     with closing(engine(state_directory())) as made:

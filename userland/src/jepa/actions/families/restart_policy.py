@@ -56,7 +56,7 @@ class RestartPolicy:
             return _OWN
         except OSError as error:
             raise JepaError(
-                f"The drop-in of {resource.name} cannot be read: {error.strerror}.", "", status=409
+                f"The drop-in of {resource.name} cannot be read: {error.strerror}.", "Nothing was changed."
             ) from error
         for line in text.splitlines():
             if line.startswith("Restart="):

@@ -141,7 +141,7 @@ def properties(setting: str, value: Value) -> Mapping[str, Variant]:
 
 
 class UnitResources:
-    """A ``Family``: an action's setting is the name in the kernel, such as ``cpu.max``."""
+    """A ``Family``, ``Lingers``: an action's setting is the name in the kernel, such as ``cpu.max``."""
 
     def missing(self, host: Host, action: ActionType) -> str | None:
         """systemd, and the controller in the kernel."""
@@ -205,9 +205,19 @@ class UnitResources:
         self.apply(host, resource, old)
         drop_in = _drop_in(host, resource)
         if old in ("max", "default", "none", "all") or _noted(drop_in) == str(old):
-            with contextlib.suppress(OSError):
-                drop_in.unlink()
-                drop_in.parent.rmdir()
+            _remove(drop_in)
+
+    def forget(self, host: Host, resource: Resource) -> None:
+        """A drop-in that is there for our sake alone would be that of a unit made anew under the name."""
+        drop_in = _drop_in(host, resource)
+        if _noted(drop_in) is not None:
+            _remove(drop_in)
+
+
+def _remove(drop_in: Path) -> None:
+    with contextlib.suppress(OSError):
+        drop_in.unlink()
+        drop_in.parent.rmdir()
 
 
 def _drop_in(host: Host, resource: Resource) -> Path:
