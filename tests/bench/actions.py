@@ -27,13 +27,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from jepa.actions.catalogue import ActionType, Tier
-from jepa.actions.change import Caller, Change, Proposal, State, Verdict
+from jepa.actions.change import Caller, Change, Proposal, State
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DetachedDeadMan
 from jepa.actions.executor import Executor
 from jepa.actions.families.sysctl import Sysctl
 from jepa.actions.family import Host
 from jepa.actions.journal import Journal, files, load
+from jepa.actions.messages import Verdict
 from jepa.actions.request import make
 from jepa.errors import JepaError
 

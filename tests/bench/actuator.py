@@ -21,14 +21,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from jepa.actions.actuator import varlink
 from jepa.actions.actuator.remote import RemoteActuator
-from jepa.actions.change import Request
 from jepa.actions.clock import HostClock
+from jepa.actions.messages import Request
 from jepa.actions.request import make
 
 ROOT: Final = Path(__file__).parents[2]
@@ -89,7 +88,7 @@ def crowd(path: Path) -> list[float]:
             with suppress(OSError):
                 each.send((b'{"half', b"garbage\0", b"x" * (1 << 20))[number % 3])
         clients = [_connected(path) for _ in range(CLIENTS)]
-        messages = [varlink.call("io.jepa.Actuator.Check", {"request": asdict(wanted())}) for _ in clients]
+        messages = [varlink.call("io.jepa.Actuator.Check", {"request": wanted()._asdict()}) for _ in clients]
         taken += _asked_at_once(clients, messages)
     for each in noise:
         each.close()

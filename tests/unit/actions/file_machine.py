@@ -10,11 +10,12 @@ from typing import Any
 
 from jepa.actions import request as requests
 from jepa.actions.catalogue import ActionType, Catalogue, Persistence, TargetKind, Tier, Value, ValueType
-from jepa.actions.change import Caller, Change, Proposal, Request, State, Verdict
+from jepa.actions.change import Caller, Change, Proposal, State
 from jepa.actions.clock import HostClock
 from jepa.actions.executor import Executor
 from jepa.actions.family import Host, Resource
 from jepa.actions.journal import Journal, Publish
+from jepa.actions.messages import Request, Verdict
 from jepa.errors import JepaError
 
 WIDTH = 12

@@ -28,7 +28,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may set ker
 ACT = """
 import sys, time
 from pathlib import Path
-from jepa.actions.change import Caller, Verdict
+from jepa.actions.change import Caller
+from jepa.actions.messages import Verdict
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DetachedDeadMan
 from jepa.actions.executor import Executor

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from jepa.actions.change import Caller, State, Verdict
+from jepa.actions.change import Caller, State
 from jepa.actions.clock import HostClock
 from jepa.actions.executor import GRACE_S, Executor
 from jepa.actions.journal import load
+from jepa.actions.messages import Verdict
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import ME, START, FileMachine, SteppedClock, write
 

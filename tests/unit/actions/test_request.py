@@ -3,14 +3,13 @@
 
 import json
 import os
-from dataclasses import asdict, fields, replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.actions.change import Request
+from jepa.actions.messages import Request
 from jepa.actions.request import VALID_S, digest, from_dict, make, verify
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import SteppedClock
@@ -42,7 +41,7 @@ def refusal(request: Request, uid: int = UID, clock: SteppedClock = CLOCK) -> st
 
 def test_a_request_is_good_as_it_was_made_and_after_a_journey() -> None:
     verify(REQUEST, UID, CLOCK)
-    travelled = from_dict(json.loads(json.dumps(asdict(REQUEST))))
+    travelled = from_dict(json.loads(json.dumps(REQUEST._asdict())))
     assert travelled == REQUEST
     verify(travelled, UID, CLOCK)
 
@@ -51,16 +50,16 @@ def test_no_two_are_the_same() -> None:
     assert make(CLOCK, **WHAT).id != make(CLOCK, **WHAT).id
 
 
-@pytest.mark.parametrize("name", [each.name for each in fields(Request)])
+@pytest.mark.parametrize("name", Request._fields)
 def test_every_field_is_bound(name: str) -> None:
     value = getattr(REQUEST, name)
     other: Any = {} if name == "predicted" else value + "x" if isinstance(value, str) else value + 1
-    assert "altered" in refusal(replace(REQUEST, **{name: other}))
+    assert "altered" in refusal(REQUEST._replace(**{name: other}))
 
 
 @given(st.data())
 def test_one_bit_that_is_another_is_noticed(data: st.DataObject) -> None:
-    text = bytearray(json.dumps(asdict(REQUEST)).encode())
+    text = bytearray(json.dumps(REQUEST._asdict()).encode())
     bit = data.draw(st.integers(0, len(text) * 8 - 1))
     text[bit // 8] ^= 1 << bit % 8
     try:
@@ -80,8 +79,8 @@ def test_what_is_late_of_another_boot_or_of_somebody_else_is_refused() -> None:
 
 
 def test_nobody_makes_one_that_is_good_for_ever() -> None:
-    forever = replace(REQUEST, expires_s=CLOCK.boottime_s() + 10 * VALID_S)
-    assert "longer than" in refusal(replace(forever, digest=digest(forever)))
+    forever = REQUEST._replace(expires_s=CLOCK.boottime_s() + 10 * VALID_S)
+    assert "longer than" in refusal(forever._replace(digest=digest(forever)))
 
 
 @pytest.mark.parametrize(
@@ -108,13 +107,13 @@ def test_nobody_makes_one_that_is_good_for_ever() -> None:
 )
 def test_messages_that_are_no_request_are_refused(field: dict[str, Any]) -> None:
     with pytest.raises(JepaError) as raised:
-        from_dict({**asdict(REQUEST), **field})
+        from_dict({**REQUEST._asdict(), **field})
     assert raised.value.status == 422
 
 
 @given(
     st.dictionaries(
-        st.sampled_from([each.name for each in fields(Request)]),
+        st.sampled_from(Request._fields),
         st.from_type(object) | st.none() | st.text() | st.integers() | st.floats() | st.lists(st.integers()),
     )
 )
@@ -130,5 +129,5 @@ def test_no_message_makes_it_raise_anything_else(content: dict[str, Any]) -> Non
     "field", [{"why": "x" * 501}, {"target": "x" * 257}, {"id": ""}, {"task": "x" * 65}]
 )
 def test_fields_have_a_longest_size(field: dict[str, str]) -> None:
-    request = replace(REQUEST, **field)
-    assert "The request" in refusal(replace(request, digest=digest(request)))
+    request = REQUEST._replace(**field)
+    assert "The request" in refusal(request._replace(digest=digest(request)))

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from jepa.actions.change import Change, Request, State
+from jepa.actions.change import Change, State
 from jepa.actions.clock import HostClock
 from jepa.actions.executor import Executor
 from jepa.actions.family import Host
 from jepa.actions.journal import Journal, load
+from jepa.actions.messages import Request
 from jepa.actions.request import make
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import (

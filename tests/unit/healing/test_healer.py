@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.actions.catalogue import Tier
-from jepa.actions.change import Change, Request, State
+from jepa.actions.change import Change, State
+from jepa.actions.messages import Request
 from jepa.errors import JepaError
 from jepa.healing.finding import Fault, Finding, Offender
 from jepa.healing.healer import Healer

@@ -2,6 +2,7 @@
 """The command line answers people and programs, with the exit status it promises, and starts fast."""
 
 import argparse
+import importlib
 import io
 import json
 import os
@@ -16,7 +17,7 @@ import pytest
 
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.service.serialisation import channel_infos
-from jepa.shell.arguments import VERBS
+from jepa.shell import arguments
 from jepa.shell.cli import main
 from jepa.shell.output import Output
 from jepa.shell.parser import build_parser
@@ -272,9 +273,18 @@ def test_global_options_stand_before_or_after_the_verb(
     assert json.loads(before[1])["host"] == json.loads(after[1])["host"]
 
 
+@pytest.mark.parametrize("family", arguments.FAMILIES)
+def test_the_table_of_families_names_the_verbs_that_each_module_has(family: str) -> None:
+    module = importlib.import_module(f"jepa.shell.arguments.{family}")
+    assert tuple(verb.name for verb in module.VERBS) == arguments.FAMILIES[family]
+
+
 @pytest.mark.parametrize(
     "words",
-    [[verb.name] for verb in VERBS] + [[verb.name, each.name] for verb in VERBS for each in verb.actions],
+    [
+        *([name] for name in arguments.NAMES),
+        *([verb.name, each.name] for verb in arguments.verbs() for each in verb.actions),
+    ],
     ids=" ".join,
 )
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:

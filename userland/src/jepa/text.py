@@ -3,7 +3,7 @@
 
 import re
 
-_UNSAFE = re.compile(
+_UNSAFE = (
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: they move the cursor, clear the screen or end the line
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional controls: they reorder what is read
     "\u2028\u2029"  # line and paragraph separators
@@ -17,7 +17,9 @@ def shown(text: str) -> str:
     C0, DEL and C1 become ``\\x1b``, bidirectional controls and lone surrogates ``\\u202e``. All else, other
     scripts and emoji included, stays as it is. See "Trojan Source" (CVE-2021-42574).
     """
-    return _UNSAFE.sub(_escape, text)
+    if text.isprintable():  # nearly all text is, and most commands need not compile the pattern
+        return text
+    return re.sub(_UNSAFE, _escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:

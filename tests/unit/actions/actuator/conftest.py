@@ -15,8 +15,8 @@ import pytest
 
 from jepa.actions import request as requests
 from jepa.actions.actuator.remote import RemoteActuator
-from jepa.actions.change import Request
 from jepa.actions.clock import HostClock
+from jepa.actions.messages import Request
 
 SRC = Path(__file__).parents[4] / "userland/src"
 

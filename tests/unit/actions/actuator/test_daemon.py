@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,10 @@ import pytest
 from jepa.actions import request as requests
 from jepa.actions import summary
 from jepa.actions.actuator import varlink
-from jepa.actions.change import Change, Request, State
+from jepa.actions.change import Change, State
 from jepa.actions.client import HISTORY_MOST
 from jepa.actions.clock import HostClock
+from jepa.actions.messages import Request
 from jepa.errors import JepaError
 from tests.unit.actions.actuator.conftest import SRC, Daemon, nice, renice
 
@@ -31,7 +31,7 @@ pytestmark = AS_ROOT
 
 
 def signed(request: Request) -> Request:
-    return replace(request, digest=requests.digest(request))
+    return request._replace(digest=requests.digest(request))
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 15.0) -> None:
@@ -78,11 +78,11 @@ def test_everything_else_is_answered(daemon: Daemon) -> None:
 def test_a_request_of_another_kind_is_refused_with_its_reason(daemon: Daemon, victim: int) -> None:
     good = renice(victim)
     cases = {
-        "altered": replace(good, value="9"),
-        "before this machine was last started": signed(replace(good, boot_id="0" * 32)),
-        "expired": signed(replace(good, expires_s=1.0)),
-        "valid for longer": signed(replace(good, expires_s=good.expires_s + 9999)),
-        "of user 4711": signed(replace(good, uid=4711)),
+        "altered": good._replace(value="9"),
+        "before this machine was last started": signed(good._replace(boot_id="0" * 32)),
+        "expired": signed(good._replace(expires_s=1.0)),
+        "valid for longer": signed(good._replace(expires_s=good.expires_s + 9999)),
+        "of user 4711": signed(good._replace(uid=4711)),
     }
     with closing(daemon.client()) as client:
         for reason, request in cases.items():
@@ -111,7 +111,7 @@ def test_a_request_is_done_once_over_restarts_too(new_daemon: Callable[..., Daem
 
 
 def test_what_root_asked_for_is_no_request_of_another_user(daemon: Daemon, victim: int) -> None:
-    refused = as_user(4711, daemon, f"actuator.act(from_dict({asdict(renice(victim))!r}), True)")
+    refused = as_user(4711, daemon, f"actuator.act(from_dict({renice(victim)._asdict()!r}), True)")
     assert refused == "403 The request is of user 0, and user 4711 sent it. Send a new request."
     with closing(daemon.client()) as client:
         assert 4711 not in {each.uid for each in client.history()}
@@ -120,7 +120,7 @@ def test_what_root_asked_for_is_no_request_of_another_user(daemon: Daemon, victi
 def test_one_bit_altered_is_never_carried_out(daemon: Daemon, victim: int) -> None:
     chance = random.Random(15)
     for _ in range(150):
-        message = bytearray(varlink.call("io.jepa.Actuator.Act", {"request": asdict(renice(victim))}))
+        message = bytearray(varlink.call("io.jepa.Actuator.Act", {"request": renice(victim)._asdict()}))
         start, end = message.index(b'"request":') + 10, len(message) - 2
         message[chance.randrange(start, end)] ^= 1 << chance.randrange(8)
         with closing(socket.socket(socket.AF_UNIX)) as connection:
@@ -279,6 +279,20 @@ def test_without_polkit_persons_may_look_and_not_act(daemon: Daemon, victim: int
     assert as_user(4711, daemon, "actuator.expire('0' * 12)").startswith("403")
     assert as_user(65534, daemon, f"actuator.check({request}).verdict.decision") == "deny"
     assert nice(victim) == 0
+
+
+def test_a_dry_run_of_the_command_imports_nothing_that_takes_long(daemon: Daemon) -> None:
+    slow = {"dataclasses", "inspect", "pathlib", "msgspec", "hashlib", "ssl", "subprocess"}
+    code = (
+        "import sys; from jepa.shell.cli import main; status = main(sys.argv[1:])\n"
+        f"print(sorted({slow} & sys.modules.keys()), file=sys.stderr); sys.exit(status)"
+    )
+    path = [str(SRC), *(each for each in sys.path if each.endswith("site-packages"))]
+    words = ["-c", f"import sys; sys.path[:0] = {path}; {code}", "act", "vm.swappiness", "10", "--dry-run"]
+    done = subprocess.run(
+        [sys.executable, "-IS", *words], env=daemon.environ, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "[]\n"), done.stdout
 
 
 @pytest.mark.parametrize("many", [400, pytest.param(10_000, marks=pytest.mark.slow)])

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from jepa.actions.catalogue import TargetKind, Tier, Value, catalogue
-from jepa.actions.change import Caller, Change, Proposal, Request, State
+from jepa.actions.change import Caller, Change, Proposal, State
 from jepa.actions.family import Host, Resource
 from jepa.actions.guard.grants import GrantStore
 from jepa.actions.guard.guard import Guard
 from jepa.actions.guard.policy_store import PolicyStore
+from jepa.actions.messages import Request
 from jepa.actions.service_manager import NoServiceManager, Unit
 from jepa.errors import JepaError
 
@@ -131,8 +132,8 @@ def proposal(
     **fields: Any,
 ) -> Proposal:
     """What somebody wants; ``fields`` replace those of the catalogue's entry."""
-    entry = replace(catalogue()[action], **fields)
-    entry = replace(entry, target=kind or entry.target)
+    entry = catalogue()[action]._replace(**fields)
+    entry = entry._replace(target=kind or entry.target)
     resource = Resource(entry.target, target, entry.setting, identity)
     return Proposal(entry, resource, old, new, Request(entry.name, target, new, **(request or {})), caller)
 

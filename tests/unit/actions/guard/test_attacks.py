@@ -15,13 +15,14 @@ import pytest
 
 from jepa.actions import request as requests
 from jepa.actions.catalogue import TargetKind, catalogue
-from jepa.actions.change import Caller, Request, State
+from jepa.actions.change import Caller, State
 from jepa.actions.clock import HostClock
 from jepa.actions.executor import Executor
 from jepa.actions.family import Host
 from jepa.actions.guard.grants import GrantStore
 from jepa.actions.guard.guard import Guard
 from jepa.actions.journal import Journal
+from jepa.actions.messages import Request
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import Timers, memory_folder
 from tests.unit.actions.guard.machine import DAEMON, HEALING, WEB, alone
@@ -42,8 +43,8 @@ class Target:
     def request(self, caller: Caller, action: str = "process.nice", **what: Any) -> Request:
         """A request that ``caller`` made."""
         given = {"target": str(self.process.pid), "value": 5, **what}
-        made = replace(requests.make(self.clock, action=action, **given), uid=caller.uid)
-        return replace(made, digest=requests.digest(made))
+        made = requests.make(self.clock, action=action, **given)._replace(uid=caller.uid)
+        return made._replace(digest=requests.digest(made))
 
     def nice(self) -> int:
         return os.getpriority(os.PRIO_PROCESS, self.process.pid)
@@ -174,15 +175,15 @@ def test_a_grant_that_is_revoked_allows_nothing_from_then_on(target: Target) -> 
 
 
 ALTERATIONS: dict[str, Callable[[Request, random.Random], Request]] = {
-    "action": lambda made, dice: replace(made, action="process.kill"),
-    "target": lambda made, dice: replace(made, target=str(dice.randint(1, 30000))),
-    "value": lambda made, dice: replace(made, value=dice.randint(-20, 19) if made.value != 19 else 18),
-    "task": lambda made, dice: replace(made, task="healing"),
-    "uid": lambda made, dice: replace(made, uid=made.uid + 1),
-    "expiry": lambda made, dice: replace(made, expires_s=made.expires_s + 1e6),
-    "id": lambda made, dice: replace(made, id=f"{dice.getrandbits(128):032x}"),
-    "boot": lambda made, dice: replace(made, boot_id=f"{dice.getrandbits(128):032x}"),
-    "for": lambda made, dice: replace(made, for_s=60.0),
+    "action": lambda made, dice: made._replace(action="process.kill"),
+    "target": lambda made, dice: made._replace(target=str(dice.randint(1, 30000))),
+    "value": lambda made, dice: made._replace(value=dice.randint(-20, 19) if made.value != 19 else 18),
+    "task": lambda made, dice: made._replace(task="healing"),
+    "uid": lambda made, dice: made._replace(uid=made.uid + 1),
+    "expiry": lambda made, dice: made._replace(expires_s=made.expires_s + 1e6),
+    "id": lambda made, dice: made._replace(id=f"{dice.getrandbits(128):032x}"),
+    "boot": lambda made, dice: made._replace(boot_id=f"{dice.getrandbits(128):032x}"),
+    "for": lambda made, dice: made._replace(for_s=60.0),
 }
 
 

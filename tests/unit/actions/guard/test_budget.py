@@ -50,12 +50,12 @@ def test_nobody_uses_up_the_budget_of_another() -> None:
     theirs = others(9, proposal(caller=Caller(uid=1001)))
     assert reasons(WANTED, *theirs, *others(9, ASKED), limits=limits) == ""
     assert reasons(ASKED, *theirs, *others(9), limits=limits) == ""
-    once = replace(WANTED, action=replace(WANTED.action, rate_per_hour=1))
+    once = replace(WANTED, action=WANTED.action._replace(rate_per_hour=1))
     assert reasons(once, replace(change(once, State.UNDONE), uid=1001)) == ""
 
 
 def test_changes_an_hour_of_one_setting() -> None:
-    wanted = replace(WANTED, action=replace(WANTED.action, rate_per_hour=3))
+    wanted = replace(WANTED, action=WANTED.action._replace(rate_per_hour=3))
     made = [change(wanted, age_s=100 + n) for n in range(3)]
     assert reasons(wanted, *made[:2]) == ""
     assert "3 times within the hour" in reasons(wanted, *made)
@@ -68,12 +68,12 @@ def test_what_never_was_in_force_does_not_count() -> None:
 
 @pytest.mark.parametrize(("age_s", "waits"), [(0.0, True), (29.9, True), (30.0, False), (31.0, False)])
 def test_the_least_dwell(age_s: float, waits: bool) -> None:
-    wanted = replace(WANTED, action=replace(WANTED.action, dwell_s=30.0))
+    wanted = replace(WANTED, action=WANTED.action._replace(dwell_s=30.0))
     assert ("changed a moment ago" in reasons(wanted, change(wanted, age_s=age_s))) is waits
 
 
 def test_an_action_that_excludes_another_in_force() -> None:
-    wanted = replace(WANTED, action=replace(WANTED.action, excludes=("vm.dirty_ratio",)))
+    wanted = replace(WANTED, action=WANTED.action._replace(excludes=("vm.dirty_ratio",)))
     other = replace(change(WANTED), action="vm.dirty_ratio", setting="vm.dirty")
     assert "excludes it: `jepa undo 0123456789ab`" in reasons(wanted, other)
     assert reasons(wanted, replace(other, state=State.UNDONE)) == ""

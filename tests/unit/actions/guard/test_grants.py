@@ -131,8 +131,8 @@ def test_no_change_outlives_the_grant_that_allowed_it(machine: Machine) -> None:
     machine.guard.grant({**GIVEN, "for_s": 600}, PERSON)
     machine.now_s += 500
     assert "at most 100 s" in machine.reasons(ASKED)
-    assert machine.decide(replace(ASKED, request=replace(ASKED.request, for_s=101.0))) == "deny"
-    assert machine.decide(replace(ASKED, request=replace(ASKED.request, for_s=99.0))) == "allow"
+    assert machine.decide(replace(ASKED, request=ASKED.request._replace(for_s=101.0))) == "deny"
+    assert machine.decide(replace(ASKED, request=ASKED.request._replace(for_s=99.0))) == "allow"
 
 
 @pytest.mark.parametrize(

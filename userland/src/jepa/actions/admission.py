@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 from jepa.actions import request as requests
 from jepa.actions.catalogue import ActionType, Persistence, ValueType
-from jepa.actions.change import Caller, Change, Proposal, Request, State, Verdict
+from jepa.actions.change import Caller, Change, Proposal, State
 from jepa.actions.clock import HostClock
 from jepa.actions.family import Family, Resource
 from jepa.actions.journal import Journal
+from jepa.actions.messages import Request, Verdict
 from jepa.actions.undo import Settings
 from jepa.actions.values import parse, shown
 from jepa.errors import JepaError

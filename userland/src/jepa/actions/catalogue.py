@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The closed set of actions, read from ``catalogue_files/``: all that planning sees of actions."""
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jepa.errors import JepaError
 
-DIRECTORY: Final = Path(__file__).with_name("catalogue_files")
+DIRECTORY: Final = os.path.join(os.path.dirname(__file__), "catalogue_files")
 Value = str | int | float | bool | None
 """A setting as it is journalled and shown; None where nothing is set."""
 
@@ -63,8 +62,7 @@ class Persistence(StrEnum):
     PERSISTENT = "persistent"
 
 
-@dataclass(frozen=True, slots=True)
-class ActionType:
+class ActionType(NamedTuple):
     """One entry of the catalogue."""
 
     name: str
@@ -143,12 +141,12 @@ class Catalogue(Mapping[str, ActionType]):
 @cache
 def action_type(name: str) -> ActionType:
     """The action of that name, without reading all the others; JepaError (404) naming the nearest ones."""
-    for file in sorted(DIRECTORY.glob("*.toml")):
-        defaults, *entries = file.read_text().split("[[action]]")
+    for family, text in _files(DIRECTORY):
+        defaults, *entries = text.split("[[action]]")
         for entry in entries:
             if f'\nname = "{name}"\n' in entry:
                 content = tomllib.loads(f"{defaults}[[action]]{entry}")
-                return _made(content, content["action"][0], file)
+                return _made(content, content["action"][0], family)
     return catalogue().find(name)
 
 
@@ -158,24 +156,32 @@ def catalogue() -> Catalogue:
     return load(DIRECTORY)
 
 
-def load(directory: Path) -> Catalogue:
+def load(directory: str | os.PathLike[str]) -> Catalogue:
     """The catalogue in ``directory``; ValueError for an entry that is wrong or named twice."""
     actions: dict[str, ActionType] = {}
-    for file in sorted(directory.glob("*.toml")):
-        content = tomllib.loads(file.read_text())
+    for family, text in _files(directory):
+        content = tomllib.loads(text)
         for entry in content["action"]:
-            action = _made(content, entry, file)
+            action = _made(content, entry, family)
             if action.name in actions:
-                raise ValueError(f"{file}: {action.name} is there twice")
+                raise ValueError(f"{family}.toml: {action.name} is there twice")
             actions[action.name] = action
     return Catalogue(actions)
 
 
-def _made(content: Mapping[str, Any], entry: Mapping[str, Any], file: Path) -> ActionType:
-    return _action({"family": file.stem, **content.get("defaults", {}), **entry}, file)
+def _files(directory: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+    """The family and the text of each file, in the order of their names."""
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(".toml"):
+            with open(os.path.join(directory, name), encoding="utf-8") as file:
+                yield name.removesuffix(".toml"), file.read()
 
 
-def _action(entry: dict[str, Any], file: Path) -> ActionType:
+def _made(content: Mapping[str, Any], entry: Mapping[str, Any], family: str) -> ActionType:
+    return _action({"family": family, **content.get("defaults", {}), **entry}, f"{family}.toml")
+
+
+def _action(entry: dict[str, Any], file: str) -> ActionType:
     entry.setdefault("setting", entry["name"])
     for key, kind in (
         ("tier", Tier),

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records that pass between the parts: who asks, what is asked, the verdict, what was changed."""
+"""The records that pass between the parts of the actuator: who asks, what is proposed, what was changed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from jepa.actions.catalogue import ActionType, Tier, Value
+from jepa.actions.messages import Request
 
 if TYPE_CHECKING:
     from jepa.actions.family import Resource
 
-Decision = Literal["allow", "ask", "deny"]
 DAEMONS: Final = ("jepad.service", "jepa-healing.service")
 """The units of ours that ask for changes by themselves, and may do only what a grant allows."""
 TIME_OVER: Final = "its time was over"
@@ -38,40 +38,6 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One typed action that somebody asks for."""
-
-    action: str
-    target: str = ""
-    value: Value = None
-    """As written, such as ``40%``."""
-    for_s: float | None = None
-    """Taken back after so many seconds; None: it stays until undone."""
-    watch_s: float = 0.0
-    """How long the assessor watches before the change is kept."""
-    keep_if: str = ""
-    """A condition that must hold over the watched window, such as ``system.cpu.utilization below 90``."""
-    why: str = ""
-    task: str = ""
-    """The task it belongs to, and with it the grant."""
-    plan: str = ""
-    """The hash of the plan it is a step of."""
-    expected: Value = None
-    """With ``plan``: the value that the plan was made for; the request is refused when it is another."""
-    predicted: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-    """For each channel the 5 %, 50 % and 95 % quantile of what the model expects."""
-    uid: int = -1
-    """The user that made it."""
-    id: str = ""
-    """Made anew for each request, so that one that is sent twice is done once."""
-    boot_id: str = ""
-    expires_s: float = 0.0
-    """CLOCK_BOOTTIME in seconds after which it is void."""
-    digest: str = ""
-    """SHA-256 of all the rest, see ``jepa.actions.request``."""
-
-
-@dataclass(frozen=True, slots=True)
 class Proposal:
     """A request as it is understood: what would be changed, from what, to what."""
 
@@ -81,15 +47,6 @@ class Proposal:
     new: Value
     request: Request
     caller: Caller
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the guard says of a proposal."""
-
-    decision: Decision
-    reasons: tuple[str, ...] = ()
-    """One sentence each: the rules that decided."""
 
 
 class State(StrEnum):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from jepa.actions.catalogue import Value
-from jepa.actions.change import Change, Request, Verdict
+from jepa.actions.change import Change
+from jepa.actions.messages import Preview, Request
 
 HISTORY_MOST: Final = 1000
 """Changes that are answered at a time."""
@@ -21,17 +21,6 @@ class Availability:
     """Why it does not, in one sentence; None when it does."""
     holder: str = ""
     """Another program that holds this setting, such as TuneD; empty when there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a request would do."""
-
-    action: str
-    target: str
-    old: Value
-    new: Value
-    verdict: Verdict
 
 
 Progress = Callable[[Change], None]

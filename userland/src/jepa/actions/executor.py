@@ -23,12 +23,13 @@ from jepa.actions.assessor import (
     parse_condition,
 )
 from jepa.actions.catalogue import ActionType, Catalogue, Value, catalogue
-from jepa.actions.change import Caller, Change, Request, State, undone_by
-from jepa.actions.client import Preview, Progress
+from jepa.actions.change import Caller, Change, State, undone_by
+from jepa.actions.client import Progress
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DeadMan
 from jepa.actions.family import Family, Host, Resource
 from jepa.actions.journal import Journal
+from jepa.actions.messages import Preview, Request
 from jepa.actions.recovery import Recovered, Recovery
 from jepa.actions.registry import family_of
 from jepa.actions.resource_locks import IN_FLIGHT_S, ResourceLocks

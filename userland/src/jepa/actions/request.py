@@ -10,11 +10,10 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
-from jepa.actions.change import Request
 from jepa.actions.clock import HostClock
+from jepa.actions.messages import Request
 from jepa.errors import JepaError
 
 VALID_S: Final = 120.0
@@ -36,12 +35,12 @@ def make(clock: HostClock, **what: Any) -> Request:
         boot_id=clock.boot_id,
         expires_s=clock.boottime_s() + VALID_S,
     )
-    return replace(request, digest=digest(request))
+    return request._replace(digest=digest(request))
 
 
 def digest(request: Request) -> str:
     """SHA-256 over the canonical JSON of everything but the digest: sorted keys, no spaces, ASCII."""
-    content = asdict(request)
+    content = request._asdict()
     del content["digest"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -49,9 +48,8 @@ def digest(request: Request) -> str:
 
 def from_dict(content: Mapping[str, Any]) -> Request:
     """The request in a message. JepaError (422) for fields that are unknown or of a wrong type."""
-    known = {each.name: each.type for each in fields(Request)}
     for name, value in content.items():
-        if name not in known:
+        if name not in Request._fields:
             raise _malformed(f"has a field {name[:40]!r} that requests do not have")
         if not _fits(name, value):
             raise _malformed(f"has a field {name!r} of a wrong type or size")

@@ -9,9 +9,9 @@ from jepa.actions.catalogue import ActionType, Value, ValueType
 from jepa.errors import JepaError
 
 _SUFFIX: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
-_NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,6})?", re.ASCII)
-_BYTES = re.compile(r"(\d{1,19}(?:\.\d{1,6})?)([KMGT]?)(?:i?B)?(?:/s)?", re.ASCII)
-_DEVICE = re.compile(r"(?:/dev/)?([A-Za-z0-9_!-]{1,32}):(.+)", re.ASCII)
+_NUMBER: Final = r"[+-]?[0-9]{1,18}(\.[0-9]{1,6})?"
+_BYTES: Final = r"([0-9]{1,19}(?:\.[0-9]{1,6})?)([KMGT]?)(?:i?B)?(?:/s)?"
+_DEVICE: Final = r"(?:/dev/)?([A-Za-z0-9_!-]{1,32}):(.+)"
 _TEXT_MOST = 256
 
 
@@ -37,7 +37,7 @@ def parse(action: ActionType, written: Value, memory_bytes: int = 0) -> Value:
         case ValueType.BYTES:
             return int(_within(action, _bytes(action, text, memory_bytes)))
         case ValueType.RATE:
-            device, rate = found.groups() if (found := _DEVICE.fullmatch(text)) else ("", text)
+            device, rate = found.groups() if (found := re.fullmatch(_DEVICE, text)) else ("", text)
             amount = rate if rate in action.words else int(_within(action, _bytes(action, rate, 0)))
             return f"{device}:{amount}" if device else amount
         case ValueType.CHOICE:
@@ -97,7 +97,7 @@ def _size(count: int) -> str:
 
 
 def _number(action: ActionType, text: str) -> float:
-    if not _NUMBER.fullmatch(text):
+    if not re.fullmatch(_NUMBER, text):
         raise _refuse(action, f"{text[:80]!r} is no number")
     number = float(text)
     if action.type is not ValueType.NUMBER and number != int(number) and action.step is None:
@@ -111,7 +111,7 @@ def _bytes(action: ActionType, text: str, memory_bytes: int) -> int:
         if share is None or not 0 <= share <= 100:
             raise _refuse(action, f"{text[:80]!r} is no part of the memory")
         return int(share / 100 * memory_bytes) // 4096 * 4096
-    found = _BYTES.fullmatch(text)
+    found = re.fullmatch(_BYTES, text)
     if not found:
         raise _refuse(action, f"{text[:80]!r} is no number of bytes")
     from decimal import Decimal  # only where bytes are read: showing values does not need it
@@ -120,7 +120,7 @@ def _bytes(action: ActionType, text: str, memory_bytes: int) -> int:
 
 
 def _number_of_percent(text: str) -> float | None:
-    return float(text[:-1]) if _NUMBER.fullmatch(text[:-1]) else None
+    return float(text[:-1]) if re.fullmatch(_NUMBER, text[:-1]) else None
 
 
 def _within(action: ActionType, number: float) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from jepa.actions.change import Request
+from jepa.actions.messages import Request
 from jepa.errors import JepaError
 from jepa.healing.detectors import all_detectors
 from jepa.healing.hands import ActuatorHands

@@ -4,8 +4,9 @@
 import time
 from collections.abc import Callable, Sequence
 
-from jepa.actions.change import Change, Request, State
+from jepa.actions.change import Change, State
 from jepa.actions.client import ActuatorClient
+from jepa.actions.messages import Request
 from jepa.errors import JepaError
 from jepa.healing.healer import TASK
 

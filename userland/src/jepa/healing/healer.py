@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from jepa.actions.change import Change, Request
+from jepa.actions.change import Change
+from jepa.actions.messages import Request
 from jepa.errors import JepaError
 from jepa.healing.detectors import Detector
 from jepa.healing.finding import Fault, Finding, Offender

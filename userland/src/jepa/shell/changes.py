@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Formats changes of the machine for people: what is changed, what takes it back, a row of the history."""
+"""Formats changes of the machine for people: what takes one back, a row of the history, all about one."""
 
 import time
 
-from jepa.actions.catalogue import ActionType, Persistence, Value, catalogue
+from jepa.actions.catalogue import catalogue
 from jepa.actions.change import Change, State
 from jepa.actions.rows import left_s, state
 from jepa.actions.values import shown as shown_value
+from jepa.shell.durations import duration
 from jepa.shell.output import Colour
-from jepa.shell.verbs.status import duration
+from jepa.shell.previews import what
 
 STATE_COLOURS: dict[State, Colour] = {
     State.APPLIED: "yellow",
@@ -19,38 +20,12 @@ STATE_COLOURS: dict[State, Colour] = {
 }
 
 
-def what(action: ActionType, target: str, old: Value, new: Value) -> str:
-    """Such as ``cpu.max of backup.service: max -> 40%``."""
-    subject = f"{action.name} of {target}" if target else action.name
-    if not action.takes_value and old is None:
-        return subject
-    return f"{subject}: {shown_value(action, old)} -> {shown_value(action, new)}"
-
-
 def taken_back(change: Change) -> str:
     """The same, of the way back."""
     kind = catalogue().get(change.action)
     if kind is None:  # of an earlier version
         return f"{change.action} {change.target}".rstrip()
     return what(kind, change.target, change.new, change.old)
-
-
-def end(action: ActionType, for_s: float | None, watch_s: float, keep_if: str) -> list[str]:
-    """What takes a change back, and when: one sentence each."""
-    if not action.reversible:
-        return ["This cannot be taken back."]
-    said = []
-    if watch_s:
-        unless = f" unless {keep_if}" if keep_if else ", if the machine fares worse than before"
-        said.append(f"Watched for {duration(watch_s)} and taken back{unless}.")
-    if for_s is not None:
-        at = time.strftime("%H:%M:%S", time.localtime(time.time() + for_s))
-        said.append(f"Taken back after {duration(for_s)}, at {at}; sooner with `jepa undo`.")
-    elif action.persistence is Persistence.PERSISTENT:
-        said.append("Stays until `jepa undo`.")
-    else:
-        said.append("Stays until `jepa undo` or a restart of the machine.")
-    return said
 
 
 def who(change: Change) -> str:

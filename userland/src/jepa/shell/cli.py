@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The jepa command: one command line, its output and its exit status."""
 
+import gc
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from jepa.errors import JepaError
@@ -16,6 +16,8 @@ from jepa.shell.usage import HelpWanted, UsageError
 from jepa.shell.verbs import perform
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jepa.service.api import Client
 
 
@@ -35,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     finally:
         flush_output()
+        if argv is None:  # the process ends: to look for garbage then would take a tenth of a short command
+            gc.freeze()
 
 
 def _answer(words: Sequence[str]) -> int:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text for a person or JSON for a program: aligned columns, sparklines, colour only where it is wanted."""
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,6 +106,8 @@ class Output:
         try:
             text.encode(self._encoding)
         except UnicodeEncodeError:  # a name that is not UTF-8, or a locale that is not
+            import json
+
             text = json.dumps(json.loads(text), separators=(",", ":"))
         self.line_raw(text)
 

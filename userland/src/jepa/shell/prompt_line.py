@@ -8,12 +8,12 @@ import shlex
 
 from jepa.errors import JepaError
 from jepa.service.api import Client
-from jepa.shell.arguments import VERBS
+from jepa.shell import arguments
 from jepa.shell.output import Output
 from jepa.shell.parser import help_words, parse
 from jepa.shell.request import Request
 from jepa.shell.terminal import Terminal
-from jepa.shell.usage import HelpWanted, UsageError, Verb
+from jepa.shell.usage import HelpWanted, UsageError
 from jepa.shell.verbs import perform
 
 
@@ -36,7 +36,7 @@ def run_line(client: Client, line: str, width: int = 80) -> str:
         args = parse(help_words(words))
         if args.verb is None:
             raise UsageError("Without a verb there is nothing to do.", "`help` lists the verbs.", status=400)
-        if not _verb(args.verb).prompt:
+        if not arguments.verb(args.verb).prompt:
             raise UsageError(
                 f"{args.verb} is no verb for this prompt.", f"Use `jepa {args.verb}` in a terminal."
             )
@@ -50,23 +50,19 @@ def run_line(client: Client, line: str, width: int = 80) -> str:
 
 def verbs() -> list[str]:
     """The words a line at the prompt may begin with."""
-    return ["help", *(verb.name for verb in VERBS if verb.prompt)]
+    return ["help", *(verb.name for verb in arguments.verbs() if verb.prompt)]
 
 
 def actions() -> dict[str, list[str]]:
     """The actions of each verb that has some, and after ``help`` the verbs."""
-    below = {verb.name: [each.name for each in verb.actions] for verb in VERBS if verb.actions}
-    return {**below, "help": [verb.name for verb in VERBS if verb.prompt]}
+    below = {verb.name: [each.name for each in verb.actions] for verb in arguments.verbs() if verb.actions}
+    return {**below, "help": [verb.name for verb in arguments.verbs() if verb.prompt]}
 
 
 def help_text() -> str:
     """The verbs of the prompt, one a line."""
-    shown = [verb for verb in VERBS if verb.prompt]
+    shown = [verb for verb in arguments.verbs() if verb.prompt]
     width = max(len(verb.name) for verb in shown)
     return "\n".join(
         [*(f"  {verb.name:<{width}}  {verb.help}" for verb in shown), "", "`help VERB` has examples."]
     )
-
-
-def _verb(name: str) -> Verb:
-    return next(verb for verb in VERBS if verb.name == name)

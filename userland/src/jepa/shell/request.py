@@ -3,7 +3,6 @@
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,18 +20,24 @@ def reach_actuator(local: bool) -> "ActuatorClient":
     return connect(local)
 
 
-@dataclass(frozen=True)
 class Request:
     """One verb line."""
 
-    args: argparse.Namespace
-    out: Output
-    connect: "Callable[[], Client]"
-    """Reaches the service; JepaError when it is not running."""
-    prompt: bool
-    """Whether the line came from the shell's prompt, where a verb must end by itself."""
-    reach: "Callable[[bool], ActuatorClient]" = reach_actuator
-    """Reaches the actuator; JepaError when it is not running."""
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        out: Output,
+        connect: "Callable[[], Client]",
+        prompt: bool,
+        reach: "Callable[[bool], ActuatorClient]" = reach_actuator,
+    ) -> None:
+        """``connect`` reaches the service, ``reach`` the actuator; JepaError when they are not running."""
+        self.args = args
+        self.out = out
+        self.connect = connect
+        self.prompt = prompt
+        """Whether the line came from the shell's prompt, where a verb must end by itself."""
+        self.reach = reach
 
     @cached_property
     def client(self) -> "Client":

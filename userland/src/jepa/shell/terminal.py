@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 FULL_SCREEN = frozenset(
     (
@@ -51,8 +51,7 @@ SERIAL = ("/dev/ttyS", "/dev/ttyAMA", "/dev/ttyUSB", "/dev/hvc")
 """Lines too slow for a full screen, whatever TERM claims."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(NamedTuple):
     """What is known of the terminal the shell was started on."""
 
     interactive: bool

@@ -3,11 +3,13 @@
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from jepa.errors import JepaError
 from jepa.shell.terminal import columns
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class UsageError(JepaError):
@@ -34,8 +36,7 @@ class Parser(argparse.ArgumentParser):
         raise HelpWanted(self.format_help())
 
 
-@dataclass(frozen=True, slots=True)
-class Verb:
+class Verb(NamedTuple):
     """One verb, or one action of a verb: what it takes, and its help."""
 
     name: str
@@ -43,7 +44,7 @@ class Verb:
     examples: tuple[str, ...]
     add_arguments: Callable[[Parser], None] = lambda parser: None
     """Adds what only this verb takes."""
-    actions: "tuple[Verb, ...]" = ()
+    actions: tuple["Verb", ...] = ()
     """The verbs below it, such as ``list`` of ``packs``; one of them must be named."""
     asks_service: bool = False
     """Whether it takes --socket and --local."""
@@ -51,6 +52,13 @@ class Verb:
     """Whether it takes --local, and then changes the machine in this process."""
     prompt: bool = True
     """Whether it makes sense at the shell's prompt."""
+
+
+def path(text: str) -> "Path":
+    """A file or folder. A command that takes none does not wait for pathlib."""
+    from pathlib import Path
+
+    return Path(text)
 
 
 def positive(text: str) -> int:

@@ -4,15 +4,15 @@
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-from jepa.actions.client import ActuatorClient
+if TYPE_CHECKING:
+    from jepa.actions.client import ActuatorClient
 
 
-def connect(
-    local: bool = False, socket: Path | None = None, environ: Mapping[str, str] = os.environ
-) -> ActuatorClient:
-    """The actuator at ``socket``, $JEPA_ACTUATOR_SOCKET or the system's; with ``local`` this process.
+def connect(local: bool = False, environ: Mapping[str, str] = os.environ) -> "ActuatorClient":
+    """The actuator at $JEPA_ACTUATOR_SOCKET or the system's; with ``local`` this process.
 
     A person at a terminal is asked for a password where polkit wants one. The first call raises
     JepaError (503) when nobody listens there.
@@ -23,16 +23,18 @@ def connect(
         return local_actuator(environ)
     from jepa.actions.actuator.remote import RemoteActuator
 
-    path = socket or socket_path(environ)
-    if not sys.stdin or not sys.stdin.isatty():
-        return RemoteActuator(path)
-    from jepa.actions.actuator.agent import terminal_agent
-
-    return RemoteActuator(path, terminal_agent)
+    person = sys.stdin and sys.stdin.isatty()
+    return RemoteActuator(socket_path(environ), _agent if person else None)
 
 
-def socket_path(environ: Mapping[str, str] = os.environ) -> Path:
+def _agent() -> AbstractContextManager[object]:
+    from jepa.actions.actuator.agent import terminal_agent  # what asks for nothing needs none
+
+    return terminal_agent()
+
+
+def socket_path(environ: Mapping[str, str] = os.environ) -> str:
     """Where the actuator listens."""
     from jepa.actions.actuator.remote import SOCKET
 
-    return Path(environ.get("JEPA_ACTUATOR_SOCKET") or SOCKET)
+    return environ.get("JEPA_ACTUATOR_SOCKET") or SOCKET

@@ -76,7 +76,7 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
     _log_by_priority(environ)
     notifier = Notifier(environ)
     passed = passed_socket(environ)
-    listener = passed or listen(socket_path(environ), socket.SOCK_STREAM, "jepa-actuator")
+    listener = passed or listen(Path(socket_path(environ)), socket.SOCK_STREAM, "jepa-actuator")
     path = Path(listener.getsockname())
     with ExitStack() as opened:
         opened.callback(listener.close)

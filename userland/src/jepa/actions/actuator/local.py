@@ -5,14 +5,14 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from jepa.actions import request as requests
 from jepa.actions.actuator.polkit import GRANT, TIERS
 from jepa.actions.catalogue import ActionType, catalogue
-from jepa.actions.change import Caller, Change, Request
-from jepa.actions.client import Availability, Preview, Progress
+from jepa.actions.change import Caller, Change
+from jepa.actions.client import Availability, Progress
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DeadMan
 from jepa.actions.executor import Executor
@@ -20,6 +20,7 @@ from jepa.actions.family import Host
 from jepa.actions.guard.grants import shown as shown_grant
 from jepa.actions.guard.guard import Guard
 from jepa.actions.guard.policy_store import PolicyStore
+from jepa.actions.messages import Preview, Request
 from jepa.actions.registry import family_of
 from jepa.actions.values import shown
 from jepa.errors import JepaError
@@ -88,18 +89,17 @@ class LocalActuator:
                 status=422,
             )
         given = {key: value for key, value in request.items() if value is not None}
-        made = replace(
-            requests.from_dict(given),
+        made = requests.from_dict(given)._replace(
             uid=self._caller.uid,
             id=secrets.token_hex(16),
             boot_id=self._engine.clock.boot_id,
             expires_s=self._engine.clock.boottime_s() + requests.VALID_S,
         )
-        return replace(made, digest=requests.digest(made))
+        return made._replace(digest=requests.digest(made))
 
     def _whole(self, request: Request) -> Request:
         """``request`` with id, expiry and digest, where who made it left them to us."""
-        return request if request.digest else self.understand(asdict(request))
+        return request if request.digest else self.understand(request._asdict())
 
     def check(self, request: Request) -> Preview:
         """What ``request`` would do and whether it is allowed; changes nothing."""

@@ -5,17 +5,18 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jepa.actions.actuator.errors import INTERFACE, from_varlink
 from jepa.actions.actuator.varlink import ProtocolError, Splitter, call, parse
-from jepa.actions.change import Change, Request, Verdict
-from jepa.actions.client import Availability, Preview, Progress
+from jepa.actions.messages import Preview, Request, Verdict
 from jepa.errors import JepaError
 
-SOCKET: Final = Path("/run/jepa-actuator/actuator.sock")
+if TYPE_CHECKING:
+    from jepa.actions.change import Change
+    from jepa.actions.client import Availability, Progress
+
+SOCKET: Final = "/run/jepa-actuator/actuator.sock"
 REPLY_MOST: Final = 16 << 20
 """Bytes of one reply."""
 READ_S: Final = 120.0
@@ -28,41 +29,43 @@ Agent = Callable[[], AbstractContextManager[object]]
 class RemoteActuator:
     """Asks over one connection, made at the first call and made anew when the actuator ended in between."""
 
-    def __init__(self, path: Path, agent: Agent | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], agent: Agent | None = None) -> None:
         """``agent`` is entered around calls that may take a password; without one nobody is asked."""
-        self._path = path
+        self._path = os.fspath(path)
         self._agent = agent
         self._socket: socket.socket | None = None
 
-    def availability(self) -> Sequence[Availability]:
+    def availability(self) -> "Sequence[Availability]":
         """Every action of the catalogue."""
+        from jepa.actions.client import Availability
+
         return [Availability(**each) for each in self._ask("Availability")["actions"]]
 
     def check(self, request: Request) -> Preview:
         """What ``request`` would do and whether it is allowed; changes nothing."""
-        told = self._ask("Check", request=asdict(request))["preview"]
+        told = self._ask("Check", request=request._asdict())["preview"]
         verdict = Verdict(told["verdict"]["decision"], tuple(told["verdict"]["reasons"]))
         return Preview(told["action"], told["target"], told["old"], told["new"], verdict)
 
-    def act(self, request: Request, consent: bool, progress: Progress | None = None) -> Change:
+    def act(self, request: Request, consent: bool, progress: "Progress | None" = None) -> "Change":
         """Do it and return what came of it."""
 
         def tell(told: Mapping[str, Any]) -> None:
             if progress is not None:
-                progress(Change.from_dict(told["change"]))
+                progress(_change(told["change"]))
 
-        return Change.from_dict(
-            self._change("Act", {"request": asdict(request), "consent": consent}, tell)["change"]
+        return _change(
+            self._change("Act", {"request": request._asdict(), "consent": consent}, tell)["change"]
         )
 
-    def undo(self, change: str = "", task: str = "") -> Sequence[Change]:
+    def undo(self, change: str = "", task: str = "") -> "Sequence[Change]":
         """Take back one change, those of a task, or the last of the caller's own."""
         told = self._change("Undo", {"change": change, "task": task})
-        return [Change.from_dict(each) for each in told["changes"]]
+        return [_change(each) for each in told["changes"]]
 
-    def history(self, limit: int = 50) -> Sequence[Change]:
+    def history(self, limit: int = 50) -> "Sequence[Change]":
         """The newest changes, newest first."""
-        return [Change.from_dict(each) for each in self._ask("History", limit=limit)["changes"]]
+        return [_change(each) for each in self._ask("History", limit=limit)["changes"]]
 
     def grant(self, grant: Mapping[str, Any]) -> str:
         """Keep a grant and return its id."""
@@ -82,9 +85,9 @@ class RemoteActuator:
         found: Mapping[str, Any] = self._ask("Policy")["policy"]
         return found
 
-    def expire(self, change: str) -> Change:
+    def expire(self, change: str) -> "Change":
         """Have a change taken back whose time is over; only root may."""
-        return Change.from_dict(self._call("Expire", {"change": change})["change"])
+        return _change(self._call("Expire", {"change": change})["change"])
 
     def close(self) -> None:
         """End the connection; the next call makes another."""
@@ -151,7 +154,7 @@ class RemoteActuator:
         fresh = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
             fresh.settimeout(READ_S)
-            fresh.connect(str(self._path))
+            fresh.connect(self._path)
         except OSError as error:
             fresh.close()
             raise JepaError(
@@ -174,6 +177,12 @@ class _Entered:
 
     def __exit__(self, *error: Any) -> None:
         self._agent.__exit__(*error)
+
+
+def _change(row: Mapping[str, Any]) -> "Change":
+    from jepa.actions.change import Change  # takes long to import, and a dry run gets none
+
+    return Change.from_dict(row)
 
 
 def _replies(connection: socket.socket) -> Iterator[dict[str, Any]]:

@@ -7,8 +7,7 @@ and 100 ms longer to import, most of it for asyncio.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 REQUEST_MOST: Final = 64 * 1024
 """Bytes of one call: twice what the longest grant takes."""
@@ -28,12 +27,11 @@ class VarlinkError(Exception):
         self.parameters = parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A method call."""
 
     method: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = {}
     more: bool = False
     """Whether the caller takes several replies."""
     oneway: bool = False

@@ -14,8 +14,9 @@ from jepa import __version__
 from jepa.actions.actuator.errors import INTERFACE, to_varlink
 from jepa.actions.actuator.server import Kind, Send
 from jepa.actions.actuator.varlink import SERVICE, Call, VarlinkError
-from jepa.actions.change import Caller, Change, Request
+from jepa.actions.change import Caller, Change
 from jepa.actions.client import HISTORY_MOST, ActuatorClient
+from jepa.actions.messages import Request
 from jepa.errors import JepaError
 
 KINDS: Final[dict[str, Kind]] = {
@@ -154,7 +155,8 @@ class CallerSession:
             case "Availability":
                 return {"actions": [asdict(each) for each in acts.availability()]}
             case "Check":
-                return {"preview": asdict(acts.check(acts.understand(given["request"])))}
+                preview = acts.check(acts.understand(given["request"]))
+                return {"preview": {**preview._asdict(), "verdict": preview.verdict._asdict()}}
             case "Act":
                 request = acts.understand(given["request"])
                 change = acts.act(

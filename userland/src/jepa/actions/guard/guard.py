@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa.actions.catalogue import TargetKind
-from jepa.actions.change import Caller, Change, Proposal, Verdict
+from jepa.actions.change import Caller, Change, Proposal
 from jepa.actions.family import Host
 from jepa.actions.guard import budget, protected
 from jepa.actions.guard.caller import alive, is_person
@@ -22,6 +22,7 @@ from jepa.actions.guard.reach import Reach, reach_of
 from jepa.actions.guard.roles import role_of
 from jepa.actions.guard.rules import Question
 from jepa.actions.guard.tuners import Tuners
+from jepa.actions.messages import Verdict
 from jepa.errors import JepaError
 
 _HEALING = "jepa-healing.service"

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from jepa.actions.change import Verdict
 from jepa.actions.guard.protected import Named
 from jepa.actions.guard.rules import Effect, Question, Rule, parse
+from jepa.actions.messages import Verdict
 
 PACKAGED: Final = Path("usr/lib/jepa/policy.toml")
 OWN: Final = Path("etc/jepa/policy.toml")

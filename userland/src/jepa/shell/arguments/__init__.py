@@ -1,15 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of the command line and what each takes, one module a family of verbs."""
+"""The verbs of the command line and what each takes: a module a family, imported when it is needed."""
 
-from jepa.shell.arguments import actions, machine, packs, recordings, tools, vision
+import importlib
+
 from jepa.shell.usage import Verb
 
-VERBS: tuple[Verb, ...] = (
-    *machine.VERBS,
-    *actions.VERBS,
-    *recordings.VERBS,
-    packs.PACKS,
-    vision.VISION,
-    *tools.VERBS,
-)
+FAMILIES = {
+    "machine": ("status", "doctor", "watch", "forecast", "events", "alerts"),
+    "actions": ("act", "actions", "undo", "history", "run", "grants", "policy", "autonomy"),
+    "recordings": ("record", "evaluate"),
+    "packs": ("packs",),
+    "vision": ("vision",),
+    "tools": ("serve", "completion"),
+}
+"""The verbs of each module."""
+NAMES = tuple(name for names in FAMILIES.values() for name in names)
 """Every verb, in the order of the help."""
+
+
+def verb(name: str) -> Verb:
+    """The verb of ``NAMES`` that is called ``name``."""
+    family = next(family for family, names in FAMILIES.items() if name in names)
+    found: tuple[Verb, ...] = importlib.import_module(f"{__name__}.{family}").VERBS
+    return found[FAMILIES[family].index(name)]
+
+
+def verbs() -> tuple[Verb, ...]:
+    """Every verb, in the order of the help."""
+    return tuple(map(verb, NAMES))

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs that change the machine and show what was changed: act, undo, history, run and their like."""
 
-from pathlib import Path
-
-from jepa.shell.usage import Parser, Verb, positive, span
+from jepa.shell.usage import Parser, Verb, path, positive, span
 
 
 def _act(parser: Parser) -> None:
@@ -101,7 +99,7 @@ def _autonomy(parser: Parser) -> None:
 
 
 def _policy_file(parser: Parser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="a policy, such as /etc/jepa/policy.toml")
+    parser.add_argument("file", type=path, metavar="FILE", help="a policy, such as /etc/jepa/policy.toml")
 
 
 VERBS = (

@@ -37,27 +37,29 @@ def _build(parser: Parser) -> None:
     )
 
 
-PACKS = Verb(
-    "packs",
-    "list or verify the installed models, or build one from a checkpoint",
-    (
-        "jepa packs list",
-        "jepa packs verify",
-        "jepa packs build vjepa2 --checkpoint vitl.pt --out packs/vitl",
-    ),
-    actions=(
-        Verb("list", "the packs on this machine", ("jepa packs list", "jepa packs list --json"), _which),
-        Verb(
-            "verify",
-            "check hashes, schema and shapes; exit 1 when a pack is damaged or does not fit",
-            ("jepa packs verify", "jepa packs verify --pack packs/vitl"),
-            _which,
+VERBS = (
+    Verb(
+        "packs",
+        "list or verify the installed models, or build one from a checkpoint",
+        (
+            "jepa packs list",
+            "jepa packs verify",
+            "jepa packs build vjepa2 --checkpoint vitl.pt --out packs/vitl",
         ),
-        Verb(
-            "build",
-            "convert a checkpoint to a pack; needs jepa_lab and PyTorch",
-            ("jepa packs build vjepa2 --checkpoint vitl.pt --out packs/vitl",),
-            _build,
+        actions=(
+            Verb("list", "the packs on this machine", ("jepa packs list", "jepa packs list --json"), _which),
+            Verb(
+                "verify",
+                "check hashes, schema and shapes; exit 1 when a pack is damaged or does not fit",
+                ("jepa packs verify", "jepa packs verify --pack packs/vitl"),
+                _which,
+            ),
+            Verb(
+                "build",
+                "convert a checkpoint to a pack; needs jepa_lab and PyTorch",
+                ("jepa packs build vjepa2 --checkpoint vitl.pt --out packs/vitl",),
+                _build,
+            ),
         ),
     ),
 )

@@ -90,44 +90,46 @@ def _index(parser: Parser) -> None:
     )
 
 
-VISION = Verb(
-    "vision",
-    "video: index it, search it, predict it, report what is unusual; move a robot to a goal",
-    (
-        "jepa vision embed holiday.mp4",
-        "jepa vision search door.png",
-        "jepa vision reach goal.png --robot two-room --dry-run",
-    ),
-    actions=(
-        Verb(
-            "embed",
-            "add the clips of SOURCE to the index",
-            ("jepa vision embed holiday.mp4", "jepa vision embed /dev/video0 --clips 100"),
-            _embed,
+VERBS = (
+    Verb(
+        "vision",
+        "video: index it, search it, predict it, report what is unusual; move a robot to a goal",
+        (
+            "jepa vision embed holiday.mp4",
+            "jepa vision search door.png",
+            "jepa vision reach goal.png --robot two-room --dry-run",
         ),
-        Verb(
-            "search",
-            "find the clips of the index most similar to SOURCE",
-            ("jepa vision search door.png", "jepa vision search door.png --most 20"),
-            _search,
-        ),
-        Verb(
-            "anticipate",
-            "predict the latents after each clip, and compare with those that follow",
-            ("jepa vision anticipate holiday.mp4 --pack packs/vitl",),
-            _anticipate,
-        ),
-        Verb(
-            "watch",
-            "report what is unusual in SOURCE as events",
-            ("jepa vision watch /dev/video0 --fps 1", "jepa vision watch yard.mp4 --json"),
-            _watch,
-        ),
-        Verb(
-            "reach",
-            "move a robot until its camera sees PICTURE",
-            ("jepa vision reach goal.png --robot two-room --dry-run",),
-            _reach,
+        actions=(
+            Verb(
+                "embed",
+                "add the clips of SOURCE to the index",
+                ("jepa vision embed holiday.mp4", "jepa vision embed /dev/video0 --clips 100"),
+                _embed,
+            ),
+            Verb(
+                "search",
+                "find the clips of the index most similar to SOURCE",
+                ("jepa vision search door.png", "jepa vision search door.png --most 20"),
+                _search,
+            ),
+            Verb(
+                "anticipate",
+                "predict the latents after each clip, and compare with those that follow",
+                ("jepa vision anticipate holiday.mp4 --pack packs/vitl",),
+                _anticipate,
+            ),
+            Verb(
+                "watch",
+                "report what is unusual in SOURCE as events",
+                ("jepa vision watch /dev/video0 --fps 1", "jepa vision watch yard.mp4 --json"),
+                _watch,
+            ),
+            Verb(
+                "reach",
+                "move a robot until its camera sees PICTURE",
+                ("jepa vision reach goal.png --robot two-room --dry-run",),
+                _reach,
+            ),
         ),
     ),
 )

@@ -2,21 +2,17 @@
 """`jepa act`: one typed change of the machine, shown before it is made, and what takes it back."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from jepa.actions.catalogue import ActionType, TargetKind, action_type
-from jepa.actions.change import Change, State
-from jepa.actions.rows import change_row, state
+from jepa.actions.messages import Preview
+from jepa.actions.messages import Request as ActionRequest
 from jepa.errors import JepaError
-from jepa.shell import changes
+from jepa.shell import previews
 from jepa.shell.request import Request
 from jepa.shell.usage import UsageError
 
 if TYPE_CHECKING:
-    from jepa.actions.change import Request as ActionRequest
-    from jepa.actions.client import Preview
     from jepa.shell.output import Colour
 
 VERDICTS = {"allow": "allowed", "ask": "needs consent", "deny": "refused"}
@@ -54,14 +50,9 @@ def _act(request: Request) -> int:
     if decision == "ask" and not may_ask:
         raise JepaError(f"{args.name} needs consent. {reasons}".strip(), "Add --yes to give it.", status=403)
     consent = args.yes or (decision == "ask" and _asked())
-    with _countdown(request) as progress:
-        change = request.actuator.act(wanted, consent, progress)
-    if out.json:
-        out.data(change_row(change))
-    else:
-        word = out.coloured(state(change), changes.STATE_COLOURS[state(change)])
-        out.line(f"{change.id}  {word}{f': {change.detail}' if change.detail else ''}")
-    return 0 if change.state in (State.APPLIED, State.COMMITTED) else 1
+    from jepa.shell.making import make  # with all that a dry run has no use for
+
+    return make(request, wanted, consent)
 
 
 def known(name: str) -> ActionType:
@@ -72,10 +63,8 @@ def known(name: str) -> ActionType:
         raise UsageError(error.problem, error.remedy, status=404) from error
 
 
-def action_request(request: Request, action: ActionType) -> "ActionRequest":
+def action_request(request: Request, action: ActionType) -> ActionRequest:
     """What the words of the command line ask for; UsageError when there are too few or too many."""
-    from jepa.actions.change import Request as ActionRequest
-
     args = request.args
     words = [word for word in (args.target, args.value) if word is not None]
     targeted = action.target is not TargetKind.MACHINE
@@ -103,10 +92,10 @@ def action_request(request: Request, action: ActionType) -> "ActionRequest":
     )
 
 
-def _show(request: Request, action: ActionType, preview: "Preview", verdict_too: bool) -> None:
+def _show(request: Request, action: ActionType, preview: Preview, verdict_too: bool) -> None:
     """What would be changed, what the guard says, what takes it back."""
     args, out = request.args, request.out
-    ends = changes.end(action, args.for_s, args.watch, args.keep_if)
+    ends = previews.end(action, args.for_s, args.watch, args.keep_if)
     verdict = preview.verdict
     if out.json:
         shown: dict[str, Any] = {
@@ -121,7 +110,7 @@ def _show(request: Request, action: ActionType, preview: "Preview", verdict_too:
         }
         out.data(shown)
         return
-    out.line(changes.what(action, preview.target, preview.old, preview.new))
+    out.line(previews.what(action, preview.target, preview.old, preview.new))
     if not verdict_too:
         out.flush()
         return
@@ -148,41 +137,3 @@ def _asked() -> bool:
     if answer.strip().lower() not in ("y", "yes"):
         raise JepaError("Nothing was changed.", "", status=403)
     return True
-
-
-@contextmanager
-def _countdown(request: Request) -> Iterator[Any]:
-    """Show on a terminal how much longer the change is watched."""
-    import threading
-
-    watched = threading.Event()
-    over = threading.Event()
-
-    def progress(change: Change) -> None:
-        if change.state is State.APPLIED:
-            watched.set()
-
-    def count() -> None:
-        watched.wait()
-        left = request.args.watch
-        while left > 0 and not over.is_set():
-            with suppress(OSError):  # a terminal that is gone must not end the watch
-                sys.stderr.write(f"\r  in force, watched for {left} s more  ")
-                sys.stderr.flush()
-            over.wait(1.0)
-            left -= 1
-        with suppress(OSError):
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    shows = request.args.watch and sys.stderr.isatty() and not request.prompt and not request.out.json
-    thread = threading.Thread(target=count, name="countdown", daemon=True) if shows else None
-    if thread is not None:
-        thread.start()
-    try:
-        yield progress
-    finally:
-        over.set()
-        watched.set()
-        if thread is not None:
-            thread.join()

@@ -9,9 +9,9 @@ from jepa.actions.client import Availability
 from jepa.actions.rows import action_row
 from jepa.actions.values import takes
 from jepa.errors import JepaError
+from jepa.shell.durations import duration
 from jepa.shell.request import Request
 from jepa.shell.verbs.act import known
-from jepa.shell.verbs.status import duration
 
 
 def run(request: Request) -> int:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jepa.errors import JepaError
+from jepa.shell.durations import duration
 from jepa.shell.request import Request
-from jepa.shell.verbs.status import duration
 
 if TYPE_CHECKING:
     from jepa.telemetry.frame import Frame

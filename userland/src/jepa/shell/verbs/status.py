@@ -2,6 +2,7 @@
 """`jepa status`: the state of each part, and the budget used."""
 
 from jepa.probability import shown_surprise
+from jepa.shell.durations import duration
 from jepa.shell.request import Request
 
 
@@ -37,15 +38,3 @@ def run(request: Request) -> int:
         f"history {used.history_mib:.1f} of {used.history_limit_mib:.0f} MiB{tick}"
     )
     return 0
-
-
-def duration(seconds: float) -> str:
-    """``seconds`` in the two units a person would use."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
