@@ -28,6 +28,19 @@ SAID = {
         "fs_error",
         "tank",
     ),
+    "WARNING: MMP writes to pool 'Pool-0' have not succeeded in over 10013 ms; suspending pool. Hrtime 5": (
+        "fs_error",
+        "Pool-0",
+    ),
+    "zio pool=z vdev=/dev/mapper/zroot error=5 type=2 offset=3293896704 size=24576 flags=188881": (
+        "io_error",
+        "zroot",
+    ),
+    "zio pool=my pool vdev=/dev/disk/by-id/ata-WDC-part1 error=5 type=1 offset=0 size=8192 flags=b08c1": (
+        "io_error",
+        "ata-WDC-part1",
+    ),
+    "PANIC at dmu.c:844:dmu_write()": ("kernel_oops", None),
     "EXT4-fs (sda1): Remounting filesystem read-only": ("fs_error", "sda1"),
     "I/O error, dev sdb, sector 2048 op 0x0:(READ) flags 0x80700": ("io_error", "sdb"),
     "Buffer I/O error on dev dm-0, logical block 9, async page read": ("io_error", "dm-0"),
@@ -96,6 +109,7 @@ SAID = {
     "thermal thermal_zone0: acpitz: critical temperature reached, shutting down": ("thermal", None),
 }
 QUIET = [
+    "zio pool=tank vdev=/dev/sdb1 error=95 type=5 offset=0 size=0 flags=1080c0",
     "EXT4-fs (vda2): mounted filesystem 1234 r/w with ordered data mode",
     "systemd[1]: Started something.",
     "usb 1-1: new high-speed USB device number 2",
