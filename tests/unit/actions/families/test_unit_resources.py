@@ -66,6 +66,52 @@ def test_a_setting_is_applied_verified_and_taken_back(
     assert FAMILY.read(host, resource) == old
 
 
+@pytest.fixture
+def frozen(host: Host) -> tuple[Host, Path]:
+    """A unit that is frozen, and its control group as the kernel has it."""
+    assert isinstance(host.manager, Manager)
+    host.manager.loaded["web.service"] = service(freezer_state="frozen")
+    group = host.root / "sys/fs/cgroup/system.slice/web.service"
+    group.mkdir(parents=True)
+    for name in ("memory.high", "memory.low"):
+        (group / name).write_text("max\n" if name == "memory.high" else "0\n")
+    return host, group
+
+
+def test_the_kernel_is_told_of_the_limit_of_a_frozen_unit(frozen: tuple[Host, Path]) -> None:
+    host, group = frozen
+    resource = FAMILY.resolve(host, catalogue()["memory.high"], "web")
+    FAMILY.apply(host, resource, 64 * MIB)
+    assert (group / "memory.high").read_text() == str(64 * MIB)
+    FAMILY.verify(host, resource, 64 * MIB)
+    FAMILY.undo(host, resource, "max")
+    assert (group / "memory.high").read_text() == "max"
+
+
+def test_what_only_systemd_can_set_is_refused_while_the_unit_is_frozen(frozen: tuple[Host, Path]) -> None:
+    host, _ = frozen
+    action = catalogue()["cpu.max"]
+    resource = FAMILY.resolve(host, action, "web")
+    with pytest.raises(JepaError, match="is frozen"):
+        FAMILY.check(host, action, resource, 40)
+    with pytest.raises(JepaError, match="is frozen"):
+        FAMILY.apply(host, resource, 40)
+
+
+def test_a_limit_that_did_not_reach_the_kernel_is_noticed(frozen: tuple[Host, Path]) -> None:
+    host, group = frozen
+    assert isinstance(host.manager, Manager)
+    host.manager.loaded["web.service"] = service()
+    resource = FAMILY.resolve(host, catalogue()["memory.high"], "web")
+    FAMILY.apply(
+        host, resource, 64 * MIB
+    )  # the fake systemd only notes it, as the real one when it is frozen
+    with pytest.raises(JepaError, match="is max, not"):
+        FAMILY.verify(host, resource, 64 * MIB)
+    (group / "memory.high").write_text(f"{64 * MIB - 1000}\n")  # whole pages
+    FAMILY.verify(host, resource, 64 * MIB)
+
+
 def test_a_rate_without_a_disk_is_for_each_that_holds_a_file_system(host: Host) -> None:
     action = catalogue()["io.wbps"]
     resource = FAMILY.resolve(host, action, "web")

@@ -53,3 +53,17 @@ def test_a_large_program_that_stands_still_on_a_full_machine_is_left_alone() -> 
         return {"units": [unit("db.service", anonymous=int(1.7 * GIB))], "memory_available": 150 * MIB}
 
     assert first(observed(MemoryThrashing(), 120, at, step=0.25)) is None
+
+
+def test_swap_that_will_soon_be_full_is_seen_before_it_is() -> None:
+    def at(now: float) -> dict[str, Any]:
+        swapped = int(min(50 * MIB * now, GIB))
+        return {
+            "units": [unit("hog.service", anonymous=GIB + swapped)],
+            "memory_available": 100 * MIB,
+            "swap_free": GIB - swapped,
+        }
+
+    found = first(observed(MemoryThrashing(), 60, at, step=0.25))
+    assert found is not None
+    assert 100 * MIB < GIB - 50 * MIB * found[0] < 350 * MIB

@@ -44,15 +44,18 @@ def read(file: Path, name: str) -> str:
         raise JepaError(f"{name} cannot be read: {error.strerror}.", "Nothing was changed.") from error
 
 
-def write(file: Path, text: str, name: str, look: Callable[[], None] = lambda: None) -> None:
+def write(
+    file: Path, text: str, name: str, look: Callable[[], None] = lambda: None, *, flags: int = 0
+) -> None:
     """Write ``text``: the kernel takes all of it or nothing, which is a JepaError (403, 409, 422).
 
     ``look`` is called once the file is open, and may raise. What it sees then is what is written to, since
     the kernel takes nothing for a device that has gone, whatever has come in its place.
+    ``flags`` are further ones of open(2).
     """
     try:
         # As `echo >` does it, but never creating: and unbuffered, so that an error is that of this write.
-        descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC | flags)
     except OSError as error:
         if error.errno in _GONE:
             raise JepaError(f"{name} is gone.", _LOOK, status=409) from error

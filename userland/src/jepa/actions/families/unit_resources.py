@@ -5,6 +5,7 @@ Runtime properties: systemd keeps them in /run, so a reboot undoes them. See sys
 """
 
 import contextlib
+import mmap
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from jepa.errors import JepaError
 _DROP_INS: Final = "run/systemd/system.control"
 _NOTE: Final = "# set by jepa-actuator; without this file it was: "
 """In a drop-in that was not there before. Whoever else sets the property has systemd write it without."""
+_WORDS: Final = {"max": "max", "none": "0"}
+_WRITTEN: Final = frozenset(
+    {"memory.min", "memory.low", "memory.high", "memory.max", "memory.swap.max", "pids.max"}
+)
+"""Settings whose file in the control group has the catalogue's own unit."""
 _SECOND_US: Final = 1_000_000
 _MOST_CPUS: Final = 8192
 """CONFIG_NR_CPUS of the largest machines."""
@@ -162,7 +168,7 @@ class UnitResources:
         return units.resource(unit, action)
 
     def read(self, host: Host, resource: Resource) -> Value:
-        """What systemd has, which is also what it enforces."""
+        """What systemd has, which is what it enforces on units that are not frozen."""
         found = PROPERTIES[resource.setting]
         raw = host.manager.get(resource.name, _interface(units.same(host, resource)), found.name)
         if found.name in ("MemoryMin", "MemoryLow") and raw == 0:
@@ -171,6 +177,7 @@ class UnitResources:
 
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
         """Rates of all disks that hold file systems where none is named; CPUs that there are."""
+        _refuse_frozen(units.same(host, resource), resource)
         match resource.setting:
             case "io.rbps" | "io.wbps" | "io.riops" | "io.wiops":
                 return _check_rates(host, value)
@@ -181,7 +188,12 @@ class UnitResources:
         return value
 
     def apply(self, host: Host, resource: Resource, value: Value) -> None:
-        """One call; a list is emptied first in it, since systemd adds to what there is."""
+        """One call; a list is emptied first in it, since systemd adds to what there is.
+
+        Of a frozen unit systemd only notes it, even when it is thawed: the kernel is told here then.
+        """
+        unit = units.same(host, resource)
+        _refuse_frozen(unit, resource)
         found = PROPERTIES[resource.setting]
         drop_in = _drop_in(host, resource)
         usual = _noted(drop_in) if drop_in.exists() else str(self.read(host, resource))
@@ -191,10 +203,16 @@ class UnitResources:
         host.manager.set_properties(resource.name, assignments)
         if usual is not None:
             _note(drop_in, usual)
+        if _is_frozen(unit):
+            text, name = _WORDS.get(str(value), str(value)), f"{resource.setting} of {resource.name}"
+            # Else a lower limit would have the kernel reclaim all that is above it before the write returns.
+            kernel_file.write(_file(host, unit, resource), text, name, flags=os.O_NONBLOCK)
 
     def verify(self, host: Host, resource: Resource, value: Value) -> None:
-        """Read it back."""
+        """Read it back, from systemd and from the kernel where both say it alike."""
         found = self.read(host, resource)
+        if found == value:
+            found = _in_kernel(host, resource, value)
         if found != value:
             raise JepaError(
                 f"{resource.setting} of {resource.name} is {found}, not {value} as set.", "Nothing was kept."
@@ -218,6 +236,38 @@ def _remove(drop_in: Path) -> None:
     with contextlib.suppress(OSError):
         drop_in.unlink()
         drop_in.parent.rmdir()
+
+
+def _is_frozen(unit: Unit) -> bool:
+    return unit.freezer_state not in ("", "running")
+
+
+def _refuse_frozen(unit: Unit, resource: Resource) -> None:
+    if _is_frozen(unit) and resource.setting not in _WRITTEN:
+        raise JepaError(
+            f"{resource.name} is frozen: {resource.setting} cannot be set meanwhile.", "Thaw it.", status=409
+        )
+
+
+def _file(host: Host, unit: Unit, resource: Resource) -> Path:
+    return host.root / "sys/fs/cgroup" / unit.cgroup.lstrip("/") / resource.setting
+
+
+def _in_kernel(host: Host, resource: Resource, value: Value) -> Value:
+    """What the kernel has, where it can be compared with ``value``; it rounds sizes down to whole pages."""
+    unit = units.same(host, resource)
+    if resource.setting not in _WRITTEN or not unit.cgroup:
+        return value
+    try:
+        text = _file(host, unit, resource).read_text().strip()
+    except OSError:
+        return value  # it has ended, or its parent does without the controller
+    wanted = _WORDS.get(str(value), str(value))
+    if text == wanted or (
+        text != "max" and wanted != "max" and 0 <= int(wanted) - int(text) < mmap.PAGESIZE
+    ):
+        return value
+    return text
 
 
 def _drop_in(host: Host, resource: Resource) -> Path:

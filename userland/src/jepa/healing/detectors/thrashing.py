@@ -14,6 +14,8 @@ _WINDOW_S = 1.0
 _SCARCE = 0.12
 """Share of memory below which it counts how fast the rest goes."""
 _GONE_S = 4.0
+_SWAP_GONE_S = 6.0
+"""Memory and swap that will be gone within so long: the last of it goes fastest."""
 _GROWTH_S = 15.0
 _LEAST_SHARE = 0.10
 """Share of memory that an offender must have grown by, or hold."""
@@ -25,6 +27,7 @@ class MemoryThrashing:
     def __init__(self) -> None:
         self._full, self._some = History(_WINDOW_S * 2), History(_WINDOW_S * 2)
         self._available = History(_GROWTH_S)
+        self._left = History(_GROWTH_S)
         self._units: dict[str, History] = {}
         self._processes: dict[int, History] = {}
 
@@ -37,14 +40,20 @@ class MemoryThrashing:
         ):
             if value is not None:
                 history.push(now, value)
+        left = observation.memory_available + observation.swap_free
         self._available.push(now, observation.memory_available)
+        self._left.push(now, left)
         self._follow(observation)
         full, some = self._full.rate(_WINDOW_S) or 0.0, self._some.rate(_WINDOW_S) or 0.0
         falls = -(self._available.rate(2.0) or 0.0)
         available = observation.memory_available
         scarce = total > 0 and available < _SCARCE * total
         gone_s = available / falls if scarce and falls > 0 else float("inf")
-        if not (full >= _FULL or (some >= _SOME and scarce) or gone_s <= _GONE_S):
+        drains = -(self._left.rate(2.0) or 0.0)
+        all_gone_s = left / drains if scarce and drains > 0 else float("inf")
+        if not (
+            full >= _FULL or (some >= _SOME and scarce) or gone_s <= _GONE_S or all_gone_s <= _SWAP_GONE_S
+        ):
             return
         offenders = self._offenders(observation)
         if offenders:
