@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parents[3] / "model-packs" / "machine"
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pack")
-    for name in ("pack.toml", *(f"{graph}.onnx" for graph in MACHINE_GRAPHS)):
+    for name in ("pack.toml", "effects.json", *(f"{graph}.onnx" for graph in MACHINE_GRAPHS)):
         shutil.copy(SOURCE / name, folder / name)
     return folder
 
@@ -85,6 +85,19 @@ def test_channels_that_a_pack_does_not_know_are_no_hindrance(pack: Path) -> None
 def test_a_missing_graph_is_named(pack: Path) -> None:
     (pack / "advance.onnx").unlink()
     assert "advance.onnx" in refusal(pack).problem
+
+
+def test_effects_that_are_not_those_of_the_manifest_are_refused(pack: Path) -> None:
+    file = pack / "effects.json"
+    file.write_text(file.read_text() + " ")
+    assert "effects.json is not the one" in refusal(pack).problem
+    file.unlink()
+    assert "effects.json cannot be read" in refusal(pack).problem
+
+
+def test_a_pack_without_effects_loads_and_knows_of_none(pack: Path) -> None:
+    edit(pack, r"\[effects\]\nfile = .*\nsha256 = .*\n", "")
+    assert load_pack(pack).effects is None
 
 
 def test_a_graph_left_out_of_the_manifest_is_named(pack: Path) -> None:

@@ -13,6 +13,7 @@ COMMANDS = (
     "train",
     "ablate",
     "evaluate",
+    "effects",
     "train-visual",
     "build-visual",
     "judge-visual",

@@ -70,7 +70,7 @@ def write_graph(
 
 def write_manifest(folder: Path, manifest: BaseModel, written_by: str) -> None:
     """pack.toml of ``folder``; JSON's scalars and arrays are TOML's too."""
-    content: dict[str, Any] = manifest.model_dump(mode="json")
+    content: dict[str, Any] = manifest.model_dump(mode="json", exclude_none=True)
     graphs = content.pop("graphs")
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     tables |= {f"graphs.{name}": graph for name, graph in graphs.items()}

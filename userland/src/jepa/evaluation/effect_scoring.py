@@ -215,9 +215,23 @@ def changes_of(recording: Recording) -> list[Change]:
     ]
 
 
-def real_effects(each: Experiment, changes: Sequence[Change]) -> Real:
-    """What N changes did."""
-    scale, schema = Scale(each.acted.schema), each.acted.schema
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the changes of an experiment were measured to do on the windows' means, on the unit scale."""
+
+    effect: FloatArray
+    """(N, C, H); NaN where a channel was not observed or a setting was not kept."""
+    kept: BoolArray
+    """(N, 1, H) whether the setting was kept for the window."""
+    same: FloatArray
+    """(2, T, C, H): how far two runs of the same are apart; whatever differs here, actions did not do it."""
+    chance: FloatArray
+    """(C, H): the root mean square of that."""
+
+
+def measure_effects(each: Experiment, changes: Sequence[Change]) -> Measured:
+    """What N changes did, as difference in differences, and how far chance alone takes runs apart."""
+    scale = Scale(each.acted.schema)
 
     def differences(run: Recording) -> FloatArray:
         """(T, C, H): the windows after each frame less the seconds up to it."""
@@ -230,28 +244,36 @@ def real_effects(each: Experiment, changes: Sequence[Change]) -> Real:
     acted, again, without, without_again = (
         differences(run) for run in (each.acted, each.twin, each.untouched, each.untouched_twin)
     )
-    # Whatever differs here, actions did not do it: (2, T, C, H).
     same = np.stack([acted - again, without - without_again])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # channels that were not observed
         chance = np.sqrt(np.nanmean(same**2, axis=(0, 1)))  # (C, H)
     at = [change.at for change in changes]
-    effect = ((acted + again) / 2 - (without + without_again) / 2)[at]
-    # Two runs differ by twice the variance of one, the means of two by as much as that of one.
-    apart = np.asarray(same[:, at] * np.sqrt(0.5), np.float32)
     kept = np.array([[change.kept >= _KEPT * horizon for horizon in HORIZONS] for change in changes])
-    shape = (len(changes), len(schema.channels), len(HORIZONS))
+    kept = kept.reshape(len(changes), 1, len(HORIZONS))
+    effect = ((acted + again) / 2 - (without + without_again) / 2)[at]
+    return Measured(np.where(kept, effect, np.nan).astype(np.float32), kept, same, chance)
+
+
+def real_effects(each: Experiment, changes: Sequence[Change]) -> Real:
+    """What N changes did, where it is large enough to be an effect."""
+    measured = measure_effects(each, changes)
+    chance, kept = measured.chance, measured.kept
+    at = [change.at for change in changes]
+    # Two runs differ by twice the variance of one, the means of two by as much as that of one.
+    apart = np.asarray(measured.same[:, at] * np.sqrt(0.5), np.float32)
+    shape = (len(changes), len(each.acted.schema.channels), len(HORIZONS))
 
     def counted(difference: npt.NDArray[np.floating]) -> FloatArray:
         """In deviations of chance; 0 for what is too small, or not to be judged."""
         with np.errstate(invalid="ignore", divide="ignore"):
             size = np.abs(difference) / np.maximum(chance, _LEAST / _BEYOND)
-            fine = (np.abs(difference) > _LEAST) & kept.reshape(len(changes), 1, len(HORIZONS))
+            fine = (np.abs(difference) > _LEAST) & kept
         return np.where(fine, size, 0).reshape(shape).astype(np.float32)
 
-    deviations = counted(effect)
+    deviations = counted(measured.effect)
     return Real(
-        np.where(deviations > 0, effect, np.nan).reshape(shape).astype(np.float32),
+        np.where(deviations > 0, measured.effect, np.nan).reshape(shape).astype(np.float32),
         deviations,
         np.stack([counted(pair) for pair in apart]),
     )

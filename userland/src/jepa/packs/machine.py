@@ -90,6 +90,13 @@ class Calibration(Strict):
         return self
 
 
+class EffectsFile(Strict):
+    """The file with what is known of the effects of settings, see ``jepa.packs.effects``."""
+
+    file: FileName
+    sha256: Sha256
+
+
 class MachineManifest(Manifest):
     """The content of pack.toml."""
 
@@ -101,3 +108,5 @@ class MachineManifest(Manifest):
     calibration: Calibration
     provenance: Provenance
     graphs: dict[str, GraphFile]
+    effects: EffectsFile | None = None
+    """None for a pack that nothing can be planned with."""

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from jepa.errors import JepaError
+from jepa.packs.effects import KnownEffects
 from jepa.packs.machine import MachineManifest
 from jepa.packs.manifest import GraphFile
 from jepa.packs.robot import RobotManifest
@@ -35,6 +36,8 @@ class Pack:
     graphs: dict[str, bytes]
     schema: Schema
     """The channels it takes and forecasts: some or all of this system's, each meaning what it meant then."""
+    effects: KnownEffects | None = None
+    """What is known of the effects of settings; None where nothing is."""
 
     @property
     def title(self) -> str:
@@ -90,7 +93,7 @@ def _load(folder: Path, manifest: MachineManifest, schema: Schema | None) -> Pac
     if missing:
         raise JepaError(f"The pack {folder} lacks the graph {missing[0]!r}.", _REINSTALL)
     graphs = {name: _graph(folder, manifest, name) for name in manifest.graphs}
-    return Pack(folder, manifest, graphs, own)
+    return Pack(folder, manifest, graphs, own, _effects(folder, manifest))
 
 
 def verify_pack(folder: Path, schema: Schema | None = None) -> AnyManifest:
@@ -173,18 +176,30 @@ def _graph(folder: Path, manifest: MachineManifest, name: str) -> bytes:
     return content
 
 
+def _effects(folder: Path, manifest: MachineManifest) -> KnownEffects | None:
+    if manifest.effects is None:
+        return None
+    file = _inside(folder, manifest.effects.file)
+    content = file.read_bytes()
+    _same(file, hashlib.sha256(content).hexdigest(), manifest.effects.sha256)
+    try:
+        return KnownEffects.model_validate_json(content)
+    except ValidationError as error:
+        raise JepaError(f"{file} does not hold effects: {error.errors()[0]['msg']}.", _REINSTALL) from error
+
+
 def _inside(folder: Path, name: str) -> Path:
     """The file ``name`` of the pack, which can be read."""
     file = folder / name
     try:
         if not file.resolve().is_relative_to(folder.resolve()):
-            raise JepaError(f"The pack {folder} names a graph outside itself: {name}.", _REINSTALL)
+            raise JepaError(f"The pack {folder} names a file outside itself: {name}.", _REINSTALL)
         with file.open("rb"):
             return file
     except OSError as error:
-        raise JepaError(f"The graph {file} cannot be read: {error.strerror}.", _REINSTALL) from error
+        raise JepaError(f"The file {file} cannot be read: {error.strerror}.", _REINSTALL) from error
 
 
 def _same(file: Path, digest: str, wanted: str) -> None:
     if digest != wanted:
-        raise JepaError(f"The graph {file} is not the one its pack was made with.", _REINSTALL)
+        raise JepaError(f"The file {file} is not the one its pack was made with.", _REINSTALL)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much of an imagined effect is real, as trials show it: its size, and how it varies."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from jepa.evaluation import effect_errors
+from jepa.evaluation.effect_errors import LEAST_SPREAD, known_effects
+from jepa.evaluation.effect_scoring import measure_effects
+from jepa.packs.effects import KnownEffects
+from jepa.packs.pack import Pack
+from jepa.telemetry.recording import Recording
+from jepa.telemetry.schema import Schema
+from tests.unit.evaluation.test_effect_scoring import CPU, experiment
+
+Judge = Callable[..., KnownEffects]
+
+
+@pytest.fixture
+def judge(recording: Recording, schema: Schema, pack: Pack, monkeypatch: pytest.MonkeyPatch) -> Judge:
+    """Judges a model that imagines the real effects divided by ``sizes``, one a session."""
+    each = experiment(recording, schema)
+
+    def make(*sizes: float) -> KnownEffects:
+        turns = iter(sizes)
+
+        def imagined(_: object, changes: object, __: object) -> tuple[np.ndarray, np.ndarray]:
+            truth = np.nan_to_num(measure_effects(each, changes).effect)
+            return truth / next(turns), truth[:, None]
+
+        monkeypatch.setattr(effect_errors, "imagined_effects", imagined)
+        return known_effects([each] * len(sizes), [], pack)
+
+    return make
+
+
+def test_who_imagines_half_of_it_is_known_to(judge: Judge) -> None:
+    known = judge(2, 2, 2, 2, 2)
+    setting = known.settings["pause.background"]
+    assert (setting.low, setting.high) == (1, 1), "only what was tried"
+    assert setting.channels[CPU].size == pytest.approx(2, rel=0.01)
+    assert setting.channels[CPU].spread == pytest.approx(LEAST_SPREAD * 2, rel=0.01), (
+        "so few sessions show no more"
+    )
+    assert setting.channels[CPU].changes == 10
+    assert known.lower_90 is not None and known.lower_90 > 0.9
+
+
+def test_sessions_that_differ_make_it_less_sure(judge: Judge) -> None:
+    alike, apart = (
+        judge(*sizes).settings["pause.background"].channels[CPU] for sizes in ((1,) * 5, (3, 0.3, 2, 0.5, 1))
+    )
+    assert apart.spread / apart.size > 2 * alike.spread / alike.size
+
+
+def test_too_few_trials_show_nothing(judge: Judge) -> None:
+    assert judge(1, 1, 1).settings == {}
+    assert judge().settings == {}
+    assert judge().lower_90 is None
+
+
+def test_the_shipped_pack_brings_what_is_known(pack: Pack) -> None:
+    assert pack.effects is not None
+    known = pack.effects.settings["cpu.weight.background"]
+    assert known.low < 0 < known.high
+    assert "pause.foreground" not in pack.effects.settings, "it was never tried"

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far the real effects of settings lie from the imagined ones: what a plan's intervals rest on.
+
+The real effect is taken as a multiple of the imagined one, ``size`` on average and with a standard deviation
+``spread`` from one moment to another. Both are fitted, per setting and channel, on trials that the pack was
+never trained on. The spread is that of sessions left out of the fit (jackknife): each has other programs.
+What two runs of the same differ by is taken off, since no action did it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from jepa.evaluation.effect_scoring import Experiment, changes_of, imagined_effects, measure_effects
+from jepa.packs.effects import NORMAL_80, NORMAL_90, ChannelEffect, KnownEffects, SettingEffects
+from jepa.packs.pack import Pack
+from jepa.telemetry.frame import BoolArray
+from jepa.telemetry.recording import Recording
+from jepa.world.controls import in_force
+from jepa.world.forecast import FloatArray
+
+LEAST_CHANGES: Final = 8
+LEAST_SESSIONS: Final = 4
+"""Changes of a setting, and their sessions, below which nothing is known of its effect on a channel."""
+LEAST_SPREAD: Final = 0.3
+"""Of the size: no handful of sessions can show that an effect is surer than that."""
+_LEAST_IMAGINED = 0.03
+"""Imagined effects below this on the unit scale say nothing of a multiple of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One change of one setting, (C, H) each on the unit scale."""
+
+    session: int
+    setting: str
+    imagined: FloatArray
+    measured: FloatArray
+    """NaN where it is not known."""
+    noise: FloatArray
+    """Standard deviation of the measurement: how far two runs of the same are apart."""
+
+
+def known_effects(experiments: Sequence[Experiment], tried: Sequence[Recording], pack: Pack) -> KnownEffects:
+    """What ``experiments`` show of the effects of settings, each within what was ``tried`` in recordings."""
+    trials = [trial for number, each in enumerate(experiments) for trial in _trials(number, each, pack)]
+    ranges = _ranges([*tried, *(each.acted for each in experiments)], pack.manifest.shape.controls)
+    settings = {}
+    for name, of in _by_setting(trials).items():
+        fits = {channel: _fit(of, at) for at, channel in enumerate(pack.schema.names)}
+        known = {
+            channel: ChannelEffect(size=round(fit.size, 3), spread=round(fit.spread, 3), changes=fit.changes)
+            for channel, fit in fits.items()
+            if fit is not None
+        }
+        if known:
+            low, high = (round(end, 3) for end in ranges[name])
+            settings[name] = SettingEffects(low=low, high=high, channels=known)
+    z = _left_out(trials)
+    return KnownEffects(
+        lower_90=round(float((z >= -NORMAL_80).mean()), 4) if len(z) else None,
+        coverage_90=round(float((np.abs(z) <= NORMAL_90).mean()), 4) if len(z) else None,
+        windows=len(z),
+        settings=settings,
+    )
+
+
+def _trials(session: int, each: Experiment, pack: Pack) -> list[Trial]:
+    """The changes of ``each`` in which one setting alone was changed."""
+    changes = changes_of(each.acted)
+    measured = measure_effects(each, changes)
+    imagined, _ = imagined_effects(each.acted, changes, pack)
+    # The mean of two runs less the mean of two others varies as much as one run, half of what two differ by.
+    noise = np.asarray(measured.chance / np.sqrt(2), np.float32)
+    trials = []
+    for number, change in enumerate(changes):
+        (moved,) = np.nonzero(change.after != change.before)
+        if len(moved) == 1:
+            name = pack.manifest.shape.controls[moved[0]]
+            trials.append(Trial(session, name, imagined[number], measured.effect[number], noise))
+    return trials
+
+
+def _ranges(recordings: Sequence[Recording], names: Sequence[str]) -> Mapping[str, tuple[float, float]]:
+    """The least and the greatest strength at which each setting was ever set."""
+    low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+    for recording in recordings:
+        force = in_force(recording)
+        used = np.where(force == 0, np.nan, force)
+        if np.isfinite(used).any():
+            low, high = np.fmin(low, np.fmin.reduce(used)), np.fmax(high, np.fmax.reduce(used))
+    return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    size: float
+    spread: float
+    changes: int
+
+
+def _by_setting(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(trial.setting, []).append(trial)
+    return found
+
+
+def _fit(trials: Sequence[Trial], channel: int) -> _Fit | None:
+    """Of the ``trials`` of one setting; None where there are too few, or hardly anything is imagined."""
+    if len(trials) < LEAST_CHANGES:
+        return None
+    imagined, measured, noise = (
+        np.stack([getattr(trial, name)[channel] for trial in trials]).astype(np.float64)
+        for name in ("imagined", "measured", "noise")
+    )
+    known = np.isfinite(measured) & np.isfinite(noise)
+    sessions = np.broadcast_to(np.array([trial.session for trial in trials])[:, None], known.shape)[known]
+    x, y, chance = imagined[known], measured[known], noise[known]
+    many = int(known.any(axis=1).sum())
+    present = np.unique(sessions)
+    if many < LEAST_CHANGES or len(present) < LEAST_SESSIONS or not (np.abs(x) >= _LEAST_IMAGINED).any():
+        return None
+    size, square, left = _slope(x, y), float(x @ x), 0.0
+    for session in present:
+        own = sessions == session
+        left += float(((y[own] - _slope(x[~own], y[~own]) * x[own]) ** 2 - chance[own] ** 2).sum())
+    spread = float(np.sqrt(max(0.0, left) / square))
+    return _Fit(size, max(LEAST_SPREAD * abs(size), spread), many)
+
+
+def _slope(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
+    square = float(x @ x)
+    return float(x @ y) / square if square > 0 else 0.0
+
+
+def _left_out(trials: Sequence[Trial]) -> npt.NDArray[np.float64]:
+    """How far each measured effect lies beyond what the other sessions let expect, in standard deviations.
+
+    Positive where it is larger than expected, negative where it is smaller, or goes the other way.
+    """
+    found: list[float] = []
+    for of in _by_setting(trials).values():
+        for session in dict.fromkeys(trial.session for trial in of):
+            others = [trial for trial in of if trial.session != session]
+            for channel in range(len(of[0].imagined)):
+                fit = _fit(others, channel)
+                if fit is None:
+                    continue
+                for trial in of:
+                    if trial.session == session:
+                        found += _deviations(trial, channel, fit)
+    return np.array(found)
+
+
+def _deviations(trial: Trial, channel: int, fit: _Fit) -> list[float]:
+    x, y, noise = trial.imagined[channel], trial.measured[channel], trial.noise[channel]
+    judged: BoolArray = np.isfinite(y) & np.isfinite(noise) & (np.abs(x) >= _LEAST_IMAGINED)
+    away = (y - fit.size * x) * np.sign(x) / np.maximum(np.hypot(fit.spread * x, noise), 1e-9)
+    return [float(each) for each in away[judged]]

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a task spec comes to here: an energy, and the settings with which it may be lowered.
+
+Only what the pack was seen to do in trials is offered; whatever else would serve is named as unknown.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from jepa.actions.catalogue import Value
+from jepa.errors import JepaError
+from jepa.packs.effects import KnownEffects
+from jepa.planning.courses import (
+    SHARES,
+    WEIGHTS,
+    Option,
+    Setting,
+    control,
+    freeze_options,
+    present_option,
+    quota_options,
+    weight_options,
+)
+from jepa.planning.energy import AtMost, Energy, Term
+from jepa.planning.surroundings import Group, Surroundings
+from jepa.tasks.spec import TaskSpec
+from jepa.telemetry.roles import PLAYED, Role
+from jepa.world.controls import Host
+
+INTENTS: Final = ("prioritize", "limit", "reclaim")
+"""Those that a plan can be made for."""
+WAITING: Final = {"cpu": 5.0, "memory": 2.0, "io": 5.0}
+"""Percent of the time for which a role may wait for each resource before it is in need of anything."""
+DWELL_S: Final = 30.0
+"""A setting that was changed is left alone so long: before that its effect cannot be seen."""
+_ACTIONS: Final = {
+    "cpu": ("cpu.weight", "cpu.max", "unit.freeze"),
+    "memory": ("memory.high",),
+    "io": ("io.weight",),
+}
+"""With which a role's hold on each resource could be loosened."""
+_HIGHER_WEIGHTS: Final = (200, 500)
+_PERSONS: Final = "user.slice"
+"""Belongs to whoever sits there: the guard lets nobody set it."""
+_SLACK = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is wanted, and what may be done about it."""
+
+    energy: Energy
+    """Its values in the channels' own units."""
+    settings: tuple[Setting, ...]
+    unharmed: tuple[str, ...] = ()
+    """Channels that may get no higher than they would be anyway."""
+    reasons: tuple[str, ...] = ()
+    """A sentence for each thing that is unknown or out of reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of the pack and of the machine that a goal is compiled for."""
+
+    pack: str
+    effects: KnownEffects
+    host: Host
+    surroundings: Surroundings
+    since_change_s: Callable[[str, str], float | None]
+    """Seconds since an action was last applied to a unit; None where it was not since boot."""
+
+
+def compile_goal(spec: TaskSpec, known: Knowledge) -> Goal:
+    """The goal of ``spec``; JepaError: 409 where none can be planned for, 404 for a target not found."""
+    if spec.intent not in INTENTS:
+        raise JepaError(
+            f"Nothing is planned for the intent {spec.intent}.",
+            f"Plans are made for {', '.join(INTENTS)}.",
+            status=409,
+        )
+    return _Compiler(spec, known).goal()
+
+
+class _Compiler:
+    def __init__(self, spec: TaskSpec, known: Knowledge) -> None:
+        self._spec = spec
+        self._known = known
+        self._groups = known.surroundings.groups()
+        self._reasons: list[str] = []
+        places = [known.surroundings.role_of(name) for name in spec.protect]
+        self._protected_roles = {role for role, _ in places}
+        self._protected_names = {name for _, name in places}
+        self._unharmed: tuple[str, ...] = ()
+
+    def goal(self) -> Goal:
+        spec = self._spec
+        role = self._target_role()
+        match spec.intent:
+            case "prioritize":
+                terms, settings = self._prioritize(role)
+            case "limit" if spec.amount is not None:
+                terms, settings = self._limit_to(role)
+            case "limit":
+                self._need_whole(role)
+                other = _other(role)
+                terms, settings = self._favour(other, role, self._resources())
+            case _:
+                self._need_whole(role)
+                terms = ()
+                settings = []
+                self._unknown("memory.high", role)
+                self._unknown("memory.reclaim", role)
+        settings = [setting for setting in settings if self._keeps_protected(setting)]
+        return Goal(Energy(terms), tuple(settings), self._unharmed, tuple(dict.fromkeys(self._reasons)))
+
+    def _target_role(self) -> Role:
+        """The one role that all targets play."""
+        spec = self._spec
+        if not spec.targets:
+            if spec.intent == "prioritize":
+                return "foreground"
+            return "background"
+        places = {name: self._known.surroundings.role_of(name) for name in spec.targets}
+        for target, (_, name) in places.items():
+            if name in self._protected_names and spec.intent != "prioritize":
+                raise JepaError(
+                    f"{target} is to be changed and protected at once.", "Name it once.", status=409
+                )
+        roles = {role for role, _ in places.values()}
+        if len(roles) > 1:
+            said = ", ".join(f"{target} is {role}" for target, (role, _) in places.items())
+            raise JepaError(
+                f"The targets play different roles: {said}.",
+                "Name those of one role; docs/how-to/assign-roles.md says how a unit gets another.",
+                status=409,
+            )
+        role = roles.pop()
+        if role not in PLAYED:
+            raise JepaError(
+                f"{', '.join(name for _, name in places.values())} has the role system, and what settings "
+                "do to that was never tried.",
+                "Give it the role foreground or background: docs/how-to/assign-roles.md.",
+                status=409,
+            )
+        return role
+
+    def _need_whole(self, role: Role) -> None:
+        """JepaError (409) unless the targets are all there is of ``role``: the model knows no less."""
+        names = {self._known.surroundings.role_of(name)[1] for name in self._spec.targets} or {role}
+        beside = [group.unit for group in self._groups if group.role == role and group.unit not in names]
+        if role not in names and beside:
+            raise JepaError(
+                f"What becomes of {', '.join(sorted(names))} alone is not known: the model knows roles "
+                f"as a whole, and {', '.join(beside)} {'are' if len(beside) > 1 else 'is'} {role} as well.",
+                f"Name {role} as the target.",
+                status=409,
+            )
+
+    def _resources(self) -> Sequence[str]:
+        wanted = self._spec.resource
+        if wanted is None:
+            return tuple(WAITING)
+        if wanted not in WAITING:
+            raise JepaError(
+                f"Nothing is planned for {wanted} yet.",
+                f"Plans are made for {', '.join(WAITING)}.",
+                status=409,
+            )
+        return (wanted,)
+
+    def _prioritize(self, role: Role) -> tuple[tuple[Term, ...], list[Setting]]:
+        terms, settings = self._favour(role, _other(role), self._resources())
+        channel = _waiting(role, "cpu")
+        own = [group for group in self._groups if group.role == role]
+        theirs = any(group.unit == _PERSONS or not group.settable for group in own)
+        if own and not theirs and any(term.channel == channel for term in terms):
+            settings += self._setting(
+                "cpu.weight",
+                role,
+                channel,
+                lambda present, _: weight_options("cpu.weight", _HIGHER_WEIGHTS, present),
+            )
+        return terms, settings
+
+    def _favour(
+        self, role: Role, other: Role, resources: Sequence[str]
+    ) -> tuple[tuple[Term, ...], list[Setting]]:
+        """``role`` is to wait less, by what ``other`` holds."""
+        terms: list[Term] = []
+        settings: list[Setting] = []
+        host = self._known.host
+        for resource in resources:
+            channel = _waiting(role, resource)
+            found = []
+            for action in _ACTIONS[resource]:
+
+                def options(present: Value, units: int, action: str = action) -> list[Option]:
+                    match action:
+                        case "cpu.weight":
+                            return weight_options(action, WEIGHTS, present)
+                        case "cpu.max":
+                            values = [max(1, round(100 * host.cpus * share / units)) for share in SHARES]
+                            return quota_options(other, values, present, units, host)
+                        case _:
+                            return freeze_options(other, present)
+
+                found += self._setting(action, other, channel, options)
+            if found:
+                terms.append(AtMost(channel, WAITING[resource]))
+                settings += found
+        return tuple(terms), settings
+
+    def _limit_to(self, role: Role) -> tuple[tuple[Term, ...], list[Setting]]:
+        """``role`` is to use no more than the amount."""
+        self._need_whole(role)
+        amount, host = self._spec.amount, self._known.host
+        assert amount is not None
+        if amount.unit not in ("%", "cores") or self._spec.resource not in (None, "cpu"):
+            self._unknown(
+                "memory.high"
+                if amount.unit in ("MiB", "GiB") or self._spec.resource == "memory"
+                else "io.rbps",
+                role,
+            )
+            return (), []
+        percent = amount.value * (100 if amount.unit == "cores" else 1)
+        channel = f"system.role.{role}.cpu"
+
+        def options(present: Value, units: int) -> list[Option]:
+            quota = max(1, round(percent / units))
+            return [
+                each for each in quota_options(role, [quota], present, units, host) if each.value != "max"
+            ]
+
+        settings = self._setting("cpu.max", role, channel, options)
+        return (AtMost(channel, min(100.0, percent / host.cpus)),), settings
+
+    def _setting(
+        self, action: str, role: Role, channel: str, options: Callable[[Value, int], list[Option]]
+    ) -> list[Setting]:
+        """``action`` on all units of ``role``, for what it does to ``channel``; none where it may not be."""
+        name = control(action, role)
+        known = self._known.effects.settings.get(name or "")
+        if name is None or known is None or channel not in known.channels:
+            self._unknown(action, role, channel)
+            return []
+        groups = [group for group in self._groups if group.role == role]
+        if not groups:
+            self._reasons.append(f"Nothing {role} runs, so there is nothing to set.")
+            return []
+        if not self._may_set(action, groups):
+            return []
+        values = {group.unit: self._known.surroundings.value(group, action) for group in groups}
+        present = next(iter(values.values()))
+        if set(values.values()) != {present} or present == "idle":
+            self._reasons.append(f"{action} is set in a way that was never tried, so it is left alone.")
+            return []
+        units = len(groups)
+        keep = present_option(action, present, units, self._known.host)
+        fitting = [
+            option
+            for option in (keep, *options(present, units))
+            if option.strength == 0 or known.low - _SLACK <= option.strength <= known.high + _SLACK
+        ]
+        if not fitting or fitting[0] != keep or len(fitting) < 2:
+            self._reasons.append(f"Values of {action} on {role} that would serve were never tried.")
+            return []
+        return [Setting(name, role, tuple(values), present, tuple(fitting))]
+
+    def _may_set(self, action: str, groups: Sequence[Group]) -> bool:
+        role = groups[0].role
+        if role in self._protected_names:
+            self._reasons.append(f"{role} is protected, so it is not changed.")
+            return False
+        for group in groups:
+            if group.unit in self._protected_names:
+                self._reasons.append(f"{group.unit} is protected, so nothing {role} is changed.")
+                return False
+            if group.unit == _PERSONS:
+                self._reasons.append(f"{group.unit} belongs to whoever works there, so it is not changed.")
+                return False
+            if not group.settable:
+                self._reasons.append(
+                    f"{group.unit} of a person's own manager is out of reach, so nothing {role} is changed."
+                )
+                return False
+            since_s = self._known.since_change_s(action, group.unit)
+            if since_s is not None and since_s < DWELL_S:
+                self._reasons.append(
+                    f"{action} of {group.unit} was changed {since_s:.0f} s ago and is left alone for now."
+                )
+                return False
+        return True
+
+    def _keeps_protected(self, setting: Setting) -> bool:
+        """Whether what is known of ``setting`` says what it does to roles that hold something protected."""
+        known = self._known.effects.settings[setting.control]
+        for role in self._protected_roles - {setting.role}:
+            channel = _waiting(role, "cpu")
+            if channel not in known.channels:
+                self._reasons.append(f"What {setting.control} does to what is protected is unknown.")
+                return False
+            self._unharmed = tuple(dict.fromkeys((*self._unharmed, channel)))
+        return True
+
+    def _unknown(self, action: str, role: Role, channel: str = "") -> None:
+        what = f" to {channel}" if channel else ""
+        self._reasons.append(
+            f"What {action} on {role} does{what} is unknown: no trial of {self._known.pack} shows it."
+        )
+
+
+def on_unit_scale(energy: Energy, to_unit: Callable[[str, float], float]) -> Energy:
+    """``energy`` with its values on the unit scale, by ``to_unit(channel, value)``."""
+    terms = tuple(
+        replace(term, most=to_unit(term.channel, term.most)) if isinstance(term, AtMost) else term
+        for term in energy.terms
+    )
+    return replace(energy, terms=terms)
+
+
+def _other(role: Role) -> Role:
+    return "background" if role == "foreground" else "foreground"
+
+
+def _waiting(role: Role, resource: str) -> str:
+    return f"system.role.{role}.pressure.{resource}"

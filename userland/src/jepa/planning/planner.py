@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a plan: a goal, a search over courses by what the world model imagines, and what the best promises.
+
+A course costs what its energy is at worst, and what it takes to get there: settings changed, how far, and
+whom that interrupts. So of two that reach the goal the smaller change wins, and doing nothing, which costs
+nothing and whose effect is sure, is beaten by no course whose gain is within its own uncertainty.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from jepa.actions.catalogue import action_type
+from jepa.errors import JepaError
+from jepa.packs.effects import NORMAL_80, NORMAL_90, KnownEffects
+from jepa.planning.courses import CourseSpace
+from jepa.planning.energy import Bound, Energy, Outcome
+from jepa.planning.goals import Goal, Knowledge, compile_goal, on_unit_scale
+from jepa.planning.plan import VALID_S, Gain, Interval, Plan, Step, Verdict, Window
+from jepa.planning.protocols import Dynamics, IntArray, Solver
+from jepa.planning.solvers import solver_for
+from jepa.tasks.spec import TaskSpec
+from jepa.telemetry.clocks import boot_s
+from jepa.telemetry.schema import Schema
+from jepa.world.forecast import FloatArray, Forecast, Imagined
+from jepa.world.scale import Scale
+
+HORIZON_S: Final = 15
+"""The window by which courses are judged: trials kept a setting for about as long."""
+HORIZONS_S: Final = (5, 15, 30)
+"""The windows that a plan shows: those that effects are known of."""
+SWITCH_COST: Final = 0.01
+"""Energy of one setting changed."""
+DOSE_COST: Final = 0.05
+"""Energy of a setting moved by the whole of its range."""
+DISRUPT_COST: Final = 0.1
+"""Energy of a change that interrupts somebody's work."""
+_SHOWN: Final = (
+    "system.role.foreground.pressure.cpu",
+    "system.role.foreground.cpu",
+    "system.role.background.cpu",
+    "system.cpu.utilization",
+)
+"""Channels that are shown beside those of the goal, where the effect on them is known."""
+_ANYTHING = 10.0
+"""Deviation on the unit scale of an effect that is unknown: its interval is the whole range."""
+_HARM = 0.02
+"""On the unit scale, what counts as no harm to what is protected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the world model says of now."""
+
+    dynamics: Dynamics
+    forecast: Forecast
+    schema: Schema
+    controls: tuple[str, ...]
+    steps: int
+    """Seconds for which action sequences say what is set."""
+    observed: Sequence[bool]
+    """By channel of ``forecast``, whether this machine has it."""
+
+
+class Planner:
+    """Makes plans for one machine. Not for use by two threads at once."""
+
+    def __init__(
+        self,
+        boot_id: str,
+        solver: Callable[[Sequence[int]], Solver] = solver_for,
+        wall_ns: Callable[[], int] = time.time_ns,
+        since_boot_s: Callable[[], float] = boot_s,
+    ) -> None:
+        self._boot_id = boot_id
+        self._solver = solver
+        self._wall_ns = wall_ns
+        self._since_boot_s = since_boot_s
+        self._before: dict[str, dict[str, object]] = {}
+        """By task spec, the value of each setting in the plan made last."""
+
+    def plan(self, spec: TaskSpec, moment: Moment, known: Knowledge) -> Plan:
+        """The plan for ``spec``; without steps where no course is surely better than doing nothing.
+
+        JepaError as ``compile_goal``, and 409 where a channel of the goal is not observed here.
+        """
+        goal = compile_goal(spec, known)
+        view = _View(moment, known.effects)
+        energy = view.prepared(goal)
+        present = np.zeros(len(moment.controls), np.float32)
+        for setting in goal.settings:
+            present[moment.controls.index(setting.control)] = setting.options[0].strength
+        space = CourseSpace(goal.settings, moment.controls, present, moment.steps)
+        courses = _Courses(space, view, energy)
+        best = np.zeros(len(goal.settings), np.intp)
+        if goal.settings:
+            key = spec.model_dump_json()
+            solver = self._solver(space.options)
+            best = solver.solve(courses, space.options, self._warm(space, key))
+            self._before[key] = {
+                setting.control: setting.options[at].value
+                for setting, at in zip(space.settings, best, strict=True)
+            }
+        gain = courses.gain(best)
+        if gain.lower <= 0:
+            best, gain = np.zeros_like(best), replace(gain, taken=gain.without, gain=0.0, lower=0.0)
+        steps = _steps(space, best)
+        made_ns = self._wall_ns()
+        windows = courses.windows(best, goal)
+        return Plan(
+            boot_id=self._boot_id,
+            made_ns=made_ns,
+            expires_ns=made_ns + int(VALID_S * 1e9),
+            expires_s=round(self._since_boot_s() + VALID_S, 3),
+            pack=known.pack,
+            spec=spec.model_dump(mode="json", exclude_none=True),
+            steps=steps,
+            horizon_s=HORIZON_S,
+            windows=windows,
+            energy=gain,
+            verdict=_verdict(goal, steps, courses),
+            units={name: view.unit(name) for name in windows},
+        )
+
+    def _warm(self, space: CourseSpace, key: str) -> IntArray:
+        """The course of the plan made last for the same spec, as far as it can still be taken."""
+        before = self._before.get(key, {})
+        row = [
+            next(
+                (
+                    at
+                    for at, option in enumerate(setting.options)
+                    if option.value == before.get(setting.control)
+                ),
+                0,
+            )
+            for setting in space.settings
+        ]
+        return np.array([row], np.intp)
+
+
+class _View:
+    """The present forecast and the effects that are known, on the unit scale."""
+
+    def __init__(self, moment: Moment, effects: KnownEffects) -> None:
+        self.moment = moment
+        self.effects = effects
+        self._scale = Scale(moment.schema)
+        self._names = moment.schema.names
+        forecast = moment.forecast
+        self.quantiles = [forecast.quantiles.index(each) for each in (0.05, 0.5, 0.95)]
+        unit = self._scale.to_unit(np.moveaxis(forecast.mean, 0, -1))  # (H, Q, C)
+        self.without = np.moveaxis(unit[:, self.quantiles], -1, 0)  # (C, H, 3)
+
+    def horizon(self, seconds: int) -> int:
+        """Its place among the forecast's."""
+        return self.moment.forecast.horizons_s.index(seconds)
+
+    def column(self, channel: str) -> int:
+        """Its place in the pack's schema."""
+        return self._names.index(channel)
+
+    def unit(self, channel: str) -> str:
+        """What its values are in."""
+        return self.moment.schema.channels[self.column(channel)].unit
+
+    def known(self, channel: str) -> bool:
+        """Whether it is forecast here."""
+        return (
+            channel in self._names
+            and self.moment.observed[self.column(channel)]
+            and bool(np.isfinite(self.without[self.column(channel)]).all())
+        )
+
+    def to_unit(self, channel: str, value: float) -> float:
+        """``value`` of ``channel`` on the unit scale."""
+        row = np.zeros(len(self._names), np.float32)
+        row[self.column(channel)] = value
+        return float(self._scale.to_unit(row)[self.column(channel)])
+
+    def from_unit(self, channel: str, values: FloatArray) -> FloatArray:
+        """``values`` of ``channel`` in its own unit."""
+        rows = np.zeros((*values.shape, len(self._names)), np.float32)
+        rows[..., self.column(channel)] = values
+        return self._scale.from_unit(rows)[..., self.column(channel)]
+
+    def prepared(self, goal: Goal) -> Energy:
+        """The goal's energy on the unit scale, with bounds for what may not be harmed."""
+        for channel in (*goal.energy.channels, *goal.unharmed):
+            if not self.known(channel):
+                raise JepaError(
+                    f"{channel} is not observed on this machine, so nothing can be planned by it.",
+                    "`jepa doctor` says what is missing.",
+                    status=409,
+                )
+        energy = on_unit_scale(goal.energy, self.to_unit)
+        at = self.horizon(HORIZON_S)
+        bounds = tuple(
+            Bound(channel, most=float(self.without[self.column(channel), at, 2]) + _HARM)
+            for channel in goal.unharmed
+        )
+        return replace(energy, bounds=(*energy.bounds, *bounds))
+
+    def imagined(self, imagined: Imagined) -> FloatArray:
+        """(K, C, H) the medians of the windows' means."""
+        return np.moveaxis(self._scale.to_unit(np.moveaxis(imagined.mean, 1, -1)), -1, 1)
+
+
+class _Courses:
+    """A ``Costable``: what courses cost, as the model imagines them and as far as that can be trusted."""
+
+    def __init__(self, space: CourseSpace, view: _View, energy: Energy) -> None:
+        self._space = space
+        self._view = view
+        self._energy = energy
+        self._keep = np.zeros((1, len(space.settings)), np.intp)
+        self._asked: dict[tuple[int, ...], tuple[FloatArray, FloatArray]] = {}
+        self.hoped: tuple[float, IntArray] = (0.0, self._keep[0])
+        """The largest gain that was expected of any course, and that course: sure or not."""
+
+    def get_cost(self, candidates: IntArray) -> FloatArray:
+        """(K,) the energy at worst, with what it takes, less that of doing nothing; see ``Costable``."""
+        outcome, without = (
+            self.outcome(candidates, self._energy.channels),
+            self._nothing(self._energy.channels),
+        )
+        before = self._energy.expected(without)[0]
+        effort = self._effort(candidates)
+        cost = self._energy.worst(outcome, NORMAL_80) + effort - before
+        changes = (candidates > 0).any(axis=1)
+        cost[changes & ~self._energy.allowed(outcome, NORMAL_90)] = np.inf
+        gains = before - self._energy.expected(outcome) - effort
+        gains[~np.isfinite(cost)] = -np.inf
+        top = int(gains.argmax())
+        if gains[top] > self.hoped[0]:
+            self.hoped = float(gains[top]), candidates[top]
+        return np.where(changes, cost, 0.0).astype(np.float32)
+
+    def gain(self, course: IntArray) -> Gain:
+        """What ``course`` (V,) comes to."""
+        rows = course[None]
+        outcome = self.outcome(rows, self._energy.channels)
+        without = float(self._energy.expected(self._nothing(self._energy.channels))[0])
+        taken = float((self._energy.expected(outcome) + self._effort(rows))[0])
+        lower = -float(self.get_cost(rows)[0]) if course.any() else 0.0
+        return Gain(*(round(each, 5) for each in (taken, without, without - taken, lower)))
+
+    def outcome(
+        self, candidates: IntArray, channels: tuple[str, ...], horizon_s: int = HORIZON_S
+    ) -> Outcome:
+        """What ``candidates`` (K, V) come to in ``channels`` over one window."""
+        view, at = self._view, self._view.horizon(horizon_s)
+        columns = [view.column(each) for each in channels]
+        means, latents = self._imagined(candidates)
+        kept, _ = self._imagined(self._keep)
+        effect = (means - kept)[:, columns, at]  # (K, C), exactly 0 for what changes nothing
+        size, spread = self._trust(candidates, channels)
+        without = view.without[columns, at]  # (C, 3)
+        most = self._most(candidates, channels)
+        return Outcome(
+            channels=channels,
+            middle=np.clip(without[:, 1] + size * effect, 0, most),
+            deviation=np.where(np.isfinite(spread), spread, 0) * np.abs(effect)
+            + np.where(np.isfinite(spread), 0, _ANYTHING),
+            most=most,
+            spread=(without[:, 1] - without[:, 0], without[:, 2] - without[:, 1]),
+            latents=latents,
+            changed=np.asarray((candidates > 0).any(axis=1)),
+        )
+
+    def windows(self, course: IntArray, goal: Goal) -> dict[str, dict[int, Window]]:
+        """What is shown: the goal's channels and others whose effect is known, at each horizon."""
+        rows = course[None]
+        names = tuple(dict.fromkeys((*goal.energy.channels, *goal.unharmed, *_SHOWN)))
+        names = tuple(each for each in names if self._view.known(each))
+        _, spread = self._trust(rows, names)
+        names = tuple(each for each, known in zip(names, np.isfinite(spread[0]), strict=True) if known)
+        found: dict[str, dict[int, Window]] = {name: {} for name in names}
+        for horizon in HORIZONS_S:
+            outcome = self.outcome(rows, names, horizon)
+            low, high = outcome.interval(NORMAL_90)
+            taken = np.stack([low[0], outcome.middle[0], high[0]], axis=-1)
+            for at, name in enumerate(names):
+                without = self._view.without[self._view.column(name), self._view.horizon(horizon)]
+                found[name][horizon] = Window(self._shown(name, taken[at]), self._shown(name, without))
+        return found
+
+    def _shown(self, channel: str, unit: FloatArray) -> Interval:
+        low, middle, high = (float(f"{each:.5g}") for each in self._view.from_unit(channel, unit))
+        return low, middle, high
+
+    def _imagined(self, candidates: IntArray) -> tuple[FloatArray, FloatArray]:
+        """(K, C, H) means on the unit scale and (K, S, D) latents; each course is imagined once."""
+        rows = [tuple(row) for row in candidates.tolist()]
+        nothing = (0,) * len(self._space.settings)
+        fresh = [row for row in dict.fromkeys((nothing, *rows)) if row not in self._asked]
+        if fresh:
+            sequences = self._space.sequences(np.array(fresh, np.intp).reshape(len(fresh), -1))
+            answer = self._view.moment.dynamics.rollout(sequences)
+            self._asked |= zip(
+                fresh, zip(self._view.imagined(answer), answer.latents, strict=True), strict=True
+            )
+        found = [self._asked[row] for row in rows]
+        return np.stack([means for means, _ in found]), np.stack([latents for _, latents in found])
+
+    def _nothing(self, channels: tuple[str, ...]) -> Outcome:
+        return self.outcome(self._keep, channels)
+
+    def _effort(self, candidates: IntArray) -> FloatArray:
+        switched, dose, disrupting = self._space.effort(candidates)
+        return np.asarray(SWITCH_COST * switched + DOSE_COST * dose + DISRUPT_COST * disrupting)
+
+    def _trust(self, candidates: IntArray, channels: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+        """(K, C) each: how much of the imagined effect is real, and how far that varies.
+
+        Several settings at once were never tried: the least of their sizes holds, and their spreads add up.
+        The spread is infinite where one of them is unknown.
+        """
+        sizes, spreads = self._tables(channels)
+        moved = candidates > 0  # (K, V)
+        size = np.where(moved[:, :, None], sizes[None], np.inf).min(axis=1, initial=np.inf)
+        spread = np.where(moved[:, :, None], spreads[None], 0).sum(axis=1)
+        return np.where(np.isfinite(size), size, 0).astype(np.float32), spread.astype(np.float32)
+
+    def _tables(self, channels: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+        """(V, C) each: size and spread by setting and channel."""
+        shape = len(self._space.settings), len(channels)
+        sizes, spreads = np.zeros(shape, np.float32), np.full(shape, np.inf, np.float32)
+        for row, setting in enumerate(self._space.settings):
+            known = self._view.effects.settings[setting.control].channels
+            for column, channel in enumerate(channels):
+                if channel in known:
+                    sizes[row, column], spreads[row, column] = known[channel].size, known[channel].spread
+        return sizes, spreads
+
+    def _most(self, candidates: IntArray, channels: tuple[str, ...]) -> FloatArray:
+        """(K, C) what the kernel lets each be at most: a quota is kept, whatever is imagined."""
+        most = np.ones((len(candidates), len(channels)), np.float32)
+        for at, setting in enumerate(self._space.settings):
+            for number, option in enumerate(setting.options):
+                for channel, value in option.most if number else ():
+                    if channel in channels:
+                        column = channels.index(channel)
+                        rows = candidates[:, at] == number
+                        most[rows, column] = np.minimum(
+                            most[rows, column], self._view.to_unit(channel, value)
+                        )
+        return most
+
+
+def _steps(space: CourseSpace, course: IntArray) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for setting, at in zip(space.settings, course, strict=True):
+        option = setting.options[int(at)]
+        action = action_type(option.action)
+        for target in setting.targets if at else ():
+            inverse = {"unit.freeze": "unit.thaw", "unit.thaw": "unit.freeze"}.get(
+                option.action, option.action
+            )
+            steps.append(
+                Step(
+                    n=len(steps) + 1,
+                    action=option.action,
+                    target=target,
+                    old=setting.present,
+                    new=option.value,
+                    inverse=inverse,
+                    tier=action.tier,
+                    reversible=action.reversible,
+                )
+            )
+    return tuple(steps)
+
+
+def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses) -> Verdict:
+    if steps:
+        return Verdict(
+            "ask",
+            ("jepad only proposes: a person has to agree, and the guard has to allow it.", *goal.reasons),
+        )
+    if not goal.settings:
+        return Verdict("deny", goal.reasons or ("There is nothing that could be set for it.",))
+    hoped, course = courses.hoped
+    said = ["Nothing that may be set is surely better than doing nothing."]
+    if course.any() and hoped > 0:
+        said.append(f"The best course would gain {hoped:.3f} as expected, within its own uncertainty.")
+    return Verdict("allow", (*said, *goal.reasons))

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa-lab effects`: fit how far imagined effects can be trusted, and put that into the pack."""
+
+import argparse
+from pathlib import Path
+
+from jepa_lab.commands.defaults import PACK, RECORDED
+
+HELP = "fit how far imagined effects can be trusted, and put that into the pack"
+FILE = "effects.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--pack", type=Path, default=PACK)
+    parser.add_argument("--recorded", type=Path, default=RECORDED, help="what the pack was trained on")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command; raises JepaError with the remedy when it cannot."""
+    import hashlib
+    import json
+
+    from jepa.evaluation.effect_errors import known_effects
+    from jepa.evaluation.effect_scoring import Experiment
+    from jepa.packs.machine import EffectsFile
+    from jepa.packs.pack import load_pack
+    from jepa.telemetry.recording import TWIN, UNTOUCHED, load_recording, load_twin
+    from jepa_lab.data import find_recordings
+    from jepa_lab.files import write_manifest
+
+    pack = load_pack(arguments.pack)
+    experiments = []
+    for folder in find_recordings(arguments.pack / "heldout", "heldout"):
+        acted = load_recording(folder, pack.schema)
+        endings = (TWIN, UNTOUCHED, UNTOUCHED + TWIN)
+        twin, without, again = (load_twin(folder, pack.schema, ending) for ending in endings)
+        trial = acted.meta.labels.get("kind") == "trial"
+        if trial and twin is not None and without is not None and again is not None:
+            experiments.append(Experiment(acted, twin, without, again))
+    trained = find_recordings(arguments.recorded, "train")
+    tried = [recording for folder in trained if (recording := load_recording(folder, pack.schema)).actions]
+    effects = known_effects(experiments, tried, pack)
+    content = json.dumps(effects.model_dump(mode="json"), indent=1) + "\n"
+    (arguments.pack / FILE).write_text(content, encoding="utf-8")
+    entry = EffectsFile(file=FILE, sha256=hashlib.sha256(content.encode()).hexdigest())
+    write_manifest(
+        arguments.pack,
+        pack.manifest.model_copy(update={"effects": entry}),
+        "jepa-lab train` and `jepa-lab effects",
+    )
+    for name, setting in effects.settings.items():
+        print(f"{name:24} {setting.low:+.2f}..{setting.high:+.2f}  {len(setting.channels)} channels")
+    print(f"of {effects.windows} effects of sessions left out {effects.lower_90} reach the lower end,")
+    print(f"{effects.coverage_90} lie within the 90 % interval")
