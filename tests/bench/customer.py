@@ -12,25 +12,51 @@ UNITS = f"""\
 cat > /run/systemd/system/db.service <<'END'
 [Service]
 ExecStart=/usr/bin/python3 {PROGRAM} db
-Restart=RESTART
-RestartSec=1s
+MemoryMax=256M
+CARE
 END
 cat > /run/systemd/system/shop.service <<'END'
 [Unit]
 Requires=db.service
 After=db.service
+RequiresMountsFor=/var/lib/shop
 [Service]
 ExecStart=/usr/bin/python3 {PROGRAM} shop
 MemoryMax=256M
-Restart=RESTART
-RestartSec=1s
+CARE
 END
+mkdir -p /var/lib/shop
 systemctl daemon-reload
 systemctl start db shop
 sleep 3
-systemd-run --quiet --unit=customer -p StandardOutput=file:/run/customer.log python3 {PROGRAM} customer
+systemd-run --quiet --unit=customer -p StandardOutput=file:/run/customer.log -p OOMScoreAdjust=-500 \
+    python3 {PROGRAM} customer
 sleep 5
 """
+CARE = {
+    "no": "",
+    "on-failure": "Restart=on-failure\nRestartSec=1s\nWatchdogSec=30s\nNotifyAccess=main",
+}
+"""What the services' author has done for them, by ``Restart=``. Kubernetes gives a probe 30 s, too."""
+DATA_DISK = """\
+set -e
+modprobe dm-mod
+udevadm control --reload
+fallocate -l 1G /var/shop.img
+losetup /dev/loop0 /var/shop.img
+dmsetup create shop --table "0 $(blockdev --getsz /dev/loop0) linear /dev/loop0 0"
+mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /dev/mapper/shop
+cat > /run/systemd/system/var-lib-shop.mount <<'END'
+[Unit]
+Requires=systemd-fsck@dev-mapper-shop.service
+After=systemd-fsck@dev-mapper-shop.service
+PartOf=shop.service
+[Mount]
+What=/dev/mapper/shop
+Where=/var/lib/shop
+END
+"""
+"""A disk of the shop's own, whose device can be made to fail; restarted with the shop, it is checked."""
 OOMD = (
     "for each in system user; do mkdir -p /run/systemd/system/$each.slice.d; "
     "printf '[Slice]\\nManagedOOMSwap=kill\\nManagedOOMMemoryPressure=kill\\n' "
@@ -50,10 +76,15 @@ class Asked:
     """Whether it was answered within 2 s."""
 
 
+def give_data_disk(machine: Machine) -> None:
+    """Let what the service keeps be on a disk of its own; the machine needs the package dmsetup."""
+    machine.succeed(DATA_DISK, 60)
+
+
 def start_customer(machine: Machine, restart: str = "no") -> None:
     """Start the service, its store and the customer; ``restart`` is their ``Restart=``."""
     machine.succeed(f"cat > {PROGRAM} <<'END-OF-GUEST'\n{GUEST.read_text()}END-OF-GUEST")
-    machine.succeed(UNITS.replace("RESTART", restart), 60)
+    machine.succeed(UNITS.replace("CARE", CARE[restart]), 60)
 
 
 def requests(machine: Machine) -> list[Asked]:

@@ -3,23 +3,36 @@
 
 guest_faults.py shop|db          the service, and the store that it asks for each answer
 guest_faults.py customer         asks once a second; prints when, how long it took, whether it was answered
-guest_faults.py hog|leak|forks|runaway|logs|fill    one program that misbehaves
+guest_faults.py hog|forks|runaway|logs|fill         one program that misbehaves
 guest_faults.py schedule SEED SLOTS SECONDS         a fault in each slot; prints JSON lines
+guest_faults.py work KIND SEED SECONDS              busy work without any fault
 """
 
+import hashlib
 import json
 import os
 import random
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 SHOP, DB = ("127.0.0.1", 8000), ("127.0.0.1", 8001)
-LOG = Path("/var/lib/shop.log")
+DATA = Path("/var/lib/shop")
+"""The shop's data disk: a file system of its own, on a device-mapper device."""
 LEAK = Path("/run/shop.leaks")
 ASK_S = 2.0
+WORK = 12_000
+"""Rounds of a hash that one answer takes: some 20 ms of the emulated CPU."""
+LINES = 8
+"""Lines that the shop logs for each answer."""
+PERSON_S = 45.0
+"""Seconds after its onset at which a person has put a fault right."""
+OUTAGE_S = 8.0
+"""Seconds for which the data disk answers nothing but errors."""
 
 
 def now() -> float:
@@ -27,62 +40,126 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def serve(address: tuple[str, int], answer: bytes, ask: tuple[str, int] | None) -> None:
-    """Answer connections one after another; the shop asks its store and writes a log for each."""
+def ping() -> None:
+    """Tell systemd's watchdog that the service is well, where it asks for that."""
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.connect(address.replace("@", "\0", 1))
+            notify.send(b"WATCHDOG=1")
+
+
+def log(line: str) -> None:
+    """To the system's log, as syslog(3) does it: it waits while the log has no room."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.connect("/dev/log")
+        journal.send(f"<14>shop: {line}".encode())
+
+
+def sell() -> None:
+    """What the shop does for an answer: ask its store, compute, log, and keep the sale on disk."""
+    with socket.create_connection(DB, ASK_S) as store:
+        store.settimeout(ASK_S)
+        if store.recv(64) != b"kept":
+            raise OSError("the store did not answer")
+    hashlib.pbkdf2_hmac("sha256", b"sale", b"salt", WORK)
+    for number in range(LINES):
+        log(f"sale, step {number}")
+    with (DATA / "sales").open("a") as sales:
+        sales.write(f"{now():.1f} sold\n" + 100 * "." + "\n")
+        sales.flush()
+        os.fsync(sales.fileno())
+
+
+def sell_in_child() -> None:
+    """Sell in a process of its own, as many services do."""
+    if (child := os.fork()) == 0:
+        try:
+            sell()
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        raise OSError("the sale failed")
+
+
+def serve(address: tuple[str, int], answer: bytes, prepare: Callable[[], None]) -> None:
+    """Answer connections one after another; who cannot be served is sent away without an answer."""
     held: list[bytes] = []
     with socket.create_server(address, backlog=32) as server:
+        server.settimeout(5.0)
         while True:
-            connection, _ = server.accept()
+            ping()
+            try:
+                connection, _ = server.accept()
+            except TimeoutError:
+                continue
             with connection:
                 try:
-                    if ask is not None:
-                        with socket.create_connection(ask, ASK_S) as store:
-                            store.settimeout(ASK_S)
-                            store.recv(64)
-                        with LOG.open("a") as log:
-                            log.write(f"{now():.1f} sold\n")
-                        if LEAK.exists():
-                            held.append(os.urandom(1 << 20) * 4)
+                    prepare()
+                    if LEAK.exists() and address == SHOP:
+                        held.append(os.urandom(1 << 20) * 5)
                     connection.sendall(answer)
                 except OSError:
-                    continue  # the store does not answer, or the disk is full: the customer gets nothing
+                    continue  # as most services do: this request fails, the next may not
 
 
 def customer() -> None:
     """Ask once a second."""
     while True:
         begin = now()
-        try:
-            with socket.create_connection(SHOP, ASK_S) as shop:
-                shop.settimeout(ASK_S)
-                served = shop.recv(64) == b"sold"
-        except OSError:
-            served = False
+        served = answered()
         print(f"{begin:.2f} {now() - begin:.2f} {int(served)}", flush=True)
         time.sleep(max(0.0, 1.0 - (now() - begin)))
 
 
-def misbehave(how: str) -> None:
-    """Take all of something until somebody ends it."""
+def answered() -> bool:
+    """Whether the shop serves within two seconds."""
+    end = now() + ASK_S
+    try:
+        with socket.create_connection(SHOP, ASK_S) as shop:
+            shop.settimeout(max(0.01, end - now()))
+            return shop.recv(64) == b"sold"
+    except OSError:
+        return False
+
+
+def hog() -> None:
+    """Take all memory."""
     held: list[bytes] = []
-    burst = b"x" * (1 << 20)
-    if how == "fill":
-        with Path("/var/tmp/fill").open("wb") as file:
-            while True:
-                try:
-                    file.write(burst)
-                    file.flush()
-                except OSError:
-                    time.sleep(0.5)
-                time.sleep(0.01)
     while True:
-        if how == "hog":
-            held.append(os.urandom(1 << 20) * 8)
-        elif how == "forks":
-            if os.fork() == 0:
-                time.sleep(0.05)
-        elif how == "logs":
-            print("something happened that nobody needs to know " * 4, flush=True)
+        held.append(os.urandom(1 << 20) * 8)
+
+
+def forks() -> None:
+    """Start processes that do nothing, as many as there is room for."""
+    while True:
+        run("sh", "-c", "while :; do sleep 1000 & done")
+        time.sleep(0.1)
+
+
+def runaway() -> None:
+    """Compute without end."""
+    while True:
+        pass
+
+
+def logs() -> None:
+    """Log without end."""
+    while True:
+        log("something happened that nobody needs to know " * 4)
+
+
+def fill() -> None:
+    """Write to the shop's data disk until it is full, and wait for more room."""
+    burst = b"x" * (1 << 20)
+    with (DATA / "fill").open("wb") as file:
+        while True:
+            try:
+                file.write(burst)
+                file.flush()
+            except OSError:
+                time.sleep(0.5)
+            time.sleep(0.04)
 
 
 def run(*command: str) -> None:
@@ -96,43 +173,106 @@ def start(how: str, *properties: str) -> None:
     run("systemd-run", "--quiet", f"--unit=bad-{how}", *words, sys.executable, __file__, how)
 
 
+def table(content: str) -> None:
+    """Give the shop's data disk another table of the device mapper."""
+    run("dmsetup", "suspend", "--noflush", "--nolockfs", "shop")
+    run("dmsetup", "load", "shop", "--table", content)
+    run("dmsetup", "resume", "shop")
+
+
+def break_disk() -> None:
+    """The data disk is gone for some seconds, as after a reset of its link."""
+    size = subprocess.run(["blockdev", "--getsz", "/dev/mapper/shop"], capture_output=True, text=True).stdout
+    table(f"0 {size.strip()} error")
+
+    def come_back() -> None:
+        time.sleep(OUTAGE_S)
+        table(f"0 {size.strip()} linear /dev/loop0 0")
+
+    threading.Thread(target=come_back).start()
+
+
 FAULTS = {
     "crash": lambda: run("systemctl", "kill", "--signal=SEGV", "shop"),
     "hang": lambda: run("systemctl", "kill", "--signal=STOP", "shop"),
     "dependency": lambda: run("systemctl", "kill", "--signal=SEGV", "db"),
     "leak": lambda: LEAK.touch(),
     "hog": lambda: start("hog"),
-    "forks": lambda: start("forks"),
-    "runaway": lambda: start("runaway"),
-    "logs": lambda: start("logs"),
+    "forks": lambda: start("forks", "TasksMax=infinity"),
+    "runaway": lambda: start("runaway", "CPUWeight=10000"),
+    "logs": lambda: start("logs", "LogRateLimitIntervalSec=0"),
     "disk": lambda: start("fill"),
+    "dm-error": break_disk,
 }
+PROGRAMS = {"hog": hog, "forks": forks, "runaway": runaway, "logs": logs, "fill": fill, "customer": customer}
+
+
+def build(dice: random.Random) -> None:
+    """Compress, scan and compile, several at once."""
+    run(
+        "sh", "-c",
+        "cd /usr/lib/python3.13; (find . -name '*.py' | head -150 | xargs cat | xz -1 > /var/tmp/busy.xz) & "
+        "(find /usr/lib /etc -type f | wc -l) & (python3 -m compileall -q -f -j 2 json email -d /x) & "
+        "(tar -c asyncio ctypes | gzip -9 > /var/tmp/busy.gz) & wait",
+    )  # fmt: skip
+
+
+def web(dice: random.Random) -> None:
+    """A crowd of customers, with some who hang up."""
+    for _ in range(40):
+        answered()
+        with socket.socket() as impatient:
+            impatient.settimeout(0.01)
+            impatient.connect_ex(SHOP)
+        time.sleep(dice.uniform(0.0, 0.1))
+
+
+def batch(dice: random.Random) -> None:
+    """A nightly job: reads much into memory, writes it out, logs, and starts many short programs."""
+    held: list[bytes] = []
+    for _ in range(dice.randrange(40, 90)):
+        held.append(os.urandom(1 << 20) * 8)
+        time.sleep(0.05)
+    with Path("/var/tmp/busy").open("wb") as file:
+        for part in held[:30]:
+            file.write(part)
+        os.fsync(file.fileno())
+    held.clear()
+    for number in range(400):
+        log(f"row {number} of the report is written")
+    run("sh", "-c", "i=0; while [ $i -lt 250 ]; do i=$((i+1)); (sleep 1) & done; wait")
+    Path("/var/tmp/busy").unlink()
+
+
+WORKS = {"build": build, "web": web, "batch": batch}
+PAUSE_S = 100.0
+"""Mean pause between two waves of work."""
+
+
+def work(kind: str, seed: int, seconds: float) -> None:
+    """Waves of one kind of work without any fault."""
+    dice, end, waves = random.Random(seed), now() + seconds, 0
+    while now() < end:
+        WORKS[kind](dice)
+        waves += 1
+        time.sleep(min(dice.expovariate(1 / PAUSE_S), max(0.0, end - now())))
+    print(json.dumps({"done": now(), "waves": waves}), flush=True)
 
 
 def put_right() -> None:
-    """What a person would do who comes at the end of a slot."""
+    """What a person does who comes to the machine."""
     LEAK.unlink(missing_ok=True)
     for how in ("hog", "forks", "runaway", "logs", "fill"):
         run("systemctl", "kill", "--signal=KILL", f"bad-{how}")
+        run("systemctl", "stop", f"bad-{how}")
         run("systemctl", "reset-failed", f"bad-{how}")
-    Path("/var/tmp/fill").unlink(missing_ok=True)
-    for unit in ("db", "shop"):
-        state = subprocess.run(["systemctl", "is-active", unit], capture_output=True, text=True, check=False)
-        stopped = unit == "shop" and not answered()
-        if state.stdout.strip() != "active" or stopped:
-            run("systemctl", "kill", "--signal=KILL", unit)
-            run("systemctl", "reset-failed", unit)
-            run("systemctl", "restart", unit)
-
-
-def answered() -> bool:
-    """Whether the shop serves now."""
-    try:
-        with socket.create_connection(SHOP, ASK_S) as shop:
-            shop.settimeout(ASK_S)
-            return shop.recv(64) == b"sold"
-    except OSError:
-        return False
+    if (DATA / "fill").exists():
+        (DATA / "fill").unlink()
+    if not answered() and not answered():
+        run("systemctl", "kill", "--signal=KILL", "shop", "db")
+        run("systemctl", "stop", "shop", "db", "var-lib-shop.mount")
+        run("systemctl", "reset-failed", "shop", "db", "var-lib-shop.mount")
+        run("systemctl", "start", "db", "shop")
 
 
 def schedule(seed: int, slots: int, seconds: float) -> None:
@@ -146,12 +286,14 @@ def schedule(seed: int, slots: int, seconds: float) -> None:
     begin = now()
     for number, kind in enumerate(kinds[:slots]):
         time.sleep(max(0.0, begin + number * seconds + dice.uniform(5, 15) - now()))
-        print(json.dumps({"kind": kind, "onset": now()}), flush=True)
+        onset = now()
+        print(json.dumps({"kind": kind, "onset": onset}), flush=True)
         FAULTS[kind]()
-        time.sleep(max(0.0, begin + (number + 1) * seconds - 5 - now()))
-        well = answered()
+        time.sleep(max(0.0, onset + PERSON_S - now()))
+        print(json.dumps({"kind": kind, "person": now()}), flush=True)
         put_right()
-        print(json.dumps({"kind": kind, "put_right": now(), "was_well": well}), flush=True)
+        print(json.dumps({"kind": kind, "put_right": now()}), flush=True)
+    time.sleep(max(0.0, begin + slots * seconds - now()))
     print(json.dumps({"done": now()}), flush=True)
 
 
@@ -160,15 +302,16 @@ def main(arguments: list[str]) -> None:
     os.chdir("/")
     match arguments:
         case ["shop"]:
-            serve(SHOP, b"sold", DB)
+            serve(SHOP, b"sold", sell_in_child)
         case ["db"]:
-            serve(DB, b"kept", None)
-        case ["customer"]:
-            customer()
+            serve(DB, b"kept", lambda: None)
         case ["schedule", seed, slots, seconds]:
             schedule(int(seed), int(slots), float(seconds))
+        case ["work", kind, seed, seconds]:
+            work(kind, int(seed), float(seconds))
         case [how]:
-            misbehave(how)
+            PROGRAMS[how]()
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":
+    main(sys.argv[1:])

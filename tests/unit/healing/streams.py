@@ -19,7 +19,6 @@ CALM = Observation(
     swap_free=GIB,
     memory_full_s=0.0,
     memory_some_s=0.0,
-    cpu_some_s=0.0,
 )
 
 

@@ -227,3 +227,19 @@ def test_whatever_happens_no_more_is_done_than_the_budget_of_an_hour(pattern: li
     rungs = sum(each.stage == "acted" for each in machine.reports)
     assert len(machine.hands.asked) <= 3 * 30 and rungs <= 4 * 30
     assert machine.hands.asked or not any(pattern)
+
+
+def test_an_action_that_fails_is_tried_again_after_a_while_and_not_at_once() -> None:
+    machine = Machine()
+    failing = JepaError("The job failed.", "See `systemctl status` of it.", status=500)
+    act = machine.hands.act
+
+    def fail_first(request: Request, consent: bool) -> Change:
+        if machine.now < 3:
+            raise failing
+        return act(request, consent)
+
+    machine.hands.act = fail_first  # type: ignore[method-assign]
+    machine.run(30, lambda now: [FAILED] if now < 7 else [])
+    assert len(machine.hands.asked) == 1
+    assert machine.stages() == ["detected", "refused", "acted", "repaired"]

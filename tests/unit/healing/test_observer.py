@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from jepa.actions.service_manager import NoServiceManager, Unit
+from jepa.healing.observation import Broken
 from jepa.healing.observer import Listening, Observer, process_sample
 from jepa.telemetry.sources.listeners import Listener
 
@@ -51,13 +52,13 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "proc/pressure").mkdir(parents=True)
     (tmp_path / "proc/self").mkdir()
     (tmp_path / "proc/meminfo").write_text(MEMINFO)
-    for kind in ("cpu", "memory"):
-        (tmp_path / "proc/pressure" / kind).write_text(PRESSURE)
+    (tmp_path / "proc/pressure/memory").write_text(PRESSURE)
     group(
         tmp_path, "system.slice/web.service",
         cpu_stat="usage_usec 2500000\n", memory_stat="anon 104857600\nfile 5\n",
         memory_swap_current="1048576\n",
         memory_max="max\n", io_stat="254:0 rbytes=1 wbytes=4096 rios=1\n", pids_current="7\n",
+        cpu_pressure=PRESSURE, io_pressure=PRESSURE.replace("3000000", "500000"), cpu_weight="100\n",
     )  # fmt: skip
     return tmp_path
 
@@ -70,8 +71,9 @@ def test_a_unit_is_seen_with_what_it_uses(root: Path) -> None:
     assert (web.active, web.cpu_s, web.written, web.tasks) == ("active", 2.5, 4096, 7)
     assert web.anonymous == 101 * MIB
     assert web.memory_limit is None
+    assert (web.cpu_wait_s, web.io_wait_s, web.cpu_weight) == (3.0, 0.5, 100)
     assert (found.memory_total, found.memory_available) == (2**31, 2**30)
-    assert (found.memory_full_s, found.cpu_some_s) == (1.0, 3.0)
+    assert (found.memory_full_s, found.memory_some_s) == (1.0, 3.0)
 
 
 def test_a_failed_unit_is_asked_why_once_and_only_then(root: Path) -> None:
@@ -182,6 +184,24 @@ def test_the_journal_is_asked_only_while_journald_is_busy(root: Path) -> None:
     assert not observer.observe(3.0).log_lines
     observer.close()
     assert len(asked) == 1
+
+
+def test_a_file_system_that_the_kernel_stopped_is_seen_with_the_service_it_is_part_of(root: Path) -> None:
+    (root / "proc/self/mountinfo").write_text(
+        "35 46 252:0 / /srv/web-data rw,relatime shared:93 - ext4 /dev/mapper/web rw,emergency_ro\n"
+        "36 46 252:1 / /srv/old ro,relatime shared:94 - ext4 /dev/sdb1 ro\n"
+        "37 46 252:2 / /srv/new rw,relatime shared:95 - btrfs /dev/sdc1 ro\n"
+        "38 46 252:3 / /srv/well rw,relatime shared:96 - ext4 /dev/sdd1 rw\n"
+    )
+    unit = "srv-web\\x2ddata.mount"
+    manager = Manager({unit: "active"}, {(unit, "PartOf"): ["web.service", "local-fs.target"]})
+    observer = Observer(root, manager, listening=list)
+    broken = observer.observe(1.0).broken
+    observer.close()
+    assert broken == {
+        "/srv/web-data": Broken("emergency_ro", ("web.service",)),
+        "/srv/new": Broken("made read-only by the kernel"),
+    }
 
 
 def test_the_room_on_real_disks_is_read() -> None:

@@ -31,6 +31,16 @@ def test_the_limit_of_the_unit_counts_where_it_is_nearer() -> None:
     assert found[1].evidence["limit"] == 200 * MIB
 
 
+def test_a_steep_one_is_seen_before_the_kernel_kills_it_and_only_shortly_before() -> None:
+    def at(now: float) -> dict[str, Any]:
+        return {"units": [unit(anonymous=int((10 + 5 * now) * MIB), memory_limit=256 * MIB)]}
+
+    found = first(observed(Leak(), 49, at))
+    assert found is not None
+    assert 25 <= found[0] <= 40
+    assert found[1].left_s is not None and found[1].left_s <= 20
+
+
 def test_growth_that_levels_off_and_saw_teeth_are_no_leaks() -> None:
     def cache(now: float) -> dict[str, Any]:
         return {"units": [unit(anonymous=int(400 * MIB * (1 - math.exp(-now / 20))))]}

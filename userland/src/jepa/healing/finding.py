@@ -16,6 +16,7 @@ class Fault(StrEnum):
     LEAK = "leak"
     MEMORY_THRASHING = "memory_thrashing"
     DISK_FILLING = "disk_filling"
+    FILE_SYSTEM_FAILED = "file_system_failed"
     RUNAWAY = "runaway"
     FORK_STORM = "fork_storm"
     LOG_STORM = "log_storm"

@@ -26,7 +26,8 @@ TASK = "healing"
 _HOUR_S = 3600.0
 _NEVER = frozenset({403, 404, 409, 422})
 """Errors after which the same request would be refused again."""
-_ENDED = frozenset({Fault.UNIT_FAILED, Fault.FLAPPING})
+_ENDED = frozenset({Fault.UNIT_FAILED, Fault.FLAPPING, Fault.HUNG})
+"""Faults that a unit seems to have that was frozen or ended for another."""
 _HARM = frozenset({Fault.MEMORY_THRASHING, Fault.DISK_FILLING, Fault.FORK_STORM, Fault.LOG_STORM})
 _RESTRAINED_S = 600.0
 """A unit that was held back for the harm it did, and then fails, is not started again for so long."""
@@ -212,6 +213,7 @@ class Healer:
             episode.rung += 1
             if rung.undo:
                 yield from self._undo_recent(episode, now)
+            failed = False
             for offender in self._targets(rung.steps[0], episode):
                 reports, done = self._try(episode, rung, offender, now)
                 yield from reports
@@ -220,6 +222,11 @@ class Healer:
                     episode.acted += 1
                     episode.next_s = now + rung.wait_s
                     return
+                failed = failed or offender.name not in episode.refused
+            if failed:  # not refused: it may work in a while, or what comes next may
+                self._actions.append(now)
+                episode.next_s = now + rung.wait_s
+                return
         episode.closed = True
         yield self._report(
             episode, "gave_up", "Nothing that may be tried has helped; a person is needed.", now

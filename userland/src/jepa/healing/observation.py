@@ -31,6 +31,12 @@ class UnitSample:
     tasks: int | None = None
     waiting: int = 0
     """Connections that wait for one of its processes to accept them."""
+    cpu_wait_s: float | None = None
+    """Seconds in which some of its processes waited for a CPU."""
+    io_wait_s: float | None = None
+    """Seconds in which some of its processes waited for a disk."""
+    cpu_weight: int | None = None
+    """Its share of the CPU beside the other services of the system; None for one that is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,16 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A file system that the kernel no longer writes to, since its device or its structures have errors."""
+
+    why: str
+    """What the kernel says of it."""
+    owners: tuple[str, ...] = ()
+    """Services that it is a part of (``PartOf=``): restarted with them, it is checked and mounted anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """The machine at one instant."""
 
@@ -75,8 +91,8 @@ class Observation:
     """Seconds since boot in which all programs waited for memory."""
     memory_some_s: float | None = None
     """Seconds since boot in which some program waited for memory."""
-    cpu_some_s: float | None = None
-    """Seconds since boot in which some program waited for a CPU."""
     spaces: Mapping[str, Space] = field(default_factory=dict)
+    broken: Mapping[str, Broken] = field(default_factory=dict)
+    """File systems with errors, by their mount points."""
     log_lines: Mapping[str, int] = field(default_factory=dict)
     """Of the newest lines in the log, how many are of each unit; empty while journald has little to do."""

@@ -2,6 +2,7 @@
 """Reads the machine for the detectors: units, their use of it, memory, disks, sockets."""
 
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Final
 
 from jepa.actions.service_manager import ServiceManager
 from jepa.errors import JepaError
-from jepa.healing.observation import Observation, ProcessSample, Space, UnitSample
+from jepa.healing.observation import Broken, Observation, ProcessSample, Space, UnitSample
 from jepa.telemetry.sources.base import KernelFile, count
 from jepa.telemetry.sources.cgroup import parse_cpu_stat
 from jepa.telemetry.sources.listeners import Listener, listeners, open_diag
@@ -20,6 +21,7 @@ from jepa.telemetry.sources.pressure import parse_pressure
 from jepa.telemetry.sources.role_usage import parse_io_stat
 
 _SESSIONS: Final = "user.slice"
+_SERVICES: Final = "system.slice"
 _LARGE: Final = 0.05
 """Share of memory from which a process of a session is looked at."""
 _JOURNAL: Final = "systemd-journald.service"
@@ -38,14 +40,27 @@ class _Group:
     limit: KernelFile
     io: KernelFile
     tasks: KernelFile
+    cpu_pressure: KernelFile
+    io_pressure: KernelFile
+    weight: KernelFile
 
     @classmethod
     def at(cls, folder: Path, inode: int) -> "_Group":
-        names = ("cpu.stat", "memory.stat", "memory.swap.current", "memory.max", "io.stat", "pids.current")
+        names = (
+            *("cpu.stat", "memory.stat", "memory.swap.current", "memory.max", "io.stat", "pids.current"),
+            *("cpu.pressure", "io.pressure", "cpu.weight"),
+        )
         return cls(folder, inode, *(KernelFile(folder / name) for name in names))
+
+    @property
+    def beside_others(self) -> bool:
+        """Whether its CPU weight counts beside those of the system's other services."""
+        return self.folder.parent.name == _SERVICES
 
     def close(self) -> None:
         for file in (self.cpu, self.memory, self.swap, self.limit, self.io, self.tasks):
+            file.close()
+        for file in (self.cpu_pressure, self.io_pressure, self.weight):
             file.close()
 
 
@@ -63,7 +78,7 @@ class Observer:
         self._root, self._manager, self._loggers = root, manager, loggers
         self._listening = listening or Listening()
         self._meminfo = KernelFile(root / "proc/meminfo")
-        self._pressure = {kind: KernelFile(root / f"proc/pressure/{kind}") for kind in ("cpu", "memory")}
+        self._pressure = KernelFile(root / "proc/pressure/memory")
         self._mounts = KernelFile(root / "proc/self/mountinfo")
         self._groups: dict[str, _Group] = {}
         self._units: dict[str, UnitSample] = {}
@@ -74,7 +89,7 @@ class Observer:
     def memory(self, now_s: float) -> Observation:
         """Memory and pressure alone: two small files."""
         info = parse_meminfo(_content(self._meminfo))
-        cpu, memory = (parse_pressure(_content(self._pressure[kind])) for kind in ("cpu", "memory"))
+        memory = parse_pressure(_content(self._pressure))
         return Observation(
             now_s,
             cpus=self._cpus,
@@ -84,7 +99,6 @@ class Observer:
             swap_free=1024 * (info.swap_free or 0),
             memory_full_s=None if memory.full is None else memory.full / 1e6,
             memory_some_s=None if memory.some is None else memory.some / 1e6,
-            cpu_some_s=None if cpu.some is None else cpu.some / 1e6,
         )
 
     def observe(self, now_s: float, *, ask_manager: bool = True) -> Observation:
@@ -105,6 +119,7 @@ class Observer:
             units=units,
             processes=tuple(self._processes(observation.memory_total)),
             spaces=dict(self._spaces()),
+            broken=dict(self._broken()),
             log_lines=self._log_lines(units),
         )
 
@@ -112,7 +127,7 @@ class Observer:
         """Close all files."""
         for group in self._groups.values():
             group.close()
-        for file in (self._meminfo, self._mounts, *self._pressure.values()):
+        for file in (self._meminfo, self._mounts, self._pressure):
             file.close()
 
     def _find_groups(self) -> None:
@@ -179,6 +194,9 @@ class Observer:
             written=parse_io_stat(_content(group.io))[1],
             tasks=count(_content(group.tasks).strip()),
             waiting=waiting,
+            cpu_wait_s=_some_s(group.cpu_pressure),
+            io_wait_s=_some_s(group.io_pressure),
+            cpu_weight=count(_content(group.weight).strip()) if group.beside_others else None,
         )
 
     def _waiting(self) -> Mapping[int, int]:
@@ -211,6 +229,15 @@ class Observer:
                 continue
             if not found.f_flag & os.ST_RDONLY or place in ("/", "/var"):
                 yield place, Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+
+    def _broken(self) -> Iterator[tuple[str, Broken]]:
+        """File systems that stopped for errors, with the services that they are a part of."""
+        for place, why in _stopped(_content(self._mounts)):
+            try:
+                parts = self._manager.get(_mount_unit(place), "Unit", "PartOf")
+            except JepaError:
+                parts = ()
+            yield place, Broken(why, tuple(each for each in parts or () if each.endswith(".service")))
 
     def _log_lines(self, units: Mapping[str, UnitSample]) -> Counter[str]:
         """Of whom the newest lines in the log are; asked only while journald is busy with them."""
@@ -286,6 +313,42 @@ def _disks(mountinfo: bytes) -> Iterator[str]:
         if fields[2] not in seen:
             seen.add(fields[2])
             yield os.fsdecode(fields[4].replace(b"\\040", b" "))
+
+
+_ERRORS: Final = (b"emergency_ro", b"shutdown")
+"""What ext4 shows among the options of a file system that it stopped."""
+
+
+def _stopped(mountinfo: bytes) -> Iterator[tuple[str, str]]:
+    """Mount points of file systems on block devices that the kernel stopped, and how that shows.
+
+    One that a person remounted read-only is so as a mount, too; one that the kernel stopped is not.
+    """
+    for line in mountinfo.splitlines():
+        mount, dash, rest = line.partition(b" - ")
+        fields, source = mount.split(), rest.split()
+        if not dash or len(fields) < 6 or len(source) < 3 or not source[1].startswith(b"/dev/"):
+            continue
+        options = source[2].split(b",")
+        found = [each.decode() for each in _ERRORS if each in options]
+        if b"ro" in options and b"rw" in fields[5].split(b","):
+            found.append("made read-only by the kernel")
+        if found:
+            yield os.fsdecode(fields[4].replace(b"\\040", b" ")), ", ".join(found)
+
+
+def _mount_unit(place: str) -> str:
+    """The name of the mount unit of ``place``, as `systemd-escape --path` makes it."""
+    path = place.strip("/")
+    plain = re.sub(
+        r"^\.|[^A-Za-z0-9:_./]", lambda each: "".join(f"\\x{byte:02x}" for byte in each[0].encode()), path
+    )
+    return f"{plain.replace('/', '-') or '-'}.mount"
+
+
+def _some_s(file: KernelFile) -> float | None:
+    some = parse_pressure(_content(file)).some
+    return None if some is None else some / 1e6
 
 
 def _content(file: KernelFile) -> bytes:

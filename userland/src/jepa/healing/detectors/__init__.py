@@ -18,6 +18,7 @@ class Detector(Protocol):
 def all_detectors() -> Sequence[Detector]:
     """One of each kind, with nothing seen yet."""
     from jepa.healing.detectors.disk import DiskFilling
+    from jepa.healing.detectors.file_systems import FileSystemFailed
     from jepa.healing.detectors.hung import Hung
     from jepa.healing.detectors.leak import Leak
     from jepa.healing.detectors.storms import ForkStorm, LogStorm, Runaway
@@ -31,6 +32,7 @@ def all_detectors() -> Sequence[Detector]:
         Leak(),
         MemoryThrashing(),
         DiskFilling(),
+        FileSystemFailed(),
         Runaway(),
         ForkStorm(),
         LogStorm(),

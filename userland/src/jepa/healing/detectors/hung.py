@@ -10,35 +10,54 @@ from jepa.healing.finding import Fault, Finding, Offender
 from jepa.healing.history import History, Sustained
 from jepa.healing.observation import Observation
 
-_HUNG_S = 10.0
-_IDLE_CPU = 0.01
+_SLOW_S = 10.0
+_SLOW_CPU = 0.01
 """CPU seconds a second below which it does nothing: one that is merely slow uses more."""
+_STILL_S = 5.0
+"""Sooner for one that uses no CPU time at all and waits for no disk: nothing on its way could end that."""
+_STILL_CPU_S = 0.0005
+_STILL_IO_S = 0.05
+"""CPU time and time waited for disks since the last look, from which on it is not still."""
 
 
 class Hung:
-    """A service that accepts nothing for ten seconds while something waits, and that is not just busy."""
+    """A service that accepts nothing for some seconds while something waits, and that is not just busy."""
 
     def __init__(self) -> None:
         self._cpu: dict[str, History] = {}
-        self._waits: dict[str, Sustained] = {}
+        self._io: dict[str, float] = {}
+        self._slow: dict[str, Sustained] = {}
+        self._still: dict[str, Sustained] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """The services that hang."""
+        now = observation.now_s
         for name, unit in observation.units.items():
             if unit.cpu_s is None or unit.active != "active":
                 continue
-            cpu = self._cpu.setdefault(name, History(_HUNG_S))
+            cpu = self._cpu.setdefault(name, History(_SLOW_S))
             if cpu.last is not None and unit.cpu_s < cpu.last:
                 cpu.clear()
-            cpu.push(observation.now_s, unit.cpu_s)
-            rate = cpu.rate(_HUNG_S)
-            still = unit.waiting > 0 and rate is not None and rate < _IDLE_CPU
-            if self._waits.setdefault(name, Sustained(_HUNG_S)).push(observation.now_s, still):
-                yield Finding(
-                    Fault.HUNG,
-                    name,
-                    f"{name} accepts no connection: {unit.waiting} wait for {_HUNG_S:.0f} s or more, "
-                    "and it uses no CPU time",
-                    (Offender(name),),
-                    evidence={"waiting": unit.waiting},
-                )
+            used = None if cpu.last is None else unit.cpu_s - cpu.last
+            cpu.push(now, unit.cpu_s)
+            rate = cpu.rate(_SLOW_S)
+            io = unit.io_wait_s or 0.0
+            read, self._io[name] = io - self._io.get(name, 0.0), io
+            waits = unit.waiting > 0
+            still = waits and used is not None and used < _STILL_CPU_S and read < _STILL_IO_S
+            slow = waits and rate is not None and rate < _SLOW_CPU
+            for found, states, seconds in (
+                (still, self._still, _STILL_S),
+                (slow, self._slow, _SLOW_S),
+            ):
+                hangs = states.setdefault(name, Sustained(seconds)).push(now, found)
+                if hangs:
+                    yield Finding(
+                        Fault.HUNG,
+                        name,
+                        f"{name} accepts no connection: {unit.waiting} wait for {seconds:.0f} s or more, "
+                        "and it uses no CPU time",
+                        (Offender(name),),
+                        evidence={"waiting": unit.waiting},
+                    )
+                    break

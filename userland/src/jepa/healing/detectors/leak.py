@@ -10,6 +10,10 @@ from jepa.healing.observation import Observation, UnitSample
 _SEEN_S = 300.0
 _LEAST_S = 60.0
 _EXPLAINED = 0.95
+_STEEP_S = 25.0
+_STEEP_EXPLAINED = 0.99
+_STEEP_LEFT_S = 20.0
+"""One that reaches its own limit within this is believed sooner: the kernel would kill it anyway."""
 _AHEAD_S = 900.0
 _LEAST_SHARE = 0.05
 """Growth, as a share of the limit, below which nothing is a leak yet."""
@@ -36,12 +40,16 @@ class Leak:
 
     def _judge(self, unit: UnitSample, history: History, observation: Observation) -> Iterator[Finding]:
         line = history.line()
-        if line is None or line.span_s < _LEAST_S or line.explained < _EXPLAINED or line.rate <= 0:
+        if line is None or line.span_s < _STEEP_S or line.explained < _EXPLAINED or line.rate <= 0:
             return
         left = observation.memory_available + observation.swap_free
         limit = (unit.anonymous or 0) + left
         if unit.memory_limit is not None and unit.memory_limit < limit:
             limit, left = unit.memory_limit, max(0, unit.memory_limit - (unit.anonymous or 0))
+        own = limit == unit.memory_limit
+        steep = own and line.explained >= _STEEP_EXPLAINED and left / line.rate <= _STEEP_LEFT_S
+        if line.span_s < _LEAST_S and not steep:
+            return
         if line.rate * line.span_s < _LEAST_SHARE * limit or left / line.rate > _AHEAD_S:
             return
         yield Finding(

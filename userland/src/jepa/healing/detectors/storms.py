@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units that take all of something that others need: CPU time, processes, the log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from jepa.healing.finding import Fault, Finding, Offender
 from jepa.healing.history import History, Sustained
 from jepa.healing.observation import Observation
 
-_RUNAWAY_S = 30.0
-_RUNAWAY_SHARE = 0.85
-_OTHERS_WAIT = 0.5
+_RUNAWAY_S = 5.0
+_RUNAWAY_SHARE = 0.8
+_VICTIM_WAITS = 0.7
+_RATE_S = 3.0
+_USUAL = 100
+"""systemd's weight of a unit for which none is set; who has less is meant to wait."""
 _FORK_S = 3.0
 _FORK_LEAST = 400
 _FORK_GROWTH = 200
@@ -20,40 +23,66 @@ _JOURNAL = "systemd-journald.service"
 
 
 class Runaway:
-    """A unit that uses nearly all CPU time for half a minute while others wait for some, and did not before.
+    """A unit that uses nearly all CPU time while one of lower, but usual, weight waits for most of the time.
 
-    Work that somebody started to use all CPUs looks the same; that is why the ladder only lowers its weight.
+    Of units of the same weight none is kept waiting for long by one that wants all: the scheduler sees to
+    that. So work that was started to use all CPUs is no runaway, and what is meant to wait is no victim.
     """
 
     def __init__(self) -> None:
         self._cpu: dict[str, History] = {}
-        self._waits = History(_RUNAWAY_S)
+        self._waits: dict[str, History] = {}
         self._long: dict[str, Sustained] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """The units that run away."""
         now = observation.now_s
-        if observation.cpu_some_s is not None:
-            self._waits.push(now, observation.cpu_some_s)
-        waits = self._waits.rate(5.0) or 0.0
-        for name, unit in observation.units.items():
-            if unit.cpu_s is None:
-                continue
-            history = self._cpu.setdefault(name, History(5.0))
-            if history.last is not None and unit.cpu_s < history.last:
-                history.clear()
-            history.push(now, unit.cpu_s)
-            share = (history.rate(5.0) or 0.0) / observation.cpus
+        used = self._rates(observation, self._cpu, {n: unit.cpu_s for n, unit in observation.units.items()})
+        waited = self._rates(
+            observation, self._waits, {n: unit.cpu_wait_s for n, unit in observation.units.items()}
+        )
+        for name, rate in used.items():
+            share = rate / observation.cpus
+            weight = observation.units[name].cpu_weight or 0
+            victim, waits = max(
+                (
+                    (other, wait)
+                    for other, wait in waited.items()
+                    if other != name and _USUAL <= (observation.units[other].cpu_weight or 0) < weight
+                ),
+                key=lambda each: each[1],
+                default=("", 0.0),
+            )
             long = self._long.setdefault(name, Sustained(_RUNAWAY_S, grace_s=2.0))
-            if long.push(now, share >= _RUNAWAY_SHARE and waits >= _OTHERS_WAIT):
+            if long.push(now, share >= _RUNAWAY_SHARE and waits >= _VICTIM_WAITS):
                 yield Finding(
                     Fault.RUNAWAY,
                     name,
                     f"{name} uses {100 * share:.0f} % of all CPU time for {_RUNAWAY_S:.0f} s or more, and "
-                    f"others wait {100 * waits:.0f} % of it",
+                    f"{victim} waits {100 * waits:.0f} % of the time for some",
                     (Offender(name),),
-                    evidence={"share": 100 * share},
+                    evidence={"share": 100 * share, "waits": 100 * waits},
                 )
+        for gone in self._long.keys() - observation.units.keys():
+            del self._long[gone]
+
+    def _rates(
+        self, observation: Observation, kept: dict[str, History], values: Mapping[str, float | None]
+    ) -> dict[str, float]:
+        """Growth per second over the last seconds, of those where that is known."""
+        found: dict[str, float] = {}
+        for name, value in values.items():
+            if value is None:
+                continue
+            history = kept.setdefault(name, History(_RATE_S))
+            if history.last is not None and value < history.last:
+                history.clear()
+            history.push(observation.now_s, value)
+            if (rate := history.rate(_RATE_S)) is not None:
+                found[name] = rate
+        for gone in kept.keys() - values.keys():
+            del kept[gone]
+        return found
 
 
 class ForkStorm:
