@@ -5,7 +5,7 @@ guest_faults.py shop|db          the service, and the store that it asks for eac
 guest_faults.py customer         asks once a second; prints when, how long it took, whether it was answered
 guest_faults.py hog|forks|runaway|logs|fill         one program that misbehaves
 guest_faults.py schedule SEED SLOTS SECONDS         a fault in each slot; prints JSON lines
-guest_faults.py work KIND SEED SECONDS              busy work without any fault
+guest_faults.py work build|web|batch|mixed SEED SECONDS         busy work without any fault
 """
 
 import hashlib
@@ -97,7 +97,7 @@ def serve(address: tuple[str, int], answer: bytes, prepare: Callable[[], None]) 
                 try:
                     prepare()
                     if LEAK.exists() and address == SHOP:
-                        held.append(os.urandom(1 << 20) * 5)
+                        held.append(os.urandom(1 << 20) * 8)
                     connection.sendall(answer)
                 except OSError:
                     continue  # as most services do: this request fails, the next may not
@@ -134,7 +134,7 @@ def forks() -> None:
     """Start processes that do nothing, as many as there is room for."""
     while True:
         run("sh", "-c", "while :; do sleep 1000 & done")
-        time.sleep(0.1)
+        time.sleep(1.0)
 
 
 def runaway() -> None:
@@ -253,7 +253,7 @@ def work(kind: str, seed: int, seconds: float) -> None:
     """Waves of one kind of work without any fault."""
     dice, end, waves = random.Random(seed), now() + seconds, 0
     while now() < end:
-        WORKS[kind](dice)
+        WORKS[dice.choice(list(WORKS)) if kind == "mixed" else kind](dice)
         waves += 1
         time.sleep(min(dice.expovariate(1 / PAUSE_S), max(0.0, end - now())))
     print(json.dumps({"done": now(), "waves": waves}), flush=True)
