@@ -103,6 +103,8 @@ class Server:
         self._tick = tick
         self._selector = selectors.DefaultSelector()
         self._connections: set[_Connection] = set()
+        self._look_at: float | None = None
+        """No deadline of a connection is before: until then none need be looked at."""
         self._users: Counter[int] = Counter()
         self._acting: Counter[int] = Counter()
         self._workers: dict[Kind, Workers] = {
@@ -168,7 +170,7 @@ class Server:
         return self._ends_when_idle and time.monotonic() - self._idle_since >= self._limits.idle_s
 
     def _timeout(self, wait_s: float | None) -> float | None:
-        deadlines = [each.deadline for each in self._connections if each.deadline is not None]
+        deadlines = [] if self._look_at is None else [self._look_at]
         if self._ends_when_idle and not self._connections:
             deadlines.append(self._idle_since + self._limits.idle_s)
         now = time.monotonic()
@@ -196,7 +198,7 @@ class Server:
                 peer.close()
                 continue
             connection = _Connection(peer, uid)
-            connection.deadline = time.monotonic() + self._limits.begin_s
+            self._set_deadline(connection, self._limits.begin_s)
             self._connections.add(connection)
             self._users[uid] += 1
             self._watch(connection)
@@ -237,7 +239,7 @@ class Server:
             except ProtocolError:
                 self._close(connection)
         if connection in self._connections:
-            self._set_deadline(connection)
+            self._expect(connection)
             self._watch(connection)
 
     def _begin(self, connection: "_Connection", call: Call) -> None:
@@ -341,12 +343,20 @@ class Server:
             self._go_on(connection)
             return
         if sent or connection.deadline is None:
-            self._set_deadline(connection)
+            self._expect(connection)
         self._watch(connection)
 
-    def _set_deadline(self, connection: "_Connection") -> None:
+    def _expect(self, connection: "_Connection") -> None:
+        """Give the peer its time to read a reply, or to send the rest of a message."""
         waits = bool(connection.out) or (connection.splitter.pending and not connection.busy)
-        connection.deadline = time.monotonic() + self._limits.message_s if waits else None
+        self._set_deadline(connection, self._limits.message_s if waits else None)
+
+    def _set_deadline(self, connection: "_Connection", seconds: float | None) -> None:
+        connection.deadline = None if seconds is None else time.monotonic() + seconds
+        if connection.deadline is not None and (
+            self._look_at is None or connection.deadline < self._look_at
+        ):
+            self._look_at = connection.deadline
 
     def _watch(self, connection: "_Connection") -> None:
         """Wait for what the connection waits for. A busy one is not read: it cannot fill the memory."""
@@ -363,9 +373,13 @@ class Server:
 
     def _close_late(self) -> None:
         now = time.monotonic()
-        for connection in [each for each in self._connections if each.deadline is not None]:
-            if connection.deadline is not None and connection.deadline <= now:
-                self._close(connection)
+        if self._look_at is None or now < self._look_at:
+            return
+        for connection in [each for each in self._connections if each.late(now)]:
+            self._close(connection)
+        self._look_at = min(
+            (each.deadline for each in self._connections if each.deadline is not None), default=None
+        )
 
     def _close(self, connection: "_Connection") -> None:
         if connection.watched:
@@ -398,6 +412,10 @@ class _Connection:
         self.watched = 0
         self.deadline: float | None = None
         """When it is closed, unless it goes on; on the monotonic clock."""
+
+    def late(self, now: float) -> bool:
+        """Whether its time is over."""
+        return self.deadline is not None and self.deadline <= now
 
     def end(self) -> None:
         """Close all that belongs to it."""

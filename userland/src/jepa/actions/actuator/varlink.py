@@ -73,7 +73,7 @@ class Splitter:
 def parse(message: bytes) -> dict[str, Any]:
     """The object that ``message`` is. ProtocolError when it is none."""
     try:
-        content = json.loads(message, parse_constant=_no_number)
+        content = _DECODER.decode(message.decode())
     except (ValueError, RecursionError) as error:
         raise ProtocolError("no JSON") from error
     if not isinstance(content, dict):
@@ -112,8 +112,13 @@ def error_reply(error: VarlinkError) -> bytes:
 
 def _message(content: Mapping[str, Any]) -> bytes:
     """ValueError for numbers that are not finite: JSON has none."""
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode() + b"\0"
+    return _ENCODER.encode(content).encode() + b"\0"
 
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+# json.loads and json.dumps would make one of these for each message.
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_number)
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

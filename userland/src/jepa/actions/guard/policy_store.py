@@ -21,6 +21,8 @@ class PolicyStore:
 
     def __init__(self, root: Path = Path("/"), kept: Path | None = None) -> None:
         self._root = root
+        self._looked_at = (root / policy.PACKAGED, root / policy.OWN)
+        self._folder = root / policy.OWN_FOLDER
         self._kept = kept
         self._lock = threading.Lock()
         self._seen: object = None
@@ -83,14 +85,18 @@ class PolicyStore:
     def _signature(self) -> object:
         """What differs when a file was written, added or removed."""
         try:
-            return [(name, _state(path)) for name, path in policy.files(self._root).items()]
+            with os.scandir(self._folder) as entries:
+                own = sorted((entry.name, _state(entry)) for entry in entries)
+        except (FileNotFoundError, NotADirectoryError):
+            own = []
         except OSError as error:
             return str(error)
+        return [*map(_state, self._looked_at), *own]
 
 
-def _state(path: Path) -> tuple[int, ...]:
+def _state(file: "Path | os.DirEntry[str]") -> tuple[int, ...]:
     try:
-        found = path.stat()
+        found = file.stat()
     except OSError:
         return ()
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode, found.st_uid
