@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import tarfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -32,6 +33,7 @@ from tools.vm.machine import Machine, MachineError, Say, Setup
 from tools.vm.qemu import Disk
 
 PLACE: Final = BUILD / "branches"
+_PROGRAMS: Final = PLACE / "programs.erofs"
 _PREPARED: Final = "prepared"
 _GUEST: Final = "/run/lab"
 PARTS: Final = ("__init__.py", "branches/__init__.py", "branches/guest.py")
@@ -45,11 +47,17 @@ _OTHERS: Final = (
         "systemd-timesyncd.service",
     ),
 )
+_WORK: Final = "/var/tmp/lab"
+_DISK_MIB: Final = 160
+_LARGEST_KIB: Final = 64
+"""Of one request to the disk that programs work on."""
 _COURSE_BYTES: Final = 4096
 """Of the file that says what a branch does: always as many, since the machine knows its size."""
 _SLICES: Final = {"foreground": "user.slice", "background": "background.slice"}
 _LIMIT_S: Final = 180.0
 """For a machine to come to its next stop; multiplied under emulation."""
+_BOOTING: Final = threading.Lock()
+"""Held by who boots a machine, for others to use that boot."""
 _KEPT_FIRST = "-p OOMScoreAdjust=-900 -p OOMPolicy=continue"
 """When memory runs out, and that may be the point, the recorder goes on."""
 
@@ -114,7 +122,8 @@ class Laboratory:
             "context_s": self._plan.context_s,
             "branch_s": self._plan.branch_s,
         }
-        folders = " ".join(f"/var/tmp/lab/{start.role}" for start in self._run.starts)
+        machine.succeed(make_work_disk(self._run.shape), 60)
+        folders = " ".join(f"{_WORK}/{start.role}" for start in self._run.starts)
         machine.succeed(
             f"mkdir -p {folders} && cd {_GUEST} && echo {_packed()} | base64 -d | tar -xz"
             f" && echo {shlex.quote(json.dumps(order))} >order.json"
@@ -175,7 +184,7 @@ def command(start: Start) -> list[str]:
         "RootDirectory": f"{_GUEST}/programs",
         "MountAPIVFS": "yes",
         "TemporaryFileSystem": "/tmp",
-        "BindPaths": f"/var/tmp/lab/{start.role}:/srv",
+        "BindPaths": f"{_WORK}/{start.role}:/srv",
         "WorkingDirectory": "/srv",
         "StandardOutput": "null",
         "StandardError": "null",
@@ -189,12 +198,32 @@ def command(start: Start) -> list[str]:
     return [*unit, f"--setenv=SEED={start.seed}", "bash", "-c", start.program.command]
 
 
+def make_work_disk(shape: Shape) -> str:
+    """The commands that give a machine the disk its programs work on.
+
+    It is the kernel's scsi_debug: in the machine's own memory, and as slow as it is told to be in the
+    machine's own time, so that a request takes as long in every branch. A disk of QEMU's answers when the
+    host's has done its work, and meanwhile the clock of an idle machine has jumped ahead by any amount.
+    """
+    delay_ns = 1_000_000_000 // shape.operations_per_s
+    return "\n".join(
+        (
+            "set -e",
+            f"modprobe scsi_debug dev_size_mb={_DISK_MIB} ndelay={delay_ns} max_queue=1",
+            "udevadm settle",
+            # nothing to flush: scsi_debug would take a twentieth of a second each time
+            "echo 'write through' >/sys/block/sda/queue/write_cache",
+            f"echo {_LARGEST_KIB} >/sys/block/sda/queue/max_sectors_kb",
+            f"mkfs.ext4 -q -m 0 /dev/sda && mkdir -p {_WORK} && mount /dev/sda {_WORK}",
+        )
+    )
+
+
 def _setup(shape: Shape, disk: Disk, course: Path, port: Path) -> Setup:
-    programs = make_disk(PLACE / "programs.erofs")
     rate = f"throttling.iops-total={shape.operations_per_s}"
     devices = (
         # held to its rate by the machine's own clock, as `slow_disk` holds the other
-        *("-drive", f"if=none,id=programs,file={programs},format=raw,readonly=on,{rate}"),
+        *("-drive", f"if=none,id=programs,file={_PROGRAMS},format=raw,readonly=on,{rate}"),
         *("-device", "virtio-blk-pci,drive=programs,serial=lab-programs"),
         *("-device", "pvpanic", "-action", "panic=pause"),
         *("-fw_cfg", f"name=opt/org.jepa.course,file={course}"),
@@ -226,37 +255,51 @@ def write_course(path: Path, course: Course, *, ends: bool) -> None:
 
 def _booted(shape: Shape, directory: Path, say: Say) -> Disk:
     """A disk in ``directory`` with a booted machine of ``shape`` on it: booted once, then copied."""
-    image = built_image()
-    made_of = (
-        image.raw.stat().st_mtime_ns,
-        image.raw.stat().st_size,
-        shape.memory_mib,
-        shape.instruction_ns,
-    )
-    kept = PLACE / f"booted-{hashlib.sha256(repr(made_of).encode()).hexdigest()[:12]}.qcow2"
-    if not kept.exists():
-        making = kept.with_suffix(".new.qcow2")
-        course, port = directory / "course", directory / "port"
-        machine = Machine(
-            f"boot-{shape.name}", _setup(shape, image.overlay(making), course, port), directory, say
-        )
-        try:
-            machine.start()
-            machine.wait_for_shell()
-            machine.execute("systemctl is-system-running --wait", 120)
-            machine.succeed(f"systemctl stop {' '.join(_OTHERS)}", 60)
-            machine.succeed("modprobe qemu_fw_cfg; systemctl start jepa-actuator.socket")
-            programs = "/dev/disk/by-id/virtio-lab-programs"
-            machine.succeed(
-                f"mkdir -p {_GUEST}/programs && mount -t erofs -o ro {programs} {_GUEST}/programs"
-            )
-            machine.snapshot(_PREPARED)
-        finally:
-            machine.crash()
-        making.rename(kept)
+    with _BOOTING:
+        kept = PLACE / boot_name([built_image().raw, make_disk(_PROGRAMS)], shape)
+        if not kept.exists():
+            forget_boots(PLACE, kept)
+            making = kept.with_suffix(".new.qcow2")
+            _boot(shape, making, directory, say)
+            making.rename(kept)
     disk = directory / "disk.qcow2"
     subprocess.run(["cp", "--sparse=always", str(kept), str(disk)], check=True)
     return Disk(disk, format="qcow2")
+
+
+def _boot(shape: Shape, disk: Path, directory: Path, say: Say) -> None:
+    """Make ``disk`` one of a machine that has booted, with what would disturb the laboratory stopped."""
+    setup = _setup(shape, built_image().overlay(disk), directory / "course", directory / "port")
+    machine = Machine(f"boot-{shape.name}", setup, directory, say)
+    try:
+        machine.start()
+        machine.wait_for_shell()
+        machine.execute("systemctl is-system-running --wait", 120)
+        machine.succeed(f"systemctl stop {' '.join(_OTHERS)}", 60)
+        machine.succeed("modprobe qemu_fw_cfg; systemctl start jepa-actuator.socket")
+        programs = "/dev/disk/by-id/virtio-lab-programs"
+        machine.succeed(f"mkdir -p {_GUEST}/programs && mount -t erofs -o ro {programs} {_GUEST}/programs")
+        machine.snapshot(_PREPARED)
+    finally:
+        machine.crash()
+
+
+def boot_name(disks: Sequence[Path], shape: Shape) -> str:
+    """The file of a boot: of these disks, and of a machine like ``shape`` as far as a boot knows of it."""
+    states = [(disk.stat().st_mtime_ns, disk.stat().st_size) for disk in disks]
+    machine = (shape.memory_mib, shape.instruction_ns)
+    of_disks, of_machine = (
+        hashlib.sha256(repr(each).encode()).hexdigest()[:8] for each in (states, machine)
+    )
+    return f"booted-{of_disks}-{of_machine}.qcow2"
+
+
+def forget_boots(place: Path, kept: Path) -> None:
+    """Remove the boots in ``place`` that are of other disks than ``kept``."""
+    disks = kept.name.rpartition("-")[0]
+    for file in place.glob("booted-*"):
+        if not file.name.startswith(f"{disks}-"):
+            file.unlink()
 
 
 def _packed() -> str:

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from jepa.errors import JepaError
 from jepa_lab.branches.plan import load_plan
 from jepa_lab.branches.schedule import Course, Run, Step, runs_of
 from tests.unit.jepa_lab.branches.plans import WHOLE
-from tools.laboratory import PARTS, command, write_course
+from tools.laboratory import PARTS, boot_name, command, forget_boots, make_work_disk, write_course
 from tools.record_branches import Progress, chosen, missing
 from tools.vm.image import ROOT
 
@@ -87,3 +88,26 @@ def test_what_is_taken_into_the_machine_runs_without_the_rest(tmp_path: Path) ->
     )
     assert "FileNotFoundError" in done.stderr, done.stderr
     assert "no-such-order" in done.stderr
+
+
+def test_machines_that_boot_alike_share_a_boot_of_the_same_image(runs: list[Run], tmp_path: Path) -> None:
+    shape = runs[0].shape
+    image = tmp_path / "image"
+    image.write_bytes(b"one")
+    name = boot_name([image], shape)
+    assert boot_name([image], replace(shape, operations_per_s=7)) == name
+    assert boot_name([image], replace(shape, memory_mib=7)) != name
+    other = tmp_path / boot_name([image], replace(shape, instruction_ns=8))
+    image.write_bytes(b"another")
+    kept = tmp_path / boot_name([image], shape)
+    beside = tmp_path / boot_name([image], replace(shape, memory_mib=7))
+    for file in (other, beside):
+        file.touch()
+    forget_boots(tmp_path, kept)
+    assert beside.exists(), "of the image of now"
+    assert not other.exists(), "of an image that is no more"
+
+
+def test_the_disk_that_programs_work_on_is_as_slow_as_the_machine_says(runs: list[Run]) -> None:
+    shape = replace(runs[0].shape, operations_per_s=400)
+    assert "ndelay=2500000 max_queue=1" in make_work_disk(shape)

@@ -35,14 +35,6 @@ COURSE: Final = Path("/sys/firmware/qemu_fw_cfg/by_name/opt/org.jepa.course/raw"
 _IO_PORTS: Final = Path("/dev/port")
 _PVPANIC: Final = 0x505
 _STOP: Final = b"\x01"
-_CMOS: Final = 0x70
-"""The port that chooses a register of the real-time clock; the next one reads and writes it."""
-_CMOS_A: Final = 0x0A
-_CMOS_B: Final = 0x0B
-_4096_HZ: Final = 0x24
-"""In register A, with the usual oscillator."""
-_PERIODIC: Final = 0x40
-"""In register B."""
 _AWAKE_S: Final = 8
 """So long before a moment the actuator is asked something: its start would count as an action's effect."""
 
@@ -84,7 +76,6 @@ class Acting:
 def main(order_file: str) -> None:
     """Record until the host ends the machine."""
     order = json.loads(Path(order_file).read_text())
-    divide_idle_time()
     source = open_machine(kernel=True, own_cost=True)
     actuator = connect()
     actuator.history(1)  # imported and connected before anything counts
@@ -137,26 +128,6 @@ def stop_machine() -> None:
     """Stop the machine at this instruction; what comes next happens once it is resumed."""
     with _IO_PORTS.open("r+b", buffering=0) as ports:
         os.pwrite(ports.fileno(), _STOP, _PVPANIC)
-
-
-def divide_idle_time() -> None:
-    """Let idle time pass in quarters of a millisecond, by the periodic timer of the real-time clock.
-
-    QEMU lets an idle machine's clock jump to whatever comes next, which may be long after a disk has
-    answered. The timer's interrupt reaches nobody where the HPET has taken over the clock's, so it costs
-    no instruction.
-    """
-    with _IO_PORTS.open("r+b", buffering=0) as ports:
-
-        def at(register: int) -> None:
-            os.pwrite(ports.fileno(), bytes([register]), _CMOS)
-
-        at(_CMOS_A)
-        os.pwrite(ports.fileno(), bytes([_4096_HZ]), _CMOS + 1)
-        at(_CMOS_B)
-        found = os.pread(ports.fileno(), 1, _CMOS + 1)[0]
-        at(_CMOS_B)
-        os.pwrite(ports.fileno(), bytes([found | _PERIODIC]), _CMOS + 1)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ class Shape:
 
     name: str
     memory_mib: int
+    """With the disk that the programs work on, which is in memory: tools/laboratory.py."""
     operations_per_s: int
-    """Requests a second that its disk does at most, in the machine's own time."""
+    """Requests of 64 KiB at most that its disk does a second, in the machine's own time."""
     instruction_ns: int
     """What one instruction takes, a power of two: a slower CPU is recorded in less of the host's time."""
     tight: bool = False
