@@ -105,7 +105,7 @@ def forecast_of(schema: Schema, base: Mapping[str, float], spread: float = 0.02)
 def moment_of(dynamics: Heart, spread: float = 0.02) -> Moment:
     schema = dynamics.schema
     forecast = forecast_of(schema, dynamics.base, spread)
-    return Moment(dynamics, forecast, schema, CONTROL_NAMES, STEPS, [True] * len(schema.channels))
+    return Moment(dynamics, forecast, schema, CONTROL_NAMES, STEPS)
 
 
 def effects(spread: float = 0.1, *names: str, channels: tuple[str, ...] = (WAIT, BUSY)) -> KnownEffects:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API answers what its OpenAPI document says, and refuses with a problem that names the remedy."""
 
+import http.client
 import itertools
 import json
 import os
@@ -33,7 +34,8 @@ MESSAGES = {
 }
 CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]
 """What changes something, and is asked with POST."""
-PATHS = [*MESSAGES, *CHANGES, "/v1/stream", "/metrics", "/openapi.json"]
+POSTED = [*CHANGES, "/v1/plan"]
+PATHS = [*MESSAGES, *POSTED, "/v1/stream", "/metrics", "/openapi.json"]
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +67,7 @@ def test_every_path_is_documented_with_its_errors(document: dict[str, Any]) -> N
     assert document["openapi"].startswith("3.1")
     assert sorted(document["paths"]) == sorted(PATHS)
     for path, methods in document["paths"].items():
-        assert list(methods) == ["post" if path in CHANGES else "get"], path
+        assert list(methods) == ["post" if path in POSTED else "get"], path
         (get,) = methods.values()
         assert get["summary"]
         assert set(get["responses"]) == {"200", "4XX", "5XX"}, path
@@ -115,6 +117,32 @@ def test_an_unknown_horizon_is_answered_with_the_known_ones(served: Any) -> None
     assert refused.status == 422
     assert "1, 5, 60" in refused.remedy
     assert "nearest is 60" in refused.remedy
+
+
+def post(served: Any, path: str, body: bytes) -> tuple[int, str, bytes]:
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(60)
+        line.connect(str(served.socket))
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        line.sendall(head.encode() + body)
+        response = http.client.HTTPResponse(line, method="POST")
+        response.begin()
+        return response.status, response.headers.get("Content-Type", ""), response.read()
+
+
+def test_a_plan_takes_a_task_spec(served: Any, document: dict[str, Any]) -> None:
+    taken = document["paths"]["/v1/plan"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert taken["$ref"].split("/")[-1] in document["components"]["schemas"]
+    assert problem(post(served, "/v1/plan", b"")).status == 422
+    assert "dance" not in problem(post(served, "/v1/plan", b'{"intent": "dance"}')).remedy
+    refused = problem(post(served, "/v1/plan", b'{"intent": "prioritize"}'))
+    assert (refused.status, refused.remedy) == (503, "Install a machine pack.")
+    assert problem(served.ask("/v1/plan")).status == 405
+
+
+def test_anybody_may_ask_for_a_plan_and_whatever_is_sent_is_answered(served: Any) -> None:
+    for body in (b"\xff\xfe", b"[" * 60000, b"null", b'{"intent": "limit", "amount": 4}'):
+        assert problem(post(served, "/v1/plan", body)).status == 422
 
 
 def test_an_unknown_path_is_answered_with_a_near_one(served: Any) -> None:

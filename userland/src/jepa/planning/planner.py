@@ -61,8 +61,6 @@ class Moment:
     controls: tuple[str, ...]
     steps: int
     """Seconds for which action sequences say what is set."""
-    observed: Sequence[bool]
-    """By channel of ``forecast``, whether this machine has it."""
 
 
 class Planner:
@@ -169,11 +167,7 @@ class _View:
 
     def known(self, channel: str) -> bool:
         """Whether it is forecast here."""
-        return (
-            channel in self._names
-            and self.moment.observed[self.column(channel)]
-            and bool(np.isfinite(self.without[self.column(channel)]).all())
-        )
+        return channel in self._names and bool(np.isfinite(self.without[self.column(channel)]).all())
 
     def to_unit(self, channel: str, value: float) -> float:
         """``value`` of ``channel`` on the unit scale."""

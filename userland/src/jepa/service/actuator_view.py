@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jepa.actions import summary
-from jepa.actions.catalogue import catalogue
+from jepa.actions.catalogue import action_type, catalogue
 from jepa.actions.rows import action_row, change_row, state
 from jepa.actions.summary import Summary
 from jepa.service.api import Part
+from jepa.telemetry.clocks import boot_s
 
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 SOCKET = "run/jepa-actuator/actuator.sock"
@@ -33,6 +34,17 @@ class ActuatorView:
         found = self._read()
         here = {each.action: each for each in found.availability} if found else {}
         return [action_row(action, here.get(action.name)) for action in catalogue().values()]
+
+    def since_change_s(self, action: str, target: str) -> float | None:
+        """Seconds since what ``action`` sets was last changed on ``target``; None where it was not."""
+        found = self._read()
+        setting = action_type(action).setting
+        times = [
+            change.applied_s
+            for change in (found.changes if found else ())
+            if change.applied_s is not None and (change.setting, change.target) == (setting, target)
+        ]
+        return boot_s() - max(times) if found is not None and times else None
 
     def counts(self) -> Iterator[tuple[str, str, int]]:
         """Changes since boot by action and state."""

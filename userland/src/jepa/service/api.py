@@ -8,7 +8,7 @@ starting Python, so no client does.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 PartState = Literal["ok", "degraded", "failed", "off"]
 
@@ -263,6 +263,88 @@ class ActionOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStep:
+    """One action of a plan."""
+
+    n: int
+    """From 1, in the order in which steps are applied."""
+    action: str
+    target: str
+    from_: str | int | float | bool | None
+    """The value that the plan was made for."""
+    to: str | int | float | bool | None
+    inverse: str
+    """The action that takes it back, with the value it had."""
+    tier: Literal["tune", "disrupt", "irreversible"]
+    reversible: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWindow:
+    """One channel over one coming window: its 5 %, 50 % and 95 % quantile, in the channel's unit."""
+
+    with_: tuple[float, float, float]
+    """With the plan's steps."""
+    without: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanEnergy:
+    """How far from the goal; low is wanted."""
+
+    with_: float
+    """With the plan's steps and what they cost, as expected."""
+    without: float
+    gain: float
+    gain_lower: float
+    """What is gained at least in nine of ten moments; above 0 for a plan with steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanImagined:
+    """What the world model imagines."""
+
+    horizon_s: int
+    """The window by which the plan was chosen."""
+    channels: dict[str, PlanWindow]
+    """Over that window."""
+    windows: dict[str, dict[str, PlanWindow]]
+    """By channel and horizon in seconds."""
+    unit: dict[str, str]
+    energy: PlanEnergy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanVerdict:
+    """What may become of a plan."""
+
+    decision: Literal["allow", "ask", "deny"]
+    """ask for one with steps; allow where nothing need be done, deny where nothing can."""
+    reasons: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOut:
+    """What would be changed for a task, and what that is imagined to do."""
+
+    id: str
+    """Twelve hex digits."""
+    hash: str
+    """SHA-256 over the canonical JSON of everything but itself and the id."""
+    boot_id: str
+    made: int
+    """Wall-clock time, nanoseconds since the epoch."""
+    expires: int
+    expires_s: float
+    """The same in seconds of CLOCK_BOOTTIME, which counts."""
+    pack: str
+    spec: dict[str, object]
+    steps: list[PlanStep]
+    imagined: PlanImagined
+    verdict: PlanVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """RFC 9457 problem+json."""
 
@@ -308,6 +390,9 @@ class Client(Protocol):
 
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
         """Raise alerts of ``kind`` again; answers as ``alerts``."""
+
+    def plan(self, spec: str) -> dict[str, Any]:
+        """A plan for the task ``spec``, both as JSON has them; see ``PlanOut``. Changes nothing."""
 
     def close(self) -> None:
         """Release what the client holds."""

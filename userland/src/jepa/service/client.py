@@ -3,10 +3,11 @@
 
 import http.client
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from jepa.errors import JepaError
@@ -138,21 +139,29 @@ class HttpClient:
         """Raise alerts of ``kind`` again; answers as ``alerts``."""
         return self._get(list[AlertKind], f"/v1/alerts/unmute?{urlencode({'kind': kind})}", method="POST")
 
+    def plan(self, spec: str) -> dict[str, Any]:
+        """A plan for the task ``spec``, both as JSON has them."""
+        return self._get(dict[str, Any], "/v1/plan", method="POST", body=spec.encode())
+
     def close(self) -> None:
         """Nothing is held between two questions."""
 
-    def _get(self, kind: type[Message], target: str, method: str = "GET") -> Message:
+    def _get(
+        self, kind: type[Message], target: str, method: str = "GET", body: bytes | None = None
+    ) -> Message:
         connection = self._open()
         try:
-            with self._ask(connection, target, method) as response:
+            with self._ask(connection, target, method, body) as response:
                 return _read(kind, _body(response))
         except (OSError, http.client.HTTPException) as error:
             raise _broken(self._path, error) from error
         finally:
             connection.close()
 
-    def _ask(self, connection: _Connection, target: str, method: str = "GET") -> http.client.HTTPResponse:
-        connection.request(method, target)
+    def _ask(
+        self, connection: _Connection, target: str, method: str = "GET", body: bytes | None = None
+    ) -> http.client.HTTPResponse:
+        connection.request(method, target, body)
         response = connection.getresponse()
         if response.status != 200:
             problem = _read(Problem, _body(response))
@@ -249,6 +258,17 @@ class LocalClient:
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
         """JepaError (409), as ``mute_alerts``."""
         raise _only_in_jepad()
+
+    def plan(self, spec: str) -> dict[str, Any]:
+        """A plan for the task ``spec``, once the model has seen enough of the machine."""
+        from jepa.service.plans import LEAST_CONTEXT
+
+        self._wait()
+        self._engine.predictor.settled.wait(MODEL_S)
+        until = time.monotonic() + LEAST_CONTEXT + 5 * self._engine.period_s
+        while 0 < self._engine.predictor.context[0] < LEAST_CONTEXT and time.monotonic() < until:
+            time.sleep(self._engine.period_s / 4)
+        return self._engine.plan(spec.encode())
 
     def close(self) -> None:
         """Stop the engine and close its log."""

@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jepa import __version__
 from jepa.errors import JepaError
@@ -27,6 +27,7 @@ from jepa.service.events import KEPT, EventStore
 from jepa.service.history import History
 from jepa.service.listener import Listener
 from jepa.service.loop import FrameLoop
+from jepa.service.plans import Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry
 from jepa.service.usage import Usage
@@ -68,6 +69,7 @@ class Engine:
         )
         self.ring = self._loop.ring
         self.broadcast = self._loop.broadcast
+        self._plans = Plans(self.predictor, self.ring, self.actuator, period_s)
 
     def start(self) -> None:
         """Take up the frames on disk, then sample."""
@@ -125,6 +127,10 @@ class Engine:
     def alert_kinds(self) -> list[AlertKind]:
         """Every kind of alert, what it came to so far, and whether it is muted."""
         return self.alerting.kinds(time.time_ns())
+
+    def plan(self, spec: bytes) -> dict[str, Any]:
+        """A plan for the task ``spec``, as JSON has it; changes nothing. JepaError as ``Plans.make``."""
+        return self._plans.make(spec)
 
     def tick_out(self, entry: Entry, channels: Sequence[str] = ()) -> TickOut:
         """``entry`` as a message, of ``channels`` alone where some are named."""

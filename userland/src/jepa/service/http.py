@@ -25,7 +25,7 @@ from jepa.service.broadcast import READERS
 from jepa.service.engine import Engine
 from jepa.service.query import read_query
 from jepa.service.ring import Entry
-from jepa.service.route import EVENTS, Query, Route
+from jepa.service.route import BODY, EVENTS, Query, Route
 from jepa.service.routes import NotAllowed, find
 from jepa.service.wire import encode
 
@@ -38,7 +38,7 @@ CONNECTIONS = 64
 HEAD_BYTES = 16384
 """Longest request line and headers."""
 BODY_BYTES = 65536
-"""Longest request body that is read, and dropped, so that the connection can be kept."""
+"""Longest request body that is read, so that the connection can be kept."""
 LINGER_S = 1.0
 LINGER_BYTES = 2**20
 """How long, and for how much, a connection that is closed by us still waits for its peer."""
@@ -170,12 +170,12 @@ class _Connection:
             request = self._next(deadline)
             if not isinstance(request, h11.Request):
                 return False
-            self._read_body(request, deadline)
+            body = self._read_body(request, deadline)
         except h11.RemoteProtocolError as error:
             self._refuse(error)
             return False
         try:
-            self._answer(request)
+            self._answer(request, body)
         except JepaError as error:
             self._problem(Problem(title=error.problem, status=error.status, remedy=error.remedy))
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
@@ -187,21 +187,22 @@ class _Connection:
         self._line.settimeout(IDLE_S)
         return event
 
-    def _read_body(self, request: h11.Request, deadline: float) -> None:
-        """Read and drop what the request carries: left unread, it would be taken for the next request."""
+    def _read_body(self, request: h11.Request, deadline: float) -> bytes:
+        """What the request carries, up to a limit: left unread, it would be taken for the next request."""
         names = [name for name, _ in request.headers]
         if b"content-length" in names and b"transfer-encoding" in names:
             raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding are given")
         self._keep = not self._http.they_are_waiting_for_100_continue
-        dropped = 0
+        body = b""
         while self._keep:
             event = self._next(deadline)
             if not isinstance(event, h11.Data):
                 break
-            dropped += len(event.data)
-            self._keep = dropped <= BODY_BYTES
+            body += event.data
+            self._keep = len(body) <= BODY_BYTES
+        return body
 
-    def _answer(self, request: h11.Request) -> None:
+    def _answer(self, request: h11.Request, body: bytes) -> None:
         method = request.method.decode("ascii", "replace")
         try:
             route, query = _read_target(request.target.decode("ascii", "replace"), method)
@@ -210,8 +211,10 @@ class _Connection:
             problem = Problem(title=error.problem, status=error.status, remedy=error.remedy)
             self._problem(problem, (("Allow", error.allowed),))
             return
-        if route.method == "POST":
+        if route.for_root:
             self._authorise()
+        if route.takes:
+            query = {**query, BODY: body}
         if route.media == EVENTS and method == "GET":
             self._stream(tuple(query["channel"]), _last_event_id(request, query["after"]))
         else:

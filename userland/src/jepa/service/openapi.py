@@ -10,7 +10,8 @@ from pydantic import ConfigDict, TypeAdapter
 
 from jepa import __version__
 from jepa.service import api
-from jepa.service.route import Parameter, Route
+from jepa.service.route import JSON, Parameter, Route
+from jepa.tasks.spec import TaskSpec
 
 REF = "#/components/schemas/{model}"
 
@@ -39,6 +40,9 @@ def _schemas() -> dict[str, Any]:
         schema = TypeAdapter(kind).json_schema(ref_template=REF)
         found |= schema.pop("$defs", {})
         found[kind.__name__] = schema
+    spec = TaskSpec.model_json_schema(ref_template=REF)
+    found |= spec.pop("$defs", {})
+    found[TaskSpec.__name__] = spec
     return found
 
 
@@ -49,11 +53,13 @@ def _name(field: str) -> str:
 
 def _operation(route: Route) -> dict[str, Any]:
     media = route.media.split(";")[0]
+    carried = {"required": True, "content": {JSON: {"schema": {"$ref": REF.format(model=route.takes)}}}}
     problem = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
     return {
         "summary": route.summary,
         "operationId": route.path.strip("/").replace("/", "_").replace(".", "_"),
         "parameters": [_parameter(parameter) for parameter in route.parameters],
+        **({"requestBody": carried} if route.takes else {}),
         "responses": {
             "200": {"description": route.summary, "content": {media: {"schema": _body(route)}}},
             "4XX": {"description": "What is wrong with the request, and the remedy.", "content": problem},

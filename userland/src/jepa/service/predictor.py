@@ -2,7 +2,8 @@
 """The world model as a part that is loaded in the background and may fail without stopping the rest."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +60,7 @@ class Predictor:
         """Sequence number of the newest frame in the context; written before ``_loaded`` is."""
         self._fault: JepaError | None = None
         self._failures = 0
+        self._in_use = threading.Lock()
         self.settled = threading.Event()
         """Set once the model is in use or known to be unusable."""
 
@@ -106,7 +108,8 @@ class Predictor:
                 late = [f for n, f in known(loaded.model.context_limit) if self._replayed < n < sequence]
                 if late:
                     loaded.model.replay(late)
-            tick = loaded.model.tick(frame)
+            with self._in_use:
+                tick = loaded.model.tick(frame)
         except JepaError as fault:
             self._fault = fault
             self._failures += 1
@@ -121,6 +124,15 @@ class Predictor:
         self._fault = None
         self.times.add(tick.elapsed_ms)
         return tick
+
+    @contextmanager
+    def borrowed(self) -> Iterator[Loaded]:
+        """The model, for another thread to ask; frames wait meanwhile. JepaError (503) without one."""
+        loaded = self._loaded
+        if loaded is None or self._fault is not None:
+            raise self.why_not()
+        with self._in_use:
+            yield loaded
 
     @property
     def pack(self) -> str | None:

@@ -26,6 +26,8 @@ class Parameter:
 
 
 Query = Mapping[str, Any]
+BODY = ""
+"""The name in a query of what the request carries; no parameter is called so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +36,14 @@ class Route:
 
     path: str
     method: Literal["GET", "POST"] = "GET"
-    """With POST it changes which alerts jepad raises, which root alone may."""
+    for_root: bool = False
+    """Whether it changes something for everybody, such as which alerts jepad raises."""
+    takes: str = ""
+    """The schema of the JSON that a request carries; empty where it carries none."""
     summary: str
     body: Any
     """The type of the answer's message; None where the answer is no JSON message."""
     media: str = JSON
     parameters: tuple[Parameter, ...] = ()
     answer: Callable[[Engine, Query], str]
+    """What a request carries is the value of ``BODY`` in the query."""

@@ -10,7 +10,7 @@ from jepa.service import api, metrics
 from jepa.service.engine import Engine
 from jepa.service.events import KEPT
 from jepa.service.ring import RING_FRAMES
-from jepa.service.route import EVENTS, Parameter, Query, Route
+from jepa.service.route import BODY, EVENTS, Parameter, Query, Route
 from jepa.service.wire import encode
 
 
@@ -124,6 +124,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/v1/alerts/mute",
         method="POST",
+        for_root=True,
         summary="Raise no alerts of a kind; answers as GET /v1/alerts",
         body=list[api.AlertKind],
         parameters=(
@@ -140,6 +141,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/v1/alerts/unmute",
         method="POST",
+        for_root=True,
         summary="Raise alerts of a kind again; answers as GET /v1/alerts",
         body=list[api.AlertKind],
         parameters=(KIND,),
@@ -161,6 +163,14 @@ ROUTES: tuple[Route, ...] = (
         summary="What can be set, and what this machine lacks",
         body=list[api.ActionOut],
         answer=lambda engine, query: encode(engine.actuator.actions()),
+    ),
+    Route(
+        path="/v1/plan",
+        method="POST",
+        summary="A plan for a task spec: steps, their imagined effect, a verdict; changes nothing",
+        takes="TaskSpec",
+        body=api.PlanOut,
+        answer=lambda engine, query: encode(engine.plan(query[BODY])),
     ),
     Route(
         path="/v1/stream",

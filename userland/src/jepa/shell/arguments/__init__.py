@@ -6,7 +6,7 @@ import importlib
 from jepa.shell.usage import Verb
 
 FAMILIES = {
-    "machine": ("status", "doctor", "watch", "forecast", "events", "alerts"),
+    "machine": ("status", "doctor", "watch", "forecast", "plan", "events", "alerts"),
     "actions": ("act", "actions", "undo", "history", "run", "grants", "policy", "autonomy"),
     "recordings": ("record", "evaluate"),
     "packs": ("packs",),

@@ -33,6 +33,12 @@ def _kind(parser: Parser) -> None:
     parser.add_argument("kind", metavar="KIND", help="a kind of alert, as `jepa alerts list` has them")
 
 
+def _plan(parser: Parser) -> None:
+    parser.add_argument(
+        "--spec", required=True, metavar="FILE", help="the task spec, as JSON; - reads standard input"
+    )
+
+
 def _channels(parser: Parser) -> None:
     parser.add_argument(
         "channels", nargs="*", metavar="CHANNEL", help="names of channels; the main ones when none is named"
@@ -64,6 +70,13 @@ VERBS = (
         "what is expected over the coming window",
         ("jepa forecast", "jepa forecast system.cpu.utilization", "jepa forecast --horizon 60 --json"),
         _forecast,
+        asks_service=True,
+    ),
+    Verb(
+        "plan",
+        "what to change for a task, and what that would do; changes nothing",
+        ("jepa plan --spec task.json", 'echo \'{"intent": "prioritize"}\' | jepa plan --spec - --json'),
+        _plan,
         asks_service=True,
     ),
     Verb(

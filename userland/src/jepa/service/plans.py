@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans, made when asked for: what the loop saw last, who runs here, and the planner put together."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+
+from jepa.errors import JepaError
+from jepa.service.actuator_view import BOOT_ID, ActuatorView
+from jepa.service.predictor import Predictor
+from jepa.service.ring import Ring
+from jepa.world.alerts import STRANGE
+from jepa.world.forecast import FloatArray, Forecast, Imagined
+
+if TYPE_CHECKING:
+    from jepa.packs.pack import Pack
+    from jepa.planning.planner import Planner
+
+LEAST_CONTEXT: Final = 32
+"""Frames that the model has seen before anything is planned, as in the trials that judge its effects."""
+_FRESH_PERIODS = 3.0
+
+
+@runtime_checkable
+class Imagining(Protocol):
+    """What planning needs of a model, which not every one has."""
+
+    pack: "Pack"
+
+    def imagine(self, sequences: FloatArray) -> Imagined:
+        """What would follow under action ``sequences``."""
+
+
+class Plans:
+    """Makes one plan at a time; may be used from any thread."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        ring: Ring,
+        actuator: ActuatorView,
+        period_s: float,
+        root: Path = Path("/"),
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._predictor = predictor
+        self._ring = ring
+        self._actuator = actuator
+        self._fresh_s = _FRESH_PERIODS * max(1.0, period_s)
+        self._root = root
+        self._wall_ns = wall_ns
+        self._planner: Planner | None = None
+        self._making = threading.Lock()
+
+    def make(self, text: bytes) -> dict[str, Any]:
+        """A plan for the task spec in ``text``. JepaError: 422 for one that is malformed, 409 for one that
+        cannot be planned for, 404 for a target that is not here, 503 without a fresh and trustworthy model.
+        """
+        # Imported when first asked for: pydantic takes longer to import than all else here.
+        from jepa.planning.planner import Planner
+        from jepa.tasks.spec import parse_spec
+
+        spec = parse_spec(text)
+        if not self._making.acquire(blocking=False):
+            raise JepaError("Another plan is being made.", "Ask again in a second.", status=503)
+        try:
+            if self._planner is None:
+                boot_id = (self._root / BOOT_ID).read_text().strip().replace("-", "")
+                self._planner = Planner(boot_id)
+            with self._predictor.borrowed() as loaded:
+                model = loaded.model
+                if not isinstance(model, Imagining):
+                    raise JepaError(
+                        f"The model {loaded.pack} forecasts, but cannot imagine what actions do.",
+                        "Install a machine pack.",
+                        status=503,
+                    )
+                return self._make(self._planner, spec, model, self._forecast())
+        finally:
+            self._making.release()
+
+    def _forecast(self) -> Forecast:
+        """The newest one; JepaError (503) where it is old, rests on too little, or the machine surprises."""
+        newest = self._ring.newest(1)
+        if not newest or newest[0].tick is None:
+            raise self._predictor.why_not()
+        tick = newest[0].tick
+        age_s = (self._wall_ns() - newest[0].frame.ts_ns) / 1e9
+        if age_s > self._fresh_s:
+            raise JepaError(
+                f"The newest frame is {age_s:.0f} s old, so nothing is planned.",
+                "See `jepa doctor`.",
+                status=503,
+            )
+        if tick.context_frames < LEAST_CONTEXT:
+            raise JepaError(
+                f"The model has seen {tick.context_frames} frames; a plan needs {LEAST_CONTEXT}.",
+                f"Ask again in {LEAST_CONTEXT - tick.context_frames} s.",
+                status=503,
+            )
+        surprise = tick.surprise
+        if surprise is not None and surprise.scaled and surprise.probability >= STRANGE:
+            raise JepaError(
+                f"The machine surprises the model, more than {min(surprise.probability, 0.999):.1%} "
+                "of its frames did, so nothing is planned.",
+                "Ask again when it does what is usual; `jepa watch` shows what is strange.",
+                status=503,
+            )
+        return tick.forecast
+
+    def _make(self, planner: "Planner", spec: Any, model: Imagining, forecast: Forecast) -> dict[str, Any]:
+        from jepa.planning.goals import Knowledge
+        from jepa.planning.planner import Moment
+        from jepa.planning.rollouts import Rollouts
+        from jepa.planning.surroundings import Surroundings
+        from jepa.telemetry.recording import describe_host
+        from jepa.world.controls import host_of
+
+        pack = model.pack
+        if pack.effects is None:
+            raise JepaError(
+                f"The pack {pack.title} does not say how far its imagined effects can be trusted.",
+                "Install one that does; `jepa-lab effects` measures it.",
+                status=503,
+            )
+        shape = pack.manifest.shape
+        moment = Moment(
+            Rollouts(model, shape.candidates), forecast, pack.schema, shape.controls, shape.imagined
+        )
+        known = Knowledge(
+            pack.title,
+            pack.effects,
+            host_of(describe_host(pack.schema)),
+            Surroundings(self._root),
+            self._actuator.since_change_s,
+        )
+        return planner.plan(spec, moment, known).as_dict()

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa plan`: what to change for a task, drawn as the world model imagines it; changes nothing."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jepa.actions.catalogue import action_type
+from jepa.actions.values import shown as shown_value
+from jepa.errors import JepaError
+from jepa.shell.formatting import Interval, quantity
+from jepa.shell.request import Request
+from jepa.shell.usage import UsageError
+
+if TYPE_CHECKING:
+    from jepa.service.api import FrameOut
+    from jepa.shell.output import Colour, Output
+
+PAST_S: Final = 30
+ROWS: Final = 4
+DRAWN: Final = 3
+"""Channels that are drawn."""
+LARGEST: Final = 65536
+_WORDS: "dict[str, tuple[str, Colour]]" = {
+    "allow": ("nothing to do", "green"),
+    "ask": ("needs consent", "yellow"),
+    "deny": ("refused", "red"),
+}
+
+
+def run(request: Request) -> int:
+    """Show the plan; 1 where nothing can be planned for the task."""
+    text = _read(request.args.spec)
+    try:
+        plan = request.client.plan(text)
+    except JepaError as error:
+        if error.status == 422:
+            raise UsageError(error.problem, error.remedy, status=422) from error
+        raise
+    out = request.out
+    if out.json:
+        out.data(plan)
+    else:
+        _show(out, plan, request.client.frames(limit=PAST_S))
+    return 1 if plan["verdict"]["decision"] == "deny" else 0
+
+
+def _read(name: str) -> str:
+    """The task spec; UsageError when it cannot be read, or is no JSON."""
+    try:
+        if name == "-":
+            text = sys.stdin.read(LARGEST + 1)
+        else:
+            with Path(name).open(encoding="utf-8") as file:
+                text = file.read(LARGEST + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UsageError(f"The task spec {name} cannot be read: {reason}.", "Name a JSON file.") from error
+    if len(text) > LARGEST:
+        raise UsageError(
+            f"The task spec is longer than {LARGEST} characters.", "Leave out what it need not say."
+        )
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"The task spec is no JSON: {error}.", 'For instance {"intent": "prioritize"}.'
+        ) from error
+    return text
+
+
+def _show(out: "Output", plan: dict[str, Any], past: "list[FrameOut]") -> None:
+    verdict = plan["verdict"]
+    word, colour = _WORDS[verdict["decision"]]
+    out.line(f"plan {plan['id']}  {out.coloured(word, colour)}")
+    for step in plan["steps"]:
+        action = action_type(step["action"])
+        old, new = (shown_value(action, step[end]) for end in ("from", "to"))
+        out.line(
+            f"  {step['n']}. {step['action']} {step['target']}: {old} {'→' if out.unicode else '->'} {new}"
+        )
+    for reason in verdict["reasons"]:
+        out.line(f"  {reason}")
+    energy = plan["imagined"]["energy"]
+    if plan["steps"]:
+        out.line(
+            f"  energy {energy['without']:.3f} without, {energy['with']:.3f} with: "
+            f"gains {energy['gain']:.3f}, nine times in ten at least {energy['gain_lower']:.3f}"
+        )
+    for name in list(plan["imagined"]["windows"])[:DRAWN]:
+        _draw(out, name, plan, past)
+
+
+def _draw(out: "Output", name: str, plan: dict[str, Any], past: "list[FrameOut]") -> None:
+    """One channel: its past, and what is imagined without the steps and, where there are some, with them."""
+    # The screen's strips, as plain cells: they need numbers, and no terminal.
+    from jepa.shell.tui.draw import Column, Glyphs, draw, nice_top, peak
+    from jepa.shell.tui.series import fan
+
+    unit = plan["imagined"]["unit"][name]
+    windows = plan["imagined"]["windows"][name]
+    seconds = max(map(int, windows))
+    values = [frame.values.get(name) for frame in past]
+    seen = [float("nan") if value is None else value for value in values]
+    now = seen[-1] if seen else float("nan")
+    before = [Column((value,)) for value in [float("nan")] * (PAST_S - len(seen)) + seen]
+    strips = {}
+    for which in ("without", "with") if plan["steps"] else ("without",):
+        bands = {int(horizon): Interval(*window[which]) for horizon, window in windows.items()}
+        strips[which] = [*before, *(Column(band=band, ahead=True) for band in fan(bands, now, seconds))]
+    most = 100.0 if unit == "%" else 0.0
+    top = nice_top(max(map(peak, strips.values())), 0.0, 1e-6, most)
+    horizon = str(plan["imagined"]["horizon_s"])
+    said = "; ".join(
+        f"{which} {quantity(windows[horizon][which][1], unit)} "
+        f"({quantity(windows[horizon][which][0], unit)} .. {quantity(windows[horizon][which][2], unit)})"
+        for which in strips
+    )
+    out.line()
+    out.line(f"{name}, next {horizon} s: {said}")
+    for which, columns in strips.items():
+        glyphs = Glyphs.BLOCK if out.unicode else Glyphs.ASCII
+        grid = draw(columns, ROWS, 0.0, top, glyphs)
+        for row, cells in enumerate(grid):
+            scale = quantity(top, unit) if row == 0 else "0" if row == ROWS - 1 else ""
+            drawn = "".join(cell.char for cell in cells)
+            mark = "│" if out.unicode else "|"
+            out.line(
+                f"{which if row == 0 else '':>8} {scale:>9} {drawn[:PAST_S]}{mark}{drawn[PAST_S:]}".rstrip()
+            )
