@@ -4,6 +4,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -44,12 +45,27 @@ class Daemon:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jepa.actions.actuator.daemon"], env=self.environ, stderr=log
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (self.directory / "run/summary.json").exists():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)
         return self
+
+    def start_by(self, listener: socket.socket) -> None:
+        """Start it as the service manager does for the first who connects to ``listener``."""
+        os.set_inheritable(listener.fileno(), True)
+        start = f"exec {sys.executable} -m jepa.actions.actuator.daemon"
+        script = f"exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; {start}"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                ["bash", "-c", script], env=self.environ, close_fds=False, stderr=log
+            )
+
+    def wait(self) -> int:
+        """Its exit status when it ends by itself."""
+        assert self.process is not None
+        return self.process.wait(60)
 
     @property
     def pid(self) -> int:

@@ -431,11 +431,7 @@ def test_a_socket_that_the_service_manager_opened(new_daemon: Callable[..., Daem
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(daemon.socket))
     listener.listen(8)
-    os.set_inheritable(listener.fileno(), True)
-    script = (
-        f"exec 3<&{listener.fileno()}; export LISTEN_FDS=1 LISTEN_PID=$$; exec {sys.executable} -m {MODULE}"
-    )
-    daemon.process = subprocess.Popen(["bash", "-c", script], env=daemon.environ, close_fds=False)
+    daemon.start_by(listener)
     try:
         with closing(daemon.client()) as client:
             assert client.grants() == []
@@ -443,9 +439,6 @@ def test_a_socket_that_the_service_manager_opened(new_daemon: Callable[..., Daem
         assert daemon.socket.exists()  # it is not the daemon's own
     finally:
         listener.close()
-
-
-MODULE = "jepa.actions.actuator.daemon"
 
 
 def test_a_second_daemon_and_wrong_words_are_refused(daemon: Daemon) -> None:

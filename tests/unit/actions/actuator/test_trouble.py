@@ -4,6 +4,7 @@
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -101,6 +102,28 @@ def test_a_damaged_journal_stops_all_changes_shows_what_it_can_and_says_how_to_g
         assert client.history() == []
         client.act(renice(victim, 1), consent=True)
     assert nice(victim) == 1
+
+
+def test_where_the_journal_cannot_be_opened_who_asks_is_told_until_it_can(
+    new_daemon: Callable[..., Daemon], victim: int
+) -> None:
+    daemon = new_daemon()
+    (daemon.directory / "state").touch()  # where its directory should be
+    with closing(socket.socket(socket.AF_UNIX)) as listener, closing(daemon.client()) as client:
+        listener.bind(str(daemon.socket))
+        listener.listen(8)
+        for _ in range(2):
+            daemon.start_by(listener)
+            with pytest.raises(JepaError) as refused:
+                client.check(renice(victim))
+            assert refused.value.problem == (
+                f"Nothing can be changed, since the journal in {daemon.directory}/state cannot be opened: "
+                "File exists."
+            )
+            assert daemon.wait() == 0  # so that the service manager starts it for the next who asks
+        (daemon.directory / "state").unlink()
+        daemon.start_by(listener)
+        assert client.check(renice(victim)).verdict.decision == "allow"
 
 
 def test_two_administrators_at_once_get_one_change_or_a_reason_each(

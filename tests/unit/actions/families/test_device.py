@@ -2,6 +2,8 @@
 """Devices are found by any of their names, and let go only when nothing is lost with them."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -347,6 +349,19 @@ def test_a_machine_without_such_a_bus_says_so(tmp_path: Path) -> None:
     reasons = {action.name: FAMILY.missing(Host(root=tmp_path), action) for action in ACTIONS}
     assert reasons["device.authorize"] == "This machine has no USB."
     assert reasons["device.eject"] == "This kernel has no SCSI, which USB sticks and SATA disks go by."
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_a_read_only_sys_is_told() -> None:
+    code = """
+from jepa.actions.catalogue import catalogue
+from jepa.actions.families.device import Device
+from jepa.actions.family import Host
+print(Device().missing(Host(), catalogue()["device.power"]))
+"""
+    inside = f"mount --bind -o ro /sys /sys && {sys.executable} -c '{code}'"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", inside], capture_output=True, text=True)
+    assert done.stdout == "Devices cannot be changed here: /sys is mounted read-only.\n", done.stderr
 
 
 def test_the_disk_that_this_machine_runs_from_stays() -> None:

@@ -180,6 +180,27 @@ def test_a_journalled_value_that_is_damaged_is_not_written(small: Host, value: s
 
 
 @needs_root
+def test_a_congestion_control_that_is_loaded_takes_no_right_to_load_it(kept: None) -> None:
+    """Which is why the image loads it at boot: the actuator has no CAP_NET_ADMIN."""
+    name = "net.ipv4.tcp_congestion_control"
+    loaded = file("net.ipv4.tcp_available_congestion_control").read_text().split()
+    other = next((each for each in loaded if each != file(name).read_text().strip()), None)
+    if other is None:
+        pytest.skip("only one is loaded here")
+    code = f"""
+from jepa.actions.catalogue import catalogue
+from jepa.actions.families.sysctl import Sysctl
+from jepa.actions.family import Host
+family, host, action = Sysctl(), Host(), catalogue()["{name}"]
+resource = family.resolve(host, action, "")
+family.apply(host, resource, family.check(host, action, resource, "{other}"))
+"""
+    command = ["setpriv", "--bounding-set=-net_admin,-sys_module,-sys_admin", sys.executable, "-c", code]
+    subprocess.run(command, check=True)
+    assert file(name).read_text().strip() == other
+
+
+@needs_root
 @pytest.mark.parametrize(
     ("name", "right"), [("kernel.task_delayacct", "sys_admin"), ("net.core.default_qdisc", "net_admin")]
 )

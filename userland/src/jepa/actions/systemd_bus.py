@@ -346,7 +346,7 @@ def _gone(error: Exception) -> JepaError:
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return JepaError(
         f"systemd cannot be reached over the message bus: {reason}.",
-        "See `systemctl status dbus.service`; nothing was changed by this request that is not journalled.",
+        "See `systemctl status dbus.service`; `jepa history` shows what is in force.",
         status=503,
     )
 

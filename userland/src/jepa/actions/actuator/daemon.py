@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from jepa.actions.change import Caller, Change
 from jepa.actions.summary import FILE
@@ -86,7 +86,14 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
             for note in notes:
                 note()
 
-        made = engine(state_directory(environ), noted)
+        try:
+            made = engine(state_directory(environ), noted)
+        except JepaError as error:
+            if passed is None:
+                raise
+            logging.error("jepa-actuator: %s", error)
+            _refuse(listener, error, notifier)
+            return
         opened.callback(made.close)
         if damage := made.executor.journal.damage:
             # It answers all the same: what is in force is shown, and every change refused with the remedy.
@@ -111,6 +118,22 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
         housekeeping.close()
         if passed is None:
             path.unlink(missing_ok=True)
+
+
+def _refuse(listener: socket.socket, error: JepaError, notifier: Notifier) -> None:
+    """Tell the next who asks why nothing can be done, and end: for who asks after that it is tried anew."""
+    from jepa.actions.actuator.server import Limits, Server
+    from jepa.actions.actuator.varlink_interface import ActuatorService
+    from jepa.actions.guard.caller import caller_of
+
+    def refuse(caller: Caller, interactive: bool) -> NoReturn:
+        server.stop()
+        raise error
+
+    service = ActuatorService(refuse, caller_of, _let_go)
+    server = Server(listener, service, Limits(idle_s=1.0), ends_when_idle=True)
+    notifier.send(READY=1, STATUS=error.problem)
+    server.run()
 
 
 def _service(made: "Engine", environ: Mapping[str, str]) -> "Service":

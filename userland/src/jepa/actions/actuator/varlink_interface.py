@@ -135,8 +135,8 @@ class CallerSession:
     def call(self, call: Call, send: Send) -> Mapping[str, Any]:
         """Answer a call whose parameters were checked."""
         given = {name: value for name, value in call.parameters.items() if value is not None}
-        acts = self._acts_for(self._caller, given.pop("interactive", False))
         try:
+            acts = self._acts_for(self._caller, given.pop("interactive", False))
             return self._reply(call.name, given, acts, send)
         except VarlinkError:
             raise
