@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the VM tests: one machine booted once and restored before each test, and others.
 
-``machine`` is the shipped image, booted and with jepad ready, as it was at the snapshot. ``new_machine``
-makes another one, off, for tests about booting. After every test each machine used in it is searched for
+``machine`` is the shipped image, booted and with jepad ready, as it was at the snapshot; the boot may be one
+of the last hours that was kept (tools/vm/ready.py). ``new_machine`` makes another one, off, for tests about
+booting. After every test each machine used in it is searched for
 trouble: its console, its kernel's log, its init's complaints and its failed units. A test that provokes
 trouble on purpose says so: ``@pytest.mark.allow("pattern", "reason")``. Everything is kept under build/vm.
 
@@ -43,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--sources",
         action="store_true",
-        help="push this tree's sources into the shared machine, and start it from a boot kept earlier",
+        help="push this tree's sources into the shared machine",
     )
 
 
@@ -119,11 +120,9 @@ class Station:
         setup = Setup(disk, kernel=kernel, initrd=initrd, devices=BAY, kvm=self._kvm)
         machine = Machine("shared", setup, self._directory, self._say)
         try:
+            start_ready(machine)
             if self._sources:
-                start_ready(machine)
                 push(machine)
-            else:
-                machine.start()
             wait_until_ready(machine)
             trouble = find_trouble(machine, ALWAYS_ALLOWED)
             if trouble:

@@ -21,9 +21,9 @@ from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 
-WATCHED_S = 60
+WATCHED_S = 30
 MISSED_AT_MOST = 1
-"""Of the 60 periods; an emulated machine shares two processors with whatever else its host does."""
+"""Of the 30 periods; an emulated machine shares two processors with whatever else its host does."""
 KILLED = (r"jepad\.service: (Main process exited|Failed with result 'signal')", "jepad is killed on purpose")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import subprocess
+import time
 from pathlib import Path
 
 from tools.vm.image import BUILD
@@ -18,6 +19,9 @@ KEPT = BUILD / "vm-booted"
 
 BOOTED = "booted"
 """The snapshot in a kept disk."""
+
+_KEPT_S = 86400
+"""How long a boot is used: its clock stands still."""
 
 
 def wait_until_ready(machine: Machine) -> None:
@@ -37,8 +41,9 @@ def wait_until_ready(machine: Machine) -> None:
 def start_ready(machine: Machine, kept: Path = KEPT) -> None:
     """Start ``machine`` from its boot of an earlier session in ``kept``, or boot it and keep that.
 
-    The disk is an overlay of the image. A boot fits as long as the image, the emulator and what the machine
-    is made of stay the same; others are removed when one is made.
+    The disk is an overlay of the image. A boot fits for a day, as long as the image, the emulator and what
+    the machine is made of stay the same; others are removed when one is made. Of several that start at one
+    time the first boots and the others wait for that.
     """
     disk = machine.setup.disk.path
     base = disk.with_suffix(".base")
@@ -46,7 +51,7 @@ def start_ready(machine: Machine, kept: Path = KEPT) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     with (kept / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not there.exists():
+        if not there.exists() or time.time() - there.stat().st_mtime > _KEPT_S:
             machine.start()
             wait_until_ready(machine)
             machine.snapshot(BOOTED)
