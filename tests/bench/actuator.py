@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the actuator costs and how soon it answers: a real process on a socket, without systemd.
 
-A dry run over an open connection, and as a command from its start to its end; memory and CPU while it waits;
+A dry run over an open connection, and as a command from its start to its end, beside Python's own start and
+end; memory and CPU while it waits;
 answers while a hundred clients ask at once and others send garbage, too much, or half a message. The load
 comes from one process, so that what is measured is the actuator and not a hundred interpreters.
 
@@ -11,6 +12,7 @@ Usage: python -m tests.bench.actuator [OUT], as root.
 import json
 import os
 import platform
+import resource
 import selectors
 import signal
 import socket
@@ -19,10 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jepa.actions.actuator import varlink
 from jepa.actions.actuator.remote import RemoteActuator
@@ -63,19 +65,31 @@ def calls(path: Path) -> list[float]:
     return taken
 
 
-def commands(path: Path) -> tuple[list[float], list[float]]:
-    """Milliseconds of each `jepa act --dry-run` from its start to its end, and of CPU time of each."""
+def commands(path: Path) -> tuple["Spent", "Spent"]:
+    """What each `jepa act --dry-run` takes from its start to its end, and a Python that does nothing."""
     words = [*launched("jepa.shell.cli"), "act", "vm.swappiness", "10", "--dry-run"]
     environ = {**os.environ, "JEPA_ACTUATOR_SOCKET": str(path)}
-    taken, used = [], []
+    command, bare = Spent([], []), Spent([], [])
     for _ in range(COMMANDS):
-        begin, before = time.perf_counter(), os.times()
+        command.run(words, environ)
+        bare.run([sys.executable, "-IS", "-c", "pass"], environ)
+    return command, bare
+
+
+class Spent(NamedTuple):
+    """Milliseconds of each run of a command: until it had ended, and of CPU time."""
+
+    wall: list[float]
+    cpu: list[float]
+
+    def run(self, words: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Run it once more."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        begin = time.perf_counter()
         subprocess.run(words, env=environ, check=True, capture_output=True)
-        taken.append((time.perf_counter() - begin) * 1e3)
-        after = os.times()
-        seconds = after.children_user + after.children_system - before.children_user - before.children_system
-        used.append(seconds * 1e3)
-    return taken, used
+        self.wall.append((time.perf_counter() - begin) * 1e3)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.cpu.append((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e3)
 
 
 def crowd(path: Path) -> list[float]:
@@ -135,13 +149,19 @@ def main(out: Path) -> None:
     """Measure and write ``out``."""
     out.parent.mkdir(parents=True, exist_ok=True)
     entries: list[dict[str, Any]] = []
-    setup = f"Python {platform.python_version()}, kernel {platform.release()}, {os.cpu_count()} CPUs"
+    first = ", before all other work" if os.sched_getscheduler(0) == os.SCHED_FIFO else ""
+    cpus = f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} CPUs{first}"
+    setup = f"Python {platform.python_version()}, kernel {platform.release()}, {cpus}"
 
-    def add(name: str, value: float, unit: str, n: int, taken: Sequence[float] = ()) -> None:
+    def add(
+        name: str, value: float, unit: str, n: int, taken: Sequence[float] = (), bare: float | None = None
+    ) -> None:
         p99 = statistics.quantiles(taken, n=100)[98] if taken else None
         p50 = statistics.median(taken) if taken else None
+        beside = bare and {"name": "bare Python", "value": bare}
         entries.append({"name": name, "value": value, "unit": unit, "better": "lower", "n": n, "p50": p50,
-                        "p99": p99, "setup": setup, "baseline": None, "ratio": None})  # fmt: skip
+                        "p99": p99, "setup": setup, "baseline": beside,
+                        "ratio": bare and value / bare})  # fmt: skip
 
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "actuator.sock"
@@ -153,9 +173,12 @@ def main(out: Path) -> None:
             add("actuator_start_rss_mib", rss_mib(process.pid), "MiB", 1)
             taken = calls(path)
             add("act_dry_run_ms", statistics.median(taken), "ms", len(taken), taken)
-            taken, used = commands(path)
-            add("act_dry_run_command_ms", statistics.median(taken), "ms", len(taken), taken)
-            add("act_dry_run_command_cpu_ms", statistics.mean(used), "ms", len(used))
+            command, bare = commands(path)
+            for name, taken, least in (
+                ("act_dry_run_command_ms", command.wall, bare.wall),
+                ("act_dry_run_command_cpu_ms", command.cpu, bare.cpu),
+            ):
+                add(name, statistics.median(taken), "ms", len(taken), taken, statistics.median(least))
             taken = crowd(path)
             add("answer_100_clients_ms", statistics.median(taken), "ms", len(taken), taken)
             add("answer_100_clients_worst_ms", max(taken), "ms", len(taken))
