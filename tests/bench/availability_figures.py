@@ -103,6 +103,7 @@ def entries(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
         "setup": "QEMU 10.0.13 of the image's tools tree, in virtual time, 1 vCPU, 2 GiB; "
         "jepad and jepa-telemetry stopped in all variants",
         "faults_a_day": FAULTS_A_DAY,
+        "intervals": "95 %, bootstrap over faults",
         "variants": {name: of_variant(each) for name, each in faulty.items()},
     }
     if {"healing", "systemd"} <= faulty.keys():
@@ -126,7 +127,7 @@ def of_variant(outcome: Outcome) -> dict[str, Any]:
     return {
         "faults": len(down),
         "reached_the_customer": len(hit),
-        "availability_in_the_hour": round(100 * outcome.availability, 2),
+        "availability_measured": round(100 * outcome.availability, 2),
         "availability_of_a_day": _three(day, 3),
         "down_per_fault_s": _three(interval(down), 2),
         "repair_s": _three(interval(hit), 2) if hit else None,
@@ -145,22 +146,39 @@ def of_variant(outcome: Outcome) -> dict[str, Any]:
 
 
 def table(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    """Seconds without service by kind of fault and variant; in brackets after how many it was noticed."""
+    """Seconds without service of each fault, by kind and variant, with the figures of each variant below."""
     kinds = sorted({fault.kind for each in outcomes.values() for fault in each.faults})
-    rows = []
-    for kind in kinds:
-        row = [kind]
-        for each in outcomes.values():
-            own = [
-                (lost, delay)
-                for fault, lost, delay in zip(each.faults, each.down(), each.delays(), strict=True)
-                if fault.kind == kind
-            ]
-            row.append(
-                ", ".join(f"{lost:.0f} ({'-' if delay is None else f'{delay:.1f}'})" for lost, delay in own)
-            )
-        rows.append(row)
-    return {"columns": ["fault", *outcomes], "rows": rows}
+    rows = [[kind, *(_by_kind(each, kind) for each in outcomes.values())] for kind in kinds]
+    variants = [of_variant(each) for each in outcomes.values()]
+    for title, name, digits in (
+        ("*mean of all, s*", "down_per_fault_s", 1),
+        ("*mean of those that reached the customer, s*", "repair_s", 1),
+        ("*noticed after, mean, s*", "detection_s", 1),
+        (f"*availability of a day with {FAULTS_A_DAY} faults, %*", "availability_of_a_day", 2),
+    ):
+        rows.append([title, *(_words(each[name], digits) for each in variants)])
+    rows.append(
+        [
+            "*availability while it was measured, %*",
+            *(f"{each['availability_measured']}" for each in variants),
+        ]
+    )
+    return {"columns": ["fault: seconds without service (noticed after)", *outcomes], "rows": rows}
+
+
+def _by_kind(outcome: Outcome, kind: str) -> str:
+    return ", ".join(
+        f"{lost:.0f} ({'not' if delay is None else f'{delay:.1f}'})"
+        for fault, lost, delay in zip(outcome.faults, outcome.down(), outcome.delays(), strict=True)
+        if fault.kind == kind
+    )
+
+
+def _words(values: list[float] | None, digits: int) -> str:
+    if values is None:
+        return ""
+    mean, low, high = (f"{each:.{digits}f}" for each in values)
+    return f"{mean} ({low} to {high})"
 
 
 def _three(values: tuple[float, float, float], digits: int) -> list[float]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jepa.telemetry.events.event import Event
+from jepa.telemetry.events.wear import forecasts, mapping, number
 
 REPORTS = Path("/run/jepa-health")
 _IN_MOVED_TO, _IN_DELETE = 0x80, 0x200
@@ -37,54 +38,45 @@ Complaint = tuple[str, str]
 
 
 def complaints(report: Mapping[str, Any]) -> list[Complaint]:
-    """What a report of `smartctl --json --info --health --attributes` complains of; nothing when it is well.
+    """What a report of `smartctl --json --info --health --attributes` complains of, now or soon; or nothing.
 
     What a report lacks, or gives in another type than smartctl does, is passed over.
     """
-    found = [*_verdict(report), *_nvme(report), *_ata(report)]
-    defects = _number(report.get("scsi_grown_defect_list"))
+    found = [*_verdict(report), *_nvme(report), *_ata(report), *forecasts(report)]
+    defects = number(report.get("scsi_grown_defect_list"))
     return [*found, ("warning", f"{defects} defects have grown")] if defects else found
 
 
 def _verdict(report: Mapping[str, Any]) -> Iterator[Complaint]:
-    if _mapping(report.get("smart_status")).get("passed") is False:
+    if mapping(report.get("smart_status")).get("passed") is False:
         yield "critical", "its own check fails: copy what is on it"
 
 
 def _nvme(report: Mapping[str, Any]) -> Iterator[Complaint]:
-    log = _mapping(report.get("nvme_smart_health_information_log"))
-    bits = _number(log.get("critical_warning"))
+    log = mapping(report.get("nvme_smart_health_information_log"))
+    bits = number(log.get("critical_warning"))
     for bit, text in _NVME_WARNINGS.items():
         if bits & bit:
             yield "error", text
-    used = _number(log.get("percentage_used"))
+    used = number(log.get("percentage_used"))
     if used >= _WORN_PERCENT:
         yield "warning", f"{used} % of the life it was made for is used"
-    errors = _number(log.get("media_errors"))
+    errors = number(log.get("media_errors"))
     if errors:
         yield "warning", f"{errors} errors of its medium"
 
 
 def _ata(report: Mapping[str, Any]) -> Iterator[Complaint]:
-    table = _mapping(report.get("ata_smart_attributes")).get("table")
+    table = mapping(report.get("ata_smart_attributes")).get("table")
     for row in table if isinstance(table, list) else []:
-        attribute = _mapping(row)
-        kind = _ATA_SECTORS.get(_number(attribute.get("id")))
+        attribute = mapping(row)
+        kind = _ATA_SECTORS.get(number(attribute.get("id")))
         # Some makers keep other figures in the upper half of the raw value.
-        sectors = _number(_mapping(attribute.get("raw")).get("value")) & 0xFFFFFFFF
+        sectors = number(mapping(attribute.get("raw")).get("value")) & 0xFFFFFFFF
         if kind is not None and sectors:
             yield "warning", f"{sectors} {kind} sectors"
         if attribute.get("when_failed") == "now":
             yield "error", f"{attribute.get('name')} is below what its maker allows"
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _number(value: object) -> int:
-    """``value`` if it is a whole number that is not negative, else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 class Health:
@@ -120,14 +112,14 @@ class Health:
     def _judge(self, path: Path) -> list[Event]:
         report = _read(path)
         found = complaints(report)
-        if not found and _mapping(report.get("smart_status")).get("passed") is not True:
+        if not found and mapping(report.get("smart_status")).get("passed") is not True:
             return []  # no report, or one that says nothing of the disk: what was wrong may be so still
         before = self._told.get(path.stem, set())
         new = [each for each in found if each not in before]
         self._told[path.stem] = set(found)
         model = report.get("model_name") or report.get("scsi_model_name") or "disk"
         # The report's own time, so that one that is read again gives no other event.
-        at_s = _number(_mapping(report.get("local_time")).get("time_t"))
+        at_s = number(mapping(report.get("local_time")).get("time_t"))
         ts_ns = at_s * 1_000_000_000 or self._wall_ns()
         if before and not found:
             return [self._recovered(path.stem, ts_ns, f"{model}: nothing is wrong with it any more")]
@@ -148,7 +140,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     """The report in ``path``; an empty one when it has gone or is none."""
     try:
         with path.open("rb") as file:
-            return _mapping(json.loads(file.read(_LARGEST_REPORT)))
+            return mapping(json.loads(file.read(_LARGEST_REPORT)))
     except (OSError, ValueError, RecursionError):
         return {}
 
