@@ -48,6 +48,12 @@ NOTICED = re.compile(
     r"|systemd-oomd\[\d+\]: Killed"
 )
 """Lines of the log by which a fault was noticed."""
+FOLLOW = (
+    "systemd-run --quiet --unit=follow -p OOMScoreAdjust=-1000 -p StandardOutput=file:/run/noticed.log "
+    "journalctl --follow --lines=0 -o short-monotonic _PID=1 + _SYSTEMD_UNIT=systemd-oomd.service "
+    "+ _SYSTEMD_UNIT=jepa-healing.service"
+)
+"""Keeps what the services say of faults: a log storm drives it out of the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ def prepare(machine: Machine, variant: str) -> None:
     machine.succeed(f"systemctl stop {IDLE}; sysctl -q kernel.pid_max={PROCESSES}")
     give_data_disk(machine)
     start_customer(machine, "no" if variant == "nothing" else "on-failure")
+    machine.succeed(FOLLOW)
     if variant == "systemd":
         kill_when_short(machine)
     elif variant == "nothing":
@@ -107,11 +114,7 @@ def read(machine: Machine, plan: Plan) -> Outcome:
         Fault(onset["kind"], onset["onset"], person["person"], end["put_right"])
         for onset, person, end in zip(onsets, persons, ends, strict=False)
     ]
-    log = machine.execute(
-        "journalctl --boot -o short-monotonic --no-pager _PID=1 + _SYSTEMD_UNIT=systemd-oomd.service "
-        "+ _SYSTEMD_UNIT=jepa-healing.service",
-        60,
-    ).out.splitlines()
+    log = machine.succeed("cat /run/noticed.log", 60).splitlines()
     begin = asked[0].at_s
     timed = [(float(line.partition("]")[0].strip("[ ")), line) for line in log if line.startswith("[")]
     return Outcome(

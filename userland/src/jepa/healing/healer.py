@@ -31,6 +31,8 @@ _ENDED = frozenset({Fault.UNIT_FAILED, Fault.FLAPPING, Fault.HUNG})
 _HARM = frozenset({Fault.MEMORY_THRASHING, Fault.DISK_FILLING, Fault.FORK_STORM, Fault.LOG_STORM})
 _RESTRAINED_S = 600.0
 """A unit that was held back for the harm it did, and then fails, is not started again for so long."""
+_CAUSE_S = 10.0
+"""So long it may take until it shows who causes a fault."""
 _TOTAL_AN_HOUR = 30
 """Actions an hour over all faults: a machine that needs more needs a person."""
 
@@ -69,6 +71,8 @@ class Episode:
     proposed: bool = False
     consented: bool = False
     """Whether a person has agreed to what was proposed."""
+    owed: bool = False
+    """Whether the last action failed half way: a unit that was stopped is to be started, seen or not."""
 
 
 class Healer:
@@ -109,6 +113,10 @@ class Healer:
             finding.key for finding in findings.values() if not self._is_consequence(finding, findings, now)
         }
         reports: list[HealingReport] = []
+        for key, episode in self._episodes.items():
+            if episode.owed and key not in findings:
+                findings[key] = episode.finding
+                causes.add(key)
         for key, finding in findings.items():
             if key not in causes:
                 continue
@@ -153,7 +161,8 @@ class Healer:
                     now,
                 )
         waits = ladder.act_below_s is not None and (finding.left_s or 0.0) > ladder.act_below_s
-        if episode.closed or waits or now < episode.next_s:
+        unknown = not finding.offenders and now - episode.begun_s < _CAUSE_S
+        if episode.closed or waits or unknown or now < episode.next_s:
             return
         if mode != "auto" and not episode.consented:
             if not episode.proposed:
@@ -203,7 +212,7 @@ class Healer:
         while self._actions and self._actions[0] < now - _HOUR_S:
             self._actions.popleft()
         if len(self._actions) >= _TOTAL_AN_HOUR:
-            episode.closed = True
+            episode.closed, episode.owed = True, False
             yield self._report(
                 episode, "gave_up", f"{_TOTAL_AN_HOUR} actions within an hour were not enough.", now
             )
@@ -220,14 +229,16 @@ class Healer:
                 if done:
                     self._actions.append(now)
                     episode.acted += 1
+                    episode.owed = False
                     episode.next_s = now + rung.wait_s
                     return
                 failed = failed or offender.name not in episode.refused
             if failed:  # not refused: it may work in a while, or what comes next may
                 self._actions.append(now)
+                episode.owed = True
                 episode.next_s = now + rung.wait_s
                 return
-        episode.closed = True
+        episode.closed, episode.owed = True, False
         yield self._report(
             episode, "gave_up", "Nothing that may be tried has helped; a person is needed.", now
         )

@@ -60,14 +60,15 @@ class History:
         time, oldest = next(point for point in self._points if point[0] >= now - over_s)
         return (newest - oldest) / (now - time) if now - time >= over_s / 2 else None
 
-    def line(self) -> Line | None:
-        """The line of least squares; None with fewer than eight numbers."""
-        count = len(self._points)
+    def line(self, over_s: float = float("inf")) -> Line | None:
+        """The line of least squares over the last ``over_s`` seconds; None with fewer than eight numbers."""
+        points = [each for each in self._points if each[0] >= self._points[-1][0] - over_s]
+        count = len(points)
         if count < 8:
             return None
-        start = self._points[0][0]
-        xs = [time - start for time, _ in self._points]
-        ys = [value for _, value in self._points]
+        start = points[0][0]
+        xs = [time - start for time, _ in points]
+        ys = [value for _, value in points]
         mean_x, mean_y = sum(xs) / count, sum(ys) / count
         xx = sum((x - mean_x) ** 2 for x in xs)
         xy = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))

@@ -25,9 +25,9 @@ class UnitSample:
     anonymous: int | None = None
     """Bytes of anonymous memory and of swap: what cannot be dropped."""
     memory_limit: int | None = None
-    """Bytes at which the kernel kills within it; None without a limit."""
+    """Bytes of both at which the kernel kills within it; None without a limit."""
     written: int | None = None
-    """Bytes written to devices."""
+    """Bytes written to files and devices."""
     tasks: int | None = None
     waiting: int = 0
     """Connections that wait for one of its processes to accept them."""

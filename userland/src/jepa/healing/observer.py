@@ -38,6 +38,7 @@ class _Group:
     memory: KernelFile
     swap: KernelFile
     limit: KernelFile
+    swap_limit: KernelFile
     io: KernelFile
     tasks: KernelFile
     cpu_pressure: KernelFile
@@ -47,7 +48,8 @@ class _Group:
     @classmethod
     def at(cls, folder: Path, inode: int) -> "_Group":
         names = (
-            *("cpu.stat", "memory.stat", "memory.swap.current", "memory.max", "io.stat", "pids.current"),
+            *("cpu.stat", "memory.stat", "memory.swap.current", "memory.max", "memory.swap.max", "io.stat"),
+            "pids.current",
             *("cpu.pressure", "io.pressure", "cpu.weight"),
         )
         return cls(folder, inode, *(KernelFile(folder / name) for name in names))
@@ -60,7 +62,7 @@ class _Group:
     def close(self) -> None:
         for file in (self.cpu, self.memory, self.swap, self.limit, self.io, self.tasks):
             file.close()
-        for file in (self.cpu_pressure, self.io_pressure, self.weight):
+        for file in (self.swap_limit, self.cpu_pressure, self.io_pressure, self.weight):
             file.close()
 
 
@@ -112,7 +114,10 @@ class Observer:
         for name, group in self._groups.items():
             if name in units or name.endswith(".scope"):
                 units[name] = self._use(
-                    units.get(name) or UnitSample(name), group, waiting.get(group.inode, 0)
+                    units.get(name) or UnitSample(name),
+                    group,
+                    waiting.get(group.inode, 0),
+                    observation.swap_free,
                 )
         return replace(
             observation,
@@ -182,16 +187,18 @@ class Observer:
         except JepaError:
             return sample
 
-    def _use(self, unit: UnitSample, group: _Group, waiting: int) -> UnitSample:
+    def _use(self, unit: UnitSample, group: _Group, waiting: int, swap_free: int) -> UnitSample:
         cpu = parse_cpu_stat(_content(group.cpu)).usage_us
-        anonymous = _field(_content(group.memory), b"anon")
+        memory = _content(group.memory)
+        anonymous = _field(memory, b"anon")
         swapped = count(_content(group.swap).strip()) or 0
         return replace(
             unit,
             cpu_s=None if cpu is None else cpu / 1e6,
             anonymous=None if anonymous is None else anonymous + swapped,
-            memory_limit=count(_content(group.limit).strip()),
-            written=parse_io_stat(_content(group.io))[1],
+            memory_limit=_limit(group, swapped, swap_free),
+            # what it has written and is not on its way to a disk yet, too: that may take half a minute
+            written=_sum(parse_io_stat(_content(group.io))[1], _field(memory, b"file_dirty")),
             tasks=count(_content(group.tasks).strip()),
             waiting=waiting,
             cpu_wait_s=_some_s(group.cpu_pressure),
@@ -344,6 +351,20 @@ def _mount_unit(place: str) -> str:
         r"^\.|[^A-Za-z0-9:_./]", lambda each: "".join(f"\\x{byte:02x}" for byte in each[0].encode()), path
     )
     return f"{plain.replace('/', '-') or '-'}.mount"
+
+
+def _limit(group: _Group, swapped: int, swap_free: int) -> int | None:
+    """Bytes of memory and swap together at which the kernel kills within the group; None without a limit."""
+    memory = count(_content(group.limit).strip())
+    if memory is None:
+        return None
+    swap = count(_content(group.swap_limit).strip())
+    most = swapped + swap_free
+    return memory + (most if swap is None else min(swap, most))
+
+
+def _sum(first: int | None, second: int | None) -> int | None:
+    return None if first is None else first + (second or 0)
 
 
 def _some_s(file: KernelFile) -> float | None:

@@ -4,13 +4,13 @@
 from collections.abc import Iterator
 
 from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.history import History
+from jepa.healing.history import History, Line
 from jepa.healing.observation import Observation, UnitSample
 
 _SEEN_S = 300.0
 _LEAST_S = 60.0
 _EXPLAINED = 0.95
-_STEEP_S = 25.0
+_STEEP_S = 20.0
 _STEEP_EXPLAINED = 0.99
 _STEEP_LEFT_S = 20.0
 """One that reaches its own limit within this is believed sooner: the kernel would kill it anyway."""
@@ -39,19 +39,16 @@ class Leak:
             del self._memory[gone]
 
     def _judge(self, unit: UnitSample, history: History, observation: Observation) -> Iterator[Finding]:
-        line = history.line()
-        if line is None or line.span_s < _STEEP_S or line.explained < _EXPLAINED or line.rate <= 0:
-            return
+        held = unit.anonymous or 0
         left = observation.memory_available + observation.swap_free
-        limit = (unit.anonymous or 0) + left
+        limit, own = held + left, False
         if unit.memory_limit is not None and unit.memory_limit < limit:
-            limit, left = unit.memory_limit, max(0, unit.memory_limit - (unit.anonymous or 0))
-        own = limit == unit.memory_limit
-        steep = own and line.explained >= _STEEP_EXPLAINED and left / line.rate <= _STEEP_LEFT_S
-        if line.span_s < _LEAST_S and not steep:
-            return
-        if line.rate * line.span_s < _LEAST_SHARE * limit or left / line.rate > _AHEAD_S:
-            return
+            limit, left, own = unit.memory_limit, max(0, unit.memory_limit - held), True
+        line = history.line()
+        if line is None or not _leads(line, left, limit, _LEAST_S, _EXPLAINED, _AHEAD_S):
+            line = history.line(_STEEP_S + 1) if own else None
+            if line is None or not _leads(line, left, limit, _STEEP_S, _STEEP_EXPLAINED, _STEEP_LEFT_S):
+                return
         yield Finding(
             Fault.LEAK,
             unit.name,
@@ -61,3 +58,14 @@ class Leak:
             left_s=left / line.rate,
             evidence={"bytes_per_second": line.rate, "limit": limit},
         )
+
+
+def _leads(line: Line, left: int, limit: int, least_s: float, explained: float, ahead_s: float) -> bool:
+    """Whether what is held grows along ``line`` to the limit within ``ahead_s``."""
+    return (
+        line.rate > 0
+        and line.span_s >= least_s
+        and line.explained >= explained
+        and line.rate * line.span_s >= _LEAST_SHARE * limit
+        and left / line.rate <= ahead_s
+    )
