@@ -243,3 +243,32 @@ def test_an_action_that_fails_is_tried_again_after_a_while_and_not_at_once() -> 
     machine.run(30, lambda now: [FAILED] if now < 7 else [])
     assert len(machine.hands.asked) == 1
     assert machine.stages() == ["detected", "refused", "acted", "repaired"]
+
+
+def test_a_restart_that_failed_half_way_is_finished_though_the_fault_is_no_longer_seen() -> None:
+    machine = Machine()
+    stopped = Finding(
+        Fault.FILE_SYSTEM_FAILED, "/srv", "/srv takes no more writes", (Offender("a.service"),)
+    )
+    act = machine.hands.act
+
+    def fail_first(request: Request, consent: bool) -> Change:
+        if machine.now < 5:
+            raise JepaError("The job failed.", "See `systemctl status` of it.", status=500)
+        return act(request, consent)
+
+    machine.hands.act = fail_first  # type: ignore[method-assign]
+    machine.run(60, lambda now: [stopped] if now < 1 else [])  # unmounted: nothing is to be seen of it
+    assert machine.hands.asked == [("unit.restart", "a.service", None, None)]
+    assert machine.stages() == ["detected", "refused", "refused", "acted", "repaired"]
+
+
+def test_it_waits_a_while_until_it_shows_who_causes_a_fault() -> None:
+    machine = Machine()
+    unknown = Finding(Fault.LOG_STORM, "a.service", "a log storm", ())
+    known = replace(unknown, offenders=(Offender("a.service"),))
+    machine.run(40, lambda now: [unknown if now < 4 else known] if now < 6 else [])
+    assert machine.stages() == ["detected", "acted", "repaired"]
+    machine = Machine()
+    machine.run(40, lambda now: [unknown])
+    assert machine.stages() == ["detected", "gave_up"]

@@ -76,6 +76,22 @@ def test_a_unit_is_seen_with_what_it_uses(root: Path) -> None:
     assert (found.memory_full_s, found.memory_some_s) == (1.0, 3.0)
 
 
+def test_swap_counts_towards_a_limit_and_unwritten_pages_as_written(root: Path) -> None:
+    group(
+        root, "system.slice/web.service",
+        memory_max=f"{256 * MIB}\n", memory_swap_max="max\n", memory_stat="anon 5\nfile_dirty 1000\n",
+    )  # fmt: skip
+    observer = Observer(root, Manager({"web.service": "active"}, {}), listening=list)
+    web = observer.observe(10.0).units["web.service"]
+    group(root, "system.slice/web.service", memory_swap_max="0\n")
+    no_swap = observer.observe(11.0).units["web.service"]
+    observer.close()
+    # it holds 1 MiB of swap, of which 512 KiB are free
+    assert web.memory_limit == 256 * MIB + MIB + 512 * 1024
+    assert no_swap.memory_limit == 256 * MIB
+    assert web.written == 4096 + 1000
+
+
 def test_a_failed_unit_is_asked_why_once_and_only_then(root: Path) -> None:
     manager = Manager({"web.service": "active"}, {})
     observer = Observer(root, manager, listening=list)

@@ -37,8 +37,17 @@ def test_a_steep_one_is_seen_before_the_kernel_kills_it_and_only_shortly_before(
 
     found = first(observed(Leak(), 49, at))
     assert found is not None
-    assert 25 <= found[0] <= 40
+    assert 20 <= found[0] <= 40
     assert found[1].left_s is not None and found[1].left_s <= 20
+
+
+def test_one_that_was_well_for_long_is_seen_as_soon() -> None:
+    def at(now: float) -> dict[str, Any]:
+        return {"units": [unit(anonymous=int((10 + 5 * max(0, now - 600)) * MIB), memory_limit=256 * MIB)]}
+
+    found = first(observed(Leak(), 649, at))
+    assert found is not None
+    assert 620 <= found[0] <= 640
 
 
 def test_growth_that_levels_off_and_saw_teeth_are_no_leaks() -> None:
