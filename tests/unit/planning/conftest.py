@@ -30,6 +30,10 @@ class Tree:
 
     root: Path
 
+    def mount(self) -> None:
+        (self.root / "sys/fs/cgroup").mkdir(parents=True)
+        (self.root / "sys/fs/cgroup/cgroup.controllers").write_text("cpu io memory pids\n")
+
     def group(self, path: str, *, populated: bool = True, **files: str) -> Path:
         folder = self.root / "sys/fs/cgroup" / path
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +53,7 @@ class Tree:
 def tree(tmp_path: Path) -> Tree:
     """A person at work in user.slice, and a backup in background.slice."""
     tree = Tree(tmp_path)
+    tree.mount()
     tree.group("user.slice")
     tree.group("background.slice")
     tree.group("background.slice/backup.service")

@@ -159,6 +159,21 @@ def test_the_present_settings_are_what_a_plan_starts_from(
     assert all(step.old in (20, 50, "frozen") for step in plan.steps)
 
 
+def test_where_nobody_competes_nothing_need_be_done(schema: Schema, knowing: Knowing, tree: Tree) -> None:
+    tree.group("background.slice", populated=False)
+    plan = planned(Heart(schema, {WAIT: 0.9}, HELPS), knowing())
+    assert (plan.steps, plan.verdict.decision) == ((), "allow")
+    assert "Nothing background runs, so there is nothing to set." in plan.verdict.reasons
+
+
+def test_without_control_groups_of_version_2_it_says_so(
+    schema: Schema, knowing: Knowing, tree: Tree
+) -> None:
+    (tree.root / "sys/fs/cgroup/cgroup.controllers").unlink()
+    with pytest.raises(JepaError, match="version 2"):
+        planned(Heart(schema, {}), knowing())
+
+
 def test_a_group_in_which_nothing_runs_is_no_part_of_it(
     schema: Schema, knowing: Knowing, tree: Tree
 ) -> None:

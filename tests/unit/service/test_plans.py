@@ -29,6 +29,7 @@ PRIORITIZE = json.dumps({"intent": "prioritize"}).encode()
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     tree = Tree(tmp_path)
+    tree.mount()
     tree.group("user.slice")
     tree.group("background.slice")
     boot = tmp_path / "proc/sys/kernel/random/boot_id"

@@ -57,6 +57,8 @@ class Goal:
     """Channels that may get no higher than they would be anyway."""
     reasons: tuple[str, ...] = ()
     """A sentence for each thing that is unknown or out of reach."""
+    nobody: bool = False
+    """Whether nobody runs from whom anything could be taken: then nothing need be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class _Compiler:
         self._protected_roles = {role for role, _ in places}
         self._protected_names = {name for _, name in places}
         self._unharmed: tuple[str, ...] = ()
+        self._nobody = False
 
     def goal(self) -> Goal:
         spec = self._spec
@@ -112,7 +115,8 @@ class _Compiler:
                 self._unknown("memory.high", role)
                 self._unknown("memory.reclaim", role)
         settings = [setting for setting in settings if self._keeps_protected(setting)]
-        return Goal(Energy(terms), tuple(settings), self._unharmed, tuple(dict.fromkeys(self._reasons)))
+        reasons = tuple(dict.fromkeys(self._reasons))
+        return Goal(Energy(terms), tuple(settings), self._unharmed, reasons, self._nobody and not settings)
 
     def _target_role(self) -> Role:
         """The one role that all targets play."""
@@ -247,6 +251,7 @@ class _Compiler:
             return []
         groups = [group for group in self._groups if group.role == role]
         if not groups:
+            self._nobody = True
             self._reasons.append(f"Nothing {role} runs, so there is nothing to set.")
             return []
         if not self._may_set(action, groups):

@@ -375,6 +375,8 @@ def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses) -> Verdict:
             "ask",
             ("jepad only proposes: a person has to agree, and the guard has to allow it.", *goal.reasons),
         )
+    if goal.nobody:
+        return Verdict("allow", goal.reasons)
     if not goal.settings:
         return Verdict("deny", goal.reasons or ("There is nothing that could be set for it.",))
     hoped, course = courses.hoped

@@ -46,7 +46,13 @@ class Surroundings:
         self._monotonic = monotonic
 
     def groups(self) -> list[Group]:
-        """Those in which a process runs, by path."""
+        """Those in which a process runs, by path. JepaError (409) where there is no cgroup v2."""
+        if not (self._tree / "cgroup.controllers").exists():
+            raise JepaError(
+                "This machine has no control groups of version 2, so no unit can be told from another.",
+                "Boot with systemd.unified_cgroup_hierarchy=1.",
+                status=409,
+            )
         assigned = self._roles.at(self._monotonic()).groups
         found = [Group(folder, role) for folder, role in sorted(assigned.items()) if role in PLAYED]
         return [group for group in found if _populated(group.folder)]
