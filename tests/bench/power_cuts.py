@@ -4,7 +4,9 @@
 Usage: python -m tests.bench.power_cuts [--out FILE] [PART[=COUNT] ...], as root. The parts:
 
     disk      cuts on a disk that reorders what was not flushed, rebuilt from a log of its writes (1000)
-    kills     kills of the actuator, of its clients and of jepad, on this host (1000)
+    actuator  kills of the actuator, at work and in its start, on this host (400)
+    client    kills of `jepa act` and `jepa undo` (500)
+    jepad     kills of jepad while changes are made (100)
 
 A part that was measured replaces its figures in FILE; those of the others stay. Without a part: all.
 """
@@ -12,15 +14,18 @@ A part that was measured replaces its figures in FILE; those of the others stay.
 import argparse
 import json
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from tests.bench import killed_actuator, reordered_disk
 
-PARTS: Final[Mapping[str, tuple[int, Callable[[int], Mapping[str, int]]]]] = {
+PARTS: Final[Mapping[str, tuple[int, Callable[[int, Counter[str]], None]]]] = {
     "disk": (1000, reordered_disk.measure),
-    "kills": (1000, killed_actuator.measure),
+    "actuator": (400, killed_actuator.kill_actuators),
+    "client": (500, killed_actuator.kill_clients),
+    "jepad": (100, killed_actuator.kill_jepads),
 }
 FAULTS: Final = {"lost": "records", "wrong": "settings", "half": "changes", "unsound": "journals"}
 """What has to be zero."""
@@ -48,7 +53,9 @@ def main() -> None:
         part, _, number = wanted.partition("=")
         usual, measure = PARTS[part]
         count = int(number or usual)
-        measured = entries(part, count, measure(count))
+        found: Counter[str] = Counter(dict.fromkeys(FAULTS, 0))
+        measure(count, found)
+        measured = entries(part, count, found)
         kept = json.loads(arguments.out.read_text()) if arguments.out.exists() else []
         kept = [each for each in kept if not each["name"].startswith(f"{part}_")]
         arguments.out.write_text(json.dumps(kept + measured, indent=1) + "\n")

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,21 +128,32 @@ def executor(root: Path, clock: HostClock) -> Executor:
 @contextmanager
 def recorded_disk(folder: Path) -> Iterator[Path]:
     """A block device whose writes are logged in ``folder / "log"``."""
-    for name, size in (("disk", DISK_BYTES), ("log", 0), ("export", 0)):
+    for name, size in (("disk", DISK_BYTES), ("log", 0)):
         with (folder / name).open("wb") as file:
             file.truncate(size)
-    logged = f"driver=blklogwrites,node-name=logged,file=disk,log=log,log-sector-size={512}"
+    nodes = [
+        f"driver=file,node-name={name},filename={folder / name},cache.no-flush=on"
+        for name in ("disk", "log")
+    ]
+    nodes.append("driver=blklogwrites,node-name=top,file=disk,log=log,log-sector-size=512")
+    with exported(folder, *nodes) as device:
+        yield device
+
+
+@contextmanager
+def exported(folder: Path, *nodes: str) -> Iterator[Path]:
+    """The block node ``top``, one of QEMU's ``nodes``, as a block device of this host."""
+    (folder / "export").touch()
     command = ["qemu-storage-daemon", "--pidfile", str(folder / "pid")]
-    for name in ("disk", "log"):
-        command += ["--blockdev", f"driver=file,node-name={name},filename={folder / name},cache.no-flush=on"]
-    command += ["--blockdev", logged, "--export"]
-    command += [f"fuse,id=export,node-name=logged,mountpoint={folder / 'export'},writable=on"]
+    for node in nodes:
+        command += ["--blockdev", node]
+    command += ["--export", f"fuse,id=export,node-name=top,mountpoint={folder / 'export'},writable=on"]
     daemon = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command])
     try:
         while not (folder / "pid").exists():
             assert daemon.poll() is None, "qemu-storage-daemon has ended"
             time.sleep(0.02)
-        loop = run("losetup", "--find", "--show", str(folder / "export"))
+        loop = run("losetup", "--find", "--show", "--partscan", str(folder / "export"))
         try:
             yield Path(loop)
         finally:
@@ -150,6 +161,14 @@ def recorded_disk(folder: Path) -> Iterator[Path]:
     finally:
         daemon.terminate()
         daemon.wait(20)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was changed: units, and the targets that they are enabled for."""
+
+    units: Sequence[str] = UNITS
+    targets: Sequence[str] = TARGETS
 
 
 @contextmanager
@@ -264,37 +283,57 @@ def cuts(folder: Path, told: Told, count: int, seed: int, found: Counter[str]) -
             for write in log.writes(applied, durable):
                 os.pwrite(stable.fileno(), write.data, write.at)
             applied = durable
-            disk = folder / "cut"
+            # a file of its own each time: a loop device of the last one may live on a little, and its cache
+            disk = folder / f"cut-{found['cuts']}"
             run("cp", "--sparse=always", str(folder / "stable"), str(disk))
             found["cuts"] += 1
             found["unflushed_writes"] += sum(1 for _ in log.writes(durable, cut))
             with disk.open("r+b") as file:
                 for write in log.survivors(cut, rng):
                     os.pwrite(file.fileno(), write.data, write.at)
-            look(disk, folder / "after", told, log.size_before(cut), found)
+            try:
+                with mounted(disk, folder / "after", "loop") as root:
+                    look(root, told, log.size_before(cut), found, Settings())
+            except subprocess.CalledProcessError as error:
+                print(f"{error}: {error.stderr}", flush=True)
+                found["unsound"] += 1
+            disk.unlink()
+            if found["cuts"] % 50 == 0:
+                print(f"{found['cuts']} cuts on a disk that reorders: {dict(found)}", flush=True)
 
 
-def look(disk: Path, folder: Path, told: Told, size: int, found: Counter[str]) -> None:
-    """Recover what ``disk`` holds, and compare it with what was told while the log had ``size`` bytes."""
-    with mounted(disk, folder, "loop") as root:
-        left = load(root / JOURNAL)
-        found["unsound"] += bool(left.damage)
-        in_force = [each for each in left.changes.values() if each.in_force]
-        found["in_a_change"] += any(each.state is not State.COMMITTED for each in in_force)
-        found["in_an_undo"] += any(each.ending is not None for each in in_force)
-        at_start = executor(root, LaterBoot())
-        with closing(at_start.journal) as journal:
-            found["unsound"] += len(at_start.recover().problems)
-            known = {each.id: each for each in journal.changes}
-            newest = {each.id: each for at, each in told.outcomes if at <= size}
-            found["outcomes"] += len(newest)
-            for each in newest.values():
-                found["lost"] += not _kept(each, known.get(each.id), told.undos.get(each.id, size) < size)
-            _compare(root, journal.in_force, found)
-            if found["cuts"] % UNDO_EVERY == 0:
-                while journal.in_force:
-                    at_start.undo(ME)
-                _compare(root, [], found)
+def look(root: Path, told: Told, size: int, found: Counter[str], what: Settings) -> None:
+    """Recover what is below ``root``, and compare it with what was told while the log had ``size`` bytes."""
+    left = load(root / JOURNAL)
+    found["unsound"] += bool(left.damage)
+    in_force = [each for each in left.changes.values() if each.in_force]
+    found["in_a_change"] += any(each.state is not State.COMMITTED for each in in_force)
+    found["in_an_undo"] += any(each.ending is not None for each in in_force)
+    at_start = executor(root, LaterBoot())
+    with closing(at_start.journal) as journal:
+        found["unsound"] += len(at_start.recover().problems)
+        compare(root, journal.changes, told, size, found, what)
+        if found["cuts"] % UNDO_EVERY == 0:
+            while journal.in_force:
+                at_start.undo(ME)
+            _compare_files(root, [], found, what)
+
+
+def compare(
+    root: Path, changes: list[Change], told: Told, size: int, found: Counter[str], what: Settings
+) -> None:
+    """Compare what a recovery left, and ``changes`` in its journal, with what callers may expect."""
+    known = {each.id: each for each in changes}
+    newest = {each.id: each for at, each in told.outcomes if at <= size}
+    found["outcomes"] += len(newest)
+    for each in newest.values():
+        undo_begun = told.undos.get(each.id, size) < size
+        if not _kept(each, known.get(each.id), undo_begun):
+            found["lost"] += 1
+            print(f"lost: {each}, told; undo begun: {undo_begun}; found: {known.get(each.id)}", flush=True)
+    in_force = [each for each in changes if each.in_force]
+    found["half"] += sum(each.state is not State.COMMITTED or each.ending is not None for each in in_force)
+    _compare_files(root, in_force, found, what)
 
 
 def _kept(told: Change, found: Change | None, undo_begun: bool) -> bool:
@@ -306,18 +345,17 @@ def _kept(told: Change, found: Change | None, undo_begun: bool) -> bool:
     return found.state in expected
 
 
-def _compare(root: Path, in_force: list[Change], found: Counter[str]) -> None:
+def _compare_files(root: Path, in_force: list[Change], found: Counter[str], what: Settings) -> None:
     """What is set has to be what the journal says, and nothing half there."""
-    found["half"] += sum(each.state is not State.COMMITTED or each.ending is not None for each in in_force)
     manager = UnitFiles(root)
-    for unit in UNITS:
+    for unit in what.units:
         policy = _newest(in_force, unit, "restart_policy", "unit's own")
         place = root / ETC / f"{unit}.d"
         files = list(place.iterdir()) if place.exists() else []
         wanted = [] if policy == "unit's own" else ["50-jepa-restart.conf"]
         found["half"] += [each.name for each in files] != wanted
         found["wrong"] += bool(files) and manager.get(unit, "Service", "Restart") != policy
-        links = {(root / ETC / f"{each}.wants" / unit).is_symlink() for each in TARGETS}
+        links = {(root / ETC / f"{each}.wants" / unit).is_symlink() for each in what.targets}
         found["half"] += len(links) > 1
         found["wrong"] += links != {_newest(in_force, unit, "enabled", "disabled") == "enabled"}
 
@@ -327,14 +365,11 @@ def _newest(in_force: list[Change], unit: str, setting: str, before: str) -> str
     return values[-1] if values else before
 
 
-def measure(count: int, recordings: int = 4) -> Counter[str]:
+def measure(count: int, found: Counter[str], recordings: int = 4) -> None:
     """Cut the power ``count`` times in all."""
-    found: Counter[str] = Counter(lost=0, wrong=0, half=0, unsound=0)
     for seed in range(recordings):
         with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
             told = record(Path(place), seed)
             found["refused"] += told.refused
             share = count * (seed + 1) // recordings - count * seed // recordings
             cuts(Path(place), told, share, seed, found)
-        print(f"{found['cuts']} cuts on a disk that reorders: {dict(found)}", flush=True)
-    return found

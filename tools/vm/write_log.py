@@ -4,7 +4,7 @@
 The log is that of QEMU's ``blklogwrites`` and of dm-log-writes, see the kernel's
 admin-guide/device-mapper/log-writes.rst: a superblock, then each write with its data, and each flush. A disk
 with a volatile cache promises only what came before the last flush that it has answered. Of the writes after
-it any may be on the medium and any may not, in whole sectors.
+it any may be on the medium and any may not, and of a large one a part.
 """
 
 import mmap
@@ -19,8 +19,9 @@ _MAGIC: Final = 0x6A736677736872
 _SUPER: Final = struct.Struct("<QQQI")
 _ENTRY: Final = struct.Struct("<QQQQ")
 _FLUSH, _FUA, _DISCARD, _MARK = 1, 2, 4, 8
-SECTOR: Final = 512
-"""Bytes that a disk writes whole or not at all, whatever the sectors of the log are."""
+ATOMIC: Final = 4096
+"""Bytes that a disk writes whole or not at all, where they are aligned: a physical sector of today's disks,
+and what ext4 takes for granted (a torn superblock is e2fsck's business)."""
 _KEPT: Final = (0.0, 0.2, 0.5, 0.8, 1.0)
 """Of the writes that were not flushed, the shares that a cut leaves: none, some, all."""
 
@@ -95,9 +96,7 @@ class WriteLog:
                 if forced or rng.random() >= torn:
                     yield write
                     continue
-                for sector in range(0, len(write.data), SECTOR):
-                    if rng.random() < 0.5:
-                        yield Write(write.at + sector, write.data[sector : sector + SECTOR])
+                yield from (part for part in _parts(write) if rng.random() < 0.5)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -114,3 +113,12 @@ class WriteLog:
             if not any(entry) or at > len(self._bytes):  # its place was taken, and QEMU died before it was
                 return
             yield _Entry(sector, sectors, flags, data_at, at)
+
+
+def _parts(write: Write) -> Iterator[Write]:
+    """What of it a disk writes at once."""
+    begin = write.at
+    while begin < write.at + len(write.data):
+        end = begin - begin % ATOMIC + ATOMIC
+        yield Write(begin, write.data[begin - write.at : end - write.at])
+        begin = end
