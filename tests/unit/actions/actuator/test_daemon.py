@@ -454,7 +454,7 @@ def test_nobody_at_the_socket_is_said_with_the_remedy(base: Path) -> None:
     from jepa.actions.actuator.connect import connect
 
     with pytest.raises(JepaError, match=r"systemctl start jepa-actuator\.socket") as missing:
-        connect(socket=base / "nothing.sock").grants()
+        connect(environ={"JEPA_ACTUATOR_SOCKET": str(base / "nothing.sock")}).grants()
     assert missing.value.status == 503
 
 
