@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.vm.actions import TIMEOUT_S, act, undo, write
+from tests.vm.actions import TIMEOUT_S, act, refused, undo, write
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
@@ -55,6 +55,19 @@ def test_new_connections_use_the_congestion_control_that_is_set(machine: Machine
     assert machine.succeed("python3 -IS /run/connect.py").strip() == "reno"
     undo(machine, change)
     assert machine.succeed("python3 -IS /run/connect.py").strip() == "cubic"
+
+
+@pytest.mark.slow
+def test_bbr_is_loaded_at_boot_since_the_actuator_may_load_no_module(machine: Machine) -> None:
+    machine.succeed("systemctl restart systemd-modules-load")  # as at boot, where sources were pushed later
+    write(machine, "/run/connect.py", CONNECT)
+    change = act(machine, "net.ipv4.tcp_congestion_control bbr --for 10m")
+    assert machine.succeed("python3 -IS /run/connect.py").strip() == "bbr"
+    undo(machine, change)
+    assert machine.succeed("python3 -IS /run/connect.py").strip() == "cubic"
+    machine.wait_until_succeeds("modprobe --remove tcp_bbr")
+    said = refused(machine, "net.ipv4.tcp_congestion_control bbr")
+    assert "bbr is not loaded, and the actuator may load none. Load it with `modprobe tcp_bbr`" in said
 
 
 def test_the_image_has_every_parameter_or_says_why_not(machine: Machine) -> None:

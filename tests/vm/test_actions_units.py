@@ -149,6 +149,36 @@ def test_writing_is_slowed_to_the_rate_that_is_set(machine: Machine) -> None:
     assert machine.succeed("systemctl show -P IOWriteBandwidthMax writer").strip() == ""
 
 
+@pytest.mark.slow
+def test_a_disk_is_shared_by_the_weight_that_is_set(machine: Machine) -> None:
+    machine.slow_disk(300)
+    loop = "while :; do dd if=/dev/vda of=/dev/null bs=4k count=64 skip=$((RANDOM * 8)) iflag=direct; done"
+    for unit in ("heavy", "light"):
+        machine.succeed(f"systemd-run --quiet --unit={unit} bash -c '{' & '.join([loop] * 8)}' 2>/dev/null")
+    counts = f"grep -ho 'rios=[0-9]*' {GROUP}/heavy.service/io.stat {GROUP}/light.service/io.stat"
+    machine.wait_until_succeeds(f"test $({counts} | wc -l) = 2")
+
+    def light() -> float:
+        """What part of both units' requests are those of the light one, from now on."""
+        time.sleep(2)  # what was queued before
+        before = [int(word.partition("=")[2]) for word in machine.succeed(counts).split()]
+        time.sleep(2 * MEASURED_S)
+        after = [int(word.partition("=")[2]) for word in machine.succeed(counts).split()]
+        heavy, light = (end - begin for begin, end in zip(before, after, strict=True))
+        return light / (heavy + light)
+
+    equal = light()
+    change = act(machine, "io.weight light 10")
+    assert (change["from"], change["to"]) == ("default", 10)
+    less = light()
+    undo(machine, change)
+    again = light()
+    machine.say(f"share of the disk: {equal:.2f}, at a weight of 10 {less:.2f}, taken back {again:.2f}")
+    assert less < 0.2
+    assert min(equal, again) > 0.35
+    assert not left_behind(machine, "light")
+
+
 def test_a_unit_cannot_multiply_beyond_what_it_may(machine: Machine) -> None:
     write(machine, "/run/forks.py", FORKS)
     start(machine, "forks", "exec python3 /run/forks.py")
