@@ -57,3 +57,6 @@ def test_a_breakpoint_that_the_emulation_invented_is_told_from_other_oopses() ->
     assert not emulation_slipped(f"Starting jepa-telemetry.service\n{oops}\n"), "it sets probes"
     assert not emulation_slipped("[    2.515549] Oops: general protection fault: 0000 [#1] SMP NOPTI")
     assert not emulation_slipped("[    2.515549] Oops: 0002 [#1] SMP NOPTI")
+    late = "[    0.052000] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug"
+    assert emulation_slipped(late)
+    assert not emulation_slipped("[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs")
