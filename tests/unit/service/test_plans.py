@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack
 from jepa.planning.plan import plan_hash
+from jepa.service import api
 from jepa.service.actuator_view import ActuatorView
+from jepa.service.openapi import document
 from jepa.service.plans import LEAST_CONTEXT, Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry, Ring
+from jepa.service.routes import ROUTES
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.world.controls import host_of
@@ -86,6 +90,20 @@ def test_the_shipped_pack_plans(root: Path, watch: Callable[..., Watched]) -> No
     assert all(low <= middle <= high for low, middle, high in waits.values())
     assert bool(plan["steps"]) == (plan["imagined"]["energy"]["gain_lower"] > 0)
     assert all(step["target"] == "background.slice" for step in plan["steps"])
+
+
+def test_the_plan_is_as_the_openapi_document_describes_it(root: Path, watch: Callable[..., Watched]) -> None:
+    plan = watch().plans(root).make(PRIORITIZE)
+    schemas = document(ROUTES)["components"]["schemas"]
+    TypeAdapter(api.PlanOut).validate_python(plan)
+    assert set(plan) == set(schemas["PlanOut"]["properties"])
+    assert set(plan["imagined"]) == set(schemas["PlanImagined"]["properties"])
+    assert set(plan["imagined"]["energy"]) == set(schemas["PlanEnergy"]["properties"])
+    for window in plan["imagined"]["channels"].values():
+        assert set(window) == set(schemas["PlanWindow"]["properties"]) == {"with", "without"}
+    for step in plan["steps"]:
+        assert set(step) == set(schemas["PlanStep"]["properties"])
+    assert plan["steps"], "the foreground waits in this trial"
 
 
 def refusal(plans: Plans, spec: bytes = PRIORITIZE) -> JepaError:

@@ -16,6 +16,7 @@ from jepa.planning.planner import Planner
 from jepa.service.api import FrameOut
 from jepa.shell.cli import main
 from jepa.shell.output import Output
+from jepa.shell.prompt_line import run_line
 from jepa.shell.request import Request
 from jepa.shell.usage import UsageError
 from jepa.shell.verbs import plan as verb
@@ -119,6 +120,11 @@ def test_what_is_no_json_never_reaches_the_service(
         file.write_bytes(content)
     assert main(["plan", "--spec", str(file), "--socket", str(tmp_path / "nobody")]) == 2
     assert "task spec" in capsys.readouterr().err
+
+
+def test_at_the_prompt_standard_input_is_not_read() -> None:
+    nobody: Any = None
+    assert "Name a file." in run_line(nobody, "plan --spec -")
 
 
 def test_a_spec_may_come_from_standard_input(

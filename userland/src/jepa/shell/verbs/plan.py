@@ -31,6 +31,8 @@ _WORDS: "dict[str, tuple[str, Colour]]" = {
 
 def run(request: Request) -> int:
     """Show the plan; 1 where nothing can be planned for the task."""
+    if request.prompt and request.args.spec == "-":
+        raise UsageError("At the prompt standard input is the prompt's.", "Name a file.", status=400)
     text = _read(request.args.spec)
     try:
         plan = request.client.plan(text)
