@@ -131,7 +131,7 @@ def of_variant(outcome: Outcome) -> dict[str, Any]:
         "availability_of_a_day": _three(day, 3),
         "down_per_fault_s": _three(interval(down), 2),
         "repair_s": _three(interval(hit), 2) if hit else None,
-        "detected": len(seen),
+        "detected": len(seen) if outcome.noticed else None,
         "detection_s": _three(interval(seen), 2) if seen else None,
         "repairs": len(outcome.acted),
         "each": [
@@ -167,11 +167,12 @@ def table(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
 
 
 def _by_kind(outcome: Outcome, kind: str) -> str:
-    return ", ".join(
-        f"{lost:.0f} ({'not' if delay is None else f'{delay:.1f}'})"
-        for fault, lost, delay in zip(outcome.faults, outcome.down(), outcome.delays(), strict=True)
-        if fault.kind == kind
-    )
+    cells = []
+    for fault, lost, delay in zip(outcome.faults, outcome.down(), outcome.delays(), strict=True):
+        if fault.kind == kind:
+            seen = "not" if delay is None else f"{delay:.1f}"
+            cells.append(f"{lost:.0f} ({seen})" if outcome.noticed else f"{lost:.0f}")
+    return ", ".join(cells)
 
 
 def _words(values: list[float] | None, digits: int) -> str:
