@@ -177,7 +177,8 @@ class UnitResources:
 
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
         """Rates of all disks that hold file systems where none is named; CPUs that there are."""
-        _refuse_frozen(units.same(host, resource), resource)
+        if host.manager.available:  # of a scope that is not made yet nothing can be asked
+            _refuse_frozen(units.same(host, resource), resource)
         match resource.setting:
             case "io.rbps" | "io.wbps" | "io.riops" | "io.wiops":
                 return _check_rates(host, value)
