@@ -88,7 +88,7 @@ def _show(out: "Output", plan: dict[str, Any], past: "list[FrameOut]") -> None:
     if plan["steps"]:
         out.line(
             f"  energy {energy['without']:.3f} without, {energy['with']:.3f} with: "
-            f"gains {energy['gain']:.3f}, nine times in ten at least {energy['gain_lower']:.3f}"
+            f"gains {energy['gain']:.3f}, at the lower end of its interval {energy['gain_lower']:.3f}"
         )
     for name in list(plan["imagined"]["windows"])[:DRAWN]:
         _draw(out, name, plan, past)
