@@ -53,7 +53,7 @@ def test_it_is_the_reference_within_a_step_of_a_byte(height: int, width: int, cr
     assert ours.shape == theirs.shape == (3, crop, crop)
     step = 1 / 255 / min(STD)
     assert np.abs(ours - theirs).max() <= step * 1.01
-    # The least of 10,000 pictures was 0.982: near 24 rows many pixels lie close to half way between two bytes.
+    # The least of 10,000 pictures was 0.982: near 24 rows many pixels lie half way between two bytes.
     assert (np.abs(ours - theirs)[~tied] < step / 100).mean() > 0.97, "roundings aside it is the same"
 
 
