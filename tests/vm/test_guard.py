@@ -113,7 +113,8 @@ GROUPS: Final = (
 STATE: Final = (
     "systemctl show -p Id,ActiveState,CPUWeight,MemoryHigh,FreezerState,UnitFileState"
     f" {' '.join(NEEDED[:-1])};"
-    " ps -o nice,stat= -p 1,2 -C systemd-journald,systemd-udevd,systemd-logind,dbus-daemon | cut -c1-5;"
+    " ps -o nice,stat= -p 1,2 -C systemd-journald,systemd-udevd,systemd-logind,dbus-daemon"
+    " | cut -c1-5 | sed 's/[RSDI]/-/';"  # running or waiting: that changes by itself, stopped (T) does not
     " jepa history --json"
 )
 """All that the requests would change, and what was changed."""
