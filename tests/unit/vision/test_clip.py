@@ -11,8 +11,8 @@ from jepa.errors import JepaError
 from jepa.packs.vision import Clip
 from jepa.vision.clip import Framer, middle_rows
 
-_TIED = 1e-4
-"""Of a byte: as far as two orders of summing are apart."""
+_TIED = 5e-3
+"""Of a byte: more than two orders of summing float32 are apart (1.4e-3 at most, seen in wide pictures)."""
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -53,8 +53,8 @@ def test_it_is_the_reference_within_a_step_of_a_byte(height: int, width: int, cr
     assert ours.shape == theirs.shape == (3, crop, crop)
     step = 1 / 255 / min(STD)
     assert np.abs(ours - theirs).max() <= step * 1.01
-    # The least of 10,000 pictures was 0.982: near 24 rows many pixels lie half way between two bytes.
-    assert (np.abs(ours - theirs)[~tied] < step / 100).mean() > 0.97, "roundings aside it is the same"
+    assert tied.mean() < 0.2
+    assert np.abs(ours - theirs)[~tied].max() < step / 100, "roundings of ties aside it is the same"
 
 
 def test_weights_of_each_row_sum_to_one_and_are_none_below_zero() -> None:
