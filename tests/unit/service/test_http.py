@@ -35,7 +35,7 @@ MESSAGES = {
 CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]
 """What changes something, and is asked with POST."""
 POSTED = [*CHANGES, "/v1/plan"]
-PATHS = [*MESSAGES, *POSTED, "/v1/stream", "/metrics", "/openapi.json"]
+PATHS = [*MESSAGES, *POSTED, "/v1/plans/{id}", "/v1/stream", "/metrics", "/openapi.json"]
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +138,15 @@ def test_a_plan_takes_a_task_spec(served: Any, document: dict[str, Any]) -> None
     refused = problem(post(served, "/v1/plan", b'{"intent": "prioritize"}'))
     assert (refused.status, refused.remedy) == (503, "Install a machine pack.")
     assert problem(served.ask("/v1/plan")).status == 405
+
+
+def test_the_last_part_of_a_path_may_be_a_name(served: Any, document: dict[str, Any]) -> None:
+    status, _, text = served.ask("/v1/plans/0123456789ab")
+    assert (status, "no plan '0123456789ab'" in json.loads(text)["title"]) == (404, True)
+    for target in ("/v1/plans", "/v1/plans/", "/v1/plans/a/b"):
+        assert "There is no '/v1/plans" in json.loads(served.ask(target)[2])["title"]
+    (parameter,) = document["paths"]["/v1/plans/{id}"]["get"]["parameters"]
+    assert (parameter["in"], parameter["required"]) == ("path", True)
 
 
 def test_anybody_may_ask_for_a_plan_and_whatever_is_sent_is_answered(served: Any) -> None:

@@ -144,3 +144,23 @@ def test_a_pack_that_knows_no_effects_plans_nothing(root: Path, pack: Pack, cont
     watched = Watched(replace(pack, effects=None), contended, 40)
     assert "how far its imagined effects" in refusal(watched.plans(root)).problem
     watched.predictor.close()
+
+
+def test_a_plan_is_kept_until_it_expires(root: Path, watch: Callable[..., Watched]) -> None:
+    watched, now_s = watch(), [5000.0]
+    wall_ns = watched.ring.newest(1)[0].frame.ts_ns
+    plans = Plans(
+        watched.predictor,
+        watched.ring,
+        ActuatorView(root),
+        1.0,
+        root,
+        wall_ns=lambda: wall_ns,
+        since_boot_s=lambda: now_s[0],
+    )
+    plan = plans.make(PRIORITIZE)
+    assert plans.get(plan["id"]) == plan
+    now_s[0] += 61
+    with pytest.raises(JepaError, match="no plan") as gone:
+        plans.get(plan["id"])
+    assert gone.value.status == 404

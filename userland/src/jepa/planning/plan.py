@@ -3,13 +3,17 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from jepa.actions.catalogue import Value
+from jepa.errors import JepaError
 
 VALID_S: Final = 60.0
 """How long a plan may be applied: what it rests on is a forecast of the coming minute."""
+ID_DIGITS: Final = 12
+"""Of the hash, which are the plan's id."""
 Decision = Literal["allow", "ask", "deny"]
 Interval = tuple[float, float, float]
 """The 5 %, 50 % and 95 % quantile, in the channel's unit."""
@@ -126,11 +130,26 @@ class Plan:
             "verdict": {"decision": self.verdict.decision, "reasons": list(self.verdict.reasons)},
         }
         found = plan_hash(content)
-        return {"id": found[:12], "hash": found, **content}
+        return {"id": found[:ID_DIGITS], "hash": found, **content}
 
 
-def plan_hash(content: dict[str, Any]) -> str:
+def plan_hash(content: Mapping[str, Any]) -> str:
     """SHA-256, in hex, over the canonical JSON of a plan without ``id`` and ``hash``."""
     bare = {name: value for name, value in content.items() if name not in ("id", "hash")}
     text = json.dumps(bare, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def verify(plan: Mapping[str, Any], boot_id: str, now_s: float) -> None:
+    """Refuse to apply a ``plan`` that is not what was made, here and in the last minute.
+
+    ``now_s`` is CLOCK_BOOTTIME. JepaError (409) when it was altered, is of an earlier boot or has expired.
+    """
+    found, again = plan_hash(plan), "Make the plan anew."
+    if plan.get("hash") != found or plan.get("id") != found[:ID_DIGITS]:
+        raise JepaError("The plan was altered after it was made.", again, status=409)
+    if plan["boot_id"] != boot_id:
+        raise JepaError("The plan was made before this machine was last started.", again, status=409)
+    late_s = now_s - float(plan["expires_s"])
+    if late_s > 0:
+        raise JepaError(f"The plan expired {late_s:.0f} s ago.", again, status=409)

@@ -394,5 +394,8 @@ class Client(Protocol):
     def plan(self, spec: str) -> dict[str, Any]:
         """A plan for the task ``spec``, both as JSON has them; see ``PlanOut``. Changes nothing."""
 
+    def kept_plan(self, plan_id: str) -> dict[str, Any]:
+        """A plan that was made and has not expired; JepaError (404) when there is none of that id."""
+
     def close(self) -> None:
         """Release what the client holds."""

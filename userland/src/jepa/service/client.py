@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jepa.errors import JepaError
 from jepa.service.api import (
@@ -143,6 +143,10 @@ class HttpClient:
         """A plan for the task ``spec``, both as JSON has them."""
         return self._get(dict[str, Any], "/v1/plan", method="POST", body=spec.encode())
 
+    def kept_plan(self, plan_id: str) -> dict[str, Any]:
+        """A plan that was made and has not expired."""
+        return self._get(dict[str, Any], f"/v1/plans/{quote(plan_id, safe='')}")
+
     def close(self) -> None:
         """Nothing is held between two questions."""
 
@@ -269,6 +273,10 @@ class LocalClient:
         while 0 < self._engine.predictor.context[0] < LEAST_CONTEXT and time.monotonic() < until:
             time.sleep(self._engine.period_s / 4)
         return self._engine.plan(spec.encode())
+
+    def kept_plan(self, plan_id: str) -> dict[str, Any]:
+        """A plan that this process made and that has not expired."""
+        return self._engine.kept_plan(plan_id)
 
     def close(self) -> None:
         """Stop the engine and close its log."""

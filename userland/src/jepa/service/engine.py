@@ -132,6 +132,10 @@ class Engine:
         """A plan for the task ``spec``, as JSON has it; changes nothing. JepaError as ``Plans.make``."""
         return self._plans.make(spec)
 
+    def kept_plan(self, plan_id: str) -> dict[str, Any]:
+        """A plan that was made and has not expired. JepaError (404) when there is none of that id."""
+        return self._plans.get(plan_id)
+
     def tick_out(self, entry: Entry, channels: Sequence[str] = ()) -> TickOut:
         """``entry`` as a message, of ``channels`` alone where some are named."""
         return serialisation.tick_out(self.schema, entry, channels)

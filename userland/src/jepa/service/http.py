@@ -309,5 +309,7 @@ def _read_target(target: str, method: str) -> tuple[Route, Query]:
         parts = urlsplit(target)
     except ValueError as error:
         raise JepaError(f"The address is not valid: {error}.", "Correct it.", status=400) from error
-    route = find(unquote(parts.path), method)
-    return route, read_query(route, parts.query)
+    path = unquote(parts.path)
+    route = find(path, method)
+    query = read_query(route, parts.query)
+    return route, {**query, route.variable: path.rpartition("/")[2]} if route.variable else query

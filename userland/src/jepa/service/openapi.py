@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OpenAPI 3.1 document of the routes; the schemas come from the messages and their docstrings."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from types import UnionType
@@ -57,8 +58,8 @@ def _operation(route: Route) -> dict[str, Any]:
     problem = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
     return {
         "summary": route.summary,
-        "operationId": route.path.strip("/").replace("/", "_").replace(".", "_"),
-        "parameters": [_parameter(parameter) for parameter in route.parameters],
+        "operationId": re.sub(r"\W+", "_", route.path).strip("_"),
+        "parameters": [*_variable(route), *(_parameter(parameter) for parameter in route.parameters)],
         **({"requestBody": carried} if route.takes else {}),
         "responses": {
             "200": {"description": route.summary, "content": {media: {"schema": _body(route)}}},
@@ -77,6 +78,21 @@ def _body(route: Route) -> dict[str, Any]:
         return {"oneOf": [{"$ref": REF.format(model=kind.__name__)} for kind in route.body.__args__]}
     (item,) = route.body.__args__
     return {"type": "array", "items": {"$ref": REF.format(model=item.__name__)}}
+
+
+def _variable(route: Route) -> list[dict[str, Any]]:
+    """The parameter that the path ends with, if it does."""
+    if not route.variable:
+        return []
+    return [
+        {
+            "name": route.variable,
+            "in": "path",
+            "required": True,
+            "description": "Which one.",
+            "schema": {"type": "string"},
+        }
+    ]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

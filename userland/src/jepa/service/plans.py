@@ -11,6 +11,7 @@ from jepa.errors import JepaError
 from jepa.service.actuator_view import BOOT_ID, ActuatorView
 from jepa.service.predictor import Predictor
 from jepa.service.ring import Ring
+from jepa.telemetry.clocks import boot_s
 from jepa.world.alerts import STRANGE
 from jepa.world.forecast import FloatArray, Forecast, Imagined
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 LEAST_CONTEXT: Final = 32
 """Frames that the model has seen before anything is planned, as in the trials that judge its effects."""
+KEPT: Final = 64
+"""Plans that are kept, of those that have not expired."""
 _FRESH_PERIODS = 3.0
 
 
@@ -44,6 +47,7 @@ class Plans:
         period_s: float,
         root: Path = Path("/"),
         wall_ns: Callable[[], int] = time.time_ns,
+        since_boot_s: Callable[[], float] = boot_s,
     ) -> None:
         self._predictor = predictor
         self._ring = ring
@@ -51,8 +55,11 @@ class Plans:
         self._fresh_s = _FRESH_PERIODS * max(1.0, period_s)
         self._root = root
         self._wall_ns = wall_ns
+        self._since_boot_s = since_boot_s
         self._planner: Planner | None = None
         self._making = threading.Lock()
+        self._made: dict[str, dict[str, Any]] = {}
+        """Those that have not expired, by id, the oldest first."""
 
     def make(self, text: bytes) -> dict[str, Any]:
         """A plan for the task spec in ``text``. JepaError: 422 for one that is malformed, 409 for one that
@@ -68,7 +75,7 @@ class Plans:
         try:
             if self._planner is None:
                 boot_id = (self._root / BOOT_ID).read_text().strip().replace("-", "")
-                self._planner = Planner(boot_id)
+                self._planner = Planner(boot_id, since_boot_s=self._since_boot_s)
             with self._predictor.borrowed() as loaded:
                 model = loaded.model
                 if not isinstance(model, Imagining):
@@ -77,9 +84,28 @@ class Plans:
                         "Install a machine pack.",
                         status=503,
                     )
-                return self._make(self._planner, spec, model, self._forecast())
+                plan = self._make(self._planner, spec, model, self._forecast())
+            self._keep(plan)
+            return plan
         finally:
             self._making.release()
+
+    def get(self, plan_id: str) -> dict[str, Any]:
+        """The plan of that id, as it was made. JepaError (404) when there is none, or it has expired."""
+        found = self._made.get(plan_id)
+        if found is None or found["expires_s"] < self._since_boot_s():
+            raise JepaError(
+                f"There is no plan {plan_id[:40]!r}: a plan is kept for a minute, until it expires.",
+                "Make the plan anew.",
+                status=404,
+            )
+        return found
+
+    def _keep(self, plan: dict[str, Any]) -> None:
+        now_s = self._since_boot_s()
+        kept = {name: each for name, each in self._made.items() if each["expires_s"] >= now_s}
+        kept[plan["id"]] = plan
+        self._made = dict(list(kept.items())[-KEPT:])  # replaced as a whole: it is read without a lock
 
     def _forecast(self) -> Forecast:
         """The newest one; JepaError (503) where it is old, rests on too little, or the machine surprises."""

@@ -35,6 +35,7 @@ class Route:
     """One path and what is asked of it."""
 
     path: str
+    """A last part in braces, such as ``{id}``, stands for any one word, and is a parameter of that name."""
     method: Literal["GET", "POST"] = "GET"
     for_root: bool = False
     """Whether it changes something for everybody, such as which alerts jepad raises."""
@@ -47,3 +48,16 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     answer: Callable[[Engine, Query], str]
     """What a request carries is the value of ``BODY`` in the query."""
+
+    @property
+    def variable(self) -> str:
+        """The name of the parameter that the path ends with; empty where it ends with none."""
+        last = self.path.rpartition("/")[2]
+        return last[1:-1] if last.startswith("{") else ""
+
+    def matches(self, path: str) -> bool:
+        """Whether ``path`` is this one."""
+        if not self.variable:
+            return path == self.path
+        head, _, last = path.rpartition("/")
+        return head == self.path.rpartition("/")[0] and last != ""

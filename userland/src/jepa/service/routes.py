@@ -173,6 +173,12 @@ ROUTES: tuple[Route, ...] = (
         answer=lambda engine, query: encode(engine.plan(query[BODY])),
     ),
     Route(
+        path="/v1/plans/{id}",
+        summary="A plan that was made, until it expires",
+        body=api.PlanOut,
+        answer=lambda engine, query: encode(engine.kept_plan(query["id"])),
+    ),
+    Route(
         path="/v1/stream",
         summary="What happens: server-sent events named tick (a TickOut) and event (an EventOut)",
         body=api.TickOut | api.EventOut,
@@ -213,7 +219,7 @@ class NotAllowed(JepaError):
 def find(path: str, method: str = "GET") -> Route:
     """The route of ``path``; JepaError (404) with near paths when there is none, NotAllowed (405)."""
     for route in ROUTES:
-        if route.path == path:
+        if route.matches(path):
             allowed = ("GET", "HEAD") if route.method == "GET" else (route.method,)
             if method not in allowed:
                 raise NotAllowed(method, ", ".join(allowed))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa act`: one typed change of the machine, shown before it is made, and what takes it back."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from jepa.actions.catalogue import ActionType, TargetKind, action_type
@@ -9,6 +8,7 @@ from jepa.actions.messages import Preview
 from jepa.actions.messages import Request as ActionRequest
 from jepa.errors import JepaError
 from jepa.shell import previews
+from jepa.shell.consent import asked, can_ask
 from jepa.shell.request import Request
 from jepa.shell.usage import UsageError
 
@@ -35,7 +35,7 @@ def _act(request: Request) -> int:
     wanted = action_request(request, action)
     preview = request.actuator.check(wanted)
     decision, reasons = preview.verdict.decision, " ".join(preview.verdict.reasons)
-    may_ask = args.yes or _can_ask(request)
+    may_ask = args.yes or can_ask(request)
     if args.dry_run or not out.json:
         # What is refused for good is an error with these reasons, and they are not said twice.
         _show(
@@ -49,7 +49,7 @@ def _act(request: Request) -> int:
         )
     if decision == "ask" and not may_ask:
         raise JepaError(f"{args.name} needs consent. {reasons}".strip(), "Add --yes to give it.", status=403)
-    consent = args.yes or (decision == "ask" and _asked())
+    consent = args.yes or (decision == "ask" and asked())
     from jepa.shell.making import make  # with all that a dry run has no use for
 
     return make(request, wanted, consent)
@@ -121,19 +121,3 @@ def _show(request: Request, action: ActionType, preview: Preview, verdict_too: b
         for sentence in ends:
             out.line(f"  {sentence}")
     out.flush()
-
-
-def _can_ask(request: Request) -> bool:
-    """Whether there is a person at a terminal."""
-    return not (request.out.json or request.prompt) and sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _asked() -> bool:
-    """The person's consent; JepaError when it is not given."""
-    try:
-        answer = input("Do it? [y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise JepaError("Nothing was changed.", "", status=403)
-    return True

@@ -31,25 +31,37 @@ _WORDS: "dict[str, tuple[str, Colour]]" = {
 
 def run(request: Request) -> int:
     """Show the plan; 1 where nothing can be planned for the task."""
+    plan = made(request, spec_text(request))
+    if request.out.json:
+        request.out.data(plan)
+    else:
+        show(request, plan)
+    return 1 if plan["verdict"]["decision"] == "deny" else 0
+
+
+def spec_text(request: Request) -> str:
+    """The task spec that the command line names; UsageError when it cannot be read, or is no JSON."""
     if request.prompt and request.args.spec == "-":
         raise UsageError("At the prompt standard input is the prompt's.", "Name a file.", status=400)
-    text = _read(request.args.spec)
+    return _read(request.args.spec)
+
+
+def made(request: Request, spec: str) -> dict[str, Any]:
+    """A plan for ``spec``; UsageError for a malformed one, JepaError where none can be made."""
     try:
-        plan = request.client.plan(text)
+        return request.client.plan(spec)
     except JepaError as error:
         if error.status == 422:
             raise UsageError(error.problem, error.remedy, status=422) from error
         raise
-    out = request.out
-    if out.json:
-        out.data(plan)
-    else:
-        _show(out, plan, request.client.frames(limit=PAST_S))
-    return 1 if plan["verdict"]["decision"] == "deny" else 0
+
+
+def show(request: Request, plan: dict[str, Any]) -> None:
+    """What ``plan`` would do, for a person."""
+    _show(request.out, plan, request.client.frames(limit=PAST_S))
 
 
 def _read(name: str) -> str:
-    """The task spec; UsageError when it cannot be read, or is no JSON."""
     try:
         if name == "-":
             text = sys.stdin.read(LARGEST + 1)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs that act on plans: what was shown is applied, or stands as a task."""
+
+from jepa.shell.usage import Parser, Verb, span
+
+
+def _apply(parser: Parser) -> None:
+    parser.add_argument("plan", metavar="PLAN-ID", help="as `jepa plan` shows it; kept for a minute")
+    parser.add_argument(
+        "--for",
+        type=span,
+        dest="for_s",
+        metavar="SPAN",
+        help="take it back after 90s, 30m, 12h or 7d (default: as the task spec says)",
+    )
+    parser.add_argument("--why", default="", metavar="TEXT", help="the reason, kept in the history")
+    _yes(parser)
+
+
+def _yes(parser: Parser) -> None:
+    parser.add_argument("--yes", action="store_true", help="consent in advance")
+
+
+VERBS = (
+    Verb(
+        "apply",
+        "carry out a plan exactly as it was shown, after your consent",
+        ("jepa apply 3f9c2a71b04e", "jepa apply 3f9c2a71b04e --for 30m --yes"),
+        _apply,
+        asks_service=True,
+    ),
+)
