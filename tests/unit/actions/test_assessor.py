@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.actions.assessor import Assessor, Condition, parse_condition
+from jepa.actions.assessor import MEANT_TO_RISE, Assessor, Condition, parse_condition
 from jepa.actions.channel_reader import KernelChannels
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import SteppedClock
@@ -66,6 +66,28 @@ def test_channels_that_vanish_or_appear_are_not_judged() -> None:
 
 def test_a_channel_that_says_how_much_is_done_is_not_judged_by_itself() -> None:
     assert not assess(Script(*[1.0] * 6, 90.0, name="system.cpu.utilization"))[0]
+
+
+def test_what_an_action_is_meant_to_raise_is_not_judged_but_the_foreground_is() -> None:
+    class Both(Script):
+        def read(self) -> Mapping[str, float]:
+            value = super().read()[self.name]
+            return {"system.pressure.cpu.some": value, "system.role.foreground.pressure.cpu": self.waits}
+
+        waits = 1.0
+
+    def judged(reader: Both, action: str) -> str:
+        assessor = Assessor(reader, SteppedClock(), None, MEANT_TO_RISE.get(action, ()))
+        assessor.measure_before(5)
+        reader.waits *= 40 if reader.waits == 2.0 else 1
+        return assessor.watch(10, threading.Event()).worse
+
+    calm = Both(*[1.0] * 6, 60.0)
+    assert judged(calm, "cpu.max") == ""
+    assert "system.pressure.cpu.some rose" in judged(Both(*[1.0] * 6, 60.0), "memory.high")
+    calm = Both(1.0)
+    calm.waits = 2.0
+    assert judged(calm, "cpu.max") == "system.role.foreground.pressure.cpu rose from 2.0 to 80.0"
 
 
 def test_the_condition_is_of_the_mean() -> None:

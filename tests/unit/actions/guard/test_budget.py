@@ -151,6 +151,11 @@ def test_a_setting_that_flaps_is_left() -> None:
     assert reasons(WANTED, *made) == ""
 
 
+def test_to_set_again_what_is_set_is_no_flapping() -> None:
+    renewed = [change(ASKED, State.COMMITTED, age_s=600.0 * n + 60, old=10, new=10) for n in range(5)]
+    assert reasons(ASKED, *renewed) == ""
+
+
 @given(
     st.lists(
         st.builds(

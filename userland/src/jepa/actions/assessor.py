@@ -21,8 +21,17 @@ WORSE_WHEN_HIGHER: Final = (
     "system.pressure.memory.full",
     "system.pressure.io.some",
     "system.pressure.io.full",
+    "system.role.foreground.pressure.cpu",
 )
 """Percent of the time in which something waited."""
+_THEIR_TURN: Final = ("system.pressure.cpu.some",)
+MEANT_TO_RISE: Final[Mapping[str, Collection[str]]] = {
+    "cpu.weight": _THEIR_TURN,
+    "cpu.max": _THEIR_TURN,
+    "unit.freeze": _THEIR_TURN,
+}
+"""Channels that an action is meant to raise: whoever gets less of the CPU waits for it. Whether the
+foreground waits is judged all the same."""
 SIGMAS: Final = 3.0
 LEAST_SIGMA: Final = 2.0
 """Percent: a machine at rest hardly varies, and a little more than nothing is no harm."""
@@ -85,8 +94,15 @@ class Assessment:
 class Assessor:
     """Watches one change. Made before it, since it measures the machine as it was first."""
 
-    def __init__(self, reader: ChannelReader, clock: HostClock, condition: Condition | None = None) -> None:
+    def __init__(
+        self,
+        reader: ChannelReader,
+        clock: HostClock,
+        condition: Condition | None = None,
+        meant_to_rise: Collection[str] = (),
+    ) -> None:
         """JepaError (422) when nobody reads the channel of ``condition``."""
+        self._judged = [name for name in WORSE_WHEN_HIGHER if name not in meant_to_rise]
         self._reader = reader
         self._clock = clock
         self._condition = condition
@@ -121,7 +137,7 @@ class Assessor:
         return Assessment(self._unmet(observed), observed)
 
     def _worse(self, recent: list[Mapping[str, float]]) -> str:
-        for channel in WORSE_WHEN_HIGHER:
+        for channel in self._judged:
             before = [reading[channel] for reading in self._before if channel in reading]
             now = [reading[channel] for reading in recent if channel in reading]
             if len(before) < LEAST_READINGS or len(now) < LEAST_READINGS:

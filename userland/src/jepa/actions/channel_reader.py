@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jepa.telemetry.clocks import Clock, SystemClock
+from jepa.telemetry.roles import Roles
 from jepa.telemetry.sources.base import Source
 from jepa.telemetry.sources.cpu import CpuSource
 from jepa.telemetry.sources.disk import DiskSource
 from jepa.telemetry.sources.memory import MemorySource
 from jepa.telemetry.sources.network import NetworkSource
 from jepa.telemetry.sources.pressure import PressureSource
+from jepa.telemetry.sources.role_usage import RoleSource
 from jepa.telemetry.sources.vmstat import VmstatSource
 
 
@@ -26,6 +28,7 @@ class KernelChannels:
             VmstatSource(root),
             DiskSource(root),
             NetworkSource(root),
+            RoleSource(root, Roles(root)),
         ]
 
     def read(self) -> Mapping[str, float]:

@@ -8,7 +8,7 @@ goes on there.
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from jepa.actions import kept_files
 from jepa.actions.admission import Admission, Judge, refused, watch_s
 from jepa.actions.assessor import (
     BASELINE_S,
+    MEANT_TO_RISE,
     WORSE_WHEN_HIGHER,
     Assessor,
     ChannelReader,
@@ -99,7 +100,9 @@ class Executor:
             assessor = None
             if watch_s(request):
                 admission.require(admission.propose(request, caller), consent)  # before time is spent on it
-                assessor = held.enter_context(self._assessor(parse_condition(request.keep_if)))
+                assessor = held.enter_context(
+                    self._assessor(parse_condition(request.keep_if), MEANT_TO_RISE.get(request.action, ()))
+                )
                 assessor.measure_before(min(BASELINE_S, watch_s(request)))
             held.enter_context(self._locks.hold(resource.key))
             proposal = admission.propose(request, caller)  # from here on nobody else of ours touches it
@@ -222,7 +225,9 @@ class Executor:
         return committed
 
     @contextlib.contextmanager
-    def _assessor(self, condition: Condition | None) -> Iterator[Assessor]:
+    def _assessor(
+        self, condition: Condition | None, meant_to_rise: Collection[str] = ()
+    ) -> Iterator[Assessor]:
         if self._channels is None:
             raise JepaError(
                 "No channels can be read here, so the change cannot be watched.",
@@ -230,7 +235,7 @@ class Executor:
                 status=503,
             )
         with contextlib.closing(self._channels()) as reader:
-            yield Assessor(reader, self._clock, condition)
+            yield Assessor(reader, self._clock, condition, meant_to_rise)
 
     def _watch(
         self, change: Change, request: Request, assessor: Assessor, progress: Progress | None

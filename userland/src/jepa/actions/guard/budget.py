@@ -121,7 +121,8 @@ def _autonomous(proposal: Proposal, changes: Sequence[Change], now_s: float, lim
         is_of_daemon(change) and _undone_by_another(change) for change in _happened(same, now_s, _HOUR_S)
     ):
         found.append("A person took back such a change within the hour, and no program repeats it.")
-    back = [change for change in _happened(same, now_s, _HOUR_S) if change.old == proposal.new]
+    hour = _happened(same, now_s, _HOUR_S)
+    back = [change for change in hour if change.old == proposal.new != change.new]
     if len(back) >= limits.reversals_per_hour and proposal.action.takes_value:
         found.append(f"It was changed away from {proposal.new} {len(back)} times within the hour: it flaps.")
     return found
