@@ -20,7 +20,7 @@ HEAD = """\
 # Actions
 
 What `jepa act` can set. This page is written by `python -m tools.action_reference` from the catalogue,
-`userland/src/jepa/actions/catalogue_files/`; `jepa actions` shows the same, with what the machine it runs on
+`userland/src/jepa/actions/action_types/`; `jepa actions` shows the same, with what the machine it runs on
 lacks, and `jepa actions NAME` one action.
 
 Tiers: `tune` is reversible and harmless; `disrupt` interrupts somebody's work and `irreversible` cannot be

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The catalogue holds a closed set of actions that say all that a person needs."""
 
-from pathlib import Path
+import importlib
+import pkgutil
 
 import pytest
 
-from jepa.actions.catalogue import ActionType, catalogue, load
+from jepa.actions import action_types
+from jepa.actions.action_types import NAMES
+from jepa.actions.catalogue import ActionType, ValueType, action_type, catalogue
 from jepa.actions.family import Family
 from jepa.actions.registry import CLASSES, family_of
 from jepa.errors import JepaError
@@ -35,10 +38,31 @@ def test_an_unknown_action_is_answered_with_the_nearest() -> None:
         catalogue().find("vm.swapiness")
 
 
-def test_an_entry_without_a_range_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.toml").write_text(
-        '[[action]]\nname="a"\ntarget="machine"\ntype="integer"\ntier="tune"\n'
-        'summary="s"\ndescription="d"\nexample="e"\n'
-    )
-    with pytest.raises(ValueError, match="a has no range"):
-        load(tmp_path)
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_an_action_says_what_its_type_needs(action: ActionType) -> None:
+    if action.type in (ValueType.INTEGER, ValueType.NUMBER, ValueType.PERCENT):
+        assert action.minimum is not None
+        assert action.maximum is not None
+    if action.type is ValueType.CHOICE:
+        assert action.choices or action.words
+    if action.type is ValueType.NONE and action.reversible:
+        assert action.constant is not None, "it applies nothing that could be taken back"
+
+
+@pytest.mark.parametrize("family", NAMES)
+def test_the_table_of_names_is_that_of_each_module(family: str) -> None:
+    entries = importlib.import_module(f"jepa.actions.action_types.{family}").ACTIONS
+    assert tuple(entry.name for entry in entries) == NAMES[family]
+    assert {entry.family for entry in entries} == {family}
+
+
+def test_the_table_has_every_module_and_no_name_twice() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(action_types.__path__)}
+    assert set(NAMES) == modules == set(CLASSES)
+    assert len(catalogue()) == sum(map(len, NAMES.values()))
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_one_is_found_alone_as_among_all(action: ActionType) -> None:
+    assert action_type(action.name) == action
+    assert action.setting

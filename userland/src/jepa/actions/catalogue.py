@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The closed set of actions, read from ``catalogue_files/``: all that planning sees of actions."""
+"""The closed set of actions: all that planning sees of actions.
 
-import os
-import tomllib
+They are written down in ``jepa.actions.action_types``, a module a family, which is imported when one of its
+actions is asked for.
+"""
+
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, NamedTuple
+from importlib import import_module
+from typing import NamedTuple
 
+from jepa.actions.action_types import NAMES
 from jepa.errors import JepaError
 
-DIRECTORY: Final = os.path.join(os.path.dirname(__file__), "catalogue_files")
 Value = str | int | float | bool | None
 """A setting as it is journalled and shown; None where nothing is set."""
 
@@ -78,8 +81,9 @@ class ActionType(NamedTuple):
     """What it does, when it helps and what it costs, as in a manual page."""
     example: str
     """A command line."""
-    setting: str
-    """What is changed, in the family's words: actions of one setting exclude each other on one target."""
+    setting: str = ""
+    """What is changed, in the family's words: actions of one setting exclude each other on one target. The
+    action's own name where ``action_types`` says nothing else."""
     constant: Value = None
     """The value that an action without one applies, such as ``frozen``."""
     inverse: str = "previous value"
@@ -113,7 +117,7 @@ class ActionType(NamedTuple):
 
 
 class Catalogue(Mapping[str, ActionType]):
-    """The actions by name, in the order of the files."""
+    """The actions by name, in the order of the documentation."""
 
     def __init__(self, actions: Mapping[str, ActionType]) -> None:
         self._actions = dict(actions)
@@ -140,68 +144,20 @@ class Catalogue(Mapping[str, ActionType]):
 
 @cache
 def action_type(name: str) -> ActionType:
-    """The action of that name, without reading all the others; JepaError (404) naming the nearest ones."""
-    for family, text in _files(DIRECTORY):
-        defaults, *entries = text.split("[[action]]")
-        for entry in entries:
-            if f'\nname = "{name}"\n' in entry:
-                content = tomllib.loads(f"{defaults}[[action]]{entry}")
-                return _made(content, content["action"][0], family)
+    """The action of that name, without importing all the others; JepaError (404) naming the nearest ones."""
+    for family, names in NAMES.items():
+        if name in names:
+            return _family(family)[names.index(name)]
     return catalogue().find(name)
 
 
 @cache
 def catalogue() -> Catalogue:
-    """The packaged catalogue."""
-    return load(DIRECTORY)
+    """Every action."""
+    return Catalogue({action.name: action for family in NAMES for action in _family(family)})
 
 
-def load(directory: str | os.PathLike[str]) -> Catalogue:
-    """The catalogue in ``directory``; ValueError for an entry that is wrong or named twice."""
-    actions: dict[str, ActionType] = {}
-    for family, text in _files(directory):
-        content = tomllib.loads(text)
-        for entry in content["action"]:
-            action = _made(content, entry, family)
-            if action.name in actions:
-                raise ValueError(f"{family}.toml: {action.name} is there twice")
-            actions[action.name] = action
-    return Catalogue(actions)
-
-
-def _files(directory: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
-    """The family and the text of each file, in the order of their names."""
-    for name in sorted(os.listdir(directory)):
-        if name.endswith(".toml"):
-            with open(os.path.join(directory, name), encoding="utf-8") as file:
-                yield name.removesuffix(".toml"), file.read()
-
-
-def _made(content: Mapping[str, Any], entry: Mapping[str, Any], family: str) -> ActionType:
-    return _action({"family": family, **content.get("defaults", {}), **entry}, f"{family}.toml")
-
-
-def _action(entry: dict[str, Any], file: str) -> ActionType:
-    entry.setdefault("setting", entry["name"])
-    for key, kind in (
-        ("tier", Tier),
-        ("target", TargetKind),
-        ("type", ValueType),
-        ("persistence", Persistence),
-    ):
-        if key in entry:
-            entry[key] = kind(entry[key])
-    for key in ("choices", "words", "excludes", "needs"):
-        entry[key] = tuple(entry.get(key, ()))
-    try:
-        action = ActionType(**entry)
-    except TypeError as error:
-        raise ValueError(f"{file}: {entry['name']}: {error}") from None
-    bounded = action.type in (ValueType.INTEGER, ValueType.NUMBER, ValueType.PERCENT)
-    if bounded and (action.minimum is None or action.maximum is None):
-        raise ValueError(f"{file}: {action.name} has no range")
-    if action.type is ValueType.CHOICE and not (action.choices or action.words):
-        raise ValueError(f"{file}: {action.name} has no choices")
-    if action.type is ValueType.NONE and action.constant is None and action.reversible:
-        raise ValueError(f"{file}: {action.name} applies nothing that could be taken back")
-    return action
+@cache
+def _family(name: str) -> tuple[ActionType, ...]:
+    entries: tuple[ActionType, ...] = import_module(f"jepa.actions.action_types.{name}").ACTIONS
+    return tuple(entry if entry.setting else entry._replace(setting=entry.name) for entry in entries)
