@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +17,9 @@ from hypothesis import strategies as st
 
 from jepa.actions.process_handle import ProcessHandle, parse_stat, pid_named, processes
 from jepa.errors import JepaError
+from tests.unit.actions.reused_pid import LAST_PID, process_with_pid
 
 PROC = Path("/proc")
-LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 
 
 @pytest.fixture
@@ -28,18 +27,6 @@ def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
     with subprocess.Popen(["sleep", "60"]) as process:
         yield process
         process.kill()
-
-
-def process_with_pid(pid: int) -> "subprocess.Popen[bytes]":
-    """A new process that has ``pid``, as happens by chance after some four million others."""
-    for _ in range(200):
-        LAST_PID.write_text(str(pid - 1))
-        process = subprocess.Popen(["sleep", "60"])
-        if process.pid == pid:
-            return process
-        process.kill()
-        process.wait()
-    pytest.skip("somebody else always took the PID")
 
 
 @given(st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=15), st.integers(0, 2**40))
@@ -69,7 +56,7 @@ def test_a_process_is_held_until_its_end(sleeper: "subprocess.Popen[bytes]") -> 
         assert process.ended_within(5)
         assert process.ended_within(0)  # although nobody has waited for it yet
         with pytest.raises(JepaError, match="has ended") as gone:
-            ProcessHandle(PROC, sleeper.pid, process.stat.start)
+            ProcessHandle(PROC, sleeper.pid, process.identity)
         assert gone.value.status == 409
         sleeper.wait()
         for use in (process.threads, lambda: process.signal(signal.SIGTERM)):
@@ -84,7 +71,6 @@ def test_whoever_gets_the_pid_later_is_not_it() -> None:
     with ProcessHandle(PROC, first.pid) as process:
         first.kill()
         first.wait()
-        time.sleep(0.02)  # the kernel tells start times apart by hundredths of a second
         with process_with_pid(first.pid) as second:
             try:
                 assert not process.alive
@@ -93,7 +79,7 @@ def test_whoever_gets_the_pid_later_is_not_it() -> None:
                 with pytest.raises(JepaError, match="has ended"):
                     process.threads()
                 with pytest.raises(JepaError, match="has ended") as other:
-                    ProcessHandle(PROC, first.pid, process.stat.start)
+                    ProcessHandle(PROC, first.pid, process.identity)
                 assert other.value.status == 409
                 assert second.poll() is None
             finally:
@@ -122,9 +108,9 @@ def test_a_pid_that_nobody_has(pid: int) -> None:
 def test_nothing_stays_open() -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for pid in (os.getpid(), 10**9):
-        for start in (None, "1"):
+        for identity in (None, "1"):
             with suppress(JepaError):
-                ProcessHandle(PROC, pid, start).close()
+                ProcessHandle(PROC, pid, identity).close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

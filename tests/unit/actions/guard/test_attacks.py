@@ -26,6 +26,7 @@ from jepa.actions.messages import Request
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import Timers, memory_folder
 from tests.unit.actions.guard.machine import DAEMON, HEALING, WEB, alone
+from tests.unit.actions.reused_pid import process_with_pid
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changes other users' processes")
 ROOT = Caller(0, os.getpid(), "session-3.scope", "session-3.scope")
@@ -77,27 +78,12 @@ def test_root_may_and_is_undone(target: Target) -> None:
     assert target.nice() == 0
 
 
-def reused(pid: int, command: list[str]) -> subprocess.Popen[bytes] | None:
-    """A new process with the PID of one that ended; None where others are faster."""
-    for _ in range(200):
-        Path("/proc/sys/kernel/ns_last_pid").write_text(str(pid - 1))
-        process = subprocess.Popen(command)
-        if process.pid == pid:
-            return process
-        process.kill()
-        process.wait()
-    return None
-
-
 def test_what_took_over_the_pid_is_not_touched_by_an_undo(target: Target) -> None:
     assert target.act(ROOT) == "committed"
     pid = target.process.pid
     target.process.kill()
     target.process.wait()
-    successor = reused(pid, ["sleep", "60"])
-    if successor is None:
-        pytest.skip("the PID was not given again")
-    with successor:
+    with process_with_pid(pid) as successor:
         try:
             os.setpriority(os.PRIO_PROCESS, pid, 5)  # it even has the value that was set
             with suppress(JepaError):

@@ -32,8 +32,8 @@ class Resource:
     setting: str
     """The setting of it, as in the catalogue."""
     identity: str = ""
-    """What distinguishes it from a later one of its name: a unit's invocation, a process's start time, a
-    device's number. Empty where the name is enough."""
+    """What distinguishes it from a later one of its name: a unit's invocation, a process's start time and
+    inode, a device's number. Empty where the name is enough."""
     detail: str = ""
     """For people: a process's command, a device's model."""
 

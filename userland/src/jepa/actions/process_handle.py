@@ -29,7 +29,7 @@ class Stat:
     kernel: bool
     """Whether it is a thread of the kernel."""
     start: str
-    """Hundredths of a second since boot: the kernel cannot give out all other PIDs before it is another."""
+    """Hundredths of a second since boot."""
 
 
 def parse_stat(text: str) -> Stat:
@@ -44,18 +44,27 @@ def parse_stat(text: str) -> Stat:
     )
 
 
+def identity_of(start: object, pidfd: int) -> str:
+    """What no other process of this boot shares: when it started, and the number of its inode in pidfs.
+
+    Start times are counted in hundredths of a second, in which a PID can be given out again. The inodes of
+    pidfs are never given out twice (since Linux 6.9, see fs/pidfs.c); before, all pidfds have the same.
+    """
+    return f"{start}/{os.fstat(pidfd).st_ino}"
+
+
 class ProcessHandle:
     """Reads through an open directory of /proc and signals through a pidfd: both refer to the one process.
 
-    Opening raises JepaError: 404 when there is no such process, 409 when ``start`` is that of another one.
+    Opening raises JepaError: 404 when there is no such process, 409 when it is not that of ``identity``.
     """
 
-    def __init__(self, proc: Path, pid: int, start: str | None = None) -> None:
+    def __init__(self, proc: Path, pid: int, identity: str | None = None) -> None:
         self.pid = pid
         try:
             self._directory = os.open(proc / str(pid), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
-            raise self._gone(404 if start is None else 409) from None
+            raise self._gone(404 if identity is None else 409) from None
         self._pidfd = -1
         try:
             leader = self._leader()
@@ -64,13 +73,14 @@ class ProcessHandle:
             self._pidfd = os.pidfd_open(pid)
             # After the pidfd was opened: as long as the directory's process lives, nobody else has its PID.
             self.stat = self.read_stat()
-            if start is not None and self.stat.start != start:
+            self.identity = identity_of(self.stat.start, self._pidfd)
+            if identity is not None and self.identity != identity:
                 raise self._gone(409)
             if not self.alive:
-                raise self._gone(404 if start is None else 409)
+                raise self._gone(404 if identity is None else 409)
         except OSError:
             self.close()
-            raise self._gone(404 if start is None else 409) from None
+            raise self._gone(404 if identity is None else 409) from None
         except BaseException:
             self.close()
             raise

@@ -78,7 +78,7 @@ class Process:
                 TargetKind.PROCESS,
                 str(process.pid),
                 action.setting,
-                process.stat.start,
+                process.identity,
                 process.stat.command,
             )
 

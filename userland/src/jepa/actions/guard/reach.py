@@ -70,7 +70,7 @@ def reach_of(host: Host, proposal: Proposal) -> Reach:
             return _of_unit(host, proposal, host.manager.unit(resource.name))
         case TargetKind.PROCESS:
             process = Process.read(host.root, resource.name)
-            if resource.identity and resource.identity != str(process.start):
+            if resource.identity and resource.identity.partition("/")[0] != str(process.start):
                 raise JepaError(
                     f"PID {resource.name} belongs to another process by now.",
                     "Look for it anew.",
