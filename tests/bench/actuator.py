@@ -39,13 +39,13 @@ COMMANDS: Final = 40
 CLIENTS: Final = 100
 ROUNDS: Final = 10
 IDLE_S: Final = 20.0
-LAUNCHER: Final = "import sys; sys.path[:0] = {path!r}; from {module} import main; sys.exit(main())"
 
 
-def launched(module: str) -> list[str]:
-    """As the image's launchers start ``module``: without the site and the person's environment."""
+def launched(name: str) -> list[str]:
+    """As the image's launcher ``name`` starts it: without the site and the person's environment."""
+    launcher = (ROOT / "mkosi.extra/usr/bin" / name).read_text()
     path = [str(SRC), *(each for each in sys.path if each.endswith("site-packages"))]
-    return [sys.executable, "-IS", "-c", LAUNCHER.format(path=path, module=module)]
+    return [sys.executable, "-IS", "-c", launcher.replace('.insert(0, "/usr/lib/jepa")', f"[:0] = {path!r}")]
 
 
 def wanted() -> Request:
@@ -67,7 +67,7 @@ def calls(path: Path) -> list[float]:
 
 def commands(path: Path) -> tuple["Spent", "Spent"]:
     """What each `jepa act --dry-run` takes from its start to its end, and a Python that does nothing."""
-    words = [*launched("jepa.shell.cli"), "act", "vm.swappiness", "10", "--dry-run"]
+    words = [*launched("jepa"), "act", "vm.swappiness", "10", "--dry-run"]
     environ = {**os.environ, "JEPA_ACTUATOR_SOCKET": str(path)}
     command, bare = Spent([], []), Spent([], [])
     for _ in range(COMMANDS):
@@ -166,7 +166,7 @@ def main(out: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "actuator.sock"
         environ = {**os.environ, "STATE_DIRECTORY": f"{place}/state", "JEPA_ACTUATOR_SOCKET": str(path)}
-        process = subprocess.Popen(launched("jepa.actions.actuator.daemon"), env=environ)
+        process = subprocess.Popen(launched("jepa-actuator"), env=environ)
         try:
             while not (Path(place) / "summary.json").exists():
                 time.sleep(0.05)

@@ -282,7 +282,8 @@ def test_without_polkit_persons_may_look_and_not_act(daemon: Daemon, victim: int
 
 
 def test_a_dry_run_of_the_command_imports_nothing_that_takes_long(daemon: Daemon) -> None:
-    slow = {"dataclasses", "inspect", "pathlib", "msgspec", "hashlib", "ssl", "subprocess"}
+    slow = {"dataclasses", "inspect", "pathlib", "msgspec", "hashlib", "ssl", "subprocess", "shutil"}
+    slow |= {"tomllib", "socket", "selectors", "datetime", "string", "threading", "difflib", "random"}
     code = (
         "import sys; from jepa.shell.cli import main; status = main(sys.argv[1:])\n"
         f"print(sorted({slow} & sys.modules.keys()), file=sys.stderr); sys.exit(status)"

