@@ -56,6 +56,7 @@ class Systemd:
             "SubState": "running",
             "InvocationID": bytes(16),
             "ControlGroup": f"/system.slice/{name}",
+            "MainPID": 0,
         }
         self.units[name] = usual | properties
 
@@ -164,15 +165,16 @@ def direct_socket(path: Path, systemd: Systemd) -> Iterator[Path]:
 
         def serve() -> None:
             connection, _ = server.accept()
-            with connection:
+            with connection, contextlib.suppress(BrokenPipeError):
                 # systemd lets wait what comes in one read with BEGIN, so all of this has to come at once
                 assert connection.recv(4096) == b"\0AUTH EXTERNAL %b\r\nBEGIN\r\n" % _OWN_UID
                 connection.sendall(b"OK 0123456789abcdef0123456789abcdef\r\n")
                 parser = Parser()
                 serial = 0
+                news = new_signal(_MANAGER, "UnitNew", "so", ("other.service", _path("other.service")))
                 while data := connection.recv(4096):
                     for message in parser.feed(data):
-                        for each in systemd.answer(message):
+                        for each in (news, *systemd.answer(message), news):  # systemd tells all of it
                             serial += 1
                             connection.sendall(each.serialise(serial=serial))
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jeepney import DBusAddress, new_signal
 
-from jepa.actions.systemd_bus import SystemdBus
+from jepa.actions.systemd_bus import SystemdBus, SystemdParser
 from jepa.errors import JepaError
 from tests.unit.actions.systemd_double import Bus, Systemd, direct_socket
 
@@ -127,6 +128,18 @@ def test_who_may_asks_systemd_itself_and_needs_no_bus(systemd: Systemd, tmp_path
         manager.restart("web")
         assert manager.get("web", "Service", "CPUWeight") == 30
         manager.close()
+
+
+def test_what_systemd_tells_beside_its_answers_is_passed_over_in_pieces_too() -> None:
+    news = new_signal(DBusAddress("/a", interface="a.b"), "UnitNew", "s", ("x" * 300,)).serialise(serial=1)
+    ended = new_signal(DBusAddress("/a", interface="a.b"), "JobRemoved", "s", ("y",)).serialise(serial=2)
+    for size in (1, 7, 64, 10_000):
+        parser, sent, heard = SystemdParser(), news + ended + news + news + ended + news[:-1], []
+        for at in range(0, len(sent), size):
+            parser.add_data(sent[at : at + size])
+            while (message := parser.get_next_message()) is not None:
+                heard.append(message.body)
+        assert heard == [("y",), ("y",)]
 
 
 def test_where_systemd_itself_does_not_answer_the_bus_is_asked(bus: Bus, tmp_path: Path) -> None:

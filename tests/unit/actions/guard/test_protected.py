@@ -120,6 +120,18 @@ def test_what_stops_a_protected_unit_with_it_is_refused(machine: Machine) -> Non
     assert "poweroff.target" in machine.reasons(unit_action("postgresql.service", **start))
 
 
+def test_what_hangs_on_a_unit_is_not_looked_for_when_it_is_protected_itself(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(machine.manager, "get", lambda *what: asked.append(what) or [])
+    stop = {"name": "unit.stop", "family": "unit_state"}
+    assert machine.decide(unit_action("ssh.service", **stop)) == "deny"
+    assert asked == []
+    machine.decide(unit_action("backup.service", **stop))
+    assert ("backup.service", "Unit", "RequiredBy") in asked
+
+
 def test_what_starts_a_protected_unit_is_protected_by_it(machine: Machine) -> None:
     machine.manager.add("knock.socket")
     machine.manager.properties["knock.socket", "Triggers"] = ["ssh.service"]

@@ -2,7 +2,7 @@
 """What actions need of a service manager, as a seam: systemd over D-Bus, or none."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from jepa.errors import JepaError
@@ -31,7 +31,6 @@ class Unit:
     unit_file_state: str = ""
     fragment: str = ""
     main_pid: int = 0
-    properties: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ServiceManager(Protocol):

@@ -66,7 +66,10 @@ class LocalActuator:
     def __init__(
         self, engine: Engine, caller: Caller, permission: Permission | None = None, *, owns: bool = False
     ) -> None:
-        """Without ``permission`` it is the kernel that refuses. ``owns``: the engine is closed with it."""
+        """Without ``permission`` nobody is asked: root may, and of others the kernel says what they may.
+
+        ``owns``: the engine is closed with it.
+        """
         self._engine = engine
         self._caller = caller
         self._permission = permission

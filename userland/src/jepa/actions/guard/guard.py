@@ -18,7 +18,7 @@ from jepa.actions.guard.caller import alive, is_person
 from jepa.actions.guard.grants import Grant, GrantStore
 from jepa.actions.guard.policy import Policy
 from jepa.actions.guard.policy_store import PolicyStore
-from jepa.actions.guard.reach import Reach, reach_of
+from jepa.actions.guard.reach import Reach, reaches
 from jepa.actions.guard.roles import role_of
 from jepa.actions.guard.rules import Question
 from jepa.actions.guard.tuners import Tuners
@@ -74,14 +74,14 @@ class Guard:
         if policy is None:
             return _deny(self._store.fault)
         try:
-            reach = reach_of(self._host, proposal)
-            guarded = protected.reasons(self._host, proposal, reach, policy.protected)
+            for reach in reaches(self._host, proposal):
+                guarded = protected.reasons(self._host, proposal, reach, policy.protected)
+                if guarded and not protected.raises_only(proposal):
+                    return _deny(*guarded)
         except JepaError as error:
             return _deny(error.problem)
         except OSError as error:
             return _deny(f"What it would touch cannot be told: {error}.")
-        if guarded and not protected.raises_only(proposal):
-            return _deny(*guarded)
         question = self._question(proposal, reach, bool(guarded))
         here = [change for change in changes if change.boot_id == self._boot_id]
         verdict = self._permission(policy, question, proposal, reach, here, now_s)

@@ -4,7 +4,7 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -62,8 +62,19 @@ class Reach:
         return self.named | self.inside | self.triggered | self.dependent
 
 
-def reach_of(host: Host, proposal: Proposal) -> Reach:
-    """What ``proposal`` touches now. JepaError when that cannot be told: then nothing may be changed."""
+def reaches(host: Host, proposal: Proposal) -> Iterator[Reach]:
+    """What ``proposal`` touches now: first by itself, then with all that it stops, which takes long to find.
+
+    JepaError when that cannot be told: then nothing may be changed.
+    """
+    reach = _by_itself(host, proposal)
+    yield reach
+    if proposal.action.name in _STATES:
+        dependent = _dependent(host.manager, proposal.resource.name)
+        yield replace(reach, dependent=frozenset(dependent - reach.named))
+
+
+def _by_itself(host: Host, proposal: Proposal) -> Reach:
     resource = proposal.resource
     match resource.kind:
         case TargetKind.UNIT | TargetKind.TIMER:
@@ -107,15 +118,11 @@ def _of_unit(host: Host, proposal: Proposal, unit: Unit) -> Reach:
     triggered: set[str] = set()
     if unit.id.endswith(_STARTERS):
         triggered = _listed(host.manager, unit.id, ("Triggers",))
-    dependent: set[str] = set()
-    if proposal.action.name in _STATES:
-        dependent = _dependent(host.manager, unit.id)
     return Reach(
         frozenset(named),
         frozenset(inside),
         frozenset(triggered),
-        frozenset(dependent - named),
-        unit.cgroup,
+        cgroup=unit.cgroup,
         process=_main_process(host, unit),
     )
 
