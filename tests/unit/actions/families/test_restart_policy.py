@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A restart policy is a drop-in that systemd reads, and undo takes it away without a trace."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,18 @@ def test_the_policy_is_a_drop_in_and_goes_without_a_trace(tmp_path: Path) -> Non
     FAMILY.undo(host, resource, "unit's own")
     assert not drop_in.parent.exists()
     assert manager.reloads == 2
+
+
+def test_everybody_may_read_the_drop_in(tmp_path: Path) -> None:
+    host = Host(tmp_path, Manager(service()))
+    usual = os.umask(0o077)  # the actuator's
+    try:
+        FAMILY.apply(host, FAMILY.resolve(host, ACTION, "web"), "always")
+    finally:
+        os.umask(usual)
+    drop_in = tmp_path / "etc/systemd/system/web.service.d/50-jepa-restart.conf"
+    assert drop_in.stat().st_mode & 0o777 == 0o644
+    assert drop_in.parent.stat().st_mode & 0o777 == 0o755
 
 
 def test_what_a_power_cut_left_half_written_goes_with_it(tmp_path: Path) -> None:

@@ -79,10 +79,13 @@ class RestartPolicy:
                 if file.parent.is_dir() and not any(file.parent.iterdir()):
                     file.parent.rmdir()
             else:
-                file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                if not file.parent.is_dir():
+                    file.parent.mkdir(parents=True)
+                    file.parent.chmod(0o755)  # everybody may read what systemd does, whatever our umask is
                 with made.open("w") as new:
                     new.write(_CONTENT.format(policy=value))
                     new.flush()
+                    os.fchmod(new.fileno(), 0o644)
                     os.fsync(new.fileno())
                 made.replace(file)
         except OSError as error:
