@@ -119,7 +119,7 @@ bench-actions: $(VENV)/.done ## kill 1,000 processes while they change settings 
 	@unshare --net $(PY) -m tests.bench.actions
 
 .PHONY: bench-power-cuts
-bench-power-cuts: $(VENV)/.done ## cut the power and kill processes while settings are changed (as root)
+bench-power-cuts: $(IMAGE) ## cut the power and kill processes while settings are changed (as root, hours)
 	@$(PYTHON) -m tools.host run
 	@$(PY) -m tests.bench.power_cuts
 

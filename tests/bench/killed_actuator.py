@@ -259,10 +259,10 @@ class Crowd:
                     self.machine.told.update({each.id: str(each.state) for each in changes})
 
 
-def kill_actuators(count: int, found: Counter[str]) -> None:
+def kill_actuators(count: int, found: Counter[str]) -> Iterator[None]:
     """Kill the daemon ``count`` times at work, each time at another moment, some of them in its start."""
-    rng = random.Random(1)
-    for kills in series(count):
+    rng = random.Random(f"actuator {found['killed']}")
+    for kills in series(count - found["killed"]):
         with new_machine("actuator", rng, found) as machine:
             for _ in range(kills):
                 starting = rng.random() < 0.1
@@ -283,12 +283,13 @@ def kill_actuators(count: int, found: Counter[str]) -> None:
                 found["killed"] += 1
                 machine.look()
         print(f"{found['killed']} actuators killed: {dict(found)}", flush=True)
+        yield
 
 
-def kill_clients(count: int, found: Counter[str]) -> None:
+def kill_clients(count: int, found: Counter[str]) -> Iterator[None]:
     """Kill ``count`` of `jepa act` and `jepa undo`: most as the actuator begins to do it, others before."""
-    rng, took_s = random.Random(2), 0.0
-    for kills in series(count):
+    rng, took_s = random.Random(f"client {found['killed']}"), 0.0
+    for kills in series(count - found["killed"]):
         with new_machine("client", rng, found) as machine, machine.actuator():
             enough = found["killed"] + kills
             while found["killed"] < enough:
@@ -306,12 +307,13 @@ def kill_clients(count: int, found: Counter[str]) -> None:
                 machine.hear(answered)
                 machine.compare_settled()
         print(f"{found['killed']} clients killed: {dict(found)}", flush=True)
+        yield
 
 
-def kill_jepads(count: int, found: Counter[str]) -> None:
+def kill_jepads(count: int, found: Counter[str]) -> Iterator[None]:
     """Kill ``count`` of jepad, which makes no change by itself, while others are made."""
-    rng = random.Random(3)
-    for kills in series(count):
+    rng = random.Random(f"jepad {found['killed']}")
+    for kills in series(count - found["killed"]):
         with new_machine("jepad", rng, found) as machine, machine.actuator():
             for _ in range(kills):
                 state = machine.socket.with_name("jepad")
@@ -326,6 +328,7 @@ def kill_jepads(count: int, found: Counter[str]) -> None:
                 found["killed"] += 1
                 machine.compare_settled()
         print(f"{found['killed']} jepads killed: {dict(found)}", flush=True)
+        yield
 
 
 def series(count: int) -> list[int]:

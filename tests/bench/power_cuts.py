@@ -7,33 +7,41 @@ Usage: python -m tests.bench.power_cuts [--out FILE] [PART[=COUNT] ...], as root
     actuator  kills of the actuator, at work and in its start, on this host (400)
     client    kills of `jepa act` and `jepa undo` (500)
     jepad     kills of jepad while changes are made (100)
+    machine   cuts of the image in a VM with such a disk, which then boots from what is left (100)
 
-A part that was measured replaces its figures in FILE; those of the others stay. Without a part: all.
+Without a part: all. The figures are kept in FILE as they come, and a part that was interrupted goes on from
+there until it has COUNT; remove FILE to begin anew.
 """
 
 import argparse
 import json
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench import killed_actuator, reordered_disk
+from tests.bench import cut_machine, killed_actuator, reordered_disk
 
-PARTS: Final[Mapping[str, tuple[int, Callable[[int, Counter[str]], None]]]] = {
+Measure = Callable[[int, Counter[str]], Iterator[None]]
+"""Goes on from what was found so far until there are so many; stops where that may be kept."""
+PARTS: Final[Mapping[str, tuple[int, Measure]]] = {
     "disk": (1000, reordered_disk.measure),
     "actuator": (400, killed_actuator.kill_actuators),
     "client": (500, killed_actuator.kill_clients),
     "jepad": (100, killed_actuator.kill_jepads),
+    "machine": (100, cut_machine.measure),
 }
 FAULTS: Final = {"lost": "records", "wrong": "settings", "half": "changes", "unsound": "journals"}
 """What has to be zero."""
 
 
-def entries(part: str, count: int, found: Mapping[str, int]) -> list[dict[str, Any]]:
+def entries(part: str, found: Mapping[str, int]) -> list[dict[str, Any]]:
     """The figures of a part."""
     setup = f"Python {platform.python_version()}, kernel {platform.release()}"
+    if part == "machine":
+        setup = cut_machine.setup()
+    count = found.get("cuts") or found.get("killed", 0)
     made = []
     for name in sorted(found, key=lambda each: (each not in FAULTS, each)):
         made.append({"name": f"{part}_{name}", "value": found[name], "unit": FAULTS.get(name, ""),
@@ -42,8 +50,28 @@ def entries(part: str, count: int, found: Mapping[str, int]) -> list[dict[str, A
     return made
 
 
+def load(file: Path, part: str) -> Counter[str]:
+    """What was found of a part so far."""
+    kept = json.loads(file.read_text()) if file.exists() else []
+    of_it = {each["name"].removeprefix(f"{part}_"): each["value"] for each in kept if _is_of(each, part)}
+    return Counter({**dict.fromkeys(FAULTS, 0), **of_it})
+
+
+def save(file: Path, part: str, found: Mapping[str, int]) -> None:
+    """Replace the figures of a part."""
+    kept = json.loads(file.read_text()) if file.exists() else []
+    others = [each for each in kept if not _is_of(each, part)]
+    whole = file.with_suffix(".new")
+    whole.write_text(json.dumps(others + entries(part, found), indent=1) + "\n")
+    whole.replace(file)
+
+
+def _is_of(entry: Mapping[str, Any], part: str) -> bool:
+    return str(entry["name"]).startswith(f"{part}_")
+
+
 def main() -> None:
-    """Measure the parts that are wanted and write their figures."""
+    """Measure the parts that are wanted, and write their figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=Path("build/bench/power-cuts.json"))
     parser.add_argument("parts", nargs="*", metavar="PART[=COUNT]", default=list(PARTS))
@@ -52,13 +80,9 @@ def main() -> None:
     for wanted in arguments.parts:
         part, _, number = wanted.partition("=")
         usual, measure = PARTS[part]
-        count = int(number or usual)
-        found: Counter[str] = Counter(dict.fromkeys(FAULTS, 0))
-        measure(count, found)
-        measured = entries(part, count, found)
-        kept = json.loads(arguments.out.read_text()) if arguments.out.exists() else []
-        kept = [each for each in kept if not each["name"].startswith(f"{part}_")]
-        arguments.out.write_text(json.dumps(kept + measured, indent=1) + "\n")
+        found = load(arguments.out, part)
+        for _ in measure(int(number or usual), found):
+            save(arguments.out, part, found)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from jepa.actions.service_manager import NoServiceManager, Unit
 from jepa.actions.systemd_bus import full_name
 from jepa.errors import JepaError
 from tests.bench.actions import ME, AllowAll
-from tools.vm.write_log import WriteLog
+from tests.bench.cut_disk import Told, cut_disks, moments
 
 DISK_BYTES: Final = 48 << 20
 UNITS: Final = ("web.service", "db.service", "mail.service")
@@ -42,6 +42,8 @@ RUNTIME: Final = "vm.swappiness"
 THREADS: Final = 3
 REQUESTS: Final = 360
 """In one recording; fewer than the journal keeps in its newest file, so that none may be missing there."""
+CUTS: Final = 250
+"""In one recording."""
 ROTATE_BYTES: Final = 32 << 10
 """Small, so that cuts fall into the beginning of new files, too."""
 UNDO_EVERY: Final = 5
@@ -187,27 +189,6 @@ def run(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-@dataclass
-class Told:
-    """What callers asked for and were told, each with the size that the log of writes had."""
-
-    log: Path
-    outcomes: list[tuple[int, Change]] = field(default_factory=list)
-    undos: dict[str, int] = field(default_factory=dict)
-    """When taking a change back was asked for."""
-    refused: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def now(self) -> int:
-        """What is on the disk by now is in the log before this."""
-        return self.log.stat().st_size
-
-    def outcome(self, *changes: Change) -> None:
-        """These came to an end, whatever it is."""
-        with self.lock:
-            self.outcomes += [(self.now(), each) for each in changes]
-
-
 def record(folder: Path, seed: int) -> Told:
     """Make changes on a recorded disk in ``folder``; what callers were told of them."""
     told = Told(folder / "log")
@@ -273,33 +254,18 @@ def work(at_work: Executor, told: Told, rng: random.Random) -> None:
 def cuts(folder: Path, told: Told, count: int, seed: int, found: Counter[str]) -> None:
     """Cut the power ``count`` times in what ``folder`` recorded; count what is not as it should be."""
     rng = random.Random(seed)
-    with closing(WriteLog(folder / "log")) as log, (folder / "stable").open("w+b") as stable:
-        stable.truncate(DISK_BYTES)
-        first = log.first_after(min(size for size, _ in told.outcomes))
-        applied = 0
-        moments = rng.choices(range(first, len(log) + 1), k=count)
-        for cut in sorted(log.before_flush(each) if rng.random() < 0.5 else each for each in moments):
-            durable = log.durable(cut)
-            for write in log.writes(applied, durable):
-                os.pwrite(stable.fileno(), write.data, write.at)
-            applied = durable
-            # a file of its own each time: a loop device of the last one may live on a little, and its cache
-            disk = folder / f"cut-{found['cuts']}"
-            run("cp", "--sparse=always", str(folder / "stable"), str(disk))
-            found["cuts"] += 1
-            found["unflushed_writes"] += sum(1 for _ in log.writes(durable, cut))
-            with disk.open("r+b") as file:
-                for write in log.survivors(cut, rng):
-                    os.pwrite(file.fileno(), write.data, write.at)
-            try:
-                with mounted(disk, folder / "after", "loop") as root:
-                    look(root, told, log.size_before(cut), found, Settings())
-            except subprocess.CalledProcessError as error:
-                print(f"{error}: {error.stderr}", flush=True)
-                found["unsound"] += 1
-            disk.unlink()
-            if found["cuts"] % 50 == 0:
-                print(f"{found['cuts']} cuts on a disk that reorders: {dict(found)}", flush=True)
+    (folder / "stable").write_bytes(b"")
+    os.truncate(folder / "stable", DISK_BYTES)
+    for disk, size in cut_disks(folder, moments(told, count, rng), rng, found):
+        found["cuts"] += 1
+        try:
+            with mounted(disk, folder / "after", "loop") as root:
+                look(root, told, size, found, Settings())
+        except subprocess.CalledProcessError as error:
+            print(f"{error}: {error.stderr}", flush=True)
+            found["unsound"] += 1
+        if found["cuts"] % 50 == 0:
+            print(f"{found['cuts']} cuts on a disk that reorders: {dict(found)}", flush=True)
 
 
 def look(root: Path, told: Told, size: int, found: Counter[str], what: Settings) -> None:
@@ -349,7 +315,7 @@ def _compare_files(root: Path, in_force: list[Change], found: Counter[str], what
     """What is set has to be what the journal says, and nothing half there."""
     manager = UnitFiles(root)
     for unit in what.units:
-        policy = _newest(in_force, unit, "restart_policy", "unit's own")
+        policy = newest(in_force, unit, "restart_policy", "unit's own")
         place = root / ETC / f"{unit}.d"
         files = list(place.iterdir()) if place.exists() else []
         wanted = [] if policy == "unit's own" else ["50-jepa-restart.conf"]
@@ -357,19 +323,21 @@ def _compare_files(root: Path, in_force: list[Change], found: Counter[str], what
         found["wrong"] += bool(files) and manager.get(unit, "Service", "Restart") != policy
         links = {(root / ETC / f"{each}.wants" / unit).is_symlink() for each in what.targets}
         found["half"] += len(links) > 1
-        found["wrong"] += links != {_newest(in_force, unit, "enabled", "disabled") == "enabled"}
+        found["wrong"] += links != {newest(in_force, unit, "enabled", "disabled") == "enabled"}
 
 
-def _newest(in_force: list[Change], unit: str, setting: str, before: str) -> str:
+def newest(in_force: list[Change], unit: str, setting: str, before: str) -> str:
+    """The value that is in force of a unit's setting."""
     values = [str(each.new) for each in in_force if (each.target, each.setting) == (unit, setting)]
     return values[-1] if values else before
 
 
-def measure(count: int, found: Counter[str], recordings: int = 4) -> None:
-    """Cut the power ``count`` times in all."""
-    for seed in range(recordings):
+def measure(count: int, found: Counter[str]) -> Iterator[None]:
+    """Cut the power ``count`` times in all, and stop after each recording."""
+    while found["cuts"] < count:
         with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+            seed = found["cuts"]
             told = record(Path(place), seed)
             found["refused"] += told.refused
-            share = count * (seed + 1) // recordings - count * seed // recordings
-            cuts(Path(place), told, share, seed, found)
+            cuts(Path(place), told, min(CUTS, count - seed), seed, found)
+        yield

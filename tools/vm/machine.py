@@ -399,6 +399,14 @@ class Machine:
         arguments["node-name"] = name
         self._monitor().execute("blockdev-add", arguments)
 
+    def insert(self, name: str, disk: Disk) -> None:
+        """Open ``disk``, called ``name``, for a device to be plugged in with."""
+        file = {"driver": "file", "filename": str(disk.path)}
+        self._monitor().execute(
+            "blockdev-add",
+            {"node-name": name, "driver": disk.format, "file": file, "cache": {"no-flush": True}},
+        )
+
     def screenshot(self, name: str) -> screen.Screenshot:
         """Picture of the screen, kept as NAME.png in the machine's directory."""
         png = self.directory / f"{name}.png"
