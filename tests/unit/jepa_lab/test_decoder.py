@@ -9,6 +9,7 @@ from jepa.telemetry.schema import load_schema
 from jepa.world.controls import RECENT_S
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.decoder import Decoder
+from jepa_lab.model.parts import linear_of_parts
 
 FRAMES = 4
 
@@ -92,3 +93,27 @@ def test_a_channel_that_is_forgotten_has_nothing_of_its_own(
         )
     spread = told[0, :, 0, 0, 2]
     assert (spread - spread[0]).abs().max() < 1e-5, "channels differ by what is their own alone"
+
+
+def test_medians_of_one_moment_are_those_among_the_quantiles(
+    decoder: Decoder, config: ModelConfig, state: tuple[Tensor, Tensor, Tensor, Tensor]
+) -> None:
+    h, stats, recalled, changed = state
+    control = torch.linspace(-1, 1, FRAMES * config.controls).reshape(FRAMES, config.controls)
+    recent = torch.zeros(1, len(RECENT_S), config.controls)
+    moment = stats[:1]
+    situation = decoder.effect.situation(moment)
+    with torch.no_grad():
+        quantiles, events = decoder(
+            h, control, recent, moment.expand_as(stats), recalled, changed, situation=situation
+        )
+        found, events_too = decoder.medians(h, control, recent, moment, recalled, changed, situation)
+    torch.testing.assert_close(found, quantiles[..., 2])
+    torch.testing.assert_close(events_too, events)
+
+
+def test_a_layer_of_parts_is_one_of_their_concatenation() -> None:
+    layer = torch.nn.Linear(9, 5)
+    one, some, shared = torch.randn(3, 1, 2), torch.randn(3, 7, 4), torch.randn(7, 3)
+    whole = torch.cat([one.expand(3, 7, 2), some, shared.expand(3, 7, 3)], -1)
+    torch.testing.assert_close(linear_of_parts(layer, one, some, shared), layer(whole))

@@ -80,8 +80,8 @@ def learn_effects(
     torch.manual_seed(training.seed)  # for dropout
     for step in range(training.steps):
         some = torch.randint(len(moments.context), (training.batch,), generator=generator)
-        inputs = (moments.features, moments.before, moments.after, moments.context, moments.situation)
-        jump = effect(*(each[some] for each in inputs))
+        inputs = (moments.before, moments.after, moments.context, moments.situation)
+        jump = effect((moments.features[some],), *(each[some] for each in inputs))
         missed = (moments.plain[some] - moments.target[some]) / spread + jump
         weight = (moments.weight[some] * horizons)[..., None].expand_as(missed)
         each = F.huber_loss(missed, torch.zeros_like(missed), delta=training.square, reduction="none")
@@ -114,7 +114,8 @@ def _moments(model: MachineModel, trial: Stretch) -> Moments | None:
     with torch.no_grad():
         output = model(batch, Pick(at, torch.arange(trial.frame.shape[1]), asked=True))
     watch.remove()
-    features, before, after, context, situation = seen
+    parts, before, after, context, situation = seen
+    features = torch.cat([part.expand(len(at), trial.frame.shape[1], -1) for part in parts], -1)
     horizons = torch.tensor(model.config.horizons_s)
     weight = trial.scored[at] * (kept[:, None] >= _KEPT * horizons)[:, None]
     median = output.quantiles[0, ..., model.config.quantiles.index(0.5)]

@@ -70,7 +70,6 @@ class _Imagine(nn.Module):
     def __init__(self, model: MachineModel) -> None:
         super().__init__()
         self.predictor, self.recall, self.decoder = model.predictor, model.recall, model.decoder
-        self.middle = model.config.quantiles.index(0.5)
 
     def forward(
         self,
@@ -88,17 +87,11 @@ class _Imagine(nn.Module):
         contexts, latents = self.predictor.imagine(latent, controls, caches, coarse, count)
         context = contexts[:, 0]
         recalled, changed = self.recall.step(context, keys, outcomes, followed, stats, count)
-        candidates = len(controls)
-        quantiles, event_logits = self.decoder(
-            context,
-            controls[:, 0],
-            recent,
-            stats.expand(candidates, -1, -1, -1),
-            recalled,
-            changed,
-            situation=self.decoder.effect.situation(stats),
+        situation = self.decoder.effect.situation(stats)
+        medians, event_logits = self.decoder.medians(
+            context, controls[:, 0], recent, stats, recalled, changed, situation
         )
-        return latents, quantiles[..., self.middle], torch.sigmoid(event_logits)
+        return latents, medians, torch.sigmoid(event_logits)
 
 
 @dataclass(frozen=True, slots=True)

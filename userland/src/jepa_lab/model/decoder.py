@@ -9,18 +9,31 @@ sums of positive steps from it. Asked what a change of settings would do, all of
 the probability that one begins.
 """
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.effect import Effect, freshness
+from jepa_lab.model.parts import linear_of_parts
 
 _CONTEXT = 24
 _MIDDLE = 2
 _FLOOR_SHARE = 0.05
 _UNSURE = 0.1
 """How much of its usual spread a channel's interval gains while a change is fresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What quantiles and medians share."""
+
+    median: Tensor  # (N, C, H, 2), not yet bounded
+    unit: Tensor  # (N or 1, C, 1, 1) how much the channel moves of late
+    hidden: Tensor  # (N, C, hidden)
+    event_logits: Tensor  # (N, E, H)
 
 
 class Decoder(nn.Module):
@@ -88,6 +101,46 @@ class Decoder(nn.Module):
         never seen in training. ``situation`` (N or 1, S) of `Effect.situation` asks, of all channels, what
         ``control`` would do in the place of what was set.
         """
+        decoded = self._decode(h, control, recent, stats, recalled, changed, channels, forget, situation)
+        median = decoded.median
+        wide = self.spread[slice(None) if channels is None else channels][:, None, None]
+        unit = decoded.unit + freshness(control[:, None] - recent) * _UNSURE * wide
+        raw = self._outputs(decoded.hidden, slice(self.candidates + 1, None))
+        steps = F.softplus(raw) * (unit * self.widen)[..., None]
+        down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
+        up = steps[..., _MIDDLE:].cumsum(-1)
+        offsets = torch.cat([down, torch.zeros_like(median[..., None]), up], -1)
+        return (median[..., None] + offsets).clamp(0, 1), decoded.event_logits
+
+    def medians(
+        self,
+        h: Tensor,
+        control: Tensor,
+        recent: Tensor,
+        stats: Tensor,
+        recalled: Tensor,
+        changed: Tensor,
+        situation: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward` of all channels, with no quantile but the median: (N, C, H, 2), and logits of events.
+
+        ``stats`` may be one moment's, (1, C, L, 2), of which ``h`` are N continuations.
+        """
+        decoded = self._decode(h, control, recent, stats, recalled, changed, None, None, situation)
+        return decoded.median.clamp(0, 1), decoded.event_logits
+
+    def _decode(
+        self,
+        h: Tensor,
+        control: Tensor,
+        recent: Tensor,
+        stats: Tensor,
+        recalled: Tensor,
+        changed: Tensor,
+        channels: Tensor | None,
+        forget: Tensor | None,
+        situation: Tensor | None,
+    ) -> _Decoded:
         of = slice(None) if channels is None else channels
         center, spread, floor = self.center[of, None], self.spread[of, None], self.floor[of]
         last = stats[..., :1, :1]  # (N, C, 1, 1)
@@ -97,31 +150,32 @@ class Decoder(nn.Module):
         level = ((last[..., 0] - center) / spread).clamp(-4, 4)
         own = self.embedding[of] if forget is None else self.embedding[of] * (1 - forget)
         context = torch.cat([self.context(h), self.control(control)], -1)
-        features = torch.cat([level, relative, peaks, alike, own.expand(len(h), -1, -1)], -1)
-        everywhere = context[:, None, :].expand(-1, stats.shape[1], -1)
-        hidden = self.body(torch.cat([features, everywhere], -1))
+        features = (torch.cat([level, relative, peaks], -1), alike, own)  # (N or 1, C, F) each
+        hidden = self.body[1:](linear_of_parts(self.body[0], *features, context[:, None]))
         observed_in = (self.config.event_channels, self.config.hint_channels)
         evidence = torch.cat(
             [hidden[:, _rows(channels, some)] for some in observed_in], -1
         )  # (N, E, 2 * hidden)
         event_logits = torch.einsum("neh,ehk->nek", evidence, self.event_weight) + self.event_bias
-        raw = self.out(hidden).unflatten(-1, (len(self.config.horizons_s), 2, self.outputs))
         # Candidates for each horizon: windows of every length just past (the shortest is the last value).
         horizons = len(self.config.horizons_s)
-        windows = stats.transpose(-1, -2)[:, :, None].expand(-1, -1, horizons, -1, -1)
+        windows = stats.transpose(-1, -2)[:, :, None].expand(len(h), -1, horizons, -1, -1)
         simple = torch.cat([windows, recalled, changed], -1)
-        mixture = torch.softmax(raw[..., : self.candidates], -1)
+        mixture = torch.softmax(self._outputs(hidden, slice(self.candidates)), -1)
         unit = _unit(stats[:, :, :horizons], floor + _FLOOR_SHARE * spread[:, 0])
-        median = (mixture * simple).sum(-1) + raw[..., self.candidates] * unit
-        wide = spread[..., None]  # (C, 1, 1)
+        offset = self._outputs(hidden, slice(self.candidates, self.candidates + 1))[..., 0]
+        median = (mixture * simple).sum(-1) + offset * unit
         if situation is not None:
-            median = median + self.effect(features, recent[:, 0], control, context, situation) * wide
-        unit = unit + freshness(control[:, None] - recent) * _UNSURE * wide
-        steps = F.softplus(raw[..., self.candidates + 1 :]) * (unit * self.widen)[..., None]
-        down = -steps[..., :_MIDDLE].flip(-1).cumsum(-1).flip(-1)
-        up = steps[..., _MIDDLE:].cumsum(-1)
-        offsets = torch.cat([down, torch.zeros_like(median[..., None]), up], -1)
-        return (median[..., None] + offsets).clamp(0, 1), event_logits
+            jump = self.effect(features, recent[:, 0], control, context, situation)
+            median = median + jump * spread[..., None]
+        return _Decoded(median, unit, hidden, event_logits)
+
+    def _outputs(self, hidden: Tensor, wanted: slice) -> Tensor:
+        """(N, C, hidden) -> (N, C, H, 2, K): those of the outputs of each window that are ``wanted``."""
+        windows = (len(self.config.horizons_s), 2, self.outputs)
+        weight = self.out.weight.unflatten(0, windows)[:, :, wanted]
+        bias = self.out.bias.unflatten(0, windows)[:, :, wanted]
+        return F.linear(hidden, weight.flatten(0, 2), bias.flatten()).unflatten(-1, weight.shape[:3])
 
 
 def _rows(channels: Tensor | None, wanted: tuple[int, ...]) -> list[int]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from jepa.telemetry.roles import PLAYED
 from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.parts import linear_of_parts
 from jepa_lab.model.shares import CHANGE_FEATURES, GAINED, gains
 
 _CHANGED = 4.0
@@ -69,12 +70,17 @@ class Effect(nn.Module):
         return shares[:, :roles], shares[:, roles : 2 * roles].square(), shares[:, 2 * roles :]
 
     def forward(
-        self, features: Tensor, before: Tensor, after: Tensor, context: Tensor, situation: Tensor
+        self,
+        features: tuple[Tensor, ...],
+        before: Tensor,
+        after: Tensor,
+        context: Tensor,
+        situation: Tensor,
     ) -> Tensor:
         """By how much windows jump, in spreads (N, C, H, 2).
 
-        Of channels' ``features`` (N, C, F), settings ``before`` (N or 1, A) and ``after`` (N, A), the
-        decoder's ``context`` (N, K) and `situation` (N or 1, S).
+        Of channels' ``features`` (each (N or 1, C, F) or (C, F)), settings ``before`` (N or 1, A) and
+        ``after`` (N, A), the decoder's ``context`` (N, K) and `situation` (N or 1, S).
         """
         before, situation = before.expand_as(after), situation.expand(len(after), -1)
         changed_by = after - before
@@ -82,8 +88,7 @@ class Effect(nn.Module):
         code = self.code(torch.cat([changed_by, gained, context, situation], -1))  # (N, effect_code)
         change = torch.cat([changed_by, gained[:, :GAINED]], -1)
         concern = torch.einsum("na,ack->nck", change, self.concern)
-        everywhere = code[:, None].expand(-1, features.shape[1], -1)
-        hidden = self.body(torch.cat([features, concern, everywhere], -1))
+        hidden = self.body[1:](linear_of_parts(self.body[0], *features, concern, code[:, None]))
         jump = self.out(hidden) + torch.einsum("nk,chk->nch", code, self.read)
         jumps: Tensor = jump.unflatten(-1, (-1, 2)) * freshness(changed_by)
         return jumps
