@@ -4,6 +4,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,44 @@ def test_a_limit_is_a_quota_which_the_kernel_keeps(schema: Schema, knowing: Know
     assert 0 <= low <= high <= 20.01, "40 % of one CPU of two"
     quiet = planned(Heart(schema, {BUSY: 0.1}), knowing(), **spec)
     assert not quiet.steps, "it uses less already"
+
+
+def test_a_limit_that_is_set_already_needs_nothing(schema: Schema, knowing: Knowing, tree: Tree) -> None:
+    tree.group("background.slice", cpu_max="40000 100000")
+    amount = {"value": 40, "unit": "%"}
+    plan = planned(
+        Heart(schema, {BUSY: 0.9}), knowing(), intent="limit", targets=("background",), amount=amount
+    )
+    assert (plan.steps, plan.verdict.decision) == ((), "allow")
+    assert "cpu.max of background.slice is 40 already." in plan.verdict.reasons
+
+
+def test_a_plan_names_all_that_plans_may_set_for_the_spec(schema: Schema, knowing: Knowing) -> None:
+    plan = planned(Heart(schema, {WAIT: 0.1}, HELPS), knowing())
+    assert not plan.steps
+    assert {(each.action, each.targets) for each in plan.settable} == {
+        (name, ("background.slice",)) for name in ("cpu.weight", "cpu.max", "unit.freeze")
+    }
+    (weights,) = (each.values for each in plan.settable if each.action == "cpu.weight")
+    assert weights == ("default", 50, 20, 10, 1)
+
+
+def test_what_it_would_cost_to_take_back_what_is_set_is_told(
+    schema: Schema, knowing: Knowing, tree: Tree
+) -> None:
+    assert planned(Heart(schema, {WAIT: 0.4}, HELPS), knowing()).energy.released is None, "nothing is set"
+    tree.group("background.slice", cgroup_freeze="1")
+    waiting = planned(Heart(schema, {WAIT: 0.9}, HELPS), knowing())
+    assert waiting.energy.released is not None and waiting.energy.released > waiting.energy.without
+    idle = planned(Heart(schema, {WAIT: 0.0}), knowing())
+    assert idle.energy.released == pytest.approx(idle.energy.without, abs=1e-4)
+
+
+def test_what_a_person_has_set_meanwhile_is_left_to_them(schema: Schema, knowing: Knowing) -> None:
+    left = replace(knowing(), left=[("freezer", "background.slice"), ("cpu.weight", "background.slice")])
+    plan = planned(Heart(schema, {WAIT: 0.6}, HELPS), left)
+    assert {step.action for step in plan.steps} == {"cpu.max"}
+    assert "unit.freeze of background.slice was set by a person and is left to them." in plan.verdict.reasons
 
 
 def test_cores_are_hundreds_of_percent(schema: Schema, knowing: Knowing) -> None:
@@ -284,7 +323,7 @@ def test_the_json_has_the_names_of_the_contract(schema: Schema, knowing: Knowing
         content["steps"][0]
     )
     assert {"horizon_s", "channels", "energy"} <= set(content["imagined"])
-    assert {"with", "without", "gain", "gain_lower"} == set(content["imagined"]["energy"])
+    assert {"with", "without", "gain", "gain_lower", "released"} == set(content["imagined"]["energy"])
     assert {"with", "without"} == set(content["imagined"]["channels"][WAIT])
     assert {"decision", "reasons"} == set(content["verdict"])
 

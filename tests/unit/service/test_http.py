@@ -31,11 +31,15 @@ MESSAGES = {
     "/v1/alerts": list[api.AlertKind],
     "/v1/history": list[api.ChangeOut],
     "/v1/actions": list[api.ActionOut],
+    "/v1/tasks": list[api.TaskOut],
 }
 CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]
 """What changes something, and is asked with POST."""
 POSTED = [*CHANGES, "/v1/plan"]
-PATHS = [*MESSAGES, *POSTED, "/v1/plans/{id}", "/v1/stream", "/metrics", "/openapi.json"]
+NAMED = ["/v1/plans/{id}", "/v1/tasks/{id}"]
+METHODS = {"/v1/tasks": ["get", "post"], "/v1/tasks/{id}": ["get", "delete"]}
+"""Of paths that have several."""
+PATHS = [*MESSAGES, *POSTED, *NAMED, "/v1/stream", "/metrics", "/openapi.json"]
 
 
 @pytest.fixture(scope="session")
@@ -60,20 +64,24 @@ def test_answers_have_the_documented_shape(served: Any, path: str) -> None:
     status, kind, body = served.ask(path)
     assert (status, kind) == (200, "application/json")
     told = TypeAdapter(MESSAGES[path]).validate_json(body)
-    assert told or path in ("/v1/events", "/v1/history")  # nothing may have happened
+    assert told or path in ("/v1/events", "/v1/history", "/v1/tasks")  # nothing may have happened
 
 
 def test_every_path_is_documented_with_its_errors(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     assert sorted(document["paths"]) == sorted(PATHS)
     for path, methods in document["paths"].items():
-        assert list(methods) == ["post" if path in POSTED else "get"], path
-        (get,) = methods.values()
-        assert get["summary"]
-        assert set(get["responses"]) == {"200", "4XX", "5XX"}, path
-        assert get["responses"]["200"]["content"]
-        for parameter in get.get("parameters", []):
-            assert parameter["description"], (path, parameter["name"])
+        assert list(methods) == METHODS.get(path, ["post" if path in POSTED else "get"]), path
+        for operation in methods.values():
+            assert operation["summary"]
+            assert set(operation["responses"]) == {"200", "4XX", "5XX"}, path
+            assert operation["responses"]["200"]["content"]
+            for parameter in operation.get("parameters", []):
+                assert parameter["description"], (path, parameter["name"])
+    ids = [
+        operation["operationId"] for methods in document["paths"].values() for operation in methods.values()
+    ]
+    assert len(set(ids)) == len(ids)
 
 
 def test_every_reference_of_the_document_resolves(document: dict[str, Any]) -> None:
@@ -147,6 +155,22 @@ def test_the_last_part_of_a_path_may_be_a_name(served: Any, document: dict[str, 
         assert "There is no '/v1/plans" in json.loads(served.ask(target)[2])["title"]
     (parameter,) = document["paths"]["/v1/plans/{id}"]["get"]["parameters"]
     assert (parameter["in"], parameter["required"]) == ("path", True)
+
+
+def test_a_task_takes_a_grant_of_ones_own(served: Any) -> None:
+    for body in (
+        b"",
+        b"[]",
+        b'{"task": "t1"}',
+        b'{"task": "T 1", "grant": "g", "spec": {"intent": "limit"}}',
+    ):
+        assert problem(post(served, "/v1/tasks", body)).status == 422
+    wrong = b'{"task": "t1", "grant": "g", "spec": {"intent": "dance"}}'
+    assert "intent" in problem(post(served, "/v1/tasks", wrong)).title
+    assert problem(served.ask("/v1/tasks/t1")).status == 404
+    assert problem(served.ask("/v1/tasks/t1", "DELETE")).status == 404
+    refused = problem(served.ask("/v1/tasks", "DELETE"))
+    assert (refused.status, "GET, HEAD, POST" in refused.remedy) == (405, True)
 
 
 def test_anybody_may_ask_for_a_plan_and_whatever_is_sent_is_answered(served: Any) -> None:

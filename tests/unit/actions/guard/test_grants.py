@@ -108,9 +108,11 @@ def test_only_persons_give_and_end_grants(machine: Machine, caller: Caller) -> N
     with pytest.raises(JepaError) as refused:
         machine.guard.grant(GIVEN, caller)
     assert refused.value.status == 403
-    grant = machine.guard.grant(GIVEN, PERSON)
+    grant = machine.guard.grant({**GIVEN, "daemon": "jepa-healing.service"}, PERSON)
     with pytest.raises(JepaError):
-        machine.guard.revoke(grant.id, caller)
+        machine.guard.revoke(
+            grant.id, replace(caller, unit="jepad.service" if caller is HEALING else caller.unit)
+        )
     assert machine.guard.grants() == [grant]
 
 
@@ -122,6 +124,15 @@ def test_a_revoked_grant_is_over_at_once_and_for_good(machine: Machine) -> None:
     assert GrantStore(machine.root / "grants.jsonl", BOOT).in_force() == [other]
     with pytest.raises(JepaError, match="no grant"):
         machine.guard.revoke(grant.id, PERSON)
+
+
+def test_a_daemon_may_give_up_its_own_grant_and_no_other(machine: Machine) -> None:
+    grant = machine.guard.grant(GIVEN, PERSON)
+    for caller in (HEALING, WEB):
+        with pytest.raises(JepaError, match="Only a person"):
+            machine.guard.revoke(grant.id, caller)
+    machine.guard.revoke(grant.id, DAEMON)
+    assert machine.guard.grants() == []
 
 
 # The end of a grant

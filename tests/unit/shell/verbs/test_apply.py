@@ -19,7 +19,7 @@ from jepa.shell.request import Request
 from jepa.shell.verbs import apply
 from tests.unit.shell.verbs.conftest import Process, nice_of
 from tests.unit.shell.verbs.conftest import sleeper as sleeper
-from tests.unit.tasks.machine import plan
+from tests.unit.tasks.machine import Channels, plan
 
 Apply = Callable[..., tuple[int, Any]]
 
@@ -42,6 +42,8 @@ def nicer(process: Process, **other: Any) -> Plan:
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Apply:
     """What `jepa --local apply --json` answers of a plan: its exit status and its output."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    # What else runs on this host would be judged as well.
+    monkeypatch.setattr("jepa.actions.channel_reader.KernelChannels", Channels)
 
     class Service:
         def __init__(self, content: dict[str, Any]) -> None:

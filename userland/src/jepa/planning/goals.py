@@ -4,11 +4,11 @@
 Only what the pack was seen to do in trials is offered; whatever else would serve is named as unknown.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from jepa.actions.catalogue import Value
+from jepa.actions.catalogue import Value, action_type
 from jepa.errors import JepaError
 from jepa.packs.effects import KnownEffects
 from jepa.planning.courses import (
@@ -58,7 +58,7 @@ class Goal:
     reasons: tuple[str, ...] = ()
     """A sentence for each thing that is unknown or out of reach."""
     nobody: bool = False
-    """Whether nobody runs from whom anything could be taken: then nothing need be done."""
+    """Whether nothing need be done: nobody runs from whom anything could be taken, or it is set already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class Knowledge:
     surroundings: Surroundings
     since_change_s: Callable[[str, str], float | None]
     """Seconds since an action was last applied to a unit; None where it was not since boot."""
+    left: Collection[tuple[str, str]] = ()
+    """Settings with their units, that a task leaves to a person who set them."""
 
 
 def compile_goal(spec: TaskSpec, known: Knowledge) -> Goal:
@@ -262,10 +264,15 @@ class _Compiler:
             self._reasons.append(f"{action} is set in a way that was never tried, so it is left alone.")
             return []
         units = len(groups)
+        offered = options(present, units)
+        if not offered:
+            self._nobody = True
+            self._reasons.append(f"{action} of {', '.join(values)} is {present} already.")
+            return []
         keep = present_option(action, present, units, self._known.host)
         fitting = [
             option
-            for option in (keep, *options(present, units))
+            for option in (keep, *offered)
             if option.strength == 0 or known.low - _SLACK <= option.strength <= known.high + _SLACK
         ]
         if not fitting or fitting[0] != keep or len(fitting) < 2:
@@ -289,6 +296,9 @@ class _Compiler:
                 self._reasons.append(
                     f"{group.unit} of a person's own manager is out of reach, so nothing {role} is changed."
                 )
+                return False
+            if (action_type(action).setting, group.unit) in self._known.left:
+                self._reasons.append(f"{action} of {group.unit} was set by a person and is left to them.")
                 return False
             since_s = self._known.since_change_s(action, group.unit)
             if since_s is not None and since_s < DWELL_S:

@@ -5,10 +5,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jepa.actions.catalogue import Value
 from jepa.errors import JepaError
+
+if TYPE_CHECKING:
+    from jepa.planning.energy import Energy
 
 VALID_S: Final = 60.0
 """How long a plan may be applied: what it rests on is a forecast of the coming minute."""
@@ -49,6 +52,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Settable:
+    """What plans for one spec may set on some units: what a grant for it has to name."""
+
+    action: str
+    targets: tuple[str, ...]
+    values: tuple[Value, ...]
+    """All that are ever tried."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As in the plan's JSON."""
+        return {"action": self.action, "targets": list(self.targets), "values": list(self.values)}
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """One channel over one coming window (t, t+h], with the plan's steps and without."""
 
@@ -70,6 +87,9 @@ class Gain:
     """Energy saved, as expected."""
     lower: float
     """Energy saved at least in nine of ten moments, as far as effects are known; above 0 for any steps."""
+    released: float | None = None
+    """The energy, at most in nine of ten moments, were everything that is set there taken back; None where
+    nothing is set, or it may not be taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +119,9 @@ class Plan:
     verdict: Verdict
     units: dict[str, str] = field(default_factory=dict)
     """Of the channels."""
+    settable: tuple[Settable, ...] = ()
+    goal: "Energy | None" = field(default=None, compare=False)
+    """What is wanted, in the channels' own units: what was observed is judged by it. No part of the JSON."""
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it; ``hash`` is the SHA-256 of everything but itself and ``id``."""
@@ -125,8 +148,10 @@ class Plan:
                     "without": self.energy.without,
                     "gain": self.energy.gain,
                     "gain_lower": self.energy.lower,
+                    "released": self.energy.released,
                 },
             },
+            "settable": [each.as_dict() for each in self.settable],
             "verdict": {"decision": self.verdict.decision, "reasons": list(self.verdict.reasons)},
         }
         found = plan_hash(content)

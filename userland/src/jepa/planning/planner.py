@@ -13,13 +13,13 @@ from typing import Final
 
 import numpy as np
 
-from jepa.actions.catalogue import action_type
+from jepa.actions.catalogue import Value, action_type
 from jepa.errors import JepaError
 from jepa.packs.effects import NORMAL_80, NORMAL_90, KnownEffects
 from jepa.planning.courses import CourseSpace
 from jepa.planning.energy import Bound, Energy, Outcome
 from jepa.planning.goals import Goal, Knowledge, compile_goal, on_unit_scale
-from jepa.planning.plan import VALID_S, Gain, Interval, Plan, Step, Verdict, Window
+from jepa.planning.plan import VALID_S, Gain, Interval, Plan, Settable, Step, Verdict, Window
 from jepa.planning.protocols import Dynamics, IntArray, Solver
 from jepa.planning.solvers import solver_for
 from jepa.tasks.spec import TaskSpec
@@ -105,6 +105,7 @@ class Planner:
         gain = courses.gain(best)
         if gain.lower <= 0:
             best, gain = np.zeros_like(best), replace(gain, taken=gain.without, gain=0.0, lower=0.0)
+        gain = replace(gain, released=courses.released())
         steps = _steps(space, best)
         made_ns = self._wall_ns()
         windows = courses.windows(best, goal)
@@ -121,6 +122,8 @@ class Planner:
             energy=gain,
             verdict=_verdict(goal, steps, courses),
             units={name: view.unit(name) for name in windows},
+            settable=_settable(space),
+            goal=goal.energy,
         )
 
     def _warm(self, space: CourseSpace, key: str) -> IntArray:
@@ -241,6 +244,17 @@ class _Courses:
         taken = float((self._energy.expected(outcome) + self._effort(rows))[0])
         lower = -float(self.get_cost(rows)[0]) if course.any() else 0.0
         return Gain(*(round(each, 5) for each in (taken, without, without - taken, lower)))
+
+    def released(self) -> float | None:
+        """The energy at worst were every setting as it is where nobody sets it; see ``Gain``."""
+        usual = [
+            next((at for at, option in enumerate(each.options) if at and option.strength == 0), 0)
+            for each in self._space.settings
+        ]
+        if not any(usual):
+            return None
+        outcome = self.outcome(np.array([usual], np.intp), self._energy.channels)
+        return round(float(self._energy.worst(outcome, NORMAL_80)[0]), 5)
 
     def outcome(
         self, candidates: IntArray, channels: tuple[str, ...], horizon_s: int = HORIZON_S
@@ -367,6 +381,14 @@ def _steps(space: CourseSpace, course: IntArray) -> tuple[Step, ...]:
                 )
             )
     return tuple(steps)
+
+
+def _settable(space: CourseSpace) -> tuple[Settable, ...]:
+    found: dict[tuple[str, tuple[str, ...]], list[Value]] = {}
+    for setting in space.settings:
+        for option in setting.options:
+            found.setdefault((option.action, setting.targets), []).append(option.value)
+    return tuple(Settable(action, targets, tuple(values)) for (action, targets), values in found.items())
 
 
 def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses) -> Verdict:

@@ -2,12 +2,13 @@
 """What the service tells of the actuator: read from the summary that it publishes, which wakes nobody."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from jepa.actions import summary
 from jepa.actions.catalogue import action_type, catalogue
+from jepa.actions.change import Change
 from jepa.actions.rows import action_row, change_row, state
 from jepa.actions.summary import Summary
 from jepa.service.api import Part
@@ -23,11 +24,23 @@ class ActuatorView:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._file = root / summary.FILE.relative_to("/")
+        self._last: tuple[tuple[int, ...], Summary | None] = (), None
+        """What the file said last, by its stamp."""
 
     def history(self, limit: int) -> list[dict[str, Any]]:
         """The newest changes, newest first."""
         found = self._read()
         return [] if found is None else [change_row(change) for change in found.changes[:limit]]
+
+    def now(self, ids: Collection[str]) -> list[Change]:
+        """The changes of these ids, as far as they are among those that it tells of."""
+        found = self._read()
+        return [] if found is None else [change for change in found.changes if change.id in ids]
+
+    def of_task(self, task: str) -> list[dict[str, Any]]:
+        """The newest changes of a task, newest first."""
+        found = self._read()
+        return [] if found is None else [change_row(each) for each in found.changes if each.task == task]
 
     def actions(self) -> list[dict[str, Any]]:
         """The catalogue, with what this machine lacks where the actuator has looked."""
@@ -111,7 +124,14 @@ class ActuatorView:
             return False
 
     def _read(self) -> Summary | None:
-        found = summary.read(self._file)
+        try:
+            state = self._file.stat()
+        except OSError:
+            return None
+        stamp = state.st_ino, state.st_mtime_ns, state.st_size
+        if stamp != self._last[0]:
+            self._last = stamp, summary.read(self._file)
+        found = self._last[1]
         try:
             boot_id = (self._root / BOOT_ID).read_text().strip().replace("-", "")
         except OSError:

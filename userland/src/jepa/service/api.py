@@ -298,6 +298,8 @@ class PlanEnergy:
     gain: float
     gain_lower: float
     """What is gained at least in nine of ten moments; above 0 for a plan with steps."""
+    released: float | None
+    """What it is at most in nine of ten moments, were all that is set taken back; null where nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +314,16 @@ class PlanImagined:
     """By channel and horizon in seconds."""
     unit: dict[str, str]
     energy: PlanEnergy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSettable:
+    """What plans for one task spec may set on some units."""
+
+    action: str
+    targets: list[str]
+    values: list[str | int | float | bool | None]
+    """All that are ever tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,7 +353,91 @@ class PlanOut:
     spec: dict[str, object]
     steps: list[PlanStep]
     imagined: PlanImagined
+    settable: list[PlanSettable]
+    """What plans for this spec may set here, now and later: what a grant for it has to name."""
     verdict: PlanVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequest:
+    """What a task begins with."""
+
+    task: str
+    """An id that the grant names, of up to 32 letters and digits."""
+    grant: str
+    """The id of a grant in force of whoever asks."""
+    spec: dict[str, Any]
+    """A task spec."""
+    plan: str = ""
+    """The id of a plan for it that a person was shown: it is carried out first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenefitOut:
+    """The energy of the goal as it was observed, with the task's changes and without; low is wanted."""
+
+    with_: float | None
+    without: float | None
+    """Of hold-out windows, in which the changes are taken back."""
+    windows: int
+    """Hold-out windows."""
+    interval: tuple[float, float] | None
+    """The 90 % interval of what is saved; null before there were six windows of each kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskChange:
+    """A change of a task that is in force."""
+
+    id: str
+    action: str
+    target: str
+    from_: str | int | float | bool | None
+    to: str | int | float | bool | None
+    left_s: float | None
+    """Seconds until it is taken back, unless it is renewed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOut:
+    """A task that stands, or stood."""
+
+    id: str
+    spec: dict[str, Any]
+    grant: str
+    uid: int
+    """Who gave it."""
+    state: Literal["active", "ended", "refused"]
+    since: int
+    """Wall-clock time, nanoseconds since the epoch; so are until and ended."""
+    until: int | None
+    ended: int | None
+    why: str
+    """Why it has ended."""
+    plans: int
+    """Made so far."""
+    changes: int
+    """Made so far."""
+    changes_last_minute: int
+    settled: bool
+    """Whether its first plan was made and carried out, or could not be."""
+    hold_out: bool
+    """Whether its changes are taken back for a while, to see what they bring."""
+    in_force: list[TaskChange]
+    benefit: BenefitOut
+    left: list[list[str]]
+    """Settings with their targets that somebody else has set meanwhile, and that it leaves alone."""
+    notes: list[str]
+    """What happened to it, the newest last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDetail:
+    """A task and its changes."""
+
+    task: TaskOut
+    history: list[dict[str, Any]]
+    """The newest first, each as ChangeOut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -396,6 +492,18 @@ class Client(Protocol):
 
     def kept_plan(self, plan_id: str) -> dict[str, Any]:
         """A plan that was made and has not expired; JepaError (404) when there is none of that id."""
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """Every task that is known, the oldest first; see ``TaskOut``."""
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """One task with its changes, see ``TaskDetail``; JepaError (404)."""
+
+    def start_task(self, wanted: TaskRequest) -> dict[str, Any]:
+        """Have a task stand, with a grant of one's own."""
+
+    def end_task(self, task_id: str) -> dict[str, Any]:
+        """End a task; what it did is taken back soon after."""
 
     def close(self) -> None:
         """Release what the client holds."""

@@ -8,6 +8,7 @@ from jepa.service.engine import Engine
 from jepa.service.events import EventStore
 from jepa.service.history import History
 from jepa.service.predictor import Loaded
+from jepa.tasks.store import TaskStore
 from jepa.telemetry.collector.feed import Feed, collector_socket
 from jepa.telemetry.machine import open_machine
 from jepa.telemetry.schema import Schema, load_schema
@@ -29,6 +30,7 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
         mode=mode,
         events=events,
         alerts_file=None if state is None else state / "alerts.json",
+        tasks=TaskStore(None if state is None or mode == "local" else state / "tasks.jsonl"),
     )
     source.listen(engine.add_event)
     return engine

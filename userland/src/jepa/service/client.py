@@ -21,10 +21,11 @@ from jepa.service.api import (
     FrameOut,
     Problem,
     Status,
+    TaskRequest,
     TickOut,
 )
 from jepa.service.paths import socket_path, state_dir
-from jepa.service.wire import decode
+from jepa.service.wire import decode, encode
 
 if TYPE_CHECKING:
     from jepa.service.engine import Engine
@@ -146,6 +147,22 @@ class HttpClient:
     def kept_plan(self, plan_id: str) -> dict[str, Any]:
         """A plan that was made and has not expired."""
         return self._get(dict[str, Any], f"/v1/plans/{quote(plan_id, safe='')}")
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """Every task that is known, the oldest first."""
+        return self._get(list[dict[str, Any]], "/v1/tasks")
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """One task with its changes."""
+        return self._get(dict[str, Any], f"/v1/tasks/{quote(task_id, safe='')}")
+
+    def start_task(self, wanted: TaskRequest) -> dict[str, Any]:
+        """Have a task stand, with a grant of one's own."""
+        return self._get(dict[str, Any], "/v1/tasks", method="POST", body=encode(wanted).encode())
+
+    def end_task(self, task_id: str) -> dict[str, Any]:
+        """End a task; what it did is taken back soon after."""
+        return self._get(dict[str, Any], f"/v1/tasks/{quote(task_id, safe='')}", method="DELETE")
 
     def close(self) -> None:
         """Nothing is held between two questions."""
@@ -278,6 +295,22 @@ class LocalClient:
         """A plan that this process made and that has not expired."""
         return self._engine.kept_plan(plan_id)
 
+    def tasks(self) -> list[dict[str, Any]]:
+        """JepaError (409): tasks stand in jepad."""
+        raise _no_tasks()
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """JepaError (409), as ``tasks``."""
+        raise _no_tasks()
+
+    def start_task(self, wanted: TaskRequest) -> dict[str, Any]:
+        """JepaError (409), as ``tasks``."""
+        raise _no_tasks()
+
+    def end_task(self, task_id: str) -> dict[str, Any]:
+        """JepaError (409), as ``tasks``."""
+        raise _no_tasks()
+
     def close(self) -> None:
         """Stop the engine and close its log."""
         self._engine.stop()
@@ -331,3 +364,7 @@ def _only_in_jepad() -> JepaError:
     return JepaError(
         "Alerts are muted in jepad, and this process is not it.", "Leave out --local.", status=409
     )
+
+
+def _no_tasks() -> JepaError:
+    return JepaError("Tasks stand in jepad, and this process is not it.", "Leave out --local.", status=409)

@@ -30,7 +30,10 @@ from jepa.service.loop import FrameLoop
 from jepa.service.plans import Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry
+from jepa.service.standing_tasks import StandingTasks
+from jepa.service.task_ends import Planning
 from jepa.service.usage import Usage
+from jepa.tasks.store import TaskStore
 from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame_source import FrameSource
@@ -54,6 +57,7 @@ class Engine:
         alerts_file: Path | None = None,
         clocks: Callable[[], Instant] = read_clocks,
         actuator: ActuatorView | None = None,
+        tasks: TaskStore | None = None,
     ) -> None:
         self.actuator = actuator or ActuatorView()
         self.schema = source.schema
@@ -70,13 +74,17 @@ class Engine:
         self.ring = self._loop.ring
         self.broadcast = self._loop.broadcast
         self._plans = Plans(self.predictor, self.ring, self.actuator, period_s)
+        planning = Planning(self._plans, self.ring, self.schema)
+        self.tasks = StandingTasks(tasks or TaskStore(None), planning, self._plans, self.actuator)
 
     def start(self) -> None:
         """Take up the frames on disk, then sample."""
         self._loop.start()
+        self.tasks.start()
 
     def stop(self) -> None:
-        """End the loop and every stream, and close the logs."""
+        """Take back what tasks did, end the loop and every stream, and close the logs."""
+        self.tasks.stop()
         self._loop.stop()
 
     def add_event(self, event: Event) -> None:
@@ -171,7 +179,12 @@ class Engine:
         surprise = serialisation.surprise_out(newest[0].tick if newest else None)
         context, limit = self.predictor.context
         budget = self._budget()
-        parts = [*self._loop.parts(), self.actuator.part(), checks.budget(budget, self.period_s)]
+        parts = [
+            *self._loop.parts(),
+            self.actuator.part(),
+            self.tasks.part(),
+            checks.budget(budget, self.period_s),
+        ]
         return Status(
             version=__version__,
             host=socket.gethostname(),

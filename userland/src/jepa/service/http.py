@@ -25,7 +25,7 @@ from jepa.service.broadcast import READERS
 from jepa.service.engine import Engine
 from jepa.service.query import read_query
 from jepa.service.ring import Entry
-from jepa.service.route import BODY, EVENTS, Query, Route
+from jepa.service.route import BODY, EVENTS, WHO, Query, Route
 from jepa.service.routes import NotAllowed, find
 from jepa.service.wire import encode
 
@@ -211,8 +211,9 @@ class _Connection:
             problem = Problem(title=error.problem, status=error.status, remedy=error.remedy)
             self._problem(problem, (("Allow", error.allowed),))
             return
+        query = {**query, WHO: self._user()}
         if route.for_root:
-            self._authorise()
+            self._authorise(query[WHO])
         if route.takes:
             query = {**query, BODY: body}
         if route.media == EVENTS and method == "GET":
@@ -220,10 +221,14 @@ class _Connection:
         else:
             self._reply(200, route.media, self._text(route, query).encode())
 
-    def _authorise(self) -> None:
-        """JepaError (403) unless root asks, or whoever jepad runs as: an alert is for everybody."""
+    def _user(self) -> int:
+        """Who is connected."""
         credentials = self._line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        _, user, _ = _CREDENTIALS.unpack(credentials)
+        user: int = _CREDENTIALS.unpack(credentials)[1]
+        return user
+
+    def _authorise(self, user: int) -> None:
+        """JepaError (403) unless root asks, or whoever jepad runs as: an alert is for everybody."""
         if user not in (0, os.geteuid()):
             raise JepaError("Only root may mute alerts.", "Run it with sudo.", status=403)
 

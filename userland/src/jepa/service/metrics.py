@@ -95,6 +95,31 @@ def render(engine: Engine) -> str:
         [(_labels(state=state), count) for state, count in engine.actuator.in_force().items()],
     )
     single("jepa_grants", "gauge", "Grants in force.", engine.actuator.grants())
+    tasks = [task for task in engine.tasks.all() if task["state"] == "active"]
+    single("jepa_tasks", "gauge", "Tasks that stand.", len(tasks))
+    family(
+        "jepa_task_changes_total",
+        "counter",
+        "Changes that each task that stands has made.",
+        [(_labels(task=task["id"]), task["changes"]) for task in tasks],
+    )
+    family(
+        "jepa_task_energy",
+        "gauge",
+        "Mean energy of each task's goal, with its changes and in hold-out windows; low is wanted.",
+        [
+            (_labels(task=task["id"], changes=which), task["benefit"][which])
+            for task in tasks
+            for which in ("with", "without")
+            if task["benefit"][which] is not None
+        ],
+    )
+    family(
+        "jepa_task_hold_out",
+        "gauge",
+        "1 while the changes of a task are taken back to see what they bring.",
+        [(_labels(task=task["id"]), float(task["hold_out"])) for task in tasks],
+    )
     single("jepa_streams", "gauge", "Open event streams.", engine.broadcast.readers)
     single(
         "jepa_stream_lost_total",

@@ -26,9 +26,17 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
             "summary": "What the world model of this machine sees and predicts.",
             "version": __version__,
         },
-        "paths": {route.path: {route.method.lower(): _operation(route)} for route in routes},
+        "paths": _paths(routes),
         "components": {"schemas": _schemas()},
     }
+
+
+def _paths(routes: Sequence[Route]) -> dict[str, Any]:
+    found: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        methods = found.setdefault(route.path, {})
+        methods[route.method.lower()] = _operation(route, route.method.lower() if methods else "")
+    return found
 
 
 def _schemas() -> dict[str, Any]:
@@ -52,13 +60,14 @@ def _name(field: str) -> str:
     return field.removesuffix("_")
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, which: str) -> dict[str, Any]:
+    """``which`` tells it from others of the same path."""
     media = route.media.split(";")[0]
     carried = {"required": True, "content": {JSON: {"schema": {"$ref": REF.format(model=route.takes)}}}}
     problem = {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}}
     return {
         "summary": route.summary,
-        "operationId": re.sub(r"\W+", "_", route.path).strip("_"),
+        "operationId": re.sub(r"\W+", "_", f"{which}{route.path}").strip("_"),
         "parameters": [*_variable(route), *(_parameter(parameter) for parameter in route.parameters)],
         **({"requestBody": carried} if route.takes else {}),
         "responses": {

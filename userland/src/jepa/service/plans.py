@@ -3,7 +3,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from jepa.world.forecast import FloatArray, Forecast, Imagined
 
 if TYPE_CHECKING:
     from jepa.packs.pack import Pack
+    from jepa.planning.plan import Plan
     from jepa.planning.planner import Planner
 
 LEAST_CONTEXT: Final = 32
@@ -62,9 +63,17 @@ class Plans:
         """Those that have not expired, by id, the oldest first."""
 
     def make(self, text: bytes) -> dict[str, Any]:
-        """A plan for the task spec in ``text``. JepaError: 422 for one that is malformed, 409 for one that
-        cannot be planned for, 404 for a target that is not here, 503 without a fresh and trustworthy model.
+        """A plan for the task spec in ``text``, as JSON has it, which is kept until it expires.
+
+        JepaError: 422 for a spec that is malformed, 409 for one that cannot be planned for, 404 for a target
+        that is not here, 503 without a fresh and trustworthy model.
         """
+        plan = self.plan(text).as_dict()
+        self._keep(plan)
+        return plan
+
+    def plan(self, text: bytes, left: Collection[tuple[str, str]] = ()) -> "Plan":
+        """The same, not kept, for a task that leaves alone the settings in ``left``."""
         # Imported when first asked for: pydantic takes longer to import than all else here.
         from jepa.planning.planner import Planner
         from jepa.tasks.spec import parse_spec
@@ -84,9 +93,7 @@ class Plans:
                         "Install a machine pack.",
                         status=503,
                     )
-                plan = self._make(self._planner, spec, model, self._forecast())
-            self._keep(plan)
-            return plan
+                return self._make(self._planner, spec, model, self._forecast(), left)
         finally:
             self._making.release()
 
@@ -136,7 +143,14 @@ class Plans:
             )
         return tick.forecast
 
-    def _make(self, planner: "Planner", spec: Any, model: Imagining, forecast: Forecast) -> dict[str, Any]:
+    def _make(
+        self,
+        planner: "Planner",
+        spec: Any,
+        model: Imagining,
+        forecast: Forecast,
+        left: Collection[tuple[str, str]],
+    ) -> "Plan":
         from jepa.planning.goals import Knowledge
         from jepa.planning.planner import Moment
         from jepa.planning.rollouts import Rollouts
@@ -161,5 +175,6 @@ class Plans:
             host_of(describe_host(pack.schema)),
             Surroundings(self._root),
             self._actuator.since_change_s,
+            left,
         )
-        return planner.plan(spec, moment, known).as_dict()
+        return planner.plan(spec, moment, known)

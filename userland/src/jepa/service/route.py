@@ -28,6 +28,8 @@ class Parameter:
 Query = Mapping[str, Any]
 BODY = ""
 """The name in a query of what the request carries; no parameter is called so."""
+WHO = "@uid"
+"""The name in a query of the user who asks, as the kernel says; no parameter is called so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Route:
 
     path: str
     """A last part in braces, such as ``{id}``, stands for any one word, and is a parameter of that name."""
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "POST", "DELETE"] = "GET"
     for_root: bool = False
     """Whether it changes something for everybody, such as which alerts jepad raises."""
     takes: str = ""

@@ -10,8 +10,8 @@ from jepa.service import api, metrics
 from jepa.service.engine import Engine
 from jepa.service.events import KEPT
 from jepa.service.ring import RING_FRAMES
-from jepa.service.route import BODY, EVENTS, Parameter, Query, Route
-from jepa.service.wire import encode
+from jepa.service.route import BODY, EVENTS, WHO, Parameter, Query, Route
+from jepa.service.wire import decode, encode
 
 
 def _openapi(engine: Engine, query: Query) -> str:
@@ -41,6 +41,16 @@ def _kind(query: Query) -> str:
     if len(given) != 1:
         raise JepaError("One kind of alert is wanted.", "GET /v1/alerts lists the kinds.", status=422)
     return given[0]
+
+
+def _start_task(engine: Engine, query: Query) -> str:
+    try:
+        wanted = decode(api.TaskRequest, query[BODY])
+    except ValueError as error:
+        raise JepaError(
+            f"The task is not valid: {error}.", "/openapi.json says what POST /v1/tasks takes.", status=422
+        ) from error
+    return encode(engine.tasks.accept(wanted, query[WHO]))
 
 
 KIND = Parameter(name="kind", description="A kind of alert.", kind="string")
@@ -179,6 +189,33 @@ ROUTES: tuple[Route, ...] = (
         answer=lambda engine, query: encode(engine.kept_plan(query["id"])),
     ),
     Route(
+        path="/v1/tasks",
+        summary="The tasks that stand, and those that stood lately, oldest first",
+        body=list[api.TaskOut],
+        answer=lambda engine, query: encode(engine.tasks.all()),
+    ),
+    Route(
+        path="/v1/tasks",
+        method="POST",
+        summary="Have a task stand, with a grant that whoever asks has given",
+        takes="TaskRequest",
+        body=api.TaskOut,
+        answer=_start_task,
+    ),
+    Route(
+        path="/v1/tasks/{id}",
+        summary="A task and its changes, predicted beside observed",
+        body=api.TaskDetail,
+        answer=lambda engine, query: encode(engine.tasks.detail(query["id"])),
+    ),
+    Route(
+        path="/v1/tasks/{id}",
+        method="DELETE",
+        summary="End a task, for whoever began it and root; what it did is taken back soon after",
+        body=api.TaskOut,
+        answer=lambda engine, query: encode(engine.tasks.end(query["id"], query[WHO])),
+    ),
+    Route(
         path="/v1/stream",
         summary="What happens: server-sent events named tick (a TickOut) and event (an EventOut)",
         body=api.TickOut | api.EventOut,
@@ -208,6 +245,10 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
+def _methods(route: Route) -> tuple[str, ...]:
+    return ("GET", "HEAD") if route.method == "GET" else (route.method,)
+
+
 class NotAllowed(JepaError):
     """The path is there, but not for this method."""
 
@@ -218,12 +259,12 @@ class NotAllowed(JepaError):
 
 def find(path: str, method: str = "GET") -> Route:
     """The route of ``path``; JepaError (404) with near paths when there is none, NotAllowed (405)."""
-    for route in ROUTES:
-        if route.matches(path):
-            allowed = ("GET", "HEAD") if route.method == "GET" else (route.method,)
-            if method not in allowed:
-                raise NotAllowed(method, ", ".join(allowed))
+    found = [route for route in ROUTES if route.matches(path)]
+    for route in found:
+        if method in _methods(route):
             return route
+    if found:
+        raise NotAllowed(method, ", ".join(each for route in found for each in _methods(route)))
     near = difflib.get_close_matches(path, [route.path for route in ROUTES], n=2)
     remedy = f"Did you mean {' or '.join(near)}?" if near else "/openapi.json lists the paths."
     raise JepaError(f"There is no {path[:200]!r}.", remedy, status=404)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jepa.actions.client import ActuatorClient
 
 T = TypeVar("T")
-VERBS = ("act", "actions", "undo", "history", "grants", "run")
+VERBS = ("act", "actions", "undo", "history", "grants", "run", "tasks")
 """Those that this module knows the words of."""
 _OPTIONS_WITH_VALUE = ("--for", "--watch", "--keep-if", "--why", "--task", "--limit", "--socket")
 _UNIT_SUFFIXES = (".service", ".slice", ".scope")
@@ -66,6 +66,10 @@ def _positional(
             return [change.id for change in _asked(reach, _changes) if change.in_force]
         case ["history"]:
             return [change.id for change in _asked(reach, _changes)]
+        case ["tasks"]:
+            return ["end", *_task_ids(reach)]
+        case ["tasks", "end"]:
+            return _task_ids(reach)
         case ["grants", "revoke"]:
             return [str(grant.get("id", "")) for grant in _asked(reach, _grants)]
     return ()
@@ -81,6 +85,15 @@ def _changes(client: "ActuatorClient") -> "Sequence[Change]":
 
 def _grants(client: "ActuatorClient") -> Sequence[Mapping[str, Any]]:
     return client.grants()
+
+
+def _task_ids(reach: "Callable[[], ActuatorClient] | None") -> list[str]:
+    """Those that have a grant."""
+    return [
+        str(grant.get("task", ""))
+        for grant in _asked(reach, _grants)
+        if grant.get("daemon") == "jepad.service"
+    ]
 
 
 def _asked(

@@ -187,7 +187,7 @@ class GrantStore:
         try:
             for row in linelog.read_rows(self._path):
                 try:
-                    found.append(_from_row(row))
+                    found.append(from_row(row))
                 except (KeyError, TypeError, ValueError):
                     continue
         except OSError:
@@ -286,7 +286,8 @@ def _span(given: Mapping[str, Any], key: str, most: float) -> float | None:
     return float(value)
 
 
-def _from_row(row: Mapping[str, Any]) -> Grant:
+def from_row(row: Mapping[str, Any]) -> Grant:
+    """The grant that ``shown`` gave, or that is kept. KeyError, TypeError or ValueError when it is none."""
     ranges = {str(name): (float(low), float(high)) for name, (low, high) in row["ranges"].items()}
     grant = Grant(
         **{**row, "actions": tuple(row["actions"]), "targets": tuple(row["targets"]), "ranges": ranges}

@@ -131,8 +131,10 @@ class Guard:
         return self._grants.in_force()
 
     def revoke(self, grant_id: str, caller: Caller) -> Grant:
-        """End a grant; any person may. JepaError (403, 404)."""
-        self._refuse_unless_person(caller, "end")
+        """End a grant; any person may, and the daemon that it is for. JepaError (403, 404)."""
+        daemons = [grant.daemon for grant in self.grants() if grant.id == grant_id]
+        if not caller.autonomous or caller.unit not in daemons:
+            self._refuse_unless_person(caller, "end")
         return self._grants.revoke(grant_id)
 
     def _refuse_unless_person(self, caller: Caller, what: str) -> None:

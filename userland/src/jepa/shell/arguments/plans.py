@@ -17,6 +17,22 @@ def _apply(parser: Parser) -> None:
     _yes(parser)
 
 
+def _do(parser: Parser) -> None:
+    parser.add_argument(
+        "--spec", required=True, metavar="FILE", help="the task spec, as JSON; - reads standard input"
+    )
+    _yes(parser)
+
+
+def _tasks(parser: Parser) -> None:
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="[end] ID",
+        help="show this task, or end it; list them when none is named",
+    )
+
+
 def _yes(parser: Parser) -> None:
     parser.add_argument("--yes", action="store_true", help="consent in advance")
 
@@ -27,6 +43,20 @@ VERBS = (
         "carry out a plan exactly as it was shown, after your consent",
         ("jepa apply 3f9c2a71b04e", "jepa apply 3f9c2a71b04e --for 30m --yes"),
         _apply,
+        asks_service=True,
+    ),
+    Verb(
+        "do",
+        "have a task stand: plan, and with your consent act on it and go on doing so",
+        ("jepa do --spec task.json", "jepa do --spec task.json --yes --json"),
+        _do,
+        asks_service=True,
+    ),
+    Verb(
+        "tasks",
+        "the tasks that stand, what they changed, and what that brings; end one",
+        ("jepa tasks", "jepa tasks t1f0c9a3b", "jepa tasks end t1f0c9a3b"),
+        _tasks,
         asks_service=True,
     ),
 )

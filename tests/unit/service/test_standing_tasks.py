@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks are accepted from whoever gave the grant, act through a real actuator, and go on after a restart."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jepa.actions.actuator.connect import connect
+from jepa.actions.clock import HostClock
+from jepa.errors import JepaError
+from jepa.planning.plan import Plan, Settable, Step, Verdict
+from jepa.service.actuator_view import ActuatorView
+from jepa.service.api import TaskRequest
+from jepa.service.standing_tasks import StandingTasks
+from jepa.tasks.granting import grant_for
+from jepa.tasks.store import TaskStore
+from jepa.tasks.task import Task
+from tests.unit.shell.verbs.conftest import Process, nice_of
+from tests.unit.shell.verbs.conftest import sleeper as sleeper
+from tests.unit.tasks.machine import Channels, plan
+
+ME = os.getuid()
+SPEC = {"intent": "prioritize"}
+
+
+class Shared:
+    """One actuator for all who ask: a journal is held by one process at a time, and by one in it."""
+
+    def __init__(self) -> None:
+        self.actuator = connect(local=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.actuator, name)
+
+    def close(self) -> None:
+        """Whoever asks may be done; others are not."""
+
+
+class Service:
+    """Tasks with everything but a model: one that wants a process to be nicer."""
+
+    def __init__(self, folder: Path, process: Process) -> None:
+        self.folder, self.process = folder, process
+        self.clock = HostClock()
+        self.actuator: Any = Shared()
+        self.fails: JepaError | None = None
+        self.made: dict[str, Plan] = {}
+        self.tasks = self.begin()
+
+    def begin(self) -> StandingTasks:
+        this: Any = self
+        return StandingTasks(
+            TaskStore(self.folder / "tasks.jsonl"),
+            this,
+            this,
+            ActuatorView(self.folder),
+            connect=lambda: self.actuator,
+        )
+
+    def wanted(self, *, steps: bool = True) -> Plan:
+        pid, now = str(self.process.pid), nice_of(self.process)
+        step = Step(1, "process.nice", pid, now, 7, "process.nice", "tune", True)
+        return replace(
+            plan(spec=SPEC),
+            boot_id=self.clock.boot_id,
+            expires_s=self.clock.boottime_s() + 60,
+            steps=(step,) if steps and now != 7 else (),
+            verdict=Verdict("ask"),
+            settable=(Settable("process.nice", (pid,), (0, 7)),),
+        )
+
+    # What tasks plan with.
+
+    def plan(self, task: Task) -> Mapping[str, Any]:
+        if self.fails is not None:
+            raise self.fails
+        return self.wanted().as_dict()
+
+    def observed(self, task: Task, seconds: float) -> float | None:
+        return 0.2
+
+    def forget(self, task: str) -> None:
+        pass
+
+    def get(self, plan_id: str) -> dict[str, Any]:
+        return self.made[plan_id].as_dict()
+
+    # What a person's client does.
+
+    def granted(self, task: str = "t1") -> TaskRequest:
+        shown = self.wanted()
+        content = shown.as_dict()
+        self.made[content["id"]] = shown
+        grant = self.actuator.grant(grant_for(task, content))
+        return TaskRequest(task=task, grant=grant, spec=dict(SPEC), plan=content["id"])
+
+    def until(self, done: Callable[[dict[str, Any]], object], task: str = "t1") -> dict[str, Any]:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            found: dict[str, Any] = self.tasks.detail(task)["task"]
+            if done(found):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(found)
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleeper: Process) -> Iterator[Service]:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    # What else runs on this host would be judged as well.
+    monkeypatch.setattr("jepa.actions.channel_reader.KernelChannels", Channels)
+    made = Service(tmp_path, sleeper)
+    yield made
+    made.tasks.stop()
+    made.actuator.actuator.close()
+
+
+def refused(service: Service, wanted: TaskRequest, uid: int = ME) -> JepaError:
+    with pytest.raises(JepaError) as error:
+        service.tasks.accept(wanted, uid)
+    assert error.value.remedy
+    return error.value
+
+
+def test_a_task_acts_goes_on_after_a_restart_and_leaves_nothing(service: Service, sleeper: Process) -> None:
+    before = nice_of(sleeper)
+    wanted = service.granted()
+    assert service.tasks.accept(wanted, ME)["state"] == "active"
+    found = service.until(lambda task: task["settled"])
+    assert nice_of(sleeper) == 7
+    ((change,), state) = found["in_force"], found["state"]
+    assert (change["from"], change["to"], state, found["changes"]) == (before, 7, "active", 1)
+    assert 500 < change["left_s"] <= 600
+    assert "1 stands, 1 changes of theirs in force." in service.tasks.part().reason
+
+    service.tasks.stop()
+    assert nice_of(sleeper) == before, "nobody looks after it"
+    service.fails = JepaError("The model is loaded.", "", status=503)
+    service.tasks = service.begin()
+    service.tasks.start()
+    assert service.tasks.all()[0]["state"] == "active"
+    with pytest.raises(JepaError, match="is of user"):
+        service.tasks.end("t1", ME + 1)
+    service.tasks.end("t1", ME)
+    ended = service.until(lambda task: task["state"] != "active")
+    assert (ended["state"], ended["why"]) == ("ended", f"User {ME} ended it.")
+    service.until(lambda task: "t1" not in [each["task"] for each in service.actuator.grants()])
+    with pytest.raises(JepaError, match="has ended already"):
+        service.tasks.end("t1", ME)
+    assert refused(service, wanted).status == 403, "its grant was given up"
+
+
+def test_only_a_grant_of_ones_own_for_this_task_and_daemon_will_do(service: Service) -> None:
+    wanted = service.granted()
+    assert "given by user" in refused(service, wanted, ME + 1).problem
+    assert refused(service, replace(wanted, task="t2")).status == 403
+    assert refused(service, replace(wanted, grant="none")).status == 403
+    assert refused(service, replace(wanted, task="../t1")).status == 422
+    assert refused(service, replace(wanted, spec={"intent": "dance"})).status == 422
+    healing = {"task": "t3", "daemon": "jepa-healing.service", "actions": ["process.nice"], "targets": ["*"]}
+    theirs = service.actuator.grant(healing)
+    assert refused(service, replace(wanted, task="t3", grant=theirs)).status == 403
+    assert service.tasks.all() == []
+
+
+def test_a_plan_of_another_spec_is_not_carried_out(service: Service) -> None:
+    wanted = replace(service.granted(), spec={"intent": "limit"})
+    assert "another task spec" in refused(service, wanted).problem

@@ -1,0 +1,448 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A task does what its plans say within its grant, gives way to persons, and leaves nothing behind."""
+
+import os
+import shutil
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jepa.actions.change import Caller, Change, Proposal, State
+from jepa.actions.guard.grants import Grant
+from jepa.actions.messages import Verdict
+from jepa.errors import JepaError
+from jepa.tasks import standing
+from jepa.tasks.standing import Standing
+from jepa.tasks.task import Task, TaskState
+from tests.unit.actions.file_machine import ME, memory_folder
+from tests.unit.tasks.machine import NAMES, WAIT, Machine, plan
+
+ONE, TWO, THREE = NAMES
+SPEC = {"intent": "prioritize"}
+DAEMON = Caller(os.getuid(), os.getpid(), "jepad.service")
+
+
+class Granted:
+    """A guard that knows of one grant, as the actuator keeps it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.grant = Grant(
+            "0a",
+            "t1",
+            "jepad.service",
+            (ONE, TWO),
+            ("*",),
+            {ONE: (5, 50)},
+            rate_per_hour=30,
+            most_for_s=600.0,
+        )
+        self.remaining_s = 7200.0
+
+    def judge(self, proposal: Proposal, changes: Sequence[Change], now_s: float) -> Verdict:
+        if not proposal.caller.autonomous:
+            return Verdict("allow")
+        why = self.grant.refuses(proposal, ("machine",), changes, now_s, self.remaining_s)
+        return Verdict("deny" if why or self.remaining_s <= 0 else "allow", (why,))
+
+    def judge_undo(self, change: Change, caller: Caller) -> Verdict:
+        return Verdict("allow")
+
+
+class Stage:
+    """A machine, a task on it, and a model of few words."""
+
+    def __init__(self, folder: Path, seed: int = 0, **spec: Any) -> None:
+        self.machine = Machine(folder, caller=DAEMON)
+        self.files = self.machine.files
+        self.clock: Any = self.files.clock
+        self.guard: Any = Granted(self.machine)
+        self.machine.executor._admission = replace(self.machine.executor._admission, guard=self.guard)
+        self.wanted: deque[Any] = deque()
+        """Steps of the next plans, or the errors instead of them; then no steps."""
+        self.energy: float | None = 0.2
+        self.released: float | None = None
+        self.left: list[tuple[tuple[str, str], ...]] = []
+        self.kept: list[Task] = []
+        self.away = self.given_up = False
+        self.seed = seed
+        self.task = Task("t1", {**SPEC, **spec}, "0a", 1000, since_ns=0)
+        self.standing = self.begin()
+
+    def begin(self) -> Standing:
+        return Standing(
+            self.task, self, self, self.machine.make, self.kept.append, self.clock.boottime_s, self.wall_ns,
+            Random(self.seed),
+        )  # fmt: skip
+
+    def wall_ns(self) -> int:
+        return int(self.clock.boottime_s() * 1e9)
+
+    # What a task needs of the world model.
+
+    def plan(self, task: Task) -> Mapping[str, Any]:
+        self.left.append(task.left)
+        next_one = self.wanted.popleft() if self.wanted else ()
+        if isinstance(next_one, Exception):
+            raise next_one
+        steps = tuple(
+            (name, self.files.value(name), new)
+            for name, new in next_one
+            if (name, "") not in task.left and self.files.value(name) != new
+        )
+        content = plan(*steps, spec=task.spec).as_dict()
+        content["imagined"]["energy"].update(released=self.released, without=0.0)
+        return content
+
+    def observed(self, task: Task, seconds: float) -> float | None:
+        return self.energy
+
+    # What it needs of the actuator.
+
+    def act(self, request: Any, consent: bool) -> Change:
+        self._there()
+        return self.machine.act(request, consent)
+
+    def undo(self, change: str = "") -> Sequence[Change]:
+        self._there()
+        return self.machine.undo(change)
+
+    def in_force(self, task: str) -> Sequence[Change]:
+        self._there()
+        return [each for each in self.machine.executor.journal.in_force if each.task == task]
+
+    def ended(self, changes: Sequence[Change]) -> Sequence[Change]:
+        found = [self.machine.executor.journal.get(each.id) for each in changes]
+        return [each for each in found if not each.in_force]
+
+    def holds(self, change: Change) -> bool:
+        return self.files.value(change.setting) == change.new
+
+    def remaining_s(self, task: Task) -> float | None:
+        return None if self.away else self.guard.remaining_s
+
+    def give_up(self, task: Task) -> None:
+        self._there()
+        self.given_up = True
+
+    def _there(self) -> None:
+        if self.away:
+            raise JepaError("The actuator cannot be reached.", "", status=503)
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, as the loop does; timers run too."""
+        end = self.clock.boottime_s() + seconds
+        while self.clock.boottime_s() < end:
+            self.tick()
+
+    def tick(self) -> None:
+        self.machine.executor.expire_due()
+        self.standing.step()
+        self.clock.sleep(1.0)
+
+    def says(self) -> str:
+        return " ".join([*self.standing.task.notes, self.standing.task.why])
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_a_plan_is_carried_out_within_five_seconds_and_stays(stage: Stage) -> None:
+    stage.run(20)
+    stage.wanted.append([(ONE, 20)])
+    stage.energy = 0.9  # a phase has changed
+    begun = stage.clock.boottime_s()
+    while stage.files.value(ONE) == 60:
+        stage.tick()
+    (change,) = stage.in_force("t1")
+    assert change.applied_s is not None and change.applied_s - begun <= 5
+    stage.run(60)
+    (change,) = stage.in_force("t1")
+    assert (change.state, change.new, change.task) == (State.COMMITTED, 20, "t1")
+    assert change.predicted == {WAIT: (8.0, 11.0, 14.0)}
+    assert change.observed[WAIT] == 12.0
+    assert stage.standing.task.changes == 1
+    assert stage.standing.settled
+
+
+def test_what_a_person_was_shown_is_done_first(stage: Stage) -> None:
+    stage.standing.begin_with(plan((TWO, 60, 7)).as_dict())
+    stage.tick()
+    assert stage.files.value(TWO) == 7
+    assert not stage.left, "no other plan was made"
+
+
+def test_a_machine_that_rests_is_planned_for_only_now_and_then(stage: Stage) -> None:
+    stage.run(300)
+    assert 300 / 20 <= stage.standing.task.plans <= 300 / 14
+    assert stage.standing.task.changes == 0
+
+
+@pytest.mark.parametrize("end", ["asked", "time", "revoked", "unsure", "gone"])
+def test_at_every_end_all_of_it_is_taken_back(tmp_path: Path, end: str) -> None:
+    stage = Stage(tmp_path)
+    stage.wanted.append([(ONE, 20), (TWO, 30)])
+    stage.run(20)
+    assert stage.machine.values()[:2] == [20, 30]
+    match end:
+        case "asked":
+            stage.standing.end("User 0 ended it.")
+        case "time":
+            stage.standing.task = replace(stage.standing.task, until_ns=stage.wall_ns() + 10**9)
+        case "revoked":
+            stage.guard.remaining_s = 0.0
+        case "unsure":
+            stage.wanted.extend([JepaError("The machine surprises the model.", "", status=503)] * 100)
+        case _:
+            stage.wanted.extend([JepaError("There is no unit web.", "", status=404)] * 100)
+    stage.run(100)
+    assert stage.machine.values() == [60, 60, 60]
+    assert stage.standing.task.state is TaskState.ENDED
+    assert stage.standing.over
+    assert stage.kept[-1] == stage.standing.task
+    assert stage.given_up, "its grant is of no more use"
+    said = {
+        "asked": "User 0 ended",
+        "time": "time was over",
+        "revoked": "grant",
+        "unsure": "surprises",
+        "gone": "gone",
+    }
+    assert said[end] in stage.standing.task.why
+
+
+def test_a_short_doubt_ends_nothing(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.wanted.extend([JepaError("The machine surprises the model.", "", status=503)] * 10)
+    stage.run(90)
+    assert stage.standing.task.active
+    assert stage.files.value(ONE) == 20
+
+
+def test_a_model_may_take_long_to_load_but_not_for_ever(stage: Stage) -> None:
+    stage.wanted.extend([JepaError("The model is loaded.", "", status=503)] * 1000)
+    stage.run(250)
+    assert stage.standing.task.active
+    stage.run(100)
+    assert stage.standing.task.state is TaskState.REFUSED
+
+
+def test_nothing_is_done_outside_the_grant_and_refusals_end_it(stage: Stage) -> None:
+    stage.wanted.extend([[(THREE, 20)], [(ONE, 4)], [(TWO, 7), (ONE, 51)]] * 3)
+    stage.run(600)
+    assert stage.machine.values() == [60, 60, 60]
+    assert "does not name vm.dirty_background_ratio" in stage.says()
+    assert "from 5 to 50, not 4" in stage.says()
+    assert "refused 5 times in a row" in stage.standing.task.why
+    assert not any(each.in_force for each in stage.machine.executor.journal.changes)
+
+
+def test_a_value_that_a_person_set_is_theirs_from_then_on(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20), (TWO, 30)])
+    stage.run(10)
+    (stage.files.root / ONE).write_text("44\n")  # systemctl set-property
+    stage.wanted.extend([[(ONE, 20)], [(ONE, 21)]])
+    stage.run(60)
+    assert stage.machine.values() == [44, 30, 60]
+    assert stage.standing.task.left == ((ONE, ""),)
+    assert "Somebody else set what vm.swappiness had set. It is left alone from now on." in stage.says()
+    assert stage.left[-1] == ((ONE, ""),)
+    stage.standing.end("Over.")
+    stage.run(5)
+    assert stage.machine.values() == [44, 60, 60]
+
+
+def test_a_change_that_a_person_took_back_is_not_repeated(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(10)
+    stage.machine.executor.undo(ME, stage.in_force("t1")[0].id)
+    stage.wanted.append([(ONE, 20)])
+    stage.run(60)
+    assert stage.files.value(ONE) == 60
+    assert stage.standing.task.left == ((ONE, ""),)
+
+
+def test_what_is_in_force_never_outlives_a_dead_daemon_by_more_than_the_lease(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(400)
+    assert stage.files.value(ONE) == 20
+    died = stage.clock.boottime_s()
+    while stage.files.value(ONE) == 20:  # nobody calls the task any more
+        stage.clock.sleep(1.0)
+        stage.machine.executor.expire_due()
+    assert stage.clock.boottime_s() - died <= 600
+
+
+def test_a_change_is_renewed_and_each_setting_has_one(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, amount={"value": 20, "unit": "%"}, intent="limit")
+    stage.wanted.append([(ONE, 20)])
+    stage.run(3600)
+    assert stage.files.value(ONE) == 20
+    assert len(stage.in_force("t1")) == 1
+    assert 7 <= stage.standing.task.changes <= 9
+    assert stage.standing.task.benefit.windows == 0, "a limit that was asked for holds all the time"
+
+
+def test_a_restarted_daemon_goes_on_with_what_is_in_force(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(10)
+    stage.task = stage.standing.task
+    stage.standing = stage.begin()
+    stage.run(10)
+    assert [each.new for each in stage.standing.in_force] == [20]
+    stage.standing.end("Over.")
+    stage.run(3)
+    assert stage.files.value(ONE) == 60
+
+
+def test_a_clean_stop_takes_back_and_the_task_stands_on(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(10)
+    stage.standing.suspend()
+    assert stage.files.value(ONE) == 60
+    assert stage.standing.task.active
+
+
+def test_hold_out_windows_show_the_benefit(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, seed=3)
+
+    class Wanting(deque[Any]):
+        def popleft(self) -> Any:
+            return [(ONE, 20)]
+
+        def __bool__(self) -> bool:
+            return True
+
+    stage.wanted = Wanting()
+    stage.observed = lambda task, seconds: 0.1 if stage.files.value(ONE) == 20 else 0.5  # type: ignore[method-assign]
+    held_out = 0
+    for _ in range(2 * 3600):
+        stage.tick()
+        held_out += stage.files.value(ONE) == 60
+    found = stage.standing.task.benefit
+    assert found.windows >= 6
+    assert (round(found.taken or 0, 6), round(found.without or 0, 6)) == (0.1, 0.5)
+    assert found.interval is not None and found.interval[0] > 0
+    assert stage.standing.task.active
+    assert held_out < 2 * 3600 / 6, "rarely enough not to disturb"
+
+
+def test_what_brings_nothing_ends_and_says_so(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, seed=3)
+    values = Random(5)
+    stage.observed = lambda task, seconds: (
+        0.3 + values.random() / 100 + (0.02 if stage.in_force("t1") else 0)
+    )  # type: ignore[method-assign]
+    for _ in range(8 * 3600):
+        if not stage.wanted:
+            stage.wanted.append([(ONE, 20)])
+        stage.tick()
+        if not stage.standing.task.active:
+            break
+    assert "brings nothing: in" in stage.standing.task.why
+    stage.run(3)
+    assert stage.machine.values() == [60, 60, 60]
+
+
+def test_what_is_not_needed_is_released(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(20)
+    stage.released = 0.0
+    stage.run(40)
+    assert stage.files.value(ONE) == 60
+    assert "not needed now" in stage.says()
+    assert stage.standing.task.left == ()
+
+
+def test_a_step_that_only_takes_back_does_just_that(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(16)
+    stage.wanted.append([(ONE, 60)])
+    stage.run(20)
+    assert stage.files.value(ONE) == 60
+    assert stage.in_force("t1") == []
+    assert stage.standing.task.changes == 1
+
+
+def test_without_the_actuator_it_waits(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(10)
+    stage.away = True
+    stage.standing.end("Over.")
+    stage.run(30)
+    assert stage.standing.in_force
+    stage.away = False
+    stage.run(3)
+    assert stage.standing.over
+    assert stage.files.value(ONE) == 60
+
+
+values = st.sampled_from([0, 5, 20, 30, 50, 51, 60, 99])
+steps = st.lists(st.tuples(st.sampled_from(NAMES), values), max_size=3, unique_by=lambda step: step[0])
+errors = st.sampled_from([403, 404, 409, 500, 503]).map(lambda status: JepaError("No.", "", status=status))
+happenings = st.one_of(
+    st.tuples(st.just("wait"), st.integers(1, 200)),
+    st.tuples(st.just("plan"), st.lists(st.one_of(steps, errors), max_size=5)),
+    st.tuples(st.just("energy"), st.floats(0, 1)),
+    st.tuples(st.just("person"), st.tuples(st.sampled_from(NAMES), st.sampled_from([33, 44]))),
+    st.tuples(st.just("away"), st.booleans()),
+    st.tuples(st.just("restart"), st.booleans()),
+    st.tuples(st.just("released"), st.sampled_from([None, 0.0, 1.0])),
+)
+
+
+@given(st.integers(0, 2**16), st.lists(happenings, max_size=12), st.sampled_from(["asked", "revoked"]))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_it_stays_within_its_grant_and_leaves_nothing(
+    tmp_path: Path, seed: int, happened: list[tuple[str, Any]], end: str
+) -> None:
+    folder = memory_folder(tmp_path / f"{seed}")
+    stage = Stage(folder, seed)
+    theirs: set[str] = set()
+    for what, detail in [*happened, ("end", end), ("wait", 200)]:
+        match what:
+            case "wait":
+                stage.run(detail)
+            case "plan":
+                stage.wanted.extend(detail)
+            case "energy":
+                stage.energy = detail
+            case "person":
+                (stage.files.root / detail[0]).write_text(f"{detail[1]}\n")
+                theirs.add(detail[0])
+            case "away":
+                stage.away = detail
+            case "released":
+                stage.released = detail
+            case "restart":
+                stage.task = stage.standing.task
+                stage.standing = stage.begin()
+            case "end" if end == "asked":
+                stage.away = False
+                stage.standing.end("Over.")
+            case _:
+                stage.away = False
+                stage.guard.remaining_s = 0.0
+    changes = stage.machine.executor.journal.changes
+    assert all(each.action in (ONE, TWO) for each in changes)
+    assert all(5 <= int(str(each.new)) <= 50 for each in changes if each.action == ONE)
+    made = sorted(each.applied_s or 0 for each in changes)
+    restarts = sum(what == "restart" for what, _ in happened)
+    for at, first in enumerate(made):
+        within = [each for each in made[at:] if each - first < 60]
+        assert len(within) <= standing.MOST_PER_MINUTE * (1 + restarts)
+    assert not stage.in_force("t1")
+    assert stage.standing.over
+    for name in NAMES:
+        assert stage.files.value(name) == 60 or name in theirs, name
+    stage.machine.executor.journal.close()
+    shutil.rmtree(folder)
