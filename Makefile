@@ -15,6 +15,8 @@ IMAGE := build/image/jepa-os.raw
 BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py)
 IMAGE_SOURCES = $(BUILDERS) $(shell find mkosi.* requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)
+# Tests start Python hundreds of times: it is to keep its byte code, whatever the caller wishes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A machine's /proc and /sys written to a folder in the kernel's own format, and the compiled programs."""
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 BPF = Path(__file__).parents[3] / "userland" / "bpf"
 TYPES = Path("/sys/kernel/btf/vmlinux")
+HEADERS = Path("/usr/include/bpf")
+COMPILED = Path(__file__).parents[3] / "build" / "bpf-tests"
 
 FILES = {
     "proc/stat": """\
@@ -137,14 +142,22 @@ def kernel_files() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The BPF programs, compiled once, for those who may load them."""
+def programs() -> Path:
+    """The BPF programs for those who may load them, compiled when anything that goes into them is new."""
     if os.geteuid() != 0:
         pytest.skip("only root may load BPF programs")
     if not TYPES.exists():
         pytest.skip("this kernel publishes no types")
     lacking = [tool for tool in ("clang", "llvm-strip", "bpftool") if not shutil.which(tool)]
     assert not lacking, f"install {', '.join(lacking)}: make test-unit does so"
-    out = tmp_path_factory.mktemp("bpf")
-    subprocess.run([BPF / "build.sh", out, TYPES], check=True)
+    inputs = [path.read_bytes() for path in (*sorted(BPF.iterdir()), TYPES, *sorted(HEADERS.glob("*.h")))]
+    inputs += [subprocess.check_output([tool, "--version"]) for tool in ("clang", "llvm-strip", "bpftool")]
+    COMPILED.mkdir(parents=True, exist_ok=True)
+    out = COMPILED / hashlib.sha256(b"\0".join(inputs)).hexdigest()[:16]
+    with (COMPILED / "lock").open("w") as lock:  # of several workers one compiles
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            with tempfile.TemporaryDirectory(dir=COMPILED) as made:
+                subprocess.run([BPF / "build.sh", f"{made}/objects", TYPES], check=True)
+                Path(made, "objects").rename(out)
     return out

@@ -3,31 +3,34 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import VJEPA2Model
 
 from jepa.errors import JepaError
 from jepa_lab.vjepa2.checkpoint import open_checkpoint
 from tests.unit.jepa_lab.vjepa2 import tiny
 from tests.unit.jepa_lab.vjepa2.acting_reference import ActingPredictor
 
+if TYPE_CHECKING:
+    from transformers import VJEPA2Model
+
 
 @pytest.fixture(scope="module")
-def model() -> VJEPA2Model:
+def model() -> "VJEPA2Model":
     return tiny.model()
 
 
 @pytest.fixture
-def directory(model: VJEPA2Model, tmp_path: Path) -> Path:
+def directory(model: "VJEPA2Model", tmp_path: Path) -> Path:
     model.save_pretrained(tmp_path / "hf")
     return tmp_path / "hf"
 
 
-def test_both_layouts_say_the_same(model: VJEPA2Model, directory: Path, tmp_path: Path) -> None:
+def test_both_layouts_say_the_same(model: "VJEPA2Model", directory: Path, tmp_path: Path) -> None:
     theirs = open_checkpoint(directory)
     metas = open_checkpoint(tiny.write_file(tiny.original_layout(model), tmp_path / "vit.pt"))
     assert theirs.architecture == metas.architecture
@@ -65,7 +68,7 @@ def test_a_clip_must_divide_into_tokens(directory: Path) -> None:
     ],
 )
 def test_missing_tensors_are_named(
-    model: VJEPA2Model, tmp_path: Path, part: str, key: str, message: str
+    model: "VJEPA2Model", tmp_path: Path, part: str, key: str, message: str
 ) -> None:
     content = tiny.original_layout(model)
     del content[part][key]
@@ -73,7 +76,9 @@ def test_missing_tensors_are_named(
         open_checkpoint(tiny.write_file(content, tmp_path / "vit.pt"))
 
 
-def test_tensors_that_are_unknown_or_of_another_shape_are_named(model: VJEPA2Model, tmp_path: Path) -> None:
+def test_tensors_that_are_unknown_or_of_another_shape_are_named(
+    model: "VJEPA2Model", tmp_path: Path
+) -> None:
     content = tiny.original_layout(model)
     content["target_encoder"]["module.backbone.head.weight"] = torch.zeros(3)
     with pytest.raises(JepaError, match="1 tensors that V-JEPA 2 does not have, among them encoder/head"):
@@ -99,7 +104,7 @@ def test_so_they_are_in_a_directory(directory: Path) -> None:
 
 
 def test_a_directory_whose_second_file_was_not_downloaded_is_refused(
-    model: VJEPA2Model, tmp_path: Path
+    model: "VJEPA2Model", tmp_path: Path
 ) -> None:
     model.save_pretrained(tmp_path, max_shard_size="1MB")
     files = sorted(tmp_path.glob("*.safetensors"))
@@ -125,7 +130,7 @@ def test_a_directory_whose_second_file_was_not_downloaded_is_refused(
     ],
 )
 def test_what_the_acting_predictor_lacks_is_named(
-    model: VJEPA2Model, tmp_path: Path, cut: str, message: str
+    model: "VJEPA2Model", tmp_path: Path, cut: str, message: str
 ) -> None:
     content = tiny.original_layout(model)
     reference = ActingPredictor(128, 128, 2, 2, 7, 4).state_dict()
@@ -135,7 +140,7 @@ def test_what_the_acting_predictor_lacks_is_named(
 
 
 @pytest.fixture
-def sharded(model: VJEPA2Model, tmp_path: Path) -> Path:
+def sharded(model: "VJEPA2Model", tmp_path: Path) -> Path:
     """A directory of several files and their index."""
     folder = tmp_path / "sharded"
     model.save_pretrained(folder, max_shard_size="100KB")
@@ -144,7 +149,7 @@ def sharded(model: VJEPA2Model, tmp_path: Path) -> Path:
 
 
 def test_what_the_index_names_is_read_whatever_lies_beside_it(
-    sharded: Path, directory: Path, model: VJEPA2Model
+    sharded: Path, directory: Path, model: "VJEPA2Model"
 ) -> None:
     other = {key: value + 1 for key, value in load_file(directory / "model.safetensors").items()}
     save_file(other, sharded / "model.safetensors", {"format": "pt"})
@@ -193,7 +198,7 @@ def test_an_index_that_names_a_file_elsewhere_is_refused(sharded: Path, director
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 50_000])
-def test_a_file_cut_short_is_refused(model: VJEPA2Model, tmp_path: Path, kept: int) -> None:
+def test_a_file_cut_short_is_refused(model: "VJEPA2Model", tmp_path: Path, kept: int) -> None:
     path = tiny.write_file(tiny.original_layout(model), tmp_path / "vit.pt")
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(JepaError, match="is not a PyTorch checkpoint"):
@@ -240,7 +245,7 @@ def test_weights_of_half_precision_are_read(directory: Path) -> None:
     np.testing.assert_allclose(half, whole, atol=1e-3)
 
 
-def test_a_probe_that_is_none_is_refused(model: VJEPA2Model, directory: Path, tmp_path: Path) -> None:
+def test_a_probe_that_is_none_is_refused(model: "VJEPA2Model", directory: Path, tmp_path: Path) -> None:
     file = tiny.write_file(tiny.original_layout(model), tmp_path / "vit.pt")
     with pytest.raises(JepaError, match="no classifier in"):
         open_checkpoint(file, file)

@@ -2,12 +2,12 @@
 """What the graphs say is what transformers says, and what the acting predictor's description says."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from transformers import VJEPA2Model
 
 from jepa_lab.vjepa2 import stack
 from jepa_lab.vjepa2.checkpoint import Checkpoint, open_checkpoint
@@ -16,15 +16,18 @@ from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_
 from tests.unit.jepa_lab.vjepa2 import tiny
 from tests.unit.jepa_lab.vjepa2.acting_reference import ActingPredictor
 
+if TYPE_CHECKING:
+    from transformers import VJEPA2Model
+
 
 @pytest.fixture(scope="module")
-def model() -> VJEPA2Model:
+def model() -> "VJEPA2Model":
     return tiny.model()
 
 
 @pytest.fixture(scope="module", params=["original", "huggingface"])
 def checkpoint(
-    request: pytest.FixtureRequest, model: VJEPA2Model, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, model: "VJEPA2Model", tmp_path_factory: pytest.TempPathFactory
 ) -> Checkpoint:
     folder = tmp_path_factory.mktemp("checkpoint")
     if request.param == "original":
@@ -53,7 +56,7 @@ def worst_cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.mark.usefixtures("at_once")
 def test_the_encoder_is_that_of_transformers(
-    checkpoint: Checkpoint, model: VJEPA2Model, tmp_path: Path
+    checkpoint: Checkpoint, model: "VJEPA2Model", tmp_path: Path
 ) -> None:
     graph = write_encoder(tmp_path, checkpoint, checkpoint.architecture, tiny.FRAMES, tiny.CROP, {})
     clip = torch.randn(1, tiny.FRAMES, 3, tiny.CROP, tiny.CROP)
@@ -66,7 +69,7 @@ def test_the_encoder_is_that_of_transformers(
 
 @pytest.mark.usefixtures("at_once")
 def test_the_predictor_is_that_of_transformers_whatever_is_masked(
-    checkpoint: Checkpoint, model: VJEPA2Model, tmp_path: Path
+    checkpoint: Checkpoint, model: "VJEPA2Model", tmp_path: Path
 ) -> None:
     grid = checkpoint.architecture.grid(tiny.FRAMES, tiny.CROP)
     graph = write_predictor(tmp_path, checkpoint, checkpoint.architecture, (40, 24), grid, {})
@@ -87,7 +90,7 @@ def test_the_predictor_is_that_of_transformers_whatever_is_masked(
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(("batch", "frames"), [(5, 1), (2, 3)])
 def test_the_acting_predictor_is_as_described(
-    model: VJEPA2Model, tmp_path: Path, batch: int, frames: int
+    model: "VJEPA2Model", tmp_path: Path, batch: int, frames: int
 ) -> None:
     torch.manual_seed(1)
     grid = tiny.CROP // 16
@@ -136,7 +139,7 @@ def test_the_probe_is_that_of_transformers(tmp_path: Path) -> None:
 
 
 def test_a_probe_of_metas_beside_its_encoder_is_what_the_same_weights_are_in_transformers(
-    model: VJEPA2Model, tmp_path: Path
+    model: "VJEPA2Model", tmp_path: Path
 ) -> None:
     # Meta's probes have sixteen heads and another epsilon.
     classifier = tiny.classifier(num_attention_heads=16, layer_norm_eps=1e-5)

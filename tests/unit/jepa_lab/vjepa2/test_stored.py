@@ -2,12 +2,12 @@
 """Weights kept in two bytes or in one: smaller, and how far from four is known."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from transformers import VJEPA2Model
 
 from jepa.packs.pack import verify_pack
 from jepa.packs.vision import Stored
@@ -21,6 +21,9 @@ from tests.unit.jepa_lab.vjepa2 import tiny
 from tests.unit.jepa_lab.vjepa2.acting_reference import ActingPredictor
 from tests.unit.jepa_lab.vjepa2.test_graphs import run, worst_cosine
 
+if TYPE_CHECKING:
+    from transformers import VJEPA2Model
+
 WORST: dict[Stored, float] = {"fp16": 0.9999, "int8": 0.999}
 """Cosine of any token with transformers'; weights of these models are far larger than trained ones."""
 SMALLER: dict[Stored, float] = {"fp16": 0.7, "int8": 0.5}
@@ -28,19 +31,19 @@ SMALLER: dict[Stored, float] = {"fp16": 0.7, "int8": 0.5}
 
 
 @pytest.fixture(scope="module")
-def model() -> VJEPA2Model:
+def model() -> "VJEPA2Model":
     return tiny.model()
 
 
 @pytest.fixture(scope="module")
-def checkpoint(model: VJEPA2Model, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+def checkpoint(model: "VJEPA2Model", tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     folder = tmp_path_factory.mktemp("checkpoint")
     return open_checkpoint(tiny.write_file(tiny.original_layout(model), folder / "vit.pt"))
 
 
 @pytest.mark.parametrize("stored", WORST)
 def test_the_encoder_is_nearly_that_of_transformers_and_smaller(
-    checkpoint: Checkpoint, model: VJEPA2Model, tmp_path: Path, stored: Stored
+    checkpoint: Checkpoint, model: "VJEPA2Model", tmp_path: Path, stored: Stored
 ) -> None:
     of = checkpoint.architecture
     (tmp_path / "whole").mkdir()
@@ -72,7 +75,7 @@ def test_so_are_the_predictors(checkpoint: Checkpoint, tmp_path: Path, stored: S
 
 @pytest.mark.parametrize("stored", WORST)
 def test_the_acting_predictor_ranks_action_sequences_alike(
-    model: VJEPA2Model, tmp_path: Path, stored: Stored
+    model: "VJEPA2Model", tmp_path: Path, stored: Stored
 ) -> None:
     torch.manual_seed(1)
     content = tiny.original_layout(model)

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small V-JEPA 2 checkpoints with seeded weights, written in both public layouts."""
+"""Small V-JEPA 2 checkpoints with seeded weights, written in both public layouts.
+
+transformers is imported by those alone who make one: it takes longer than PyTorch, and every worker reads
+every test.
+"""
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
-from transformers import VJEPA2Config, VJEPA2ForVideoClassification, VJEPA2Model
+
+if TYPE_CHECKING:
+    from transformers import VJEPA2ForVideoClassification, VJEPA2Model
 
 Made = TypeVar("Made", bound=torch.nn.Module)
 CROP, FRAMES = 64, 8
@@ -25,14 +31,18 @@ _SIZES = {
 }
 
 
-def model() -> VJEPA2Model:
+def model() -> "VJEPA2Model":
     """Encoder and predictor of masked tokens, every weight well away from where it starts."""
+    from transformers import VJEPA2Config, VJEPA2Model
+
     torch.manual_seed(0)
     return _moved(VJEPA2Model(VJEPA2Config(**_SIZES)).eval())
 
 
-def classifier(**others: float) -> VJEPA2ForVideoClassification:
+def classifier(**others: float) -> "VJEPA2ForVideoClassification":
     """The same with a probe of three labels."""
+    from transformers import VJEPA2Config, VJEPA2ForVideoClassification
+
     torch.manual_seed(0)
     labels = {0: "waving", 1: "falling", 2: "nothing"}
     config = VJEPA2Config(**{**_SIZES, **others}, id2label=labels, label2id={})
@@ -46,7 +56,7 @@ def _moved(made: Made) -> Made:
     return made
 
 
-def original_probe(made: VJEPA2ForVideoClassification) -> dict[str, Tensor]:
+def original_probe(made: "VJEPA2ForVideoClassification") -> dict[str, Tensor]:
     """The probe's weights as Meta's own files have them."""
     state = made.state_dict()
     probe: dict[str, Tensor] = {}
@@ -70,7 +80,7 @@ def original_probe(made: VJEPA2ForVideoClassification) -> dict[str, Tensor]:
     return probe
 
 
-def original_layout(made: VJEPA2Model) -> dict[str, dict[str, Tensor]]:
+def original_layout(made: "VJEPA2Model") -> dict[str, dict[str, Tensor]]:
     """The same weights as Meta's own files have them, with what those hold besides."""
     state = made.state_dict()
     parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "predictor": {}}
