@@ -24,8 +24,8 @@ ROOTS = (("recordings", "train"), ("heldout", "heldout"))
 @pytest.fixture
 def plan(monkeypatch: pytest.MonkeyPatch) -> str:
     sessions = (
-        Session("one", "train", "busy", 1, ("burst", "log"), 0.0, seconds=3, twin=True),
-        Session("two", "heldout", "day", 2, ("idle",), 1.0, seconds=2),
+        Session("one", "train", "busy", 1, ("burst", "log"), 0.0, seconds=2, twin=True),
+        Session("two", "heldout", "day", 2, ("idle",), 1.0, seconds=1),
     )
     monkeypatch.setitem(plans.PLANS, "tiny", sessions)
     return "tiny"
@@ -36,7 +36,7 @@ def test_a_plan_is_recorded_and_resumed(
 ) -> None:
     record_plan(plan, tmp_path, settle_s=0)
     recording = load_recording(tmp_path / "recordings/one", load_schema())
-    assert len(recording.ts_ns) + (recording.meta.missed or 0) == 3
+    assert len(recording.ts_ns) + (recording.meta.missed or 0) == 2
     assert recording.meta.labels["programs"] == ["burst", "log"]
     assert recording.meta.labels["schedule"][0]["start_s"] == 0
     assert find_recordings(tmp_path / "heldout", "heldout") == [tmp_path / "heldout/two"]

@@ -191,7 +191,8 @@ def test_killed_while_a_change_is_watched_takes_it_back_at_the_next_start(
     def act() -> None:
         with closing(daemon.client()) as client:
             try:
-                client.act(renice(victim, watch_s=60.0), consent=True, progress=lambda change: applied.set())
+                # What was before is measured as long as it is watched, up to 10 s.
+                client.act(renice(victim, watch_s=4.0), consent=True, progress=lambda change: applied.set())
             except JepaError as error:
                 problems.append(error)
 
