@@ -33,14 +33,21 @@ settings.load_profile("no deadline")
 MACHINE_PACK = Path(__file__).parents[2] / "model-packs" / "machine"
 
 LONGEST = (
-    *("test_linters.py", "shell/test_terminal.py", "evaluation/test_evaluate.py", "jepa_lab/test_export.py"),
-    *("jepa_lab/test_workloads.py", "telemetry/bpf/test_objects.py", "service/test_daemon.py"),
-    *("shell/test_tui_app.py", "telemetry/test_framelog.py", "robots/test_reaching.py"),
+    *("test_linters.py", "shell/test_tui_app.py", "shell/test_terminal.py", "jepa_lab/test_export.py"),
+    *("service/test_daemon.py", "actions/actuator/test_daemon.py", "shell/test_cli.py"),
+    *("jepa_lab/test_workloads.py", "evaluation/test_evaluate.py", "telemetry/bpf/test_objects.py"),
+    *("jepa_lab/test_peers.py", "service/test_http.py", "jepa_lab/visual/test_visual.py"),
+    *("jepa_lab/test_record.py", "jepa_lab/visual/test_push_t.py", "world/test_trend.py"),
 )
 """Files that take longest, the longest first."""
 
 # A shell starts what it puts in the background with Ctrl-C ignored; every program tested here would be, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are CPUs: a third of the time a worker waits, mostly for the next tick."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
