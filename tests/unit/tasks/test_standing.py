@@ -187,6 +187,14 @@ def test_a_machine_that_rests_is_planned_for_only_now_and_then(stage: Stage) -> 
     assert stage.standing.task.changes == 0
 
 
+def test_a_machine_that_never_rests_does_not_cost_a_plan_every_other_second(stage: Stage) -> None:
+    values = Random(1)
+    stage.observed = lambda task, seconds: values.random()  # type: ignore[method-assign]
+    stage.run(600)
+    most = 600 / standing.MOVE_EVERY_S + 600 / standing.PLAN_EVERY_S + standing.MOVES
+    assert stage.standing.task.plans <= most
+
+
 @pytest.mark.parametrize("end", ["asked", "time", "revoked", "unsure", "gone"])
 def test_at_every_end_all_of_it_is_taken_back(tmp_path: Path, end: str) -> None:
     stage = Stage(tmp_path)

@@ -24,6 +24,8 @@ LEAST_CONTEXT: Final = 32
 """Frames that the model has seen before anything is planned, as in the trials that judge its effects."""
 KEPT: Final = 64
 """Plans that are kept, of those that have not expired."""
+WAIT_S: Final = 3.0
+"""How long somebody waits while a plan is made for somebody else."""
 _FRESH_PERIODS = 3.0
 
 
@@ -79,7 +81,7 @@ class Plans:
         from jepa.tasks.spec import parse_spec
 
         spec = parse_spec(text)
-        if not self._making.acquire(blocking=False):
+        if not self._making.acquire(timeout=WAIT_S):
             raise JepaError("Another plan is being made.", "Ask again in a second.", status=503)
         try:
             if self._planner is None:

@@ -29,6 +29,10 @@ LEAST_BETWEEN_S: Final = 2.0
 """And no sooner after the last one, whatever happens."""
 MOVED: Final = 0.03
 """Energy by which the machine has moved so far that a new plan is made at once."""
+MOVES: Final = 4
+"""Such plans may follow each other quickly; after that there is one more every ``MOVE_EVERY_S``."""
+MOVE_EVERY_S: Final = 10.0
+"""A machine that never rests must not cost more than a few percent of a core in plans."""
 LOOKED_AT_S: Final = 3.0
 """How much of the past says what the energy is now."""
 WATCH_S: Final = 3.0
@@ -127,6 +131,8 @@ class Standing:
         """When each change of the last hour was made."""
         self._planned_s = float("-inf")
         self._energy: float | None = None
+        self._moves = 0.0, float(MOVES)
+        """When the machine was seen to have moved, and how often a plan may follow at once."""
         self._at_once = True
         self._not_before_s = float("-inf")
         self._unsure: tuple[float, str] | None = None
@@ -316,7 +322,12 @@ class Standing:
         if since < LEAST_BETWEEN_S or self._energy is None:
             return False
         energy = self._planning.observed(self.task, LOOKED_AT_S)
-        return energy is not None and abs(energy - self._energy) > MOVED
+        if energy is None or abs(energy - self._energy) <= MOVED:
+            return False
+        seen, moves = self._moves
+        moves = min(float(MOVES), moves + (now - seen) / MOVE_EVERY_S)
+        self._moves = now, moves - 1 if moves >= 1 else moves
+        return moves >= 1
 
     def _plan(self, now: float) -> None:
         self._at_once = False
