@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.vm.actions import write
+from tests.vm.test_service import KILLED
 from tools.vm.machine import Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
@@ -43,6 +44,7 @@ def begin(machine: Machine) -> dict[str, Any]:
         time.sleep(2)
 
 
+@pytest.mark.allow(*KILLED)
 def test_a_limit_stands_outlives_jepad_and_gives_way(machine: Machine) -> None:
     machine.succeed("systemd-run --quiet --unit=hog --slice=background.slice sh -c 'while :; do :; done'")
     amount = {"value": 40, "unit": "%"}
@@ -62,7 +64,7 @@ def test_a_limit_stands_outlives_jepad_and_gives_way(machine: Machine) -> None:
     assert 0 < change["left_s"] <= 600, "nothing stays for longer when nobody looks after it"
     machine.succeed(f"systemctl is-active jepa-revert-{change['id']}.timer")
 
-    machine.succeed("kill -9 $(systemctl show -P MainPID jepad)")
+    machine.succeed("systemctl kill --signal=KILL --kill-whom=main jepad")
     found = until(machine, task["id"], lambda task: task["in_force"])
     assert found["state"] == "active", "it goes on with what is in force"
     ended = json.loads(machine.succeed(f"jepa tasks end {task['id']} --json", timeout=TIMEOUT_S))

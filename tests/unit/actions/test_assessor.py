@@ -59,6 +59,10 @@ def test_a_machine_that_varies_much_is_allowed_to() -> None:
     assert not assess(Script(*[0.0, 40.0] * 3, 45.0))[0]
 
 
+def test_what_was_before_the_change_is_no_part_of_what_came_after() -> None:
+    assert assess(Script(*[1.0] * 6, 90.0, 1.0)) == ("", {PRESSURE: 1.0})
+
+
 def test_channels_that_vanish_or_appear_are_not_judged() -> None:
     assert not assess(Script(*[1.0] * 6, None))[0]
     assert not assess(Script(*[None] * 6, 90.0))[0]

@@ -126,6 +126,7 @@ class Assessor:
     def watch(self, seconds: float, cancelled: threading.Event) -> Assessment:
         """Watch for ``seconds``; returns early when the channels got worse or ``cancelled`` is set."""
         after: list[Mapping[str, float]] = []
+        self._reader.read()  # what comes is the rate since the change, not since before it
         end_s = self._clock.boottime_s() + seconds
         while (left_s := end_s - self._clock.boottime_s()) > 0:
             if self._clock.wait(cancelled, min(EVERY_S, left_s)):
