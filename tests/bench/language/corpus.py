@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The corpus: templates of sentences, each with what it means, filled with names and quantities.
+
+A file a person: what one kind of person would say. The part "test" was written before the grammar and is not
+looked at while the grammar is changed; no template stands in both parts. A line is
+``sentence | intent/operation r=resource t=targets a=amount u=duration c=condition p=protect g=goal n``;
+further meanings that are as right follow behind another ``|``.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+HERE: Final = Path(__file__).parent
+FIELDS: Final = (
+    "intent",
+    "operation",
+    "resource",
+    "targets",
+    "amount",
+    "condition",
+    "until",
+    "protect",
+    "notify",
+    "goal",
+)
+_SLOT: Final = re.compile(r"\{(\w+)\}")
+_AMOUNT: Final = re.compile(r"([\d.]+)(%|GiB|MiB/s|MiB|cores)")
+_KEYS: Final = {
+    "r": "resource",
+    "t": "targets",
+    "a": "amount",
+    "u": "until",
+    "c": "condition",
+    "p": "protect",
+    "g": "goal",
+}
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence of the corpus."""
+
+    text: str
+    template: str
+    person: str
+    kind: str
+    meanings: tuple[Mapping[str, Any], ...]
+    """Those that are right."""
+
+    @property
+    def out_of_scope(self) -> bool:
+        """Whether it is nothing that could be done here."""
+        return self.kind == "oos"
+
+
+def sentences(part: str) -> list[Sentence]:
+    """All of ``part``, dev or test."""
+    slots = tomllib.loads((HERE / part / "slots.toml").read_text())
+    return [each for path in sorted((HERE / part).glob("*.txt")) for each in _file(path, slots)]
+
+
+def _file(path: Path, slots: Mapping[str, Any]) -> Iterator[Sentence]:
+    kind = ""
+    for line in path.read_text().splitlines():
+        if line.startswith("["):
+            kind = line[1:-1]
+        elif line and not line.startswith("# "):
+            text, _, right = line.rpartition(" | ")
+            names = _SLOT.findall(text)
+            fillings = max((len(slots[name]) for name in names), default=1)
+            for number in range(fillings):
+                said, meant = {}, {}
+                for place, name in enumerate(dict.fromkeys(names)):
+                    table = slots[name]
+                    at = (number + place) % len(table)
+                    key = list(table)[at]
+                    said[name] = key
+                    meant[name] = table[key] if isinstance(table, dict) else re.sub(r"^(the|my) ", "", key)
+                yield Sentence(
+                    _filled(text, said),
+                    text,
+                    path.stem,
+                    kind,
+                    tuple(meaning(_filled(each, meant)) for each in right.split("|")),
+                )
+
+
+def _filled(text: str, slots: Mapping[str, str]) -> str:
+    return _SLOT.sub(lambda slot: slots[slot[1]], text)
+
+
+def meaning(text: str) -> dict[str, Any]:
+    """The fields that the line of a corpus means."""
+    intent, *rest = re.split(r" (?=[rtaucpg]=|n\b)", text.strip())
+    name, _, operation = intent.partition("/")
+    spec: dict[str, Any] = dict.fromkeys(FIELDS) | {"intent": name, "operation": operation or None}
+    spec |= {"targets": (), "protect": (), "notify": False}
+    for each in rest:
+        if each == "n":
+            spec["notify"] = True
+            continue
+        key, _, value = each.partition("=")
+        field = _KEYS[key]
+        if key in "tp":
+            spec[field] = tuple(sorted(value.lower().split(",")))
+        elif key == "a":
+            spec[field] = _amount(value)
+        elif key == "c":
+            kind, _, inside = value.partition("(")
+            spec[field] = {"kind": kind, **(_amount(inside.rstrip(")")) if inside else {})}
+        else:
+            spec[field] = value
+    return spec
+
+
+def _amount(text: str) -> dict[str, Any]:
+    found = _AMOUNT.fullmatch(text)
+    assert found is not None, text
+    return {"value": float(found[1]), "unit": found[2]}
+
+
+def same(spec: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    """Whether ``spec`` says what is ``right`` in every field; of a condition, what is right says."""
+    if right["intent"] == "none":
+        return bool(spec["intent"] == "none")
+    for field in FIELDS:
+        one, other = spec[field], right[field]
+        if field in ("targets", "protect"):
+            one, other = tuple(sorted(one)), tuple(other)
+        elif field == "condition" and one is not None and other is not None:
+            one = {key: one.get(key) for key in other}
+        elif field == "amount" and one is not None and other is not None:
+            one = {"value": round(one["value"], 2), "unit": one["unit"]}
+        if one != other:
+            return False
+    return True
