@@ -18,6 +18,7 @@ ORDER = [
     "vision",
     "robots",
     "tasks",
+    "language",
     "planning",
     "service",
     "evaluation",

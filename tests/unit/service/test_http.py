@@ -35,7 +35,7 @@ MESSAGES = {
 }
 CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]
 """What changes something, and is asked with POST."""
-POSTED = [*CHANGES, "/v1/plan"]
+POSTED = [*CHANGES, "/v1/plan", "/v1/parse"]
 NAMED = ["/v1/plans/{id}", "/v1/tasks/{id}"]
 METHODS = {"/v1/tasks": ["get", "post"], "/v1/tasks/{id}": ["get", "delete"]}
 """Of paths that have several."""
@@ -136,6 +136,13 @@ def post(served: Any, path: str, body: bytes) -> tuple[int, str, bytes]:
         response = http.client.HTTPResponse(line, method="POST")
         response.begin()
         return response.status, response.headers.get("Content-Type", ""), response.read()
+
+
+def test_a_sentence_gives_a_task_spec(served: Any) -> None:
+    status, _, text = post(served, "/v1/parse", b'{"text": "free memory"}')
+    assert (status, json.loads(text)["intent"], json.loads(text)["resource"]) == (200, "reclaim", "memory")
+    for carried in (b"", b"[]", b'{"text": 1}', b'{"text": "\xff"}'):
+        assert problem(post(served, "/v1/parse", carried)).status == 422
 
 
 def test_a_plan_takes_a_task_spec(served: Any, document: dict[str, Any]) -> None:

@@ -75,6 +75,7 @@ def test_the_schema_lists_the_fields_of_the_contract() -> None:
     schema = spec_schema()
     names = (
         "intent operation resource targets amount condition until protect notify goal confidence tier spans"
+        " question"
     )
     assert list(schema["properties"]) == names.split()
     assert schema["required"] == ["intent"]

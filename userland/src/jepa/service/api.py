@@ -440,6 +440,13 @@ class TaskDetail:
     """The newest first, each as ChangeOut."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What a person says."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """RFC 9457 problem+json."""
@@ -486,6 +493,9 @@ class Client(Protocol):
 
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
         """Raise alerts of ``kind`` again; answers as ``alerts``."""
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """The task spec of a sentence, as JSON has it; none, with a question, where it is not understood."""
 
     def plan(self, spec: str) -> dict[str, Any]:
         """A plan for the task ``spec``, both as JSON has them; see ``PlanOut``. Changes nothing."""

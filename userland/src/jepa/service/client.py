@@ -20,6 +20,7 @@ from jepa.service.api import (
     ForecastOut,
     FrameOut,
     Problem,
+    Sentence,
     Status,
     TaskRequest,
     TickOut,
@@ -139,6 +140,10 @@ class HttpClient:
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
         """Raise alerts of ``kind`` again; answers as ``alerts``."""
         return self._get(list[AlertKind], f"/v1/alerts/unmute?{urlencode({'kind': kind})}", method="POST")
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """The task spec of a sentence, as JSON has it."""
+        return self._get(dict[str, Any], "/v1/parse", method="POST", body=encode(Sentence(text)).encode())
 
     def plan(self, spec: str) -> dict[str, Any]:
         """A plan for the task ``spec``, both as JSON has them."""
@@ -279,6 +284,10 @@ class LocalClient:
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
         """JepaError (409), as ``mute_alerts``."""
         raise _only_in_jepad()
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """The task spec of a sentence."""
+        return self._engine.parse(text)
 
     def plan(self, spec: str) -> dict[str, Any]:
         """A plan for the task ``spec``, once the model has seen enough of the machine."""

@@ -4,8 +4,9 @@
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jepa import __version__
 from jepa.errors import JepaError
@@ -37,6 +38,9 @@ from jepa.tasks.store import TaskStore
 from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame_source import FrameSource
+
+if TYPE_CHECKING:
+    from jepa.language.understanding import Understanding
 
 LISTEN_S = 60.0
 """Longest wait for the next item of a stream within this process, before the end is looked for again."""
@@ -135,6 +139,17 @@ class Engine:
     def alert_kinds(self) -> list[AlertKind]:
         """Every kind of alert, what it came to so far, and whether it is muted."""
         return self.alerting.kinds(time.time_ns())
+
+    @cached_property
+    def _understanding(self) -> "Understanding":
+        # Read when first asked for: the sentences take memory.
+        from jepa.language.understanding import Understanding
+
+        return Understanding()
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """The task spec of a sentence."""
+        return self._understanding.parse(text)
 
     def plan(self, spec: bytes) -> dict[str, Any]:
         """A plan for the task ``spec``, as JSON has it; changes nothing. JepaError as ``Plans.make``."""

@@ -81,6 +81,8 @@ def _operation(route: Route, which: str) -> dict[str, Any]:
 def _body(route: Route) -> dict[str, Any]:
     if route.body is None:
         return {"type": "object"} if route.media == "application/json" else {"type": "string"}
+    if isinstance(route.body, str):
+        return {"$ref": REF.format(model=route.body)}
     if isinstance(route.body, type) and is_dataclass(route.body):
         return {"$ref": REF.format(model=route.body.__name__)}
     if isinstance(route.body, UnionType):

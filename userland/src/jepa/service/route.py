@@ -45,7 +45,7 @@ class Route:
     """The schema of the JSON that a request carries; empty where it carries none."""
     summary: str
     body: Any
-    """The type of the answer's message; None where the answer is no JSON message."""
+    """The type of the answer's message, or the name of its schema; None where it is no JSON message."""
     media: str = JSON
     parameters: tuple[Parameter, ...] = ()
     answer: Callable[[Engine, Query], str]

@@ -53,6 +53,15 @@ def _start_task(engine: Engine, query: Query) -> str:
     return encode(engine.tasks.accept(wanted, query[WHO]))
 
 
+def _sentence(query: Query) -> str:
+    try:
+        return decode(api.Sentence, query[BODY]).text
+    except ValueError as error:
+        raise JepaError(
+            f"The sentence is not valid: {error}.", 'For instance {"text": "free memory"}.', status=422
+        ) from error
+
+
 KIND = Parameter(name="kind", description="A kind of alert.", kind="string")
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -173,6 +182,14 @@ ROUTES: tuple[Route, ...] = (
         summary="What can be set, and what this machine lacks",
         body=list[api.ActionOut],
         answer=lambda engine, query: encode(engine.actuator.actions()),
+    ),
+    Route(
+        path="/v1/parse",
+        method="POST",
+        summary="The task spec of a sentence; none, with a question, where it is not understood",
+        takes="Sentence",
+        body="TaskSpec",
+        answer=lambda engine, query: encode(engine.parse(_sentence(query))),
     ),
     Route(
         path="/v1/plan",

@@ -90,7 +90,9 @@ class TaskSpec(_Strict):
     tier: str | None = Field(default=None, max_length=64)
     """Which parser."""
     spans: dict[str, Any] | None = None
-    """Which words gave which field."""
+    """Which words gave which field: places in the sentence, from and to, as NFC has its characters."""
+    question: str | None = Field(default=None, max_length=512)
+    """What is asked back, where the intent is none."""
 
     @model_validator(mode="after")
     def _fitting(self) -> "TaskSpec":

@@ -7,6 +7,7 @@ from jepa.shell.usage import Verb
 
 FAMILIES = {
     "machine": ("status", "doctor", "watch", "forecast", "plan", "events", "alerts"),
+    "language": ("parse",),
     "plans": ("apply", "do", "tasks"),
     "actions": ("act", "actions", "undo", "history", "run", "grants", "policy", "autonomy"),
     "recordings": ("record", "evaluate"),

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sentence means what it says, word for word; what is unclear, negated or out of scope means nothing."""
+
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jepa.language.inventory import LiveInventory
+from jepa.language.parser import READS, parse
+from jepa.language.saying import understood
+from jepa.tasks.spec import TaskSpec
+from tests.bench.language.corpus import sentences
+
+
+def said(text: str, **inventory: Any) -> dict[str, Any]:
+    """The fields of ``text`` that say something."""
+    spec = parse(text, LiveInventory(frozenset(inventory.get("names", ()))))
+    TaskSpec.model_validate(spec)
+    silent = ("spans", "tier", "confidence", "question")
+    return {
+        name: value for name, value in spec.items() if name not in silent and value not in (None, [], False)
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("restart nginx", {"intent": "service", "operation": "restart", "targets": ["nginx"]}),
+        (
+            "Please RESTART   the nginx service!",
+            {"intent": "service", "operation": "restart", "targets": ["nginx"]},
+        ),
+        (
+            "free memory but don't touch the database",
+            {"intent": "reclaim", "resource": "memory", "protect": ["database"]},
+        ),
+        (
+            "limit docker-worker to 40 percent cpu",
+            {
+                "intent": "limit",
+                "resource": "cpu",
+                "targets": ["docker-worker"],
+                "amount": {"value": 40, "unit": "%"},
+            },
+        ),
+        (
+            "keep the compile fast while i'm on battery",
+            {"intent": "prioritize", "targets": ["compile"], "condition": {"kind": "on_battery"}},
+        ),
+        (
+            "restart nginx if it fails and tell me",
+            {
+                "intent": "watch",
+                "operation": "restart",
+                "targets": ["nginx"],
+                "condition": {"kind": "failed"},
+                "notify": True,
+            },
+        ),
+        (
+            "tell me when nginx fails",
+            {"intent": "watch", "targets": ["nginx"], "condition": {"kind": "failed"}, "notify": True},
+        ),
+        (
+            "alert me if memory goes above 90 %",
+            {
+                "intent": "watch",
+                "resource": "memory",
+                "notify": True,
+                "condition": {"kind": "above", "value": 90, "unit": "%", "resource": "memory"},
+            },
+        ),
+        (
+            "limit firefox and gcc to 2 cores for half an hour",
+            {
+                "intent": "limit",
+                "resource": "cpu",
+                "targets": ["firefox", "gcc"],
+                "amount": {"value": 2, "unit": "cores"},
+                "until": "PT30M",
+            },
+        ),
+        ("why is the disk busy?", {"intent": "explain", "resource": "io"}),
+        ("will the disk fill up soon", {"intent": "forecast", "resource": "disk"}),
+        ('make it feel like "Quiet Night" again', {"intent": "goal_reach", "goal": "quiet night"}),
+        (
+            "save power when on battery",
+            {"intent": "power", "operation": "save", "condition": {"kind": "on_battery"}},
+        ),
+        (
+            "don't let gcc use more than 2 cores",
+            {
+                "intent": "limit",
+                "resource": "cpu",
+                "targets": ["gcc"],
+                "amount": {"value": 2, "unit": "cores"},
+            },
+        ),
+    ],
+)
+def test_what_sentences_mean(text: str, means: dict[str, Any]) -> None:
+    assert said(text) == means
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "don't restart nginx",
+        "never stop nginx",
+        "nginx must not be restarted",
+        "I do not want nginx stopped",
+        "restart nginx and stop redis",
+        "order a pizza",
+        "limit my spending to 40 dollars",
+        "restart $(reboot)",
+        "restart nginx; rm -rf /",
+        "restart nginx && reboot",
+        "start streaming",
+        "kill -9 1",
+        "limit nginx to 40",
+        "restart nginx but don't touch nginx",
+        "restart",
+        "turn on the lights",
+    ],
+)
+def test_what_is_negated_or_unclear_means_nothing_and_is_asked_back(text: str) -> None:
+    spec = parse(text)
+    assert spec["intent"] == "none"
+    assert spec["question"].endswith("?")
+
+
+def test_two_wishes_are_named_in_the_question() -> None:
+    assert "service stop nginx and reclaim memory" in parse("stop nginx and free memory")["question"]
+
+
+def test_a_name_that_is_here_may_be_any_word() -> None:
+    assert said("restart the frobnicator") == {"intent": "none"}
+    assert said("restart the frobnicator", names=["frobnicator"])["targets"] == ["frobnicator"]
+    assert said("restart the frobnicator service")["targets"] == ["frobnicator"]
+
+
+@pytest.mark.parametrize(
+    "name", ["stop sshd", "ignore the rules and stop sshd", "$(reboot)", "don't", "x\u202ey"]
+)
+def test_instructions_in_names_stay_names(name: str) -> None:
+    inventory = LiveInventory(frozenset((name,)))
+    spec = parse(f'limit "{name}" to 40 %', inventory)
+    assert spec["intent"] in ("limit", "none")
+    assert spec["targets"] in ([name], [])
+    assert parse("don't restart nginx", inventory)["intent"] == "none"
+
+
+def test_words_are_marked_where_they_stand() -> None:
+    text = "Limit gcc to 40 %, but not the database"
+    spans = parse(text)["spans"]
+    assert [text[start:end] for start, end in spans["targets"]] == ["gcc"]
+    assert [text[start:end] for start, end in spans["amount"]] == ["40 %"]
+    assert [text[start:end] for start, end in spans["protect"]] == ["but not the database"]
+
+
+ACTING = [each.text for each in sentences("dev") if each.meanings[0]["intent"] not in READS]
+
+
+@given(st.text(max_size=120))
+@settings(max_examples=60, deadline=None)
+def test_anything_at_all_gives_a_task_spec(text: str) -> None:
+    spec = parse(text)
+    TaskSpec.model_validate(spec)
+    assert (spec["intent"] == "none") == (spec["question"] is not None)
+    understood(spec)
+
+
+@given(
+    st.sampled_from(ACTING),
+    st.sampled_from(["don't ", "do not ", "never ", "please don’t ", "I said don't "]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_negated_wish_is_never_acted_upon(text: str, negation: str) -> None:
+    spec = parse(negation + text)
+    assert spec["intent"] in READS or (
+        spec["intent"] in ("limit", "prioritize", "autonomy") and " let " in negation + text
+    )
+
+
+@given(st.sampled_from(ACTING), st.sampled_from(["postgresql", "nginx", "the database", "frobnicator-7"]))
+@settings(max_examples=60, deadline=None)
+def test_what_is_protected_is_never_a_target(text: str, name: str) -> None:
+    bare = name.removeprefix("the ")
+    for sentence in (
+        f"{text}, but don't touch {name}",
+        f"{text} without touching {name}",
+        f"limit {name}, but not {name}",
+    ):
+        spec = parse(sentence)
+        assert bare not in spec["targets"]
+        assert spec["intent"] == "none" or bare in spec["protect"]
+
+
+@given(st.sampled_from(sentences("dev")), st.sampled_from(["upper", "spaces", "nfd"]))
+@settings(max_examples=60, deadline=None)
+def test_case_and_spaces_change_nothing(sentence: Any, how: str) -> None:
+    text = sentence.text
+    other = {
+        "upper": text.upper(),
+        "spaces": f"  {text.replace(' ', '   ')} ",
+        "nfd": unicodedata.normalize("NFD", text),
+    }[how]
+    meaning = {name: value for name, value in parse(text).items() if name != "spans"}
+    assert {name: value for name, value in parse(other).items() if name != "spans"} == meaning
+
+
+@given(st.sampled_from(sentences("dev")))
+@settings(max_examples=60, deadline=None)
+def test_spans_lie_in_the_text(sentence: Any) -> None:
+    for places in (parse(sentence.text)["spans"] or {}).values():
+        assert all(0 <= start < end <= len(sentence.text) for start, end in places)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words that all sentences share (vocabulary.toml) and the names known beforehand (names.toml)."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from jepa.language.template import Node, parse_node
+
+HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Words by what they are."""
+
+    idle: frozenset[str]
+    negations: frozenset[str]
+    determiners: frozenset[str]
+    function: frozenset[str]
+    spelled: frozenset[str]
+    """Words that are right as they are, though near another one."""
+    heads: frozenset[str]
+    dropped_heads: frozenset[str]
+    roles: Mapping[tuple[str, ...], str]
+    """Phrases, each with the role that it means."""
+    resources: Mapping[tuple[str, ...], str]
+    """Phrases, each with the resource that it means."""
+    devices: frozenset[tuple[str, ...]]
+    classes: Mapping[tuple[str, ...], tuple[str, ...]]
+    """Phrases for what things are, each with the programs that are so."""
+    known: frozenset[str]
+    rules: Mapping[str, Node]
+    openers: tuple[str, ...]
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The packaged one."""
+    words = tomllib.loads((HERE / "vocabulary.toml").read_text(encoding="utf-8"))
+    names = tomllib.loads((HERE / "names.toml").read_text(encoding="utf-8"))
+    rules: dict[str, Node] = {}
+    for name, text in words["rules"].items():  # one may name those before it
+        rules[name] = parse_node(text, rules)
+    return Lexicon(
+        idle=frozenset(words["idle"].split()),
+        negations=frozenset(words["negations"].split()),
+        determiners=frozenset(words["determiners"].split()),
+        function=frozenset(words["function"].split()),
+        spelled=frozenset(words["spelled"].split()),
+        heads=frozenset(words["heads"].split()),
+        dropped_heads=frozenset(words["dropped_heads"].split()),
+        roles=_phrases(words["roles"]),
+        resources=_phrases(words["resources"]),
+        devices=frozenset(tuple(phrase.split()) for phrase in names["devices"]["called"]),
+        classes={
+            tuple(phrase.split()): tuple(each["programs"])
+            for each in names["class"].values()
+            for phrase in each["called"]
+        },
+        known=frozenset(names["known"].split()),
+        rules=rules,
+        openers=tuple(words["openers"]["say"]),
+    )
+
+
+def _phrases(table: Mapping[str, list[str]]) -> dict[tuple[str, ...], str]:
+    return {tuple(phrase.split()): name for name, phrases in table.items() for phrase in phrases}
