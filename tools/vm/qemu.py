@@ -39,14 +39,11 @@ class Disk:
     """One drive file of the machine.
 
     `snapshot` makes QEMU throw away every write at its end; the file itself is then opened read-only.
-    `log` is a file that is there and gets every write and flush, see `tools.vm.write_log`; such a disk takes
-    no snapshots of the machine.
     """
 
     path: Path
     format: str = "raw"
     snapshot: bool = False
-    log: Path | None = None
 
 
 def credential_argument(name: str, value: str) -> str:
@@ -111,7 +108,7 @@ def qemu_command(
     else:
         command += ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", EMULATED_CPU]
     command += [
-        "-drive", f"if=none,id=disk,{_medium(disk)}"
+        "-drive", f"if=none,id=disk,file={_escape(disk.path)},format={disk.format},cache=unsafe"
         + (",snapshot=on" if disk.snapshot else ",discard=unmap"),
         "-device", "virtio-blk-pci,drive=disk,bootindex=1",
         "-object", "rng-random,id=rng,filename=/dev/urandom",
@@ -140,16 +137,6 @@ def qemu_command(
         shared = isinstance(firmware, bool)
         command += _firmware_arguments(found, shared, (*(() if kvm else TCG_ARGUMENTS), *kernel_arguments))
     return [*command, *extra]
-
-
-def _medium(disk: Disk) -> str:
-    if disk.log is None:
-        return f"file={_escape(disk.path)},format={disk.format},cache=unsafe"
-    file, log = _escape(disk.path), _escape(disk.log)
-    return (  # flushes have to reach the log, and no disk of the host
-        f"driver=blklogwrites,file.driver={disk.format},file.file.driver=file,file.file.filename={file},"
-        f"file.cache.no-flush=on,log.driver=file,log.filename={log},log.cache.no-flush=on,log-sector-size=512"
-    )
 
 
 def _firmware_arguments(found: Firmware, shared: bool, kernel_arguments: Sequence[str]) -> list[str]:

@@ -28,15 +28,6 @@ def test_a_bare_image_is_never_written() -> None:
     assert "format=qcow2" in drive
 
 
-def test_a_disk_may_have_a_log_of_its_writes() -> None:
-    disk = Disk(IMAGE, "qcow2", log=Path("a,log"))
-    (drive,) = following(qemu_command(HOST, disk, kernel=KERNEL), "-drive")
-    assert "driver=blklogwrites,file.driver=qcow2," in drive
-    assert "file.file.filename=image.raw," in drive
-    assert "log.filename=a,,log,log.cache.no-flush=on," in drive
-    assert "cache=unsafe" not in drive, "flushes would not reach the log"
-
-
 def test_commas_in_a_path_do_not_start_an_option() -> None:
     (drive,) = following(qemu_command(HOST, Path("a,readonly=on"), kernel=KERNEL), "-drive")
     assert "file=a,,readonly=on," in drive
