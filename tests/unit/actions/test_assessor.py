@@ -3,14 +3,18 @@
 
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.actions.assessor import MEANT_TO_RISE, Assessor, Condition, parse_condition
-from jepa.actions.channel_reader import KernelChannels
+from jepa.actions.channel_reader import KernelChannels, WithSignals
 from jepa.errors import JepaError
+from jepa.signals.published import publish
+from jepa.signals.signal import Reading
+from jepa.telemetry.clocks import boot_s
 from tests.unit.actions.file_machine import SteppedClock
 
 PRESSURE = "system.pressure.io.some"
@@ -26,6 +30,9 @@ class Script:
     def read(self) -> Mapping[str, float]:
         value = self.values.pop(0) if len(self.values) > 1 else self.values[0]
         return {} if value is None else {self.name: value}
+
+    def why_not(self, name: str) -> str:
+        return ""
 
     def close(self) -> None:
         pass
@@ -101,6 +108,43 @@ def test_the_condition_is_of_the_mean() -> None:
     assert "could not be read" in assess(Script(*[1.0] * 7, None), f"{PRESSURE} below 3")[0]
     with pytest.raises(JepaError, match="not read here"):
         assess(Script(1.0), "system.nothing below 3")
+
+
+class Shop(WithSignals):
+    """Signals off a real file that says one reading after the other."""
+
+    def __init__(self, path: Path, *readings: Reading) -> None:
+        super().__init__(Script(1.0), path)
+        self.readings = list(readings)
+        self.path = path
+
+    def read(self) -> Mapping[str, float]:
+        reading = self.readings.pop(0) if len(self.readings) > 1 else self.readings[0]
+        publish(self.path, {"p99": "file:/p99"}, {"p99": reading}, boot_s())
+        return super().read()
+
+
+def judged_by_signal(reader: Shop, condition: str) -> str:
+    assessor = Assessor(reader, SteppedClock(), parse_condition(condition))
+    assessor.measure_before(5)
+    return assessor.watch(10, threading.Event()).worse
+
+
+def test_a_signal_decides_whether_a_change_stays(tmp_path: Path) -> None:
+    good, bad = (Shop(tmp_path / "signals.json", Reading("ok", value)) for value in (0.1, 0.3))
+    assert judged_by_signal(good, "p99 below 0.2") == ""
+    assert judged_by_signal(bad, "p99 below 0.2") == "p99 was 0.3, not below 0.2"
+
+
+@pytest.mark.parametrize("state", ["stale", "constant", "absurd", "unreachable"])
+def test_a_signal_that_cannot_be_trusted_judges_nothing(state: str, tmp_path: Path) -> None:
+    path, gone = tmp_path / "signals.json", Reading(state, 0.1, "so it is")
+    with pytest.raises(JepaError, match=f"not read here: the signal is {state}: so it is"):
+        judged_by_signal(Shop(path, gone), "p99 below 0.2")
+    stops = Shop(path, *[Reading("ok", 0.1)] * 14, gone)
+    assert judged_by_signal(stops, "p99 below 0.2") == (
+        f"p99 could not be read: the signal is {state}: so it is"
+    )
 
 
 def test_watching_ends_when_it_is_cancelled() -> None:

@@ -48,7 +48,10 @@ class ChannelReader(Protocol):
     """What channels are now."""
 
     def read(self) -> Mapping[str, float]:
-        """Every channel that is known, in its own unit; rates are of the time since the call before."""
+        """Every channel and signal that is known, in its own unit; rates are since the call before."""
+
+    def why_not(self, name: str) -> str:
+        """Why ``name`` is not among them, in one clause; empty where nothing more is known."""
 
     def close(self) -> None:
         """Close the files that it keeps open."""
@@ -59,6 +62,7 @@ class Condition:
     """``CHANNEL below X`` or ``CHANNEL above X``, of the mean over the watched window."""
 
     channel: str
+    """Or a signal."""
     above: bool
     limit: float
 
@@ -88,7 +92,7 @@ class Assessment:
     worse: str
     """Why the change is to be taken back, in one clause; empty when it may stay."""
     observed: Mapping[str, float] = field(default_factory=dict)
-    """The mean of each channel over the window."""
+    """The mean of each channel and signal over the window."""
 
 
 class Assessor:
@@ -111,9 +115,11 @@ class Assessor:
         if condition is not None:
             clock.sleep(EVERY_S / 10)
             if condition.channel not in reader.read():
+                why = reader.why_not(condition.channel)
                 raise JepaError(
-                    f"The channel {condition.channel[:80]!r} of the condition is not read here.",
-                    "Name one that `jepa watch` lists under system.*, such as system.cpu.utilization.",
+                    f"{condition.channel[:80]!r} of the condition is not read here{why and ': '}{why}.",
+                    "Name a channel that `jepa watch` lists under system.*, such as system.cpu.utilization, "
+                    "or a signal that `jepa signal list` shows as ok.",
                     status=422,
                 )
 
@@ -135,7 +141,7 @@ class Assessor:
             if len(after) >= LEAST_READINGS and (worse := self._worse(after[-RECENT:])):
                 return Assessment(worse, means(after))
         observed = means(after)
-        return Assessment(self._unmet(observed), observed)
+        return Assessment(self._unmet(observed, after), observed)
 
     def _worse(self, recent: list[Mapping[str, float]]) -> str:
         for channel in self._judged:
@@ -148,12 +154,16 @@ class Assessor:
                 return f"{channel} rose from {usual:.1f} to {mean:.1f}"
         return ""
 
-    def _unmet(self, observed: Mapping[str, float]) -> str:
+    def _unmet(self, observed: Mapping[str, float], after: Sequence[Mapping[str, float]]) -> str:
+        """Why the condition does not hold; nor does it when what it names stopped or was mostly away."""
         if (condition := self._condition) is None:
             return ""
         mean = observed.get(condition.channel)
-        if mean is None:
-            return f"{condition.channel} could not be read"
+        seen = sum(condition.channel in reading for reading in after)
+        at_the_end = any(condition.channel in reading for reading in after[-LEAST_READINGS:])
+        if mean is None or 2 * seen < len(after) or not at_the_end:
+            why = self._reader.why_not(condition.channel)
+            return f"{condition.channel} could not be read{why and ': '}{why}"
         if condition.holds(mean):
             return ""
         side = "above" if condition.above else "below"

@@ -448,6 +448,20 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignalOut:
+    """A number of a person's own."""
+
+    name: str
+    source: str
+    state: Literal["ok", "stale", "constant", "absurd", "unreachable"]
+    """Only a signal that is ok is planned with or judged by."""
+    value: float | None
+    """The last one that was read, whatever the state."""
+    reason: str
+    """Why the state is not ok, or empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """RFC 9457 problem+json."""
 

@@ -21,6 +21,7 @@ from jepa.service.api import (
     EventOut,
     ForecastOut,
     FrameOut,
+    SignalOut,
     Status,
     TickOut,
 )
@@ -34,8 +35,11 @@ from jepa.service.ring import Entry
 from jepa.service.standing_tasks import StandingTasks
 from jepa.service.task_ends import Planning
 from jepa.service.usage import Usage
+from jepa.signals import published
+from jepa.signals.published import listing, read_published
+from jepa.signals.store import SignalStore
 from jepa.tasks.store import TaskStore
-from jepa.telemetry.clocks import Instant, read_clocks
+from jepa.telemetry.clocks import Instant, boot_s, read_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame_source import FrameSource
 
@@ -77,6 +81,7 @@ class Engine:
         )
         self.ring = self._loop.ring
         self.broadcast = self._loop.broadcast
+        self._signals = SignalStore()
         self._plans = Plans(self.predictor, self.ring, self.actuator, period_s)
         planning = Planning(self._plans, self.ring, self.schema)
         self.tasks = StandingTasks(tasks or TaskStore(None), planning, self._plans, self.actuator)
@@ -158,6 +163,20 @@ class Engine:
     def kept_plan(self, plan_id: str) -> dict[str, Any]:
         """A plan that was made and has not expired. JepaError (404) when there is none of that id."""
         return self._plans.get(plan_id)
+
+    def signals(self) -> list[SignalOut]:
+        """Each signal that a person has named, as its reader sees it now."""
+        found = listing(self._signals(), read_published(published.FILE, boot_s()))
+        return [
+            SignalOut(
+                name=signal.name,
+                source=signal.source,
+                state=reading.state,
+                value=reading.value,
+                reason=reading.reason,
+            )
+            for signal, reading in found
+        ]
 
     def tick_out(self, entry: Entry, channels: Sequence[str] = ()) -> TickOut:
         """``entry`` as a message, of ``channels`` alone where some are named."""

@@ -120,6 +120,23 @@ def render(engine: Engine) -> str:
         "1 while the changes of a task are taken back to see what they bring.",
         [(_labels(task=task["id"]), float(task["hold_out"])) for task in tasks],
     )
+    signals = engine.signals()
+    family(
+        "jepa_signal",
+        "gauge",
+        "The newest value of a person's own signal, while it can be trusted.",
+        [
+            (_labels(signal=each.name), each.value)
+            for each in signals
+            if each.state == "ok" and each.value is not None
+        ],
+    )
+    family(
+        "jepa_signal_state",
+        "gauge",
+        "1 for the state that a signal is in.",
+        [(_labels(signal=each.name, state=each.state), 1.0) for each in signals],
+    )
     single("jepa_streams", "gauge", "Open event streams.", engine.broadcast.readers)
     single(
         "jepa_stream_lost_total",

@@ -233,6 +233,12 @@ ROUTES: tuple[Route, ...] = (
         answer=lambda engine, query: encode(engine.tasks.end(query["id"], query[WHO])),
     ),
     Route(
+        path="/v1/signals",
+        summary="A person's own numbers, and whether each can be trusted",
+        body=list[api.SignalOut],
+        answer=lambda engine, query: encode(engine.signals()),
+    ),
+    Route(
         path="/v1/stream",
         summary="What happens: server-sent events named tick (a TickOut) and event (an EventOut)",
         body=api.TickOut | api.EventOut,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jepa.actions.client import ActuatorClient
 
 T = TypeVar("T")
-VERBS = ("act", "actions", "undo", "history", "grants", "run", "tasks")
+VERBS = ("act", "actions", "undo", "history", "grants", "run", "tasks", "signal")
 """Those that this module knows the words of."""
 _OPTIONS_WITH_VALUE = ("--for", "--watch", "--keep-if", "--why", "--task", "--limit", "--socket")
 _UNIT_SUFFIXES = (".service", ".slice", ".scope")
@@ -70,9 +70,17 @@ def _positional(
             return ["end", *_task_ids(reach)]
         case ["tasks", "end"]:
             return _task_ids(reach)
+        case ["signal", "remove"]:
+            return _signals(root)
         case ["grants", "revoke"]:
             return [str(grant.get("id", "")) for grant in _asked(reach, _grants)]
     return ()
+
+
+def _signals(root: Path) -> list[str]:
+    from jepa.signals.store import FILE, SignalStore
+
+    return [each.name for each in SignalStore(root / FILE.relative_to("/"))()]
 
 
 def _is_limit(action: ActionType) -> bool:

@@ -92,6 +92,6 @@ def _timers(manager: ServiceManager, directory: Path) -> DeadMan:
 
 
 def _channels() -> ChannelReader:
-    from jepa.actions.channel_reader import KernelChannels  # few changes are watched
+    from jepa.actions.channel_reader import KernelChannels, WithSignals  # few changes are watched
 
-    return KernelChannels()
+    return WithSignals(KernelChannels())
