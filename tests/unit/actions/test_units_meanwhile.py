@@ -91,10 +91,15 @@ def test_one_that_was_masked_waits_until_it_is_not(machine: Machine) -> None:
 
 def test_one_whose_file_was_renamed_is_itself_while_it_runs(machine: Machine) -> None:
     change = machine.act()
-    machine.systemd.units[UNIT].update(LoadState="not-found")
+    weight = machine.clamp.with_name("cpu.weight")  # systemd no longer writes it
+    weight.write_text("50\n")
+    machine.systemd.units[UNIT].update(LoadState="not-found", CPUQuotaPerSecUSec=2**64 - 1)
     machine.systemd.add("net.service", CPUWeight=50)
+    with pytest.raises(JepaError, match=r"its file is masked or gone: systemd applies no cpu\.max\."):
+        machine.act("cpu.max", "40%")
     assert machine.undo(change) == ""
     assert machine.systemd.units[UNIT]["CPUWeight"] == 100
+    assert weight.read_text() == "100"
     assert machine.systemd.units["net.service"]["CPUWeight"] == 50
 
 

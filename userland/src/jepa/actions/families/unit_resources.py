@@ -178,7 +178,7 @@ class UnitResources:
     def check(self, host: Host, action: ActionType, resource: Resource, value: Value) -> Value:
         """Rates of all disks that hold file systems where none is named; CPUs that there are."""
         if host.manager.available:  # of a scope that is not made yet nothing can be asked
-            _refuse_frozen(units.same(host, resource), resource)
+            _refuse_unheard(units.same(host, resource), resource, value)
         match resource.setting:
             case "io.rbps" | "io.wbps" | "io.riops" | "io.wiops":
                 return _check_rates(host, value)
@@ -191,10 +191,11 @@ class UnitResources:
     def apply(self, host: Host, resource: Resource, value: Value) -> None:
         """One call; a list is emptied first in it, since systemd adds to what there is.
 
-        Of a frozen unit systemd only notes it, even when it is thawed: the kernel is told here then.
+        Of a unit that is frozen, or runs without its file, systemd only notes it, even when thawed: the
+        kernel is told here then.
         """
         unit = units.same(host, resource)
-        _refuse_frozen(unit, resource)
+        _refuse_unheard(unit, resource, value)
         found = PROPERTIES[resource.setting]
         drop_in = _drop_in(host, resource)
         usual = _noted(drop_in) if drop_in.exists() else str(self.read(host, resource))
@@ -204,10 +205,12 @@ class UnitResources:
         host.manager.set_properties(resource.name, assignments)
         if usual is not None:
             _note(drop_in, usual)
-        if _is_frozen(unit):
-            text, name = _WORDS.get(str(value), str(value)), f"{resource.setting} of {resource.name}"
+        text, file = _kernel_text(resource.setting, value), _file(host, unit, resource)
+        unheard = _is_frozen(unit) or unit.load_state != "loaded"
+        if unheard and text is not None and unit.cgroup and file.exists():
+            name = f"{resource.setting} of {resource.name}"
             # Else a lower limit would have the kernel reclaim all that is above it before the write returns.
-            kernel_file.write(_file(host, unit, resource), text, name, flags=os.O_NONBLOCK)
+            kernel_file.write(file, text, name, flags=os.O_NONBLOCK)
 
     def verify(self, host: Host, resource: Resource, value: Value) -> None:
         """Read it back, from systemd and from the kernel where both say it alike."""
@@ -243,11 +246,27 @@ def _is_frozen(unit: Unit) -> bool:
     return unit.freezer_state not in ("", "running")
 
 
-def _refuse_frozen(unit: Unit, resource: Resource) -> None:
+def _refuse_unheard(unit: Unit, resource: Resource, value: Value) -> None:
+    """JepaError where systemd would only note it, and the kernel takes it in another form."""
     if _is_frozen(unit) and resource.setting not in _WRITTEN:
         raise JepaError(
             f"{resource.name} is frozen: {resource.setting} cannot be set meanwhile.", "Thaw it.", status=409
         )
+    if unit.load_state != "loaded" and _kernel_text(resource.setting, value) is None:
+        raise JepaError(
+            f"{resource.name} runs, but its file is masked or gone: systemd applies no {resource.setting}.",
+            "`systemctl unmask` it, or bring its file back, first.",
+            status=423,
+        )
+
+
+def _kernel_text(setting: str, value: Value) -> str | None:
+    """What the control group's file takes for ``value``; None where it takes another form."""
+    if setting in _WRITTEN:
+        return _WORDS.get(str(value), str(value))
+    if setting == "cpu.weight" and value != "idle":
+        return "100" if value == "default" else str(value)
+    return None
 
 
 def _file(host: Host, unit: Unit, resource: Resource) -> Path:
