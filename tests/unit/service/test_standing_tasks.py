@@ -171,3 +171,9 @@ def test_only_a_grant_of_ones_own_for_this_task_and_daemon_will_do(service: Serv
 def test_a_plan_of_another_spec_is_not_carried_out(service: Service) -> None:
     wanted = replace(service.granted(), spec={"intent": "limit"})
     assert "another task spec" in refused(service, wanted).problem
+
+
+def test_a_task_under_a_condition_does_not_stand_as_if_there_were_none(service: Service) -> None:
+    wanted = service.granted()
+    under = replace(wanted, spec={**wanted.spec, "condition": {"kind": "on_battery"}})
+    assert "only on battery" in refused(service, under).problem

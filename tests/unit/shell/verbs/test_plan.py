@@ -53,10 +53,18 @@ def ask(schema: Schema, knowing: Callable[..., Knowledge], tmp_path: Path) -> As
     ) -> tuple[int, str]:
         file = tmp_path / "spec.json"
         file.write_text(json.dumps(spec))
+        said = how.get("text", [])
         stream = io.StringIO()
         out = Output(stream, json=how.get("json", False), unicode=how.get("unicode", True), colour=False)
         client: Any = Planning(schema, known or knowing(), wait)
-        status = verb.run(Request(Namespace(spec=str(file)), out, lambda: client, prompt=False))
+        status = verb.run(
+            Request(
+                Namespace(verb="plan", spec=None if said else str(file), text=said),
+                out,
+                lambda: client,
+                prompt=False,
+            )
+        )
         return status, stream.getvalue()
 
     return answer
@@ -134,3 +142,41 @@ def test_a_spec_may_come_from_standard_input(
     assert main(["plan", "--spec", "-", "--socket", str(tmp_path / "nobody")]) == 1
     assert "jepad is not running" in capsys.readouterr().err
     assert main(["plan"]) == 2
+
+
+def test_a_sentence_is_planned_for_as_it_was_understood(ask: Ask) -> None:
+    status, text = ask(None, text=["prioritize", "the", "foreground"])
+    assert status == 0
+    assert text.startswith("understood: prioritize foreground\nplan ")
+    assert (
+        json.loads(ask(None, text=["prioritize the foreground"], json=True)[1])["spec"]["intent"]
+        == "prioritize"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sentence", "problem", "remedy"),
+    [
+        ("order a pizza", "not understood", "?"),
+        ("don't limit the background", "not understood", "nothing is done"),
+        ("restart nginx", "without a plan", "jepa act unit.restart nginx"),
+        ("why is the disk busy?", "without a plan", "jepa doctor"),
+    ],
+)
+def test_a_sentence_that_asks_for_no_plan_says_what_to_do(
+    sentence: str, problem: str, remedy: str, ask: Ask
+) -> None:
+    with pytest.raises(JepaError) as refused:
+        ask(None, text=[sentence])
+    assert problem in refused.value.problem
+    assert remedy in refused.value.remedy
+
+
+def test_a_condition_is_not_watched_and_the_plan_says_so(ask: Ask) -> None:
+    assert "on_battery is not watched" in ask(None, text=["prioritize the foreground while on battery"])[1]
+
+
+def test_at_the_prompt_plain_words_are_planned_for() -> None:
+    nobody: Any = None
+    assert "That was not understood." in run_line(nobody, "don't order pizza")
+    assert "There is no verb 'statsu'" in run_line(nobody, "statsu now")

@@ -117,6 +117,10 @@ class _Compiler:
                 self._unknown("memory.high", role)
                 self._unknown("memory.reclaim", role)
         settings = [setting for setting in settings if self._keeps_protected(setting)]
+        if spec.condition is not None:
+            self._reasons.append(
+                f"The condition {spec.condition.kind} is not watched: this plan is for now, holding or not."
+            )
         reasons = tuple(dict.fromkeys(self._reasons))
         return Goal(Energy(terms), tuple(settings), self._unharmed, reasons, self._nobody and not settings)
 

@@ -80,10 +80,11 @@ class StandingTasks:
         """Have a task stand for user ``uid``, with a grant of theirs. JepaError: 403, 409, 422 or 429."""
         import json
 
-        from jepa.tasks.spec import parse_spec
+        from jepa.tasks.spec import parse_spec, refuse_condition
 
         meant = parse_spec(json.dumps(wanted.spec))
         spec = meant.model_dump(mode="json", exclude_none=True)
+        refuse_condition(spec)
         if not _ID.fullmatch(wanted.task):
             raise JepaError("The id of a task is up to 32 letters and digits.", "Give another.", status=422)
         self._require_grant(wanted, uid)

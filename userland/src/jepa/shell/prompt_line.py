@@ -21,7 +21,7 @@ def run_line(client: Client, line: str, width: int = 80) -> str:
     """What the verb line ``line`` answers, as text for ``width`` columns; an error gives its sentence."""
     text = io.StringIO()
     try:
-        words = shlex.split(line)
+        words = ["plan", line] if _is_sentence(line) else shlex.split(line)
     except ValueError as error:
         return f"The line cannot be read: {error}. Close the quotation."
     if words[:1] == ["jepa"]:
@@ -46,6 +46,16 @@ def run_line(client: Client, line: str, width: int = 80) -> str:
     except JepaError as error:
         out.error(error)
     return text.getvalue().rstrip("\n")
+
+
+def _is_sentence(line: str) -> bool:
+    """Whether a line is plain words: a plan is made for these, which changes nothing."""
+    first, *rest = line.split() or [""]
+    if not rest or first.startswith("-") or first in (*arguments.NAMES, "help", "jepa"):
+        return False
+    import difflib  # only lines that begin with no verb need it
+
+    return not difflib.get_close_matches(first, arguments.NAMES, n=1, cutoff=0.8)
 
 
 def verbs() -> list[str]:

@@ -57,6 +57,12 @@ class Verb(NamedTuple):
     """Whether it makes sense at the shell's prompt."""
 
 
+def wish(parser: Parser) -> None:
+    """What a plan is wanted for: a sentence, or a task spec."""
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="what is wanted, in plain words")
+    parser.add_argument("--spec", metavar="FILE", help="or the task spec, as JSON; - reads standard input")
+
+
 def path(text: str) -> "Path":
     """A file or folder. A command that takes none does not wait for pathlib."""
     from pathlib import Path

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs that ask jepad about the machine: status, doctor, watch, forecast, events, alerts."""
 
-from jepa.shell.usage import Parser, Verb, positive, span
+from jepa.shell.usage import Parser, Verb, positive, span, wish
 
 
 def _watch(parser: Parser) -> None:
@@ -34,9 +34,7 @@ def _kind(parser: Parser) -> None:
 
 
 def _plan(parser: Parser) -> None:
-    parser.add_argument(
-        "--spec", required=True, metavar="FILE", help="the task spec, as JSON; - reads standard input"
-    )
+    wish(parser)
 
 
 def _channels(parser: Parser) -> None:
@@ -75,7 +73,11 @@ VERBS = (
     Verb(
         "plan",
         "what to change for a task, and what that would do; changes nothing",
-        ("jepa plan --spec task.json", 'echo \'{"intent": "prioritize"}\' | jepa plan --spec - --json'),
+        (
+            'jepa plan "free memory but not the database"',
+            "jepa plan --spec task.json",
+            'echo \'{"intent": "prioritize"}\' | jepa plan --spec - --json',
+        ),
         _plan,
         asks_service=True,
     ),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs that act on plans: what was shown is applied, or stands as a task."""
 
-from jepa.shell.usage import Parser, Verb, span
+from jepa.shell.usage import Parser, Verb, span, wish
 
 
 def _apply(parser: Parser) -> None:
@@ -18,9 +18,7 @@ def _apply(parser: Parser) -> None:
 
 
 def _do(parser: Parser) -> None:
-    parser.add_argument(
-        "--spec", required=True, metavar="FILE", help="the task spec, as JSON; - reads standard input"
-    )
+    wish(parser)
     _yes(parser)
 
 
@@ -48,7 +46,11 @@ VERBS = (
     Verb(
         "do",
         "have a task stand: plan, and with your consent act on it and go on doing so",
-        ("jepa do --spec task.json", "jepa do --spec task.json --yes --json"),
+        (
+            'jepa do "limit gcc to 2 cores for half an hour"',
+            "jepa do --spec task.json",
+            "jepa do --spec task.json --yes --json",
+        ),
         _do,
         asks_service=True,
     ),

@@ -14,6 +14,7 @@ from jepa.shell.verbs.apply import consent, refuse_denied
 from jepa.shell.verbs.plan import made, show, spec_text
 from jepa.shell.verbs.tasks import describe, wait
 from jepa.tasks.granting import grant_for
+from jepa.tasks.spec import refuse_condition
 
 SETTLED_S: Final = 90.0
 """How long to wait until the first plan is carried out."""
@@ -27,6 +28,7 @@ def run(request: Request) -> int:
     plan = made(request, spec_text(request))
     if not out.json:
         show(request, plan)
+    refuse_condition(plan["spec"])
     refuse_denied(plan)
     if not plan["settable"]:
         reasons = " ".join(plan["verdict"]["reasons"])

@@ -40,7 +40,17 @@ def run(request: Request) -> int:
 
 
 def spec_text(request: Request) -> str:
-    """The task spec that the command line names; UsageError when it cannot be read, or is no JSON."""
+    """The task spec that the command line names or says, as JSON; UsageError when it cannot be read."""
+    text = " ".join(getattr(request.args, "text", ()))
+    if bool(text) == (request.args.spec is not None):
+        raise UsageError(
+            "One sentence is wanted, or --spec with a task spec.",
+            f'Try jepa {request.args.verb} "free memory".',
+        )
+    if text:
+        from jepa.shell.sentence import spec_of  # a task spec needs no grammar
+
+        return json.dumps(spec_of(request, text))
     if request.prompt and request.args.spec == "-":
         raise UsageError("At the prompt standard input is the prompt's.", "Name a file.", status=400)
     return _read(request.args.spec)

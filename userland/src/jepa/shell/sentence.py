@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sentence on the command line as the task spec to plan for, with its names as units of this machine."""
+
+from typing import Any, Final
+
+from jepa.errors import JepaError
+from jepa.language.parser import READS
+from jepa.language.saying import understood
+from jepa.language.understanding import Understanding
+from jepa.shell.request import Request
+
+PLANNED: Final = ("prioritize", "limit", "reclaim")
+"""Intents for which plans are made."""
+_INSTEAD: Final = {
+    "status": "`jepa status` and `jepa doctor` say how the machine is.",
+    "query": "`jepa watch` shows what is now.",
+    "explain": "`jepa doctor`, `jepa events` and `jepa watch` show what stands out.",
+    "forecast": "`jepa forecast` shows what is expected.",
+    "history": "`jepa history` shows what was changed.",
+    "undo": "`jepa undo` takes back the last change.",
+    "help": "`jepa --help` lists the verbs.",
+    "service": "`jepa act unit.{operation} {targets}` does it.",
+    "autonomy": "`jepa autonomy {operation}` does it.",
+    "packs": "See `jepa packs --help`.",
+    "watch": "`jepa events --follow` shows what fails.",
+}
+
+
+def spec_of(request: Request, text: str) -> dict[str, Any]:
+    """What ``text`` asks a plan for, said in one line; JepaError with the question where that is unclear."""
+    understanding = Understanding()
+    spec = understanding.parse(text)
+    if spec["intent"] == "none":
+        raise JepaError("That was not understood.", spec["question"], status=422)
+    if not request.out.json:
+        request.out.line(f"understood: {understood(spec)}")
+    if spec["intent"] not in PLANNED:
+        verb = "is answered" if spec["intent"] in READS else "is done"
+        fields = {"operation": spec["operation"] or "", "targets": " ".join(spec["targets"])}
+        instead = _INSTEAD.get(spec["intent"], "`jepa actions` shows what can be set here.")
+        raise JepaError(f"{understood(spec)!r} {verb} without a plan.", instead.format(**fields), status=409)
+    return understanding.resolved(spec)
