@@ -33,12 +33,18 @@ MESSAGES = {
     "/v1/actions": list[api.ActionOut],
     "/v1/tasks": list[api.TaskOut],
     "/v1/signals": list[api.SignalOut],
+    "/v1/goals": list[api.GoalOut],
 }
 CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]
 """What changes something, and is asked with POST."""
 POSTED = [*CHANGES, "/v1/plan", "/v1/parse"]
-NAMED = ["/v1/plans/{id}", "/v1/tasks/{id}"]
-METHODS = {"/v1/tasks": ["get", "post"], "/v1/tasks/{id}": ["get", "delete"]}
+NAMED = ["/v1/plans/{id}", "/v1/tasks/{id}", "/v1/goals/{id}"]
+METHODS = {
+    "/v1/tasks": ["get", "post"],
+    "/v1/tasks/{id}": ["get", "delete"],
+    "/v1/goals": ["get", "post"],
+    "/v1/goals/{id}": ["delete"],
+}
 """Of paths that have several."""
 PATHS = [*MESSAGES, *POSTED, *NAMED, "/v1/stream", "/metrics", "/openapi.json"]
 
@@ -65,7 +71,13 @@ def test_answers_have_the_documented_shape(served: Any, path: str) -> None:
     status, kind, body = served.ask(path)
     assert (status, kind) == (200, "application/json")
     told = TypeAdapter(MESSAGES[path]).validate_json(body)
-    often_none = ("/v1/events", "/v1/history", "/v1/tasks", "/v1/signals")  # nothing may have happened
+    often_none = (
+        "/v1/events",
+        "/v1/history",
+        "/v1/tasks",
+        "/v1/signals",
+        "/v1/goals",
+    )  # nothing may have happened
     assert told or path in often_none
 
 

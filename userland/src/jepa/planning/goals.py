@@ -4,13 +4,16 @@
 Only what the pack was seen to do in trials is offered; whatever else would serve is named as unknown.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+import numpy as np
 
 from jepa.actions.catalogue import Value, action_type
 from jepa.errors import JepaError
 from jepa.packs.effects import KnownEffects
+from jepa.planning.captured import Captured
 from jepa.planning.courses import (
     SHARES,
     WEIGHTS,
@@ -22,13 +25,13 @@ from jepa.planning.courses import (
     quota_options,
     weight_options,
 )
-from jepa.planning.energy import AtMost, Energy, Term
+from jepa.planning.energy import AtMost, Energy, LatentTarget, Term
 from jepa.planning.surroundings import Group, Surroundings
 from jepa.tasks.spec import TaskSpec
 from jepa.telemetry.roles import PLAYED, Role
 from jepa.world.controls import Host
 
-INTENTS: Final = ("prioritize", "limit", "reclaim")
+INTENTS: Final = ("prioritize", "limit", "reclaim", "goal_reach")
 """Those that a plan can be made for."""
 WAITING: Final = {"cpu": 5.0, "memory": 2.0, "io": 5.0}
 """Percent of the time for which a role may wait for each resource before it is in need of anything."""
@@ -59,6 +62,8 @@ class Goal:
     """A sentence for each thing that is unknown or out of reach."""
     nobody: bool = False
     """Whether nothing need be done: nobody runs from whom anything could be taken, or it is set already."""
+    captured: Captured | None = None
+    """The state that is to be reached, where that is the goal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +78,29 @@ class Knowledge:
     """Seconds since an action was last applied to a unit; None where it was not since boot."""
     left: Collection[tuple[str, str]] = ()
     """Settings with their units, that a task leaves to a person who set them."""
+    schema: str = ""
+    """Digest of the pack's channels."""
+    captured: Mapping[str, Captured] = field(default_factory=dict)
+    """The states that were captured, by name."""
 
 
 def compile_goal(spec: TaskSpec, known: Knowledge) -> Goal:
-    """The goal of ``spec``; JepaError: 409 where none can be planned for, 404 for a target not found."""
+    """The goal of ``spec``; JepaError: 409 where none can be planned for, 404 for what is not found."""
+    if spec.intent == "goal_capture":
+        raise JepaError(
+            "To capture a state is no plan.", "Use `jepa goal capture NAME`; it changes nothing.", status=409
+        )
     if spec.intent not in INTENTS:
         raise JepaError(
             f"Nothing is planned for the intent {spec.intent}.",
             f"Plans are made for {', '.join(INTENTS)}.",
             status=409,
+        )
+    if spec.intent == "goal_reach":
+        return _Compiler(spec, known).reach()
+    if spec.goal is not None:
+        raise JepaError(
+            f"To {spec.intent} and to reach {spec.goal} are two goals.", "Ask for one of them.", status=409
         )
     return _Compiler(spec, known).goal()
 
@@ -123,6 +142,67 @@ class _Compiler:
             )
         reasons = tuple(dict.fromkeys(self._reasons))
         return Goal(Energy(terms), tuple(settings), self._unharmed, reasons, self._nobody and not settings)
+
+    def reach(self) -> Goal:
+        """A state that was captured is to be reached, by all settings whose effects are known."""
+        captured = self._captured()
+        settings: list[Setting] = []
+        for role in PLAYED:
+            for action in _ACTIONS["cpu"]:
+                known = self._known.effects.settings.get(control(action, role) or "")
+                if known is None or not known.channels:
+                    continue
+                settings += self._setting(
+                    action,
+                    role,
+                    next(iter(known.channels)),
+                    lambda present, units, action=action, role=role: self._options(
+                        action, role, present, units
+                    ),
+                )
+        settings = [each for each in settings if self._keeps_protected(each)]
+        target = LatentTarget(np.array(captured.latent, np.float32), captured.error)
+        reasons = tuple(dict.fromkeys(self._reasons))
+        return Goal(Energy(latent=target), tuple(settings), self._unharmed, reasons, captured=captured)
+
+    def _captured(self) -> Captured:
+        spec, known = self._spec, self._known
+        if spec.goal is None:
+            raise JepaError("It is not said which state to reach.", "Name it as `goal`.", status=422)
+        if spec.targets or spec.resource or spec.amount:
+            raise JepaError(
+                "A captured state is one of the whole machine.",
+                "Leave out targets, resource and amount.",
+                status=422,
+            )
+        found = known.captured.get(spec.goal)
+        if found is None:
+            there = (
+                f"There are {', '.join(sorted(known.captured))}" if known.captured else "None was captured"
+            )
+            raise JepaError(
+                f"There is no goal {spec.goal!r}.",
+                f"{there}; `jepa goal capture NAME` makes one.",
+                status=404,
+            )
+        if why := found.why_not(known.pack, known.schema):
+            raise JepaError(
+                f"The goal {found.name} cannot be used: {why}.",
+                "Capture it anew when the machine is in that state.",
+                status=409,
+            )
+        return found
+
+    def _options(self, action: str, role: Role, present: Value, units: int) -> list[Option]:
+        match action:
+            case "cpu.weight":
+                return weight_options(action, WEIGHTS, present)
+            case "cpu.max":
+                host = self._known.host
+                values = [max(1, round(100 * host.cpus * share / units)) for share in SHARES]
+                return quota_options(role, values, present, units, host)
+            case _:
+                return freeze_options(role, present)
 
     def _target_role(self) -> Role:
         """The one role that all targets play."""
@@ -199,21 +279,13 @@ class _Compiler:
         """``role`` is to wait less, by what ``other`` holds."""
         terms: list[Term] = []
         settings: list[Setting] = []
-        host = self._known.host
         for resource in resources:
             channel = _waiting(role, resource)
             found = []
             for action in _ACTIONS[resource]:
 
                 def options(present: Value, units: int, action: str = action) -> list[Option]:
-                    match action:
-                        case "cpu.weight":
-                            return weight_options(action, WEIGHTS, present)
-                        case "cpu.max":
-                            values = [max(1, round(100 * host.cpus * share / units)) for share in SHARES]
-                            return quota_options(other, values, present, units, host)
-                        case _:
-                            return freeze_options(other, present)
+                    return self._options(action, other, present, units)
 
                 found += self._setting(action, other, channel, options)
             if found:

@@ -16,6 +16,7 @@ import numpy as np
 from jepa.actions.catalogue import Value, action_type
 from jepa.errors import JepaError
 from jepa.packs.effects import NORMAL_80, NORMAL_90, KnownEffects
+from jepa.planning.captured import Captured
 from jepa.planning.courses import CourseSpace
 from jepa.planning.energy import Bound, Energy, Outcome
 from jepa.planning.goals import Goal, Knowledge, compile_goal, on_unit_scale
@@ -47,6 +48,8 @@ _SHOWN: Final = (
 """Channels that are shown beside those of the goal, where the effect on them is known."""
 _ANYTHING = 10.0
 """Deviation on the unit scale of an effect that is unknown: its interval is the whole range."""
+_NAMED = 3
+"""Channels that are named when a state is not reached."""
 _HARM = 0.02
 """On the unit scale, what counts as no harm to what is protected."""
 
@@ -120,7 +123,7 @@ class Planner:
             horizon_s=HORIZON_S,
             windows=windows,
             energy=gain,
-            verdict=_verdict(goal, steps, courses),
+            verdict=_verdict(goal, steps, courses, gain, view),
             units={name: view.unit(name) for name in windows},
             settable=_settable(space),
             goal=goal.energy,
@@ -200,6 +203,19 @@ class _View:
             for channel in goal.unharmed
         )
         return replace(energy, bounds=(*energy.bounds, *bounds))
+
+    def furthest(self, captured: Captured) -> str:
+        """The channels that are forecast to differ most from what they were, in words."""
+        names = [name for name in captured.channels if self.known(name)]
+        at = self.horizon(HORIZON_S)
+        now = {name: float(self.without[self.column(name), at, 1]) for name in names}
+        away = {name: abs(now[name] - self.to_unit(name, captured.channels[name][0])) for name in names}
+        worst = sorted(names, key=lambda name: -away[name])[:_NAMED]
+        said = []
+        for name in worst:
+            ahead = float(self.from_unit(name, np.array([now[name]], np.float32))[0])
+            said.append(f"{name} ({ahead:.4g} {self.unit(name)}, then {captured.channels[name][0]:.4g})")
+        return ", ".join(said)
 
     def imagined(self, imagined: Imagined) -> FloatArray:
         """(K, C, H) the medians of the windows' means."""
@@ -391,7 +407,9 @@ def _settable(space: CourseSpace) -> tuple[Settable, ...]:
     return tuple(Settable(action, targets, tuple(values)) for (action, targets), values in found.items())
 
 
-def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses) -> Verdict:
+def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses, gain: Gain, view: _View) -> Verdict:
+    if goal.captured is not None:
+        return _reaching(goal, goal.captured, steps, gain, view)
     if steps:
         return Verdict(
             "ask",
@@ -406,3 +424,21 @@ def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses) -> Verdict:
     if course.any() and hoped > 0:
         said.append(f"The best course would gain {hoped:.3f} as expected, within its own uncertainty.")
     return Verdict("allow", (*said, *goal.reasons))
+
+
+def _reaching(goal: Goal, wanted: Captured, steps: tuple[Step, ...], gain: Gain, view: _View) -> Verdict:
+    """Whether the state is there, can be come near to, or cannot be reached."""
+    if gain.without <= wanted.spread:
+        return Verdict("allow", (f"The machine is in the state {wanted.name} already.",))
+    differs = f"The machine differs from {wanted.name} most in {view.furthest(wanted)}."
+    if not steps:
+        why = "nothing that may be set, and whose effect is known, surely moves the machine there"
+        return Verdict("deny", (f"{wanted.name} cannot be reached: {why}.", differs, *goal.reasons))
+    said = ["jepad only proposes: a person has to agree, and the guard has to allow it."]
+    if gain.taken > wanted.spread:
+        said.append(
+            f"That comes nearer to {wanted.name}, and not all the way: the energy would be "
+            f"{gain.taken:.3f}, where it was {wanted.spread:.3f}."
+        )
+        said.append(differs)
+    return Verdict("ask", (*said, *goal.reasons))

@@ -448,6 +448,26 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoalOut:
+    """A state of the machine that was captured, to be reached again."""
+
+    name: str
+    uid: int
+    """Who captured it."""
+    captured: int
+    """Wall-clock time, nanoseconds since the epoch."""
+    over_s: int
+    """Seconds that it is the mean of."""
+    frames: int
+    pack: str
+    """The model whose latents it is kept as."""
+    spread: float
+    """Energy within which the machine is in that state."""
+    channels: dict[str, list[float]]
+    """Mean and standard deviation of each channel that was observed, in its own unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalOut:
     """A number of a person's own."""
 
@@ -528,6 +548,15 @@ class Client(Protocol):
 
     def end_task(self, task_id: str) -> dict[str, Any]:
         """End a task; what it did is taken back soon after."""
+
+    def goals(self) -> list[GoalOut]:
+        """The states that were captured."""
+
+    def capture_goal(self, name: str, over_s: int) -> GoalOut:
+        """Capture the state of the last ``over_s`` seconds."""
+
+    def remove_goal(self, name: str) -> GoalOut:
+        """Forget a state."""
 
     def close(self) -> None:
         """Release what the client holds."""

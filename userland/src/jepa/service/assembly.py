@@ -29,6 +29,7 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
         lambda: load_default(schema),
         mode=mode,
         events=events,
+        goals_file=None if state is None else state / "goals.jsonl",
         alerts_file=None if state is None else state / "alerts.json",
         tasks=TaskStore(None if state is None or mode == "local" else state / "tasks.jsonl"),
     )

@@ -2,6 +2,7 @@
 """The two ways to the service: over jepad's socket, or an engine in this process."""
 
 import http.client
+import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from jepa.service.api import (
     EventOut,
     ForecastOut,
     FrameOut,
+    GoalOut,
     Problem,
     Sentence,
     Status,
@@ -168,6 +170,19 @@ class HttpClient:
     def end_task(self, task_id: str) -> dict[str, Any]:
         """End a task; what it did is taken back soon after."""
         return self._get(dict[str, Any], f"/v1/tasks/{quote(task_id, safe='')}", method="DELETE")
+
+    def goals(self) -> list[GoalOut]:
+        """The states that were captured."""
+        return self._get(list[GoalOut], "/v1/goals")
+
+    def capture_goal(self, name: str, over_s: int) -> GoalOut:
+        """Capture the state of the last ``over_s`` seconds."""
+        query = urlencode({"name": name, "over_s": over_s})
+        return self._get(GoalOut, f"/v1/goals?{query}", method="POST")
+
+    def remove_goal(self, name: str) -> GoalOut:
+        """Forget a state."""
+        return self._get(GoalOut, f"/v1/goals/{quote(name, safe='')}", method="DELETE")
 
     def close(self) -> None:
         """Nothing is held between two questions."""
@@ -319,6 +334,20 @@ class LocalClient:
     def end_task(self, task_id: str) -> dict[str, Any]:
         """JepaError (409), as ``tasks``."""
         raise _no_tasks()
+
+    def goals(self) -> list[GoalOut]:
+        """The states that were captured here."""
+        return self._engine.goals.all()
+
+    def capture_goal(self, name: str, over_s: int) -> GoalOut:
+        """JepaError (409): this process has not seen the machine so long."""
+        raise JepaError(
+            "States are captured in jepad, and this process is not it.", "Leave out --local.", status=409
+        )
+
+    def remove_goal(self, name: str) -> GoalOut:
+        """Forget a state."""
+        return self._engine.goals.remove(name, os.getuid())
 
     def close(self) -> None:
         """Stop the engine and close its log."""

@@ -26,6 +26,7 @@ from jepa.service.api import (
     TickOut,
 )
 from jepa.service.events import KEPT, EventStore
+from jepa.service.goals import Goals
 from jepa.service.history import History
 from jepa.service.listener import Listener
 from jepa.service.loop import FrameLoop
@@ -66,6 +67,7 @@ class Engine:
         clocks: Callable[[], Instant] = read_clocks,
         actuator: ActuatorView | None = None,
         tasks: TaskStore | None = None,
+        goals_file: Path | None = None,
     ) -> None:
         self.actuator = actuator or ActuatorView()
         self.schema = source.schema
@@ -82,7 +84,8 @@ class Engine:
         self.ring = self._loop.ring
         self.broadcast = self._loop.broadcast
         self._signals = SignalStore()
-        self._plans = Plans(self.predictor, self.ring, self.actuator, period_s)
+        self.goals = Goals(goals_file, self.schema, self.predictor, self.ring)
+        self._plans = Plans(self.predictor, self.ring, self.actuator, period_s, captured=self.goals.captured)
         planning = Planning(self._plans, self.ring, self.schema)
         self.tasks = StandingTasks(tasks or TaskStore(None), planning, self._plans, self.actuator)
 

@@ -3,7 +3,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from jepa.world.forecast import FloatArray, Forecast, Imagined
 
 if TYPE_CHECKING:
     from jepa.packs.pack import Pack
+    from jepa.planning.captured import Captured
     from jepa.planning.plan import Plan
     from jepa.planning.planner import Planner
 
@@ -51,6 +52,7 @@ class Plans:
         root: Path = Path("/"),
         wall_ns: Callable[[], int] = time.time_ns,
         since_boot_s: Callable[[], float] = boot_s,
+        captured: Callable[[], Mapping[str, "Captured"]] = dict,
     ) -> None:
         self._predictor = predictor
         self._ring = ring
@@ -59,6 +61,7 @@ class Plans:
         self._root = root
         self._wall_ns = wall_ns
         self._since_boot_s = since_boot_s
+        self._captured = captured
         self._planner: Planner | None = None
         self._making = threading.Lock()
         self._made: dict[str, dict[str, Any]] = {}
@@ -178,5 +181,7 @@ class Plans:
             Surroundings(self._root),
             self._actuator.since_change_s,
             left,
+            pack.schema.digest,
+            self._captured(),
         )
         return planner.plan(spec, moment, known)

@@ -6,6 +6,7 @@ import time
 
 from jepa.actions.summary import KEPT as CHANGES
 from jepa.errors import JepaError
+from jepa.planning.captured import LONGEST_S, SHORTEST_S
 from jepa.service import api, metrics
 from jepa.service.engine import Engine
 from jepa.service.events import KEPT
@@ -60,6 +61,13 @@ def _sentence(query: Query) -> str:
         raise JepaError(
             f"The sentence is not valid: {error}.", 'For instance {"text": "free memory"}.', status=422
         ) from error
+
+
+def _capture(engine: Engine, query: Query) -> str:
+    given: list[str] = query["name"]
+    if len(given) != 1:
+        raise JepaError("One name is wanted.", "POST /v1/goals?name=calm, for instance.", status=422)
+    return encode(engine.goals.capture(given[0], query["over_s"], query[WHO]))
 
 
 KIND = Parameter(name="kind", description="A kind of alert.", kind="string")
@@ -231,6 +239,36 @@ ROUTES: tuple[Route, ...] = (
         summary="End a task, for whoever began it and root; what it did is taken back soon after",
         body=api.TaskOut,
         answer=lambda engine, query: encode(engine.tasks.end(query["id"], query[WHO])),
+    ),
+    Route(
+        path="/v1/goals",
+        summary="The states of the machine that were captured, by name",
+        body=list[api.GoalOut],
+        answer=lambda engine, query: encode(engine.goals.all()),
+    ),
+    Route(
+        path="/v1/goals",
+        method="POST",
+        summary="Capture the state of the last seconds as a goal of whoever asks",
+        body=api.GoalOut,
+        parameters=(
+            Parameter(name="name", description="What to call it.", kind="string"),
+            Parameter(
+                name="over_s",
+                description="Seconds that it is the mean of.",
+                low=SHORTEST_S,
+                high=LONGEST_S,
+                default=30,
+            ),
+        ),
+        answer=_capture,
+    ),
+    Route(
+        path="/v1/goals/{id}",
+        method="DELETE",
+        summary="Forget a captured state, for whoever captured it and root",
+        body=api.GoalOut,
+        answer=lambda engine, query: encode(engine.goals.remove(query["id"], query[WHO])),
     ),
     Route(
         path="/v1/signals",

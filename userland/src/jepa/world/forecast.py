@@ -68,6 +68,8 @@ class Tick:
     """Wall time the tick took."""
     event_holds: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
     """(E,): 1 where an event of the forecast holds at the frame, 0 where not, NaN where that is not seen."""
+    latent: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(D,): of the frame; empty for a model without any."""
 
 
 @dataclass(frozen=True, slots=True)

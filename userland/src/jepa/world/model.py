@@ -97,7 +97,7 @@ class WorldModel:
         surprise = self._surprise.measure(step, frame, self._last)
         self._last = forecast
         elapsed_ms = (time.perf_counter() - start) * 1e3
-        return Tick(forecast, surprise, self.context_frames, elapsed_ms, holds)
+        return Tick(forecast, surprise, self.context_frames, elapsed_ms, holds, step.latent[0])
 
     def act(self, action: str, args: Mapping[str, Any]) -> bool:
         """Know that ``action`` is in force from now on; False for one that the pack knows nothing of."""

@@ -9,7 +9,7 @@ FAMILIES = {
     "machine": ("status", "doctor", "watch", "forecast", "plan", "events", "alerts"),
     "language": ("parse",),
     "plans": ("apply", "do", "tasks"),
-    "goals": ("signal",),
+    "goals": ("signal", "goal"),
     "actions": ("act", "actions", "undo", "history", "run", "grants", "policy", "autonomy"),
     "recordings": ("record", "evaluate"),
     "packs": ("packs",),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of what a goal may name: signals."""
+"""The verbs of what a goal may be or name: states that were captured, and signals."""
 
-from jepa.shell.usage import Parser, Verb
+from jepa.shell.usage import Parser, Verb, span
 
 
 def _name(parser: Parser) -> None:
@@ -14,6 +14,21 @@ def _source(parser: Parser) -> None:
         "source",
         metavar="SOURCE",
         help="prometheus:http://127.0.0.1:PORT/metrics#METRIC[:p99], file:/PATH or unix:/PATH",
+    )
+
+
+def _goal(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="such as calm")
+
+
+def _capture(parser: Parser) -> None:
+    _goal(parser)
+    parser.add_argument(
+        "--over",
+        type=span,
+        default=30,
+        metavar="SPAN",
+        help="the mean of so much of the past, up to 5m (default: 30s)",
     )
 
 
@@ -41,6 +56,41 @@ VERBS = (
                 "list",
                 "each signal, its value, and whether it can be trusted",
                 ("jepa signal list", "jepa signal list --json"),
+            ),
+        ),
+    ),
+    Verb(
+        "goal",
+        "states of this machine that you show by example, to be reached again",
+        ("jepa goal capture calm", "jepa goal reach calm"),
+        asks_service=True,
+        actions=(
+            Verb(
+                "capture",
+                "keep what the machine is like now, under a name",
+                ("jepa goal capture calm", "jepa goal capture calm --over 1m"),
+                _capture,
+                asks_service=True,
+            ),
+            Verb(
+                "reach",
+                "plan to make it like that again; changes nothing",
+                ("jepa goal reach calm", "jepa goal reach calm --json"),
+                _goal,
+                asks_service=True,
+            ),
+            Verb(
+                "list",
+                "the states that were captured",
+                ("jepa goal list", "jepa goal list --json"),
+                asks_service=True,
+            ),
+            Verb(
+                "remove",
+                "forget one of yours",
+                ("jepa goal remove calm",),
+                _goal,
+                asks_service=True,
             ),
         ),
     ),
