@@ -269,6 +269,19 @@ def test_a_value_that_a_person_set_is_theirs_from_then_on(stage: Stage) -> None:
     assert stage.machine.values() == [44, 60, 60]
 
 
+def test_of_two_tasks_that_want_the_same_setting_the_later_has_it(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(10)
+    stage.guard.grant = replace(stage.guard.grant, task="t2")
+    other = stage.machine.make(action=ONE, value=40, task="t2", for_s=600)
+    stage.machine.act(other, consent=False)
+    stage.run(60)
+    assert stage.files.value(ONE) == 40
+    assert stage.standing.task.left == ((ONE, ""),)
+    stage.machine.executor.undo(DAEMON, task="t2")
+    assert stage.files.value(ONE) == 60, "what there was before either of them"
+
+
 def test_a_change_that_a_person_took_back_is_not_repeated(stage: Stage) -> None:
     stage.wanted.append([(ONE, 20)])
     stage.run(10)
