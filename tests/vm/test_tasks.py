@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow]
 SPEC = "/run/limit.json"
 QUOTA = "cat /sys/fs/cgroup/background.slice/cpu.max"
 CPU = "system.role.background.cpu"
+HOG = "while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.15; done"
+"""Uses a CPU for half of the time: jepad has to keep up with the machine, also under emulation."""
 TIMEOUT_S = 150
 
 
@@ -40,22 +42,22 @@ def begin(machine: Machine) -> dict[str, Any]:
         if answer.status == 0:
             done: dict[str, Any] = json.loads(answer.out)
             return done
-        assert "frames; a plan needs" in answer.out or time.monotonic() < deadline, answer.out + answer.err
+        assert time.monotonic() < deadline, answer.out + answer.err
         time.sleep(2)
 
 
 @pytest.mark.allow(*KILLED)
 def test_a_limit_stands_outlives_jepad_and_gives_way(machine: Machine) -> None:
-    machine.succeed("systemd-run --quiet --unit=hog --slice=background.slice sh -c 'while :; do :; done'")
-    amount = {"value": 40, "unit": "%"}
+    machine.succeed(f"systemd-run --quiet --unit=hog --slice=background.slice sh -c '{HOG}'")
+    amount = {"value": 10, "unit": "%"}
     write(machine, SPEC, json.dumps({"intent": "limit", "targets": ["background"], "amount": amount}))
     done = begin(machine)
     task = done["task"]
     assert (task["state"], len(task["in_force"])) == ("active", 1), done
-    assert machine.succeed(QUOTA).split() == ["40000", "100000"]
+    assert machine.succeed(QUOTA).split() == ["10000", "100000"]
     (change,) = done["history"]
     low, _, high = change["predicted"][CPU]
-    assert low <= change["observed"][CPU] <= high, change
+    assert low <= change["observed"][CPU] <= high + 1, "the kernel keeps a quota over its own periods"
     assert (change["task"], change["plan"], change["state"]) == (
         task["id"],
         done["plan"]["hash"],
