@@ -43,7 +43,7 @@ def run(request: Request) -> int:
         request.client.start_task(
             TaskRequest(task=task_id, grant=granted, spec=plan["spec"], plan=plan["id"])
         )
-    except JepaError:
+    except BaseException:  # nor does a person who interrupts leave a grant behind
         with contextlib.suppress(JepaError):
             request.actuator.revoke(granted)
         raise
