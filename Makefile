@@ -98,6 +98,10 @@ bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector cos
 bench-world: $(VENV)/.done ## measure what a tick of the world model costs
 	@$(PY) -m tests.bench.world
 
+.PHONY: bench-language
+bench-language: $(VENV)/.done ## measure how often sentences are understood that the grammar was not made with
+	@$(PY) -m tests.bench.language
+
 .PHONY: bench-alerts
 bench-alerts: $(VENV)/.done ## replay recordings: recall of alerts against their false alarms
 	@$(PY) -m tests.bench.alerts
