@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -24,6 +25,7 @@ from jepa.actions.client import HISTORY_MOST
 from jepa.actions.clock import HostClock
 from jepa.actions.messages import Request
 from jepa.errors import JepaError
+from tests.bench.actuator import launched
 from tests.unit.actions.actuator.conftest import SRC, Daemon, nice, renice
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="the actuator acts as root")
@@ -295,6 +297,23 @@ def test_a_dry_run_of_the_command_imports_nothing_that_takes_long(daemon: Daemon
         [sys.executable, "-IS", *words], env=daemon.environ, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "[]\n"), done.stdout
+
+
+def test_a_command_that_ends_early_loses_nothing(daemon: Daemon) -> None:
+    def run(value: str, stdout: int | TextIO) -> "subprocess.CompletedProcess[str]":
+        words = [*launched("jepa"), "act", "vm.swappiness", value, "--dry-run"]
+        return subprocess.run(words, env=daemon.environ, stdout=stdout, stderr=subprocess.PIPE, text=True)
+
+    done = run("10", subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *_, last = done.stdout.splitlines()
+    assert first.endswith("-> 10")
+    assert last == "  Stays until `jepa undo` or a restart of the machine."
+    assert run("9999", subprocess.PIPE).returncode == 2
+    with Path("/dev/full").open("w") as full:
+        done = run("10", full)
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
 
 
 @pytest.mark.parametrize("many", [400, pytest.param(10_000, marks=pytest.mark.slow)])
