@@ -34,8 +34,8 @@ def test_a_unit_that_ends_or_is_made_anew_in_the_middle(machine: Machine) -> Non
     machine.succeed("systemd-run --quiet --unit=brief sleep infinity")
     service(machine, "again")
     gone = act(machine, "cpu.weight brief 50")
+    weighed = act(machine, "cpu.weight again 50")  # of a frozen unit systemd would only note it
     frozen = act(machine, "unit.freeze again")
-    weighed = act(machine, "cpu.weight again 50")
     machine.succeed("systemctl stop brief; systemctl thaw again; systemctl restart again")
     assert "nothing was left to take back: brief.service is gone." in outcome(machine, gone)
     assert "again.service was started anew meanwhile." in outcome(machine, frozen)

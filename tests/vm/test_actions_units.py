@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from tests.vm.actions import act, refused, undo, write
+from tests.vm.actions import MIB, SERVICES, act, number, refused, start, undo, write
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 
 MEASURED_S = 4.0
-MIB = 2**20
+BURN = 'exec taskset -c 0 sh -c "while :; do :; done"'
 FORKS = """\
 import os, time
 while True:
@@ -23,18 +23,11 @@ while True:
         pass
     time.sleep(0.05)
 """
-GROUP = "/sys/fs/cgroup/system.slice"
-
-
-def start(machine: Machine, unit: str, command: str, *properties: str) -> None:
-    """Run ``command`` of the shell as a service."""
-    words = " ".join(f"-p {each}" for each in properties)
-    machine.succeed(f"systemd-run --quiet --unit={unit} {words} sh -c '{command}'")
 
 
 def cpu_s(machine: Machine, *units: str) -> list[float]:
     """CPU seconds that each unit uses in a second, from now on."""
-    script = "; ".join(f"grep usage_usec {GROUP}/{unit}.service/cpu.stat" for unit in units)
+    script = "; ".join(f"grep usage_usec {SERVICES}/{unit}.service/cpu.stat" for unit in units)
     script = f"cut -d' ' -f1 /proc/uptime; {script}"
 
     def read() -> list[float]:
@@ -47,11 +40,6 @@ def cpu_s(machine: Machine, *units: str) -> list[float]:
     return [each / seconds for each in used]
 
 
-def number(machine: Machine, unit: str, file: str) -> int:
-    """The number in a file of the unit's control group."""
-    return int(machine.succeed(f"cat {GROUP}/{unit}.service/{file}"))
-
-
 def left_behind(machine: Machine, unit: str) -> str:
     """Drop-ins of ours that are still there."""
     return machine.succeed(
@@ -60,9 +48,8 @@ def left_behind(machine: Machine, unit: str) -> str:
 
 
 def test_cpu_time_is_shared_by_weight_and_held_by_a_limit(machine: Machine) -> None:
-    burn = 'exec taskset -c 0 sh -c "while :; do :; done"'
-    start(machine, "one", burn)
-    start(machine, "two", burn)
+    start(machine, "one", BURN)
+    start(machine, "two", BURN)
     one, two = cpu_s(machine, "one", "two")
     assert one / (one + two) == pytest.approx(0.5, abs=0.15)
     weight = act(machine, "cpu.weight one 10")
@@ -86,7 +73,7 @@ def test_a_unit_runs_on_the_cpus_it_is_given(machine: Machine) -> None:
     start(machine, "roam", "while :; do :; done")
     change = act(machine, "cpu.cpus roam 1")
     for _ in range(5):
-        machine.succeed(f"test $(cut -d' ' -f39 /proc/$(cat {GROUP}/roam.service/cgroup.procs)/stat) = 1")
+        machine.succeed(f"test $(cut -d' ' -f39 /proc/$(cat {SERVICES}/roam.service/cgroup.procs)/stat) = 1")
     undo(machine, change)
     assert machine.succeed("systemctl show -P AllowedCPUs roam").strip() == ""
     assert "Not all of the CPUs 7 are here" in refused(machine, "cpu.cpus roam 7")
@@ -95,15 +82,15 @@ def test_a_unit_runs_on_the_cpus_it_is_given(machine: Machine) -> None:
 def test_memory_is_held_reclaimed_and_kept_from_swap(machine: Machine) -> None:
     hold = 'exec python3 -c "import time; held = bytes([7]) * (200 << 20); time.sleep(9999)"'
     start(machine, "big", hold)
-    machine.wait_until_succeeds(f"test $(cat {GROUP}/big.service/memory.current) -gt {150 * MIB}")
+    machine.wait_until_succeeds(f"test $(cat {SERVICES}/big.service/memory.current) -gt {150 * MIB}")
     high = act(machine, "memory.high big 64M")
-    machine.wait_until_succeeds(f"test $(cat {GROUP}/big.service/memory.current) -le {72 * MIB}")
+    machine.wait_until_succeeds(f"test $(cat {SERVICES}/big.service/memory.current) -le {72 * MIB}")
     assert number(machine, "big", "memory.swap.current") > 100 * MIB
     undo(machine, high)
-    assert machine.succeed(f"cat {GROUP}/big.service/memory.high").strip() == "max"
+    assert machine.succeed(f"cat {SERVICES}/big.service/memory.high").strip() == "max"
 
     start(machine, "other", hold)
-    machine.wait_until_succeeds(f"test $(cat {GROUP}/other.service/memory.current) -gt {150 * MIB}")
+    machine.wait_until_succeeds(f"test $(cat {SERVICES}/other.service/memory.current) -gt {150 * MIB}")
     before = number(machine, "other", "memory.current")
     act(machine, "memory.reclaim other 50M")
     reclaimed = before - number(machine, "other", "memory.current")
@@ -116,7 +103,7 @@ def test_memory_is_held_reclaimed_and_kept_from_swap(machine: Machine) -> None:
     assert number(machine, "other", "memory.swap.current") <= swap
     undo(machine, high)
     undo(machine, kept)
-    assert machine.succeed(f"cat {GROUP}/other.service/memory.swap.max").strip() == "max"
+    assert machine.succeed(f"cat {SERVICES}/other.service/memory.swap.max").strip() == "max"
 
 
 def test_writing_is_slowed_to_the_rate_that_is_set(machine: Machine) -> None:
@@ -125,10 +112,9 @@ def test_writing_is_slowed_to_the_rate_that_is_set(machine: Machine) -> None:
 
     def rate() -> float:
         """Bytes a second."""
-        script = (
-            f"cut -d' ' -f1 /proc/uptime; grep -o 'wbytes=[0-9]*' {GROUP}/writer.service/io.stat | head -1"
-        )
-        machine.wait_until_succeeds(f"grep -q wbytes=[1-9] {GROUP}/writer.service/io.stat")
+        counts = f"{SERVICES}/writer.service/io.stat"
+        script = f"cut -d' ' -f1 /proc/uptime; grep -o 'wbytes=[0-9]*' {counts} | head -1"
+        machine.wait_until_succeeds(f"grep -q wbytes=[1-9] {counts}")
         begin = machine.succeed(script).split()
         time.sleep(MEASURED_S)
         end = machine.succeed(script).split()
@@ -155,7 +141,7 @@ def test_a_disk_is_shared_by_the_weight_that_is_set(machine: Machine) -> None:
     loop = "while :; do dd if=/dev/vda of=/dev/null bs=4k count=64 skip=$((RANDOM * 8)) iflag=direct; done"
     for unit in ("heavy", "light"):
         machine.succeed(f"systemd-run --quiet --unit={unit} bash -c '{' & '.join([loop] * 8)}' 2>/dev/null")
-    counts = f"grep -ho 'rios=[0-9]*' {GROUP}/heavy.service/io.stat {GROUP}/light.service/io.stat"
+    counts = f"grep -ho 'rios=[0-9]*' {SERVICES}/heavy.service/io.stat {SERVICES}/light.service/io.stat"
     machine.wait_until_succeeds(f"test $({counts} | wc -l) = 2")
 
     def light() -> float:
@@ -187,7 +173,7 @@ def test_a_unit_cannot_multiply_beyond_what_it_may(machine: Machine) -> None:
     time.sleep(4)
     assert number(machine, "forks", "pids.current") <= there
     undo(machine, change)
-    machine.wait_until_succeeds(f"test $(cat {GROUP}/forks.service/pids.current) -gt {there}")
+    machine.wait_until_succeeds(f"test $(cat {SERVICES}/forks.service/pids.current) -gt {there}")
 
 
 def test_a_frozen_unit_stands_still_and_runs_on_when_its_time_is_over(machine: Machine) -> None:
