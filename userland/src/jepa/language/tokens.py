@@ -70,6 +70,8 @@ def tokenise(text: str) -> tuple[Token, ...]:
                 found.append(Token(kept.lower(), kind, start, end))
                 found.append(Token(said[len(kept) :], "pause", end, end + len(said) - len(kept)))
                 continue
+        elif kind == "pause" and said[0] in "(–—":
+            said = ","
         found.append(Token(said.lower(), kind, start, end))
     if len(found) > MOST:
         raise Unreadable(f"That is more than {MOST} words; say it in one short sentence?")
