@@ -73,8 +73,8 @@ def parse(text: str, inventory: Inventory | None = None) -> dict[str, Any]:
         return _none(str(unreadable))
     here = inventory or Nothing()
     found = _Reader(here).ways(tokens)
-    if not found and (spelled := _spelled(tokens, here)) != tokens:
-        found = _Reader(here).ways(spelled, tokens)
+    if not found or any(_names_unknown(each, here) for each in found):
+        found = _better_spelled(tokens, found, here)
     if not found:
         return _unclear(tokens, here)
     most = max(_weight(each, here) for each in found)
@@ -83,6 +83,28 @@ def parse(text: str, inventory: Inventory | None = None) -> dict[str, Any]:
         wishes = " or ".join(dict.fromkeys(_said(each) for each in best))
         return _none(f"That may mean {wishes}: which?", protect=best[0]["protect"])
     return _settled(best[0], found[0], here)
+
+
+def _names_unknown(found: Found, inventory: Inventory) -> bool:
+    """Whether a name in it is nothing but a word that nobody knows."""
+    names = [
+        name
+        for capture in found.match.captures
+        if capture.name in ("target", "beside")
+        for name in capture.value
+    ]
+    return not found.acts and not all(_known(name, inventory) for name in names)
+
+
+def _better_spelled(tokens: tuple[Token, ...], found: list[Found], inventory: Inventory) -> list[Found]:
+    """The ways to read the corrected sentence, where these say more than ``found`` or there are none."""
+    spelled = _spelled(tokens, inventory)
+    if spelled == tokens:
+        return found
+    others = _Reader(inventory).ways(spelled, tokens)
+    most = max((_weight(each, inventory) for each in found), default=-1.0)
+    better = any(_weight(each, inventory) >= most for each in others)
+    return others if better and not (found and any(each.acts for each in others)) else found
 
 
 def _weight(found: Found, inventory: Inventory) -> float:
@@ -126,7 +148,13 @@ class _Reader:
         said = original or tokens
         changed = sum(one != other for one, other in zip(tokens, said, strict=True))
         tried: set[tuple[Token, ...]] = set()
-        for kinds in (MODIFIERS, MODIFIERS[:-1], ("protect", "until", "vague"), ("protect",), ()):
+        for kinds in (
+            MODIFIERS,
+            MODIFIERS[:-1],
+            ("protect", "until", "vague", "courtesy"),
+            ("protect",),
+            (),
+        ):
             rest, rest_said, modifiers = self.without_modifiers(tokens, said, kinds)
             rest, rest_said = self._without_openers(rest, rest_said)
             if rest in tried:
@@ -269,7 +297,7 @@ def _vocabulary() -> frozenset[str]:
 
 @cache
 def _spelling() -> Spelling:
-    return Spelling(_vocabulary())
+    return Spelling(_vocabulary(), lexicon().idle)
 
 
 # The task spec

@@ -172,7 +172,8 @@ class _Names:
             words in self._lexicon.devices and words not in self._lexicon.resources
         ):
             return phrase
-        if words[-1] in self._lexicon.heads and len(words) > 1:
+        kind = words[-1] in self._lexicon.heads or words[-1:] in self._lexicon.classes
+        if kind and len(words) > 1:
             name = words[:-1]
             if not all(map(self._may_name, part[:-1])):
                 return None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Misspelt words: an unknown word becomes the one word of the grammar that is a single edit away."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 SHORTEST: Final = 4
@@ -32,7 +32,10 @@ def one_edit(one: str, other: str) -> bool:
 class Spelling:
     """Finds the words that a misspelt one may have been, by what is left of each without one letter."""
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Collection[str], preferred: Collection[str] = ()) -> None:
+        """``preferred`` are those that a word is rather than another that is as near."""
+        self._short = sorted(word for word in words if len(word) == SHORTEST - 1)
+        self._preferred = preferred
         self._by_rest: dict[str, list[str]] = {}
         for word in words:
             if len(word) >= SHORTEST:
@@ -50,14 +53,19 @@ class Spelling:
 
         Two count as one where they are forms of each other, such as disk and disks.
         """
-        if not SHORTEST <= len(word) <= LONGEST or not word.isalpha():
+        if not word.isalpha() or len(word) > LONGEST:
             return None
+        if len(word) < SHORTEST:  # of the short ones only neighbours exchanged, as in wyh
+            near = [each for each in self._short if len(each) == len(word) and one_edit(word, each)]
+            near = [each for each in near if sorted(each) == sorted(word)]
+            return near[0] if len(near) == 1 and len(word) == SHORTEST - 1 else None
         near = self.near(word)
         best = (
             [each for each in near if sorted(each) == sorted(word)]  # neighbours exchanged
             or [each for each in near if each[0] == word[0]]
             or near
         )
+        best = [each for each in best if each in self._preferred] or best
         return best[0] if len({each.rstrip("s") for each in best}) == 1 else None
 
 
