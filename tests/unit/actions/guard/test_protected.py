@@ -149,6 +149,24 @@ def test_what_would_be_unmounted_or_swapped_off_with_a_unit_stays(machine: Machi
     assert machine.decide(unit_action("backup.service", **stop)) == "allow"
 
 
+def test_a_mount_that_is_part_of_a_service_alone_is_mounted_anew_with_it(machine: Machine) -> None:
+    restart = {"name": "unit.restart", "family": "unit_state"}
+    properties = machine.manager.properties
+    properties["backup.service", "ConsistsOf"] = ["srv-backup.mount"]
+    assert "It would stop srv-backup.mount" in machine.reasons(unit_action("backup.service", **restart))
+    properties["srv-backup.mount", "PartOf"] = ["backup.service"]
+    properties["srv-backup.mount", "RequiredBy"] = ["backup.service"]
+    assert machine.decide(unit_action("backup.service", **restart)) == "allow"
+    stop = {"name": "unit.stop", "family": "unit_state"}
+    assert "It would stop srv-backup.mount" in machine.reasons(unit_action("backup.service", **stop))
+    for kind in ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PartOf"):
+        before = properties.get(("srv-backup.mount", kind), [])
+        properties["srv-backup.mount", kind] = [*before, "nginx.service"]
+        assert "It would stop srv-backup.mount" in machine.reasons(unit_action("backup.service", **restart))
+        properties["srv-backup.mount", kind] = before
+    assert machine.decide(unit_action("backup.service", **restart)) == "allow"
+
+
 def test_dependencies_in_a_circle_end(machine: Machine) -> None:
     for one, other in (("backup.service", "nginx.service"), ("nginx.service", "backup.service")):
         machine.manager.properties[one, "RequiredBy"] = [other]

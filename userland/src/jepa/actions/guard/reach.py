@@ -70,8 +70,10 @@ def reaches(host: Host, proposal: Proposal) -> Iterator[Reach]:
     reach = _by_itself(host, proposal)
     yield reach
     if proposal.action.name in _STATES:
-        dependent = _dependent(host.manager, proposal.resource.name)
-        yield replace(reach, dependent=frozenset(dependent - reach.named))
+        dependent = _dependent(host.manager, proposal.resource.name) - reach.named
+        if proposal.action.name == "unit.restart":
+            dependent -= {each for each in dependent if _own_mount(host.manager, each, reach.named)}
+        yield replace(reach, dependent=frozenset(dependent))
 
 
 def _by_itself(host: Host, proposal: Proposal) -> Reach:
@@ -157,6 +159,17 @@ def _dependent(manager: ServiceManager, unit: str) -> set[str]:
         if not each.endswith(_WITHOUT_PROCESSES) or each in ENDS:
             stopped |= _listed(manager, each, _STOPPED_BY_START)
     return (stopped - ENDS) | (started & ENDS)
+
+
+def _own_mount(manager: ServiceManager, unit: str, owner: frozenset[str]) -> bool:
+    """Whether ``unit`` is a mount that the administrator made part of ``owner`` and that nothing else needs.
+
+    Then it is mounted anew with its owner, and stays mounted while somebody else has files open on it.
+    """
+    if not unit.endswith(".mount"):
+        return False
+    part_of = _listed(manager, unit, ("PartOf",))
+    return bool(part_of) and part_of | _listed(manager, unit, _STOPPED_WITH) <= owner
 
 
 def _follow(manager: ServiceManager, start: list[str], kinds: tuple[str, ...], found: set[str]) -> None:
