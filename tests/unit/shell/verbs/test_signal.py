@@ -11,6 +11,9 @@ from jepa.signals import published, store
 from jepa.signals.signal import Reading
 from jepa.telemetry.clocks import boot_s
 
+READING = Reading("ok", 3.0, "", {15: {"mean": (2.0, 3.0, 4.0), "p90": (2.0, 4.0, 5.0)}})
+AHEAD = {"forecast": {"15": {"mean": [2.0, 3.0, 4.0], "p90": [2.0, 4.0, 5.0]}}}
+
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,11 +27,13 @@ def test_a_signal_is_added_listed_and_removed(capsys: pytest.CaptureFixture[str]
     assert "There is no signal" in capsys.readouterr().out
     assert main(["signal", "add", "queue", "file:/run/queue"]) == 1
     assert "jepa-signals is not running" in capsys.readouterr().out
-    published.publish(published.FILE, {"queue": "file:/run/queue"}, {"queue": Reading("ok", 3.0)}, boot_s())
+    published.publish(published.FILE, {"queue": "file:/run/queue"}, {"queue": READING}, boot_s())
     assert main(["signal", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
-        {"name": "queue", "source": "file:/run/queue", "state": "ok", "value": 3.0, "reason": ""}
+        {"name": "queue", "source": "file:/run/queue", "state": "ok", "value": 3.0, "reason": "", **AHEAD}
     ]
+    assert main(["signal", "list"]) == 0
+    assert "2 .. 4" in capsys.readouterr().out
     assert main(["signal", "remove", "queue"]) == 0
     assert not store.FILE.exists()
 

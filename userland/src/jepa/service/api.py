@@ -479,6 +479,8 @@ class SignalOut:
     """The last one that was read, whatever the state."""
     reason: str
     """Why the state is not ok, or empty."""
+    forecast: dict[str, dict[str, list[float]]]
+    """By horizon in seconds, the 5 %, 50 % and 95 % quantile of the coming window's mean and p90."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -177,6 +177,10 @@ class Engine:
                 state=reading.state,
                 value=reading.value,
                 reason=reading.reason,
+                forecast={
+                    str(horizon): {name: list(each) for name, each in window.items()}
+                    for horizon, window in reading.forecast.items()
+                },
             )
             for signal, reading in found
         ]

@@ -12,12 +12,14 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.signals import published, store
+from jepa.signals.forecast import Forecaster
 from jepa.signals.record import Record
 from jepa.signals.signal import NoNews, Reading, Signal, Unreachable
 from jepa.signals.sources import Source, open_source
@@ -35,6 +37,7 @@ class Watched:
         self.signal = signal
         source = open_source(signal.source)
         self._record = Record(source.least)
+        self._forecaster = Forecaster()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         threading.Thread(target=self._run, args=(source,), name=signal.name, daemon=True).start()
@@ -42,7 +45,8 @@ class Watched:
     def reading(self) -> Reading:
         """What it says now; that grows stale by itself when its thread hangs."""
         with self._lock:
-            return self._record.reading(boot_s())
+            found = self._record.reading(boot_s())
+            return replace(found, forecast=self._forecaster.forecast()) if found.state == "ok" else found
 
     def stop(self) -> None:
         """Read it no more; not waited for, since a disk that hangs holds up whoever reads it."""
@@ -66,8 +70,11 @@ class Watched:
         except OSError as error:
             state, reason = "unreachable", (error.strerror or str(error)).lower()
         else:
+            now_s = boot_s()
             with self._lock:
-                self._record.add(boot_s(), value)
+                self._record.add(now_s, value)
+                if self._record.reading(now_s).state == "ok":
+                    self._forecaster.add(now_s, value)
             return
         with self._lock:
             self._record.fail("stale" if state == "stale" else "unreachable", reason)

@@ -61,7 +61,13 @@ def _same(signal: Signal, published: Published) -> bool:
 def publish(path: Path, sources: Mapping[str, str], readings: Mapping[str, Reading], now_s: float) -> None:
     """Replace ``path``; ``now_s`` on the boot clock. Raises OSError."""
     rows = {
-        name: {"source": sources[name], "state": each.state, "value": each.value, "reason": each.reason}
+        name: {
+            "source": sources[name],
+            "state": each.state,
+            "value": each.value,
+            "reason": each.reason,
+            "forecast": each.forecast,
+        }
         for name, each in readings.items()
     }
     made = path.with_suffix(".new")
@@ -98,4 +104,15 @@ def _reading(row: Mapping[str, Any]) -> Reading:
         raise ValueError("unknown state")
     if number is not None and not math.isfinite(number):
         raise ValueError("no number")
-    return Reading(row["state"], number, str(row["reason"]))
+    forecast = {
+        int(horizon): {str(name): _interval(each) for name, each in window.items()}
+        for horizon, window in row.get("forecast", {}).items()
+    }
+    return Reading(row["state"], number, str(row["reason"]), forecast)
+
+
+def _interval(given: Sequence[Any]) -> tuple[float, float, float]:
+    low, middle, high = map(float, given)
+    if not all(map(math.isfinite, (low, middle, high))):
+        raise ValueError("no numbers")
+    return low, middle, high

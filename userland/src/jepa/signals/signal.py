@@ -2,7 +2,8 @@
 """A signal, its name and its source, and what a reading of it says. Imports nothing that takes time."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from jepa.errors import JepaError
@@ -31,6 +32,8 @@ class Reading:
     """The last one that was read, whatever the state; None when there was none that is a number."""
     reason: str = ""
     """Why the state is not ok, in one clause."""
+    forecast: Mapping[int, Mapping[str, tuple[float, float, float]]] = field(default_factory=dict)
+    """By horizon in seconds, the 5 %, 50 % and 95 % quantile of the coming window's ``mean`` and ``p90``."""
 
 
 class NoNews(Exception):

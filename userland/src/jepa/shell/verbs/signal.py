@@ -14,7 +14,9 @@ from jepa.telemetry.clocks import boot_s
 
 TAKEN_UP_S: Final = 5.0
 """How long to wait until a new signal was read: what is counted is known from the second reading on."""
-HEAD: Final = ("name", "state", "value", "source", "why")
+AHEAD_S: Final = 15
+"""The window whose forecast is shown."""
+HEAD: Final = ("name", "state", "value", f"next {AHEAD_S} s", "source", "why")
 
 
 def run(request: Request) -> int:
@@ -60,12 +62,21 @@ def _tell(request: Request, rows: list[tuple[Signal, Reading]]) -> None:
                 signal.name,
                 reading.state,
                 "-" if reading.value is None else f"{reading.value:.6g}",
+                _ahead(reading),
                 signal.source,
                 reading.reason,
             )
             for signal, reading in rows
         ]
         out.table([HEAD, *lines])
+
+
+def _ahead(reading: Reading) -> str:
+    """The mean of the coming window."""
+    if AHEAD_S not in reading.forecast:
+        return "-"
+    low, _, high = reading.forecast[AHEAD_S]["mean"]
+    return f"{low:.4g} .. {high:.4g}"
 
 
 def _row(signal: Signal, reading: Reading) -> dict[str, Any]:
@@ -75,4 +86,5 @@ def _row(signal: Signal, reading: Reading) -> dict[str, Any]:
         "state": reading.state,
         "value": reading.value,
         "reason": reading.reason,
+        "forecast": reading.forecast,
     }
