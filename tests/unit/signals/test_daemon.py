@@ -28,7 +28,7 @@ def reader(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """jepa-signals over files in ``tmp_path``, with one signal."""
     (tmp_path / "value").write_text("1\n")
     SignalStore(tmp_path / "signals.toml").add(Signal("first", f"file:{tmp_path}/value"))
-    words = ["--config", tmp_path / "signals.toml", "--publish", tmp_path / "signals.json"]
+    words = ["--config", str(tmp_path / "signals.toml"), "--publish", str(tmp_path / "signals.json")]
     with subprocess.Popen(
         [sys.executable, "-m", "jepa.signals.daemon", *words], env={**os.environ, "NOTIFY_SOCKET": ""}
     ) as process:

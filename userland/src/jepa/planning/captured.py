@@ -53,10 +53,19 @@ class Captured:
         """Raises KeyError, TypeError or ValueError for a row that is none."""
         channels = {str(name): (float(mean), float(sd)) for name, (mean, sd) in row["channels"].items()}
         latent = tuple(map(float, row["latent"]))
-        whole = {name: int(row[name]) for name in ("uid", "ts_ns", "over_s", "frames")}
-        real = {name: float(row[name]) for name in ("spread", "error")}
-        text = {name: str(row[name]) for name in ("name", "pack", "schema")}
-        return cls(**whole, **real, **text, latent=latent, channels=channels)
+        return cls(
+            name=str(row["name"]),
+            uid=int(row["uid"]),
+            ts_ns=int(row["ts_ns"]),
+            over_s=int(row["over_s"]),
+            frames=int(row["frames"]),
+            pack=str(row["pack"]),
+            schema=str(row["schema"]),
+            latent=latent,
+            spread=float(row["spread"]),
+            error=float(row["error"]),
+            channels=channels,
+        )
 
     def why_not(self, pack: str, schema: str) -> str:
         """Why it means nothing to ``pack`` with the channels ``schema``; empty where it does."""

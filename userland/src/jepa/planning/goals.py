@@ -6,6 +6,7 @@ Only what the pack was seen to do in trials is offered; whatever else would serv
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -152,14 +153,8 @@ class _Compiler:
                 known = self._known.effects.settings.get(control(action, role) or "")
                 if known is None or not known.channels:
                     continue
-                settings += self._setting(
-                    action,
-                    role,
-                    next(iter(known.channels)),
-                    lambda present, units, action=action, role=role: self._options(
-                        action, role, present, units
-                    ),
-                )
+                options = partial(self._options, action, role)
+                settings += self._setting(action, role, next(iter(known.channels)), options)
         settings = [each for each in settings if self._keeps_protected(each)]
         target = LatentTarget(np.array(captured.latent, np.float32), captured.error)
         reasons = tuple(dict.fromkeys(self._reasons))

@@ -173,9 +173,10 @@ class Decoder(nn.Module):
     def _outputs(self, hidden: Tensor, wanted: slice) -> Tensor:
         """(N, C, hidden) -> (N, C, H, 2, K): those of the outputs of each window that are ``wanted``."""
         windows = (len(self.config.horizons_s), 2, self.outputs)
-        weight = self.out.weight.unflatten(0, windows)[:, :, wanted]
-        bias = self.out.bias.unflatten(0, windows)[:, :, wanted]
-        return F.linear(hidden, weight.flatten(0, 2), bias.flatten()).unflatten(-1, weight.shape[:3])
+        weight = self.out.weight.reshape(*windows, -1)[:, :, wanted]  # (H, 2, K, hidden)
+        bias = self.out.bias.reshape(windows)[:, :, wanted]
+        outputs = F.linear(hidden, weight.flatten(0, 2), bias.flatten())
+        return outputs.reshape(*hidden.shape[:-1], *weight.shape[:3])
 
 
 def _rows(channels: Tensor | None, wanted: tuple[int, ...]) -> list[int]:
