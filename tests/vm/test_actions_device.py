@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A USB stick is taken away and comes back; one that is in use stays."""
+"""A USB stick is taken away and comes back, or stays while it is in use; an idle device sleeps if it may."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import pytest
 from tests.vm.actions import act, refused, undo
 from tools.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow]
+pytestmark = pytest.mark.vm
 
 ALLOWED = (
     r"usb|xhci|pcieport|Slot|virtio|I/O error|Buffer I/O|sd[a-z]|device offline|hub",
@@ -26,6 +26,7 @@ def stick(machine: Machine) -> Iterator[str]:
     yield machine.succeed("ls -d /sys/bus/usb/devices/*:1.0/host* | cut -d/ -f6 | cut -d: -f1").strip()
 
 
+@pytest.mark.slow
 @pytest.mark.allow(*ALLOWED)
 def test_a_stick_is_taken_away_and_comes_back(machine: Machine, stick: str) -> None:
     change = act(machine, f"device.deauthorize {stick}")
@@ -45,6 +46,7 @@ def test_a_stick_is_taken_away_and_comes_back(machine: Machine, stick: str) -> N
     machine.wait_until_succeeds("test -b /dev/sd[a-z]")
 
 
+@pytest.mark.slow
 @pytest.mark.allow(*ALLOWED)
 def test_a_stick_in_use_stays_and_one_that_is_pulled_out_is_told(machine: Machine, stick: str) -> None:
     machine.succeed("mkfs.ext4 -q /dev/sda && mkdir /run/stick && mount /dev/sda /run/stick")
@@ -58,6 +60,16 @@ def test_a_stick_in_use_stays_and_one_that_is_pulled_out_is_told(machine: Machin
     assert "nothing was left to take back" in machine.succeed(f"jepa history {change['id']}")
 
 
+def test_a_device_that_is_idle_sleeps_unless_it_may_not(machine: Machine) -> None:
+    asleep = machine.succeed("grep -l suspended /sys/bus/pci/devices/*/power/runtime_status").split()[0]
+    change = act(machine, f"device.power {asleep.split('/')[5]} on")
+    assert (change["from"], change["to"]) == ("auto", "on")
+    assert machine.succeed(f"cat {asleep}").strip() == "active"
+    undo(machine, change)
+    machine.wait_until_succeeds(f"grep -q suspended {asleep}")
+
+
+@pytest.mark.slow
 def test_what_the_machine_runs_from_stays(machine: Machine) -> None:
     for words in ("device.unbind vda", "device.unbind eth0"):
         said = refused(machine, words)

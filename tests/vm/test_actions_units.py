@@ -69,6 +69,25 @@ def test_cpu_time_is_shared_by_weight_and_held_by_a_limit(machine: Machine) -> N
     assert not left_behind(machine, "one")
 
 
+def test_an_idle_unit_runs_on_what_others_leave_and_a_clamp_reaches_its_tasks(machine: Machine) -> None:
+    start(machine, "one", BURN)
+    start(machine, "two", BURN)
+    idle = act(machine, "cpu.weight one idle")
+    light, heavy = cpu_s(machine, "one", "two")
+    undo(machine, idle)
+    again, other = cpu_s(machine, "one", "two")
+    machine.say(f"of the time, idle {light / (light + heavy):.3f}, taken back {again / (again + other):.2f}")
+    assert light / (light + heavy) < 0.03
+    assert again / (again + other) == pytest.approx(0.5, abs=0.15)
+
+    # A virtual machine has no frequency to choose; what the scheduler would choose by can be seen.
+    clamp = f"grep 'effective uclamp.max' /proc/$(head -1 {SERVICES}/one.service/cgroup.procs)/sched"
+    change = act(machine, "cpu.uclamp.max one 30%")
+    assert int(machine.succeed(clamp).split()[-1]) == pytest.approx(0.3 * 1024, abs=2)
+    undo(machine, change)
+    assert int(machine.succeed(clamp).split()[-1]) == 1024
+
+
 def test_a_unit_runs_on_the_cpus_it_is_given(machine: Machine) -> None:
     start(machine, "roam", "while :; do :; done")
     change = act(machine, "cpu.cpus roam 1")

@@ -63,6 +63,8 @@ def test_a_restart_leaves_nothing_to_take_back() -> None:
         ("unit.stop", "", "has to be named"),
         ("unit.stop", "nothing", "does not exist"),
         ("unit.stop", "masked", "could not be started again"),
+        ("unit.stop", "brief", "is transient: once it was stopped nothing could start it again"),
+        ("timer.pause", "brief", "is transient"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(name: str, target: str, problem: str) -> None:
@@ -72,6 +74,8 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(name: str, target: str, 
         service("static.service", unit_file_state="static"),
         service("dead.service", active_state="inactive", cgroup=""),
         service("masked.service", load_state="masked"),
+        service("brief.service", unit_file_state="transient"),
+        service("brief.timer", unit_file_state="transient"),
     )
     action = catalogue()[name]
     family = family_of(action)

@@ -52,6 +52,12 @@ class UnitState:
                 "`systemctl unmask` it, or bring its file back, first.",
                 status=409,
             )
+        if value == "inactive" and unit.unit_file_state == "transient":
+            raise JepaError(
+                f"{unit.id} is transient: once it was stopped nothing could start it again.",
+                "Freeze it (unit.freeze), or `systemctl stop` it for good.",
+                status=422,
+            )
         if resource.setting == "enabled" and unit.unit_file_state in (
             "static",
             "transient",
