@@ -403,7 +403,7 @@ def _infer(spec: dict[str, Any]) -> None:
     """What follows from the rest: a condition's subject, a resource, who is restarted when it fails."""
     condition, amount = spec["condition"], spec["amount"]
     if spec["intent"] in READS:
-        spec["notify"] = False
+        spec["notify"], spec["until"] = False, None
     if condition is not None:
         subject = condition.get("targets", [])
         if spec["intent"] == "watch":

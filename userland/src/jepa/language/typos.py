@@ -62,6 +62,8 @@ class Spelling:
         near = self.near(word)
         best = (
             [each for each in near if sorted(each) == sorted(word)]  # neighbours exchanged
+            or [each for each in near if len(each) > len(word)]  # a letter forgotten
+            or [each for each in near if len(each) < len(word)]  # a letter too many
             or [each for each in near if each[0] == word[0]]
             or near
         )
