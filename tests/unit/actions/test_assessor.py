@@ -13,7 +13,7 @@ from jepa.actions.assessor import MEANT_TO_RISE, Assessor, Condition, parse_cond
 from jepa.actions.channel_reader import KernelChannels, WithSignals
 from jepa.errors import JepaError
 from jepa.signals.published import publish
-from jepa.signals.signal import Reading
+from jepa.signals.signal import Reading, State
 from jepa.telemetry.clocks import boot_s
 from tests.unit.actions.file_machine import SteppedClock
 
@@ -137,7 +137,7 @@ def test_a_signal_decides_whether_a_change_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", ["stale", "constant", "absurd", "unreachable"])
-def test_a_signal_that_cannot_be_trusted_judges_nothing(state: str, tmp_path: Path) -> None:
+def test_a_signal_that_cannot_be_trusted_judges_nothing(state: State, tmp_path: Path) -> None:
     path, gone = tmp_path / "signals.json", Reading(state, 0.1, "so it is")
     with pytest.raises(JepaError, match=f"not read here: the signal is {state}: so it is"):
         judged_by_signal(Shop(path, gone), "p99 below 0.2")

@@ -39,10 +39,13 @@ class Pages(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def pages() -> Iterator[tuple[type[Pages], str]]:
     """The handler, and the address of its server."""
-    kind = type("Own", (Pages,), {})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
+
+    class Own(Pages):
+        """Whose page no other test changes."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Own) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield kind, f"http://127.0.0.1:{server.server_address[1]}/metrics"
+        yield Own, f"http://127.0.0.1:{server.server_address[1]}/metrics"
         server.shutdown()
 
 

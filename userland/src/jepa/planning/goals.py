@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
-import numpy as np
-
 from jepa.actions.catalogue import Value, action_type
 from jepa.errors import JepaError
 from jepa.packs.effects import KnownEffects
@@ -26,7 +24,7 @@ from jepa.planning.courses import (
     quota_options,
     weight_options,
 )
-from jepa.planning.energy import AtMost, Energy, LatentTarget, Term
+from jepa.planning.energy import AtMost, Energy, Near, Term
 from jepa.planning.surroundings import Group, Surroundings
 from jepa.tasks.spec import TaskSpec
 from jepa.telemetry.roles import PLAYED, Role
@@ -47,6 +45,8 @@ _ACTIONS: Final = {
 _HIGHER_WEIGHTS: Final = (200, 500)
 _PERSONS: Final = "user.slice"
 """Belongs to whoever sits there: the guard lets nobody set it."""
+_STEERED_BY: Final = ("system.role.", "system.cpu.", "system.pressure.")
+"""Of the channels whose effects are known, those by which a captured state is steered for."""
 _SLACK = 1e-3
 
 
@@ -156,9 +156,17 @@ class _Compiler:
                 options = partial(self._options, action, role)
                 settings += self._setting(action, role, next(iter(known.channels)), options)
         settings = [each for each in settings if self._keeps_protected(each)]
-        target = LatentTarget(np.array(captured.latent, np.float32), captured.error)
+        every = self._known.effects.settings
+        shared = [every[each.control].channels for each in settings] or [
+            {name: effect for each in every.values() for name, effect in each.channels.items()}
+        ]
+        terms = tuple(
+            Near(name, mean)
+            for name, (mean, _) in captured.channels.items()
+            if name.startswith(_STEERED_BY) and all(name in each for each in shared)
+        )
         reasons = tuple(dict.fromkeys(self._reasons))
-        return Goal(Energy(latent=target), tuple(settings), self._unharmed, reasons, captured=captured)
+        return Goal(Energy(terms), tuple(settings), self._unharmed, reasons, captured=captured)
 
     def _captured(self) -> Captured:
         spec, known = self._spec, self._known
@@ -399,11 +407,13 @@ class _Compiler:
 
 def on_unit_scale(energy: Energy, to_unit: Callable[[str, float], float]) -> Energy:
     """``energy`` with its values on the unit scale, by ``to_unit(channel, value)``."""
-    terms = tuple(
-        replace(term, most=to_unit(term.channel, term.most)) if isinstance(term, AtMost) else term
-        for term in energy.terms
-    )
-    return replace(energy, terms=terms)
+
+    def scaled(term: Term) -> Term:
+        if isinstance(term, AtMost):
+            return replace(term, most=to_unit(term.channel, term.most))
+        return replace(term, at=to_unit(term.channel, term.at)) if isinstance(term, Near) else term
+
+    return replace(energy, terms=tuple(map(scaled, energy.terms)))
 
 
 def _other(role: Role) -> Role:

@@ -48,6 +48,8 @@ _SHOWN: Final = (
 """Channels that are shown beside those of the goal, where the effect on them is known."""
 _ANYTHING = 10.0
 """Deviation on the unit scale of an effect that is unknown: its interval is the whole range."""
+_NEAR = 0.02
+"""On the unit scale, what of a channel counts as the same."""
 _NAMED = 3
 """Channels that are named when a state is not reached."""
 _HARM = 0.02
@@ -217,6 +219,16 @@ class _View:
             said.append(f"{name} ({ahead:.4g} {self.unit(name)}, then {captured.channels[name][0]:.4g})")
         return ", ".join(said)
 
+    def usual(self, captured: Captured, energy: Energy) -> float:
+        """The energy within which the machine was while ``captured``: a deviation of each channel."""
+        total = 0.0
+        for term in energy.terms:
+            mean, deviation = captured.channels[term.channel]
+            least = self.moment.schema.channels[self.column(term.channel)].low
+            ends = [self.to_unit(term.channel, max(least, mean + each)) for each in (-deviation, deviation)]
+            total += max((ends[1] - ends[0]) / 2, _NEAR)
+        return total
+
     def imagined(self, imagined: Imagined) -> FloatArray:
         """(K, C, H) the medians of the windows' means."""
         return np.moveaxis(self._scale.to_unit(np.moveaxis(imagined.mean, 1, -1)), -1, 1)
@@ -260,6 +272,11 @@ class _Courses:
         taken = float((self._energy.expected(outcome) + self._effort(rows))[0])
         lower = -float(self.get_cost(rows)[0]) if course.any() else 0.0
         return Gain(*(round(each, 5) for each in (taken, without, without - taken, lower)))
+
+    def distance(self, captured: Captured) -> float:
+        """Mean squared distance of the latent, were nothing done, from that of ``captured``."""
+        away = self._nothing(()).latents[0, -1] - np.array(captured.latent, np.float32)
+        return float(np.square(away).mean())
 
     def released(self) -> float | None:
         """The energy at worst were every setting as it is where nobody sets it; see ``Gain``."""
@@ -409,7 +426,7 @@ def _settable(space: CourseSpace) -> tuple[Settable, ...]:
 
 def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses, gain: Gain, view: _View) -> Verdict:
     if goal.captured is not None:
-        return _reaching(goal, goal.captured, steps, gain, view)
+        return _reaching(goal, goal.captured, steps, gain, view, courses)
     if steps:
         return Verdict(
             "ask",
@@ -426,19 +443,24 @@ def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses, gain: Gain,
     return Verdict("allow", (*said, *goal.reasons))
 
 
-def _reaching(goal: Goal, wanted: Captured, steps: tuple[Step, ...], gain: Gain, view: _View) -> Verdict:
+def _reaching(
+    goal: Goal, wanted: Captured, steps: tuple[Step, ...], gain: Gain, view: _View, courses: _Courses
+) -> Verdict:
     """Whether the state is there, can be come near to, or cannot be reached."""
-    if gain.without <= wanted.spread:
+    usual = view.usual(wanted, goal.energy)
+    distance = courses.distance(wanted)
+    if distance <= wanted.spread and gain.without <= usual:
         return Verdict("allow", (f"The machine is in the state {wanted.name} already.",))
     differs = f"The machine differs from {wanted.name} most in {view.furthest(wanted)}."
     if not steps:
         why = "nothing that may be set, and whose effect is known, surely moves the machine there"
-        return Verdict("deny", (f"{wanted.name} cannot be reached: {why}.", differs, *goal.reasons))
+        apart = f"Its latent is {distance:.2f} away, where {wanted.spread:.2f} was usual."
+        return Verdict("deny", (f"{wanted.name} cannot be reached: {why}.", differs, apart, *goal.reasons))
     said = ["jepad only proposes: a person has to agree, and the guard has to allow it."]
-    if gain.taken > wanted.spread:
+    if gain.taken > usual:
         said.append(
             f"That comes nearer to {wanted.name}, and not all the way: the energy would be "
-            f"{gain.taken:.3f}, where it was {wanted.spread:.3f}."
+            f"{gain.taken:.3f}, where {usual:.3f} was usual."
         )
         said.append(differs)
     return Verdict("ask", (*said, *goal.reasons))
