@@ -33,7 +33,10 @@ _FIELDS: Final = {
     "part": "targets",
 }
 """Slots that fill a field of another name."""
-_SURE, _CORRECTED, _UNKNOWN_NAME = 1.0, 0.9, 0.8
+_RAREST: Final = ("explain", "forecast", "query")
+_LOOSE: Final = 4.0
+"""How much a question with skipped words weighs less than any that has none."""
+_SURE, _CORRECTED, _UNKNOWN_NAME, _SKIPPED = 1.0, 0.9, 0.8, 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +76,27 @@ def parse(text: str, inventory: Inventory | None = None) -> dict[str, Any]:
         return _none(str(unreadable))
     here = inventory or Nothing()
     found = _Reader(here).ways(tokens)
-    if not found or any(_names_unknown(each, here) for each in found):
+    if all(_skips(each) for each in found) or any(_names_unknown(each, here) for each in found):
         found = _better_spelled(tokens, found, here)
     if not found:
         return _unclear(tokens, here)
     most = max(_weight(each, here) for each in found)
-    best = [_spec(each) for each in found if _weight(each, here) == most]
+    likely = [each for each in found if _weight(each, here) == most]
+    if all(
+        map(_skips, likely)
+    ):  # a question in which words are skipped has no exact meaning: the rarest one
+        intent = min((each.template.fields["intent"] for each in likely), key=_RAREST.index)
+        likely = [each for each in likely if each.template.fields["intent"] == intent][:1]
+    best = [_spec(each) for each in likely]
     if any(_meaning(each) != _meaning(best[0]) for each in best):
         wishes = " or ".join(dict.fromkeys(_said(each) for each in best))
         return _none(f"That may mean {wishes}: which?", protect=best[0]["protect"])
-    return _settled(best[0], found[0], here)
+    return _settled(best[0], likely[0], here)
+
+
+def _skips(found: Found) -> bool:
+    """Whether it is a question in which words are skipped."""
+    return any(capture.name == "words" for capture in found.match.captures)
 
 
 def _names_unknown(found: Found, inventory: Inventory) -> bool:
@@ -115,7 +129,9 @@ def _weight(found: Found, inventory: Inventory) -> float:
         if capture.name in ("target", "device") and all(_known(name, inventory) for name in capture.value)
     )
     needed = 0.5 if found.template.fields.get("needs") else 0.0
-    return found.match.words + named + needed
+    # Words that a question skips count against it.
+    skipped = sum(each.end - each.start for each in found.match.captures if each.name == "words")
+    return found.match.words + named + needed - (_LOOSE + skipped if skipped else 0.0)
 
 
 def _known(name: str, inventory: Inventory) -> bool:
@@ -347,7 +363,7 @@ def _fill(
     spec: dict[str, Any], spans: dict[str, list[list[int]]], capture: Capture, tokens: tuple[Token, ...]
 ) -> None:
     name, value = capture.name, capture.value
-    if name in ("beside", "clock", "duration", "degrees", "after"):
+    if name in ("beside", "clock", "duration", "degrees", "after", "words"):
         return
     if name == "goal" and spec["intent"] == "packs":
         name, value = "target", (value,)
@@ -404,6 +420,8 @@ def _infer(spec: dict[str, Any]) -> None:
     condition, amount = spec["condition"], spec["amount"]
     if spec["intent"] in READS:
         spec["notify"], spec["until"] = False, None
+        if condition is not None and condition["kind"] == "time":  # what is asked is told now
+            spec["condition"] = condition = None
     if condition is not None:
         subject = condition.get("targets", [])
         if spec["intent"] == "watch":
@@ -452,7 +470,9 @@ def _settled(spec: dict[str, Any], found: Found, inventory: Inventory) -> dict[s
         if spec["intent"] == "watch" and spec["operation"] == "restart" and not spec["targets"]:
             return _none("What should be restarted when it fails?", protect=spec["protect"])
     spec["confidence"] = (
-        _CORRECTED
+        _SKIPPED
+        if _skips(found)
+        else _CORRECTED
         if found.changed
         else _SURE
         if all(_known(name, inventory) for name in spec["targets"])

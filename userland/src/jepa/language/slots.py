@@ -14,6 +14,7 @@ from jepa.language.template import Slot
 from jepa.language.tokens import Token
 from jepa.language.typos import one_edit
 
+MOST_WORDS: Final = 6
 _LONGEST_NAME: Final = 4
 """Words of a name."""
 _MOST_NAMES: Final = 8
@@ -58,8 +59,17 @@ def slots(tokens: Sequence[Token], said: Sequence[Token], inventory: Inventory) 
         "duration": lambda at: ((end, iso(seconds)) for end, seconds in durations(tokens, at)),
         "after": lambda at: ((end, iso(seconds)) for end, seconds in durations(tokens, at)),
         "clock": lambda at: clocks(tokens, at),
+        "words": lambda at: _words(tokens, at),
         "degrees": lambda at: _degrees(tokens, at),
     }
+
+
+def _words(tokens: Sequence[Token], at: int) -> Iterator[tuple[int, None]]:
+    """Some words, whatever they are; only questions may hold them."""
+    for end in range(at + 1, min(at + MOST_WORDS, len(tokens)) + 1):
+        if tokens[end - 1].kind == "other":
+            return
+        yield end, None
 
 
 def _phrases(
