@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jepa.language.grammar import grammar
 from jepa.language.inventory import LiveInventory
 from jepa.language.parser import READS, parse
 from jepa.language.saying import understood
@@ -234,3 +235,12 @@ def test_a_negation_anywhere_is_heard(text: str, negation: str, at: int) -> None
         or "but" in words
         or "except" in words
     )
+
+
+def test_only_questions_skip_words() -> None:
+    skipping = [each for each in grammar().intents.every if "{words}" in each.text]
+    assert skipping
+    assert {each.fields["intent"] for each in skipping} <= READS
+    assert not any(each.fields.get("acts") for each in skipping)
+    assert parse("how much of the whole wretched memory is left")["confidence"] < 0.7
+    assert parse("restart the whole wretched nginx")["intent"] == "none"

@@ -203,9 +203,10 @@ class Templates:
     """Many templates, of which few share a word with a sentence."""
 
     def __init__(self, templates: Iterable[Template]) -> None:
+        self.every = tuple(templates)
         self._by_word: dict[str, list[Template]] = {}
         self._others: list[Template] = []
-        for template in templates:
+        for template in self.every:
             groups = [group for group in template.needs if not any(word[0] == "{" for word in group)]
             for word in min(groups, key=len, default=()):
                 self._by_word.setdefault(word, []).append(template)
