@@ -125,6 +125,7 @@ def test_what_sentences_mean(text: str, means: dict[str, Any]) -> None:
         "restart nginx but don't touch nginx",
         "restart",
         "turn on the lights",
+        "tell me if nginx fails and tell me if redis fails",
     ],
 )
 def test_what_is_negated_or_unclear_means_nothing_and_is_asked_back(text: str) -> None:

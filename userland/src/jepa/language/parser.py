@@ -196,10 +196,10 @@ class _Reader:
             if _needs_met(template, conditions)
             for match in template.whole(reading)
         ]
-        found = [each for each in found if not _too_vague(each)]
         if not found and all(reading.idle) and _asks_to_be_told(modifiers):
             template = Template("", Sequence(()), {"intent": "watch", "acts": True})
-            return [Found(template, Match(0), said, modifiers, changed)]
+            found = [Found(template, Match(0), said, modifiers, changed)]
+        found = [each for each in found if not _too_vague(each)]
         return found
 
     def _reading(self, tokens: tuple[Token, ...], said: tuple[Token, ...]) -> Reading:
