@@ -161,6 +161,8 @@ def test_a_sentence_is_planned_for_as_it_was_understood(ask: Ask) -> None:
         ("don't limit the background", "not understood", "nothing is done"),
         ("restart nginx", "without a plan", "jepa act unit.restart nginx"),
         ("why is the disk busy?", "without a plan", "jepa doctor"),
+        ("remember this state as calm", "without a plan", "jepa goal capture calm"),
+        ("make it feel like calm again", "no goal", "jepa goal"),
     ],
 )
 def test_a_sentence_that_asks_for_no_plan_says_what_to_do(

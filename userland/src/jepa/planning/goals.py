@@ -26,12 +26,11 @@ from jepa.planning.courses import (
 )
 from jepa.planning.energy import AtMost, Energy, Near, Term
 from jepa.planning.surroundings import Group, Surroundings
+from jepa.tasks.intents import PLANNED
 from jepa.tasks.spec import TaskSpec
 from jepa.telemetry.roles import PLAYED, Role
 from jepa.world.controls import Host
 
-INTENTS: Final = ("prioritize", "limit", "reclaim", "goal_reach")
-"""Those that a plan can be made for."""
 WAITING: Final = {"cpu": 5.0, "memory": 2.0, "io": 5.0}
 """Percent of the time for which a role may wait for each resource before it is in need of anything."""
 DWELL_S: Final = 30.0
@@ -91,10 +90,10 @@ def compile_goal(spec: TaskSpec, known: Knowledge) -> Goal:
         raise JepaError(
             "To capture a state is no plan.", "Use `jepa goal capture NAME`; it changes nothing.", status=409
         )
-    if spec.intent not in INTENTS:
+    if spec.intent not in PLANNED:
         raise JepaError(
             f"Nothing is planned for the intent {spec.intent}.",
-            f"Plans are made for {', '.join(INTENTS)}.",
+            f"Plans are made for {', '.join(PLANNED)}.",
             status=409,
         )
     if spec.intent == "goal_reach":

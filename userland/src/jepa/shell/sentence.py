@@ -8,9 +8,8 @@ from jepa.language.parser import READS
 from jepa.language.saying import understood
 from jepa.language.understanding import Understanding
 from jepa.shell.request import Request
+from jepa.tasks.intents import PLANNED
 
-PLANNED: Final = ("prioritize", "limit", "reclaim")
-"""Intents for which plans are made."""
 _INSTEAD: Final = {
     "status": "`jepa status` and `jepa doctor` say how the machine is.",
     "query": "`jepa watch` shows what is now.",
@@ -23,6 +22,7 @@ _INSTEAD: Final = {
     "autonomy": "`jepa autonomy {operation}` does it.",
     "packs": "See `jepa packs --help`.",
     "watch": "`jepa events --follow` shows what fails.",
+    "goal_capture": "`jepa goal capture {goal}` does it.",
 }
 
 
@@ -36,7 +36,8 @@ def spec_of(request: Request, text: str) -> dict[str, Any]:
         request.out.line(f"understood: {understood(spec)}")
     if spec["intent"] not in PLANNED:
         verb = "is answered" if spec["intent"] in READS else "is done"
-        fields = {"operation": spec["operation"] or "", "targets": " ".join(spec["targets"])}
+        fields = {name: spec[name] or "" for name in ("operation", "goal")}
+        fields["targets"] = " ".join(spec["targets"])
         instead = _INSTEAD.get(spec["intent"], "`jepa actions` shows what can be set here.")
         raise JepaError(f"{understood(spec)!r} {verb} without a plan.", instead.format(**fields), status=409)
     return understanding.resolved(spec)
