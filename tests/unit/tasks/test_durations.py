@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.tasks.durations import seconds
+from jepa.tasks.durations import in_words, seconds
 from jepa.tasks.spec import TaskSpec
 
 
@@ -43,3 +43,10 @@ def test_every_span_of_a_spec_is_understood(text: str) -> None:
     assert TaskSpec(intent="watch", until=text).until == text
     if any(digit in text for digit in "123456789"):
         assert seconds(text) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("PT30M", "30 min"), ("PT1H30M", "1 h 30 min"), ("P2W", "2 weeks"), ("soon", "soon")]
+)
+def test_a_person_reads_words(text: str, words: str) -> None:
+    assert in_words(text) == words

@@ -4,6 +4,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from jepa.tasks.durations import in_words
+
 _VERBS: Final = {
     "status": "tell how the machine is",
     "query": "show",
@@ -32,7 +34,7 @@ _CONDITIONS: Final = {
 
 
 def understood(spec: Mapping[str, Any]) -> str:
-    """What ``spec`` says, such as "limit cpu of gcc to 40 %, for PT30M, without touching database"."""
+    """What ``spec`` says, such as "limit cpu of gcc to 40 %, for 30 min, without touching database"."""
     intent, operation = spec["intent"], spec["operation"]
     names = " and ".join(spec["targets"])
     if intent == "service" or (intent == "watch" and operation):
@@ -48,7 +50,7 @@ def understood(spec: Mapping[str, Any]) -> str:
     if spec["condition"]:
         parts.append(_condition(spec["condition"]))
     if spec["until"]:
-        parts.append(f"for {spec['until']}")
+        parts.append(f"for {in_words(spec['until'])}")
     if spec["protect"]:
         parts.append(f"without touching {' and '.join(spec['protect'])}")
     if spec["notify"]:

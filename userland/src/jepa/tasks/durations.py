@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a task spec's ``until`` is: ISO 8601 durations of weeks, days and times, as seconds."""
+"""How long a task spec's ``until`` is: ISO 8601 durations of weeks, days and times, as seconds and words."""
 
 import re
 from typing import Final
@@ -12,6 +12,7 @@ _PARTS: Final = re.compile(
     re.ASCII,
 )
 _UNITS_S: Final = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
+_WORDS: Final = {"w": "weeks", "d": "d", "h": "h", "m": "min", "s": "s"}
 
 
 def seconds(text: str) -> float:
@@ -23,3 +24,10 @@ def seconds(text: str) -> float:
             f"{text[:40]!r} is no span of time.", "Write it as in ISO 8601, such as PT30M.", status=422
         )
     return float(total)
+
+
+def in_words(text: str) -> str:
+    """An ISO 8601 duration as a person reads it, such as "1 h 30 min"; ``text`` itself where it is none."""
+    found = _PARTS.fullmatch(text)
+    parts = (f"{found[unit]} {word}" for unit, word in _WORDS.items() if found[unit]) if found else ()
+    return " ".join(parts) or text
