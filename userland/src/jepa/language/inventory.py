@@ -2,7 +2,7 @@
 """What there is on this machine that a sentence may name: units, programs, mounts, devices, users, goals."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -53,8 +53,8 @@ class LiveInventory:
         return self.programs.get(program, frozenset())
 
 
-def look(root: Path = Path("/"), named: Iterable[str] = ()) -> LiveInventory:
-    """The machine below ``root``; ``named`` are names from elsewhere, such as goals and signals."""
+def look(root: Path = Path("/")) -> LiveInventory:
+    """The machine below ``root``."""
     programs: dict[str, set[str]] = {}
     for program, unit in _processes(root):
         programs.setdefault(program, set()).update({unit} if unit else ())
@@ -65,7 +65,7 @@ def look(root: Path = Path("/"), named: Iterable[str] = ()) -> LiveInventory:
         for end in _UNIT_ENDS:
             if unit.endswith(end):
                 found.add(unit.removesuffix(end))
-    found.update(programs, _mounts(root), _devices(root), _users(root), named)
+    found.update(programs, _mounts(root), _devices(root), _users(root))
     names = frozenset(name.lower() for name in found if name)
     return LiveInventory(names, {program: frozenset(of) for program, of in programs.items()})
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 _PART: Final = re.compile(
     r"\s*(?P<mark>[()\[\]|])|\s*<(?P<rule>\w+)>|\s*\{(?P<slot>\w+)\}|\s*(?P<word>[^\s()\[\]|<>{}]+)"
@@ -80,20 +80,18 @@ class Reading:
             yield at
 
 
-class Node:
+class Node(Protocol):
     """A part of a template."""
 
     def match(self, reading: Reading, so_far: Match) -> Iterator[Match]:
         """Each way to go on from ``so_far``."""
-        raise NotImplementedError
 
     def groups(self) -> tuple[frozenset[str], ...]:
         """Sets of words of each of which one must be there, for a template to fit at all."""
-        return ()
 
 
 @dataclass(frozen=True)
-class Word(Node):
+class Word:
     """A word, as it is."""
 
     text: str
@@ -111,7 +109,7 @@ class Word(Node):
 
 
 @dataclass(frozen=True)
-class Filled(Node):
+class Filled:
     """A slot."""
 
     name: str
@@ -128,7 +126,7 @@ class Filled(Node):
 
 
 @dataclass(frozen=True)
-class Sequence(Node):
+class Sequence:
     """One part behind the other."""
 
     parts: tuple[Node, ...]
@@ -150,7 +148,7 @@ class Sequence(Node):
 
 
 @dataclass(frozen=True)
-class Choice(Node):
+class Choice:
     """One of several; the empty one makes it optional."""
 
     of: tuple[Node, ...]
