@@ -88,10 +88,10 @@ class _Imagine(nn.Module):
         context = contexts[:, 0]
         recalled, changed = self.recall.step(context, keys, outcomes, followed, stats, count)
         situation = self.decoder.effect.situation(stats)
-        medians, event_logits = self.decoder.medians(
-            context, controls[:, 0], recent, stats, recalled, changed, situation
+        decoded = self.decoder.decode(
+            context, controls[:, 0], recent, stats, recalled, changed, situation=situation
         )
-        return latents, medians, torch.sigmoid(event_logits)
+        return latents, decoded.median.clamp(0, 1), torch.sigmoid(decoded.event_logits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ _UNSURE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
-    """What quantiles and medians share."""
+class Decoded:
+    """A median for each window, and what its quantiles are made from."""
 
     median: Tensor  # (N, C, H, 2), not yet bounded
     unit: Tensor  # (N or 1, C, 1, 1) how much the channel moves of late
@@ -101,7 +101,7 @@ class Decoder(nn.Module):
         never seen in training. ``situation`` (N or 1, S) of `Effect.situation` asks, of all channels, what
         ``control`` would do in the place of what was set.
         """
-        decoded = self._decode(h, control, recent, stats, recalled, changed, channels, forget, situation)
+        decoded = self.decode(h, control, recent, stats, recalled, changed, channels, forget, situation)
         median = decoded.median
         wide = self.spread[slice(None) if channels is None else channels][:, None, None]
         unit = decoded.unit + freshness(control[:, None] - recent) * _UNSURE * wide
@@ -112,7 +112,7 @@ class Decoder(nn.Module):
         offsets = torch.cat([down, torch.zeros_like(median[..., None]), up], -1)
         return (median[..., None] + offsets).clamp(0, 1), decoded.event_logits
 
-    def medians(
+    def decode(
         self,
         h: Tensor,
         control: Tensor,
@@ -120,27 +120,14 @@ class Decoder(nn.Module):
         stats: Tensor,
         recalled: Tensor,
         changed: Tensor,
-        situation: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """As `forward` of all channels, with no quantile but the median: (N, C, H, 2), and logits of events.
+        channels: Tensor | None = None,
+        forget: Tensor | None = None,
+        situation: Tensor | None = None,
+    ) -> Decoded:
+        """What `forward` says without its quantiles but the median.
 
         ``stats`` may be one moment's, (1, C, L, 2), of which ``h`` are N continuations.
         """
-        decoded = self._decode(h, control, recent, stats, recalled, changed, None, None, situation)
-        return decoded.median.clamp(0, 1), decoded.event_logits
-
-    def _decode(
-        self,
-        h: Tensor,
-        control: Tensor,
-        recent: Tensor,
-        stats: Tensor,
-        recalled: Tensor,
-        changed: Tensor,
-        channels: Tensor | None,
-        forget: Tensor | None,
-        situation: Tensor | None,
-    ) -> _Decoded:
         of = slice(None) if channels is None else channels
         center, spread, floor = self.center[of, None], self.spread[of, None], self.floor[of]
         last = stats[..., :1, :1]  # (N, C, 1, 1)
@@ -168,7 +155,7 @@ class Decoder(nn.Module):
         if situation is not None:
             jump = self.effect(features, recent[:, 0], control, context, situation)
             median = median + jump * spread[..., None]
-        return _Decoded(median, unit, hidden, event_logits)
+        return Decoded(median, unit, hidden, event_logits)
 
     def _outputs(self, hidden: Tensor, wanted: slice) -> Tensor:
         """(N, C, hidden) -> (N, C, H, 2, K): those of the outputs of each window that are ``wanted``."""
