@@ -5,10 +5,10 @@ The actuator under systemd makes changes for two clients and takes them back whi
 logged (``tools.vm.write_log``); then QEMU is killed, which is one cut. The others of a recording are random
 moments of its log: for each the disk is rebuilt, with any part of what was not flushed by then.
 
-After some of the cuts a machine boots from that disk, as far as jepa-recovery.service and what has to come
-before it: what a machine does before it looks for a disk is done once and restored; the disk is then plugged
-in. The others are mounted and recovered on this host. Journal, drop-ins and links, and after a boot what
-systemd and the kernel have in force, are compared with what the clients had been told by the cut.
+After some of the cuts a machine is switched on and boots from that disk, as far as jepa-recovery.service and
+what has to come before it. The run itself begins in a machine that is restored. The other disks are mounted
+and recovered on this host. Journal, drop-ins and links, and after a boot what systemd and the kernel have in
+force, are compared with what the clients had been told by the cut.
 """
 
 import json
@@ -125,10 +125,10 @@ def waiting() -> Iterator[Machine]:
         TOLD.unlink(missing_ok=True)
 
 
-def start(at: Machine, disk: Disk, log: Path | None = None) -> None:
-    """Let the machine that waits have ``disk``."""
+def start(at: Machine, disk: Disk, log: Path | None = None, snapshot: str | None = WAITS) -> None:
+    """Let the machine have ``disk``; without ``snapshot`` it is switched on, and has a new boot id."""
     at.crash()
-    at.start(WAITS)
+    at.start(snapshot)
     at.insert("root", disk, log)
     at.plug("virtio-blk-pci", "plugged", drive="root", bus="bay")
 
@@ -246,7 +246,7 @@ def boot(booted: Machine, disk: Disk, size: int, recording: Recording, found: Co
     """Boot from ``disk`` in a machine that waits for one, and compare what is in force with what was told
     while the log had ``size`` bytes."""
     tar = recording.folder / "left.tar"
-    start(booted, disk)
+    start(booted, disk, snapshot=None)
     try:
         done = booted.wait_for_console_text(RECOVERED, 120)
         booted.wait_for_shell()
