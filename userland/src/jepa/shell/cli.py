@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from jepa.errors import JepaError
 from jepa.shell.output import Output, OutputError
@@ -49,15 +49,18 @@ def _status(words: Sequence[str]) -> int:
         flush_output()
 
 
-def _end(status: int) -> None:
+def _end(status: int) -> NoReturn:
     """End a short command at once: to take the interpreter apart, object by object, takes it a millisecond.
 
     Threads to wait for and functions registered with atexit come with modules that import threading. Where
-    that is imported Python ends as usual, but for the last look for garbage.
+    that is imported Python ends as usual, but for the last look for garbage and for threads that still run.
     """
     if "threading" not in sys.modules:
         os._exit(status)
+    from jepa.ending import end
+
     gc.freeze()
+    end(status)
 
 
 def _answer(words: Sequence[str]) -> int:

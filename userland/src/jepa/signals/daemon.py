@@ -7,7 +7,6 @@ can be held up, fed or reached by one. It has a thread for each signal, so that 
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from jepa.ending import end
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.signals import published, store
@@ -145,4 +145,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    os._exit(main())  # a thread that waits for a disk that hangs does not hold up the end
+    end(main())

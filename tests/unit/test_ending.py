@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes end, whatever their threads do by then."""
+
+import subprocess
+import sys
+
+MULTIPLYING = """\
+import atexit, sys, threading, time
+import numpy as np
+from jepa.ending import end
+
+factor = np.ones((3000, 3000), np.float32)
+threading.Thread(target=lambda: factor @ factor, daemon=True).start()
+time.sleep(0.02)
+atexit.register(print, "registered")
+sys.stdout.write("written ")
+end(3)
+"""
+
+
+def test_a_thread_that_multiplies_matrices_does_not_hold_up_the_end() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MULTIPLYING], timeout=30, stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert done.stdout == "written registered\n"
+
+
+def test_without_threads_python_ends_the_process() -> None:
+    code = "from jepa.ending import end\ntry: end(4)\nfinally: print('cleaned up')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], timeout=30, stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (4, "cleaned up\n")

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a process whose libraries, or whose threads, may never come to theirs."""
+
+import atexit
+import contextlib
+import os
+import sys
+import threading
+from typing import NoReturn
+
+
+def end(status: int) -> NoReturn:
+    """End this process with ``status``: as Python does, or at once where daemon threads still run.
+
+    Such a thread may wait for a disk or a camera that hangs. Or it multiplies matrices: OpenBLAS tells its
+    own threads to end when the process exits; one that is at work misses that, and is waited for forever.
+    What was registered with atexit is done, and the standard streams are flushed.
+    """
+    if any(each.daemon for each in threading.enumerate()):
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):  # none, nobody reads, or closed
+                stream.flush()
+        os._exit(status)
+    sys.exit(status)
