@@ -266,7 +266,7 @@ def boot(booted: Machine, disk: Disk, size: int, recording: Recording, found: Co
         left = load(Path(place, JOURNAL))
         found["unsound"] += bool(left.damage)
         changes = list(left.changes.values())
-        compare(Path(place), changes, recording.told, size, found, SETTINGS, over=False)
+        compare(Path(place), changes, recording.told, size, found, SETTINGS)
     in_force = [each for each in changes if each.in_force]
     for block in shown.strip().split("\n\n"):
         unit = dict(line.split("=", 1) for line in block.splitlines())

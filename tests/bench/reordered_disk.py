@@ -91,8 +91,9 @@ class UnitFiles(NoServiceManager):
         if verb == "is-enabled":
             command.remove("--quiet")
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        if done.returncode and verb != "is-enabled":
-            raise JepaError(f"{verb} {unit}: {done.stderr}", "")
+        # is-enabled exits with 1 for what is disabled, and then says so.
+        if done.returncode and not done.stdout:
+            raise JepaError(f"{verb} {unit}: {done.returncode} {done.stderr}", "")
         return done.stdout.strip()
 
 
@@ -286,24 +287,15 @@ def look(root: Path, told: Told, size: int, found: Counter[str], what: Settings)
 
 
 def compare(
-    root: Path,
-    changes: list[Change],
-    told: Told,
-    size: int,
-    found: Counter[str],
-    what: Settings,
-    over: bool = True,
+    root: Path, changes: list[Change], told: Told, size: int, found: Counter[str], what: Settings
 ) -> None:
-    """Compare what a recovery left, and ``changes`` in its journal, with what callers may expect.
-
-    ``over`` says that it came so late that the time of every change was over.
-    """
+    """Compare what a recovery left, and ``changes`` in its journal, with what callers may expect."""
     known = {each.id: each for each in changes}
     newest = {each.id: each for at, each in told.outcomes if at <= size}
     found["outcomes"] += len(newest)
     for each in newest.values():
         undo_begun = told.undos.get(each.id, size) < size
-        if not _kept(each, known.get(each.id), undo_begun, over):
+        if not _kept(each, known.get(each.id), undo_begun):
             found["lost"] += 1
             print(f"lost: {each}, told; undo begun: {undo_begun}; found: {known.get(each.id)}", flush=True)
     in_force = [each for each in changes if each.in_force]
@@ -311,13 +303,12 @@ def compare(
     _compare_files(root, in_force, found, what)
 
 
-def _kept(told: Change, found: Change | None, undo_begun: bool, over: bool) -> bool:
+def _kept(told: Change, found: Change | None, undo_begun: bool) -> bool:
     """Whether a recovery after a reboot made of a change what its caller may expect."""
     if found is None or told.state is not State.COMMITTED:
         return found is not None and found.state is told.state
     expected = {State.UNDONE} if undo_begun else set()
-    stays = told.persistent and (told.until_s is None or not over)
-    expected.add(State.COMMITTED if stays else State.REVERTED)
+    expected.add(State.COMMITTED if told.persistent and told.until_s is None else State.REVERTED)
     return found.state in expected
 
 

@@ -90,3 +90,10 @@ def test_a_unit_that_was_started_anew_while_frozen_is_left_alone() -> None:
     host.manager.restart("web.service")
     with pytest.raises(JepaError, match="started anew"):
         family.read(host, resource)
+
+
+def test_a_unit_of_which_systemd_knows_nothing_is_not_taken_for_disabled() -> None:
+    host, action = host_with(service(unit_file_state="")), catalogue()["unit.enable"]
+    family = family_of(action)
+    with pytest.raises(JepaError, match="cannot say whether web.service is enabled"):
+        family.read(host, family.resolve(host, action, "web"))

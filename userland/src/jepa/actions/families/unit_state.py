@@ -38,6 +38,12 @@ class UnitState:
         """``active`` or ``inactive``; ``enabled`` or ``disabled``; None of what is done once."""
         unit = units.same(host, resource)
         if resource.setting == "enabled":
+            if not unit.unit_file_state:
+                raise JepaError(
+                    f"systemd cannot say whether {unit.id} is enabled.",
+                    f"`systemctl is-enabled {unit.id}` may say why.",
+                    status=503,
+                )
             return "enabled" if unit.unit_file_state in _ENABLED else "disabled"
         if resource.setting == "active":
             return "active" if unit.active_state in _RUNS else "inactive"
@@ -63,10 +69,9 @@ class UnitState:
             "transient",
             "generated",
             "alias",
-            "",
         ):
             raise JepaError(
-                f"{unit.id} is {unit.unit_file_state or 'transient'}, started by others: not to be enabled.",
+                f"{unit.id} is {unit.unit_file_state}, started by others: not to be enabled.",
                 "Start it, or enable what starts it.",
                 status=422,
             )
