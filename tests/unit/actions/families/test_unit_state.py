@@ -95,5 +95,5 @@ def test_a_unit_that_was_started_anew_while_frozen_is_left_alone() -> None:
 def test_a_unit_of_which_systemd_knows_nothing_is_not_taken_for_disabled() -> None:
     host, action = host_with(service(unit_file_state="")), catalogue()["unit.enable"]
     family = family_of(action)
-    with pytest.raises(JepaError, match="cannot say whether web.service is enabled"):
+    with pytest.raises(JepaError, match="cannot say whether"):
         family.read(host, family.resolve(host, action, "web"))
