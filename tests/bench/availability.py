@@ -3,7 +3,8 @@
 
 `python -m tests.bench.availability` writes build/bench/availability.json. The same hour of faults, by its
 seed, on one machine in virtual time that is restored for each variant; when a fault is 45 s old a person
-comes and puts right what is still wrong. The controls are healing over hours of busy work without a fault.
+comes and puts right what is still wrong. Customer and person have memory and CPU time of their own, since
+in truth they are not on the machine. The controls are healing over hours of busy work without a fault.
 What each run came to is kept in build/bench/availability/, and only what is missing is measured.
 """
 
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from tests.bench.availability_figures import Fault, Outcome, entries
 from tests.bench.customer import (
+    ELSEWHERE,
+    GIVE_ELSEWHERE,
     PROGRAM,
     give_data_disk,
     heal,
@@ -49,7 +52,8 @@ NOTICED = re.compile(
 )
 """Lines of the log by which a fault was noticed."""
 FOLLOW = (
-    "systemd-run --quiet --unit=follow -p OOMScoreAdjust=-1000 -p StandardOutput=file:/run/noticed.log "
+    f"systemd-run --quiet --unit=follow --slice={ELSEWHERE} -p OOMScoreAdjust=-1000 "
+    "-p StandardOutput=file:/run/noticed.log "
     "journalctl --follow --lines=0 -o short-monotonic _PID=1 + _SYSTEMD_UNIT=systemd-oomd.service "
     "+ _SYSTEMD_UNIT=jepa-healing.service"
 )
@@ -70,7 +74,8 @@ def prepare(machine: Machine, variant: str) -> None:
     """Set up ``variant`` and the customer's service."""
     machine.succeed(f"systemctl stop {IDLE}; sysctl -q kernel.pid_max={PROCESSES}")
     give_data_disk(machine)
-    start_customer(machine, "no" if variant == "nothing" else "on-failure")
+    machine.succeed(GIVE_ELSEWHERE)
+    start_customer(machine, "no" if variant == "nothing" else "on-failure", ELSEWHERE)
     machine.succeed(FOLLOW)
     if variant == "systemd":
         kill_when_short(machine)
@@ -84,7 +89,7 @@ def measure(machine: Machine, variant: str, plan: Plan) -> Outcome:
     """Run the schedule, or busy work without faults for as long."""
     prepare(machine, variant)
     what = f"schedule {plan.seed} {plan.slots} {plan.seconds}"
-    properties = "-p OOMScoreAdjust=-1000 -p CPUWeight=1000"
+    properties = f"--slice={ELSEWHERE} -p OOMScoreAdjust=-1000"
     if variant.startswith("control"):
         what = f"work {variant.partition('_')[2]} {plan.seed} {CONTROL_S}"
         properties = ""

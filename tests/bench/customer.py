@@ -29,8 +29,8 @@ mkdir -p /var/lib/shop
 systemctl daemon-reload
 systemctl start db shop
 sleep 3
-systemd-run --quiet --unit=customer -p StandardOutput=file:/run/customer.log -p OOMScoreAdjust=-500 \
-    python3 {PROGRAM} customer
+systemd-run --quiet --unit=customer --slice=SLICE -p OOMScoreAdjust=-500 \
+    -p StandardOutput=file:/run/customer.log python3 {PROGRAM} customer
 sleep 5
 """
 CARE = {
@@ -38,6 +38,12 @@ CARE = {
     "on-failure": "Restart=on-failure\nRestartSec=1s\nWatchdogSec=30s\nNotifyAccess=main",
 }
 """What the services' author has done for them, by ``Restart=``. Kubernetes gives a probe 30 s, too."""
+ELSEWHERE = "elsewhere.slice"
+"""For those who are not on the machine in truth, so that its troubles do not reach them."""
+GIVE_ELSEWHERE = f"""\
+printf '[Slice]\\nCPUWeight=1000\\nMemoryMin=128M\\n' > /run/systemd/system/{ELSEWHERE}
+systemctl daemon-reload
+"""
 DATA_DISK = """\
 set -e
 modprobe dm-mod
@@ -81,10 +87,10 @@ def give_data_disk(machine: Machine) -> None:
     machine.succeed(DATA_DISK, 60)
 
 
-def start_customer(machine: Machine, restart: str = "no") -> None:
-    """Start the service, its store and the customer; ``restart`` is their ``Restart=``."""
+def start_customer(machine: Machine, restart: str = "no", slice_: str = "system.slice") -> None:
+    """Start the service and its store, whose ``Restart=`` is ``restart``, and the customer in ``slice_``."""
     machine.succeed(f"cat > {PROGRAM} <<'END-OF-GUEST'\n{GUEST.read_text()}END-OF-GUEST")
-    machine.succeed(UNITS.replace("CARE", CARE[restart]), 60)
+    machine.succeed(UNITS.replace("CARE", CARE[restart]).replace("SLICE", slice_), 60)
 
 
 def requests(machine: Machine) -> list[Asked]:

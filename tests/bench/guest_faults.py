@@ -163,8 +163,14 @@ def fill() -> None:
 
 
 def run(*command: str) -> None:
-    """Run a command whatever comes of it."""
-    subprocess.run(command, check=False, capture_output=True)
+    """Run a command whatever comes of it, once there is room for its process."""
+    while True:
+        try:
+            subprocess.run(command, check=False, capture_output=True)
+        except BlockingIOError:
+            time.sleep(0.1)
+        else:
+            return
 
 
 def start(how: str, *properties: str) -> None:
@@ -263,7 +269,9 @@ def put_right() -> None:
     """What a person does who comes to the machine."""
     LEAK.unlink(missing_ok=True)
     for how in ("hog", "forks", "runaway", "logs", "fill"):
-        run("systemctl", "kill", "--signal=KILL", f"bad-{how}")
+        kill = Path(f"/sys/fs/cgroup/system.slice/bad-{how}.service/cgroup.kill")
+        if kill.exists():
+            kill.write_text("1")  # there may be no room for another process
         run("systemctl", "stop", f"bad-{how}")
         run("systemctl", "reset-failed", f"bad-{how}")
     if (DATA / "fill").exists():

@@ -58,7 +58,8 @@ class UnitFiles(NoServiceManager):
     available = True
 
     def __init__(self, root: Path) -> None:
-        self._root = root.resolve()  # below a link systemctl takes the units' links for ones that lead outside
+        # Below a link systemctl takes the units' own links for ones that lead outside.
+        self._root = root.resolve()
 
     def unit(self, name: str) -> Unit:
         """A service that does not run."""
