@@ -14,6 +14,7 @@ ORDER = [
     "signals",
     "actions",
     "healing",
+    "explanation",
     "packs",
     "world",
     "vision",

@@ -160,7 +160,7 @@ def test_a_sentence_is_planned_for_as_it_was_understood(ask: Ask) -> None:
         ("order a pizza", "not understood", "?"),
         ("don't limit the background", "not understood", "nothing is done"),
         ("restart nginx", "without a plan", "jepa act unit.restart nginx"),
-        ("why is the disk busy?", "without a plan", "jepa doctor"),
+        ("why is the disk busy?", "without a plan", "jepa explain"),
         ("remember this state as calm", "without a plan", "jepa goal capture calm"),
         ("make it feel like calm again", "no goal", "jepa goal"),
     ],

@@ -26,6 +26,8 @@ class UnitSample:
     """Bytes of anonymous memory and of swap: what cannot be dropped."""
     memory_limit: int | None = None
     """Bytes of both at which the kernel kills within it; None without a limit."""
+    read: int | None = None
+    """Bytes read from devices."""
     written: int | None = None
     """Bytes written to files and devices."""
     tasks: int | None = None
@@ -35,6 +37,8 @@ class UnitSample:
     """Seconds in which some of its processes waited for a CPU."""
     io_wait_s: float | None = None
     """Seconds in which some of its processes waited for a disk."""
+    throttled_s: float | None = None
+    """Seconds, over all CPUs, in which it had spent its CPU quota; None without one."""
     cpu_weight: int | None = None
     """Its share of the CPU beside the other services of the system; None for one that is not among them."""
 

@@ -75,9 +75,15 @@ class Observer:
         manager: ServiceManager,
         loggers: Callable[[], Counter[str]] = Counter,
         listening: Callable[[], list[Listener]] | None = None,
+        *,
+        sessions: bool = False,
     ) -> None:
-        """``loggers``: how many of the newest lines in the log are of each unit."""
+        """``loggers``: how many of the newest lines in the log are of each unit.
+
+        ``sessions``: whether the units of persons are looked at as well, which nobody but they may repair.
+        """
         self._root, self._manager, self._loggers = root, manager, loggers
+        self._sessions = sessions
         self._listening = listening or Listening()
         self._meminfo = KernelFile(root / "proc/meminfo")
         self._pressure = KernelFile(root / "proc/pressure/memory")
@@ -112,7 +118,7 @@ class Observer:
         waiting = self._waiting()
         units = dict(self._units)
         for name, group in self._groups.items():
-            if name in units or name.endswith(".scope"):
+            if self._sessions or name in units or name.endswith(".scope"):
                 units[name] = self._use(
                     units.get(name) or UnitSample(name),
                     group,
@@ -136,9 +142,9 @@ class Observer:
             file.close()
 
     def _find_groups(self) -> None:
-        """The groups of units, those of persons' own managers not among them."""
+        """The groups of units, those of persons only when asked for."""
         present: set[str] = set()
-        for folder, inode in _unit_groups(self._root / "sys/fs/cgroup"):
+        for folder, inode in _unit_groups(self._root / "sys/fs/cgroup", self._sessions):
             name = folder.name
             present.add(name)
             known = self._groups.get(name)
@@ -188,7 +194,9 @@ class Observer:
             return sample
 
     def _use(self, unit: UnitSample, group: _Group, waiting: int, swap_free: int) -> UnitSample:
-        cpu = parse_cpu_stat(_content(group.cpu)).usage_us
+        stat = _content(group.cpu)
+        cpu, throttled = parse_cpu_stat(stat).usage_us, _field(stat, b"throttled_usec")
+        read, written = parse_io_stat(_content(group.io))
         memory = _content(group.memory)
         anonymous = _field(memory, b"anon")
         swapped = count(_content(group.swap).strip()) or 0
@@ -198,11 +206,13 @@ class Observer:
             anonymous=None if anonymous is None else anonymous + swapped,
             memory_limit=_limit(group, swapped, swap_free),
             # what it has written and is not on its way to a disk yet, too: that may take half a minute
-            written=_sum(parse_io_stat(_content(group.io))[1], _field(memory, b"file_dirty")),
+            written=_sum(written, _field(memory, b"file_dirty")),
+            read=read,
             tasks=count(_content(group.tasks).strip()),
             waiting=waiting,
             cpu_wait_s=_some_s(group.cpu_pressure),
             io_wait_s=_some_s(group.io_pressure),
+            throttled_s=None if throttled is None else throttled / 1e6,
             cpu_weight=count(_content(group.weight).strip()) if group.beside_others else None,
         )
 
@@ -285,8 +295,11 @@ def process_sample(root: Path, pid: int, unit: str) -> ProcessSample | None:
     )
 
 
-def _unit_groups(top: Path) -> Iterator[tuple[Path, int]]:
-    """The control groups of services and scopes of the system, with their inodes."""
+def _unit_groups(top: Path, sessions: bool) -> Iterator[tuple[Path, int]]:
+    """The control groups of services and scopes, with ``sessions`` those of persons too; with their inodes.
+
+    A person's own manager is no unit to judge: the units that it runs are.
+    """
     waiting = [top]
     while waiting:
         folder = waiting.pop()
@@ -296,9 +309,11 @@ def _unit_groups(top: Path) -> Iterator[tuple[Path, int]]:
             continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                if entry.name.endswith(_KINDS):
+                if entry.name.startswith("user@") and sessions:
+                    waiting.append(Path(entry.path))
+                elif entry.name.endswith(_KINDS):
                     yield Path(entry.path), entry.inode()
-                elif entry.name.endswith(".slice") and entry.name != _SESSIONS:
+                elif entry.name.endswith(".slice") and (sessions or entry.name != _SESSIONS):
                     waiting.append(Path(entry.path))
 
 

@@ -21,7 +21,7 @@ def run_line(client: Client, line: str, width: int = 80) -> str:
     """What the verb line ``line`` answers, as text for ``width`` columns; an error gives its sentence."""
     text = io.StringIO()
     try:
-        words = ["plan", line] if _is_sentence(line) else shlex.split(line)
+        words = _sentence(line) if _is_sentence(line) else shlex.split(line)
     except ValueError as error:
         return f"The line cannot be read: {error}. Close the quotation."
     if words[:1] == ["jepa"]:
@@ -49,13 +49,19 @@ def run_line(client: Client, line: str, width: int = 80) -> str:
 
 
 def _is_sentence(line: str) -> bool:
-    """Whether a line is plain words: a plan is made for these, which changes nothing."""
+    """Whether a line is plain words: these are explained or planned for, which changes nothing."""
     first, *rest = line.split() or [""]
     if not rest or first.startswith("-") or first in (*arguments.NAMES, "help", "jepa"):
         return False
     import difflib  # only lines that begin with no verb need it
 
     return not difflib.get_close_matches(first, arguments.NAMES, n=1, cutoff=0.8)
+
+
+def _sentence(line: str) -> list[str]:
+    from jepa.shell.sentence import verb_of  # verbs need no grammar
+
+    return [verb_of(line), line]
 
 
 def verbs() -> list[str]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sentence on the command line as the task spec to plan for, with its names as units of this machine."""
 
+from functools import cache
 from typing import Any, Final
 
 from jepa.errors import JepaError
@@ -13,7 +14,7 @@ from jepa.tasks.intents import PLANNED
 _INSTEAD: Final = {
     "status": "`jepa status` and `jepa doctor` say how the machine is.",
     "query": "`jepa watch` shows what is now.",
-    "explain": "`jepa doctor`, `jepa events` and `jepa watch` show what stands out.",
+    "explain": "`jepa explain` with the same words does.",
     "forecast": "`jepa forecast` shows what is expected.",
     "history": "`jepa history` shows what was changed.",
     "undo": "`jepa undo` takes back the last change.",
@@ -26,10 +27,20 @@ _INSTEAD: Final = {
 }
 
 
+@cache
+def understanding() -> Understanding:
+    """That of this process: what was seen of the machine serves the next sentence, too."""
+    return Understanding()
+
+
+def verb_of(text: str) -> str:
+    """The verb that answers a sentence: ``explain`` for a question of why, else ``plan``."""
+    return "explain" if understanding().parse(text)["intent"] == "explain" else "plan"
+
+
 def spec_of(request: Request, text: str) -> dict[str, Any]:
     """What ``text`` asks a plan for, said in one line; JepaError with the question where that is unclear."""
-    understanding = Understanding()
-    spec = understanding.parse(text)
+    spec = understanding().parse(text)
     if spec["intent"] == "none":
         raise JepaError("That was not understood.", spec["question"], status=422)
     if not request.out.json:
@@ -40,4 +51,4 @@ def spec_of(request: Request, text: str) -> dict[str, Any]:
         fields["targets"] = " ".join(spec["targets"])
         instead = _INSTEAD.get(spec["intent"], "`jepa actions` shows what can be set here.")
         raise JepaError(f"{understood(spec)!r} {verb} without a plan.", instead.format(**fields), status=409)
-    return understanding.resolved(spec)
+    return understanding().resolved(spec)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs that ask jepad about the machine: status, doctor, watch, forecast, events, alerts."""
+"""Verbs that ask jepad about the machine: status, doctor, watch, forecast, explain, plan, events, alerts."""
 
 from jepa.shell.usage import Parser, Verb, positive, span, wish
 
@@ -12,6 +12,18 @@ def _watch(parser: Parser) -> None:
 def _forecast(parser: Parser) -> None:
     _channels(parser)
     parser.add_argument("--horizon", type=positive, metavar="S", help="only this horizon, in seconds")
+
+
+def _explain(parser: Parser) -> None:
+    parser.add_argument(
+        "about",
+        nargs="*",
+        metavar="ABOUT",
+        help="a unit, program, PID, channel or resource such as cpu; or a question, in plain words",
+    )
+    parser.add_argument(
+        "--at", type=span, metavar="SPAN", help="as it was so long ago, such as 5m; at most 10m"
+    )
 
 
 def _events(parser: Parser) -> None:
@@ -68,6 +80,18 @@ VERBS = (
         "what is expected over the coming window",
         ("jepa forecast", "jepa forecast system.cpu.utilization", "jepa forecast --horizon 60 --json"),
         _forecast,
+        asks_service=True,
+    ),
+    Verb(
+        "explain",
+        "why the machine, or a part of it, is as it is, with evidence",
+        (
+            "jepa explain",
+            'jepa explain "why is the machine slow?"',
+            "jepa explain postgresql.service",
+            "jepa explain io --at 5m --json",
+        ),
+        _explain,
         asks_service=True,
     ),
     Verb(

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at the machine for an explanation: units and processes twice, and the journal's newest lines."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jepa.actions.service_manager import ServiceManager
+from jepa.explanation.situation import JournalLine
+from jepa.explanation.use import ProcessCount, ProcessUse, UnitUse, process_uses, unit_uses
+from jepa.healing.loggers import newest_loggers
+from jepa.healing.observation import Observation
+from jepa.healing.observer import Observer, process_sample
+
+SAMPLE_S: Final = 3.0
+"""Between the two looks."""
+_THREADS: Final = 5000
+"""Threads that are looked at, at most."""
+_JOURNAL_S: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was used between two looks."""
+
+    uses: Mapping[str, UnitUse]
+    processes: tuple[ProcessUse, ...]
+    machine: Observation
+    """The later look."""
+    seconds: float
+
+
+def sample(
+    manager: ServiceManager,
+    root: Path = Path("/"),
+    seconds: float = SAMPLE_S,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Sample:
+    """Look, wait for ``seconds``, look again. What cannot be read is not in it; never raises."""
+    observer = Observer(root, manager, newest_loggers, sessions=True)
+    try:
+        before, first = observer.observe(time.monotonic()), _processes(root)
+        sleep(seconds)
+        second, after = _processes(root), observer.observe(time.monotonic())
+    finally:
+        observer.close()
+    took = after.now_s - before.now_s
+    return Sample(unit_uses(before, after), process_uses(first, second, took, after.cpus), after, took)
+
+
+def newest_lines(units: Iterable[str]) -> dict[str, JournalLine]:
+    """The newest line of each unit in the journal, of those that have one that may be read."""
+    return {unit: line for unit in units if (line := _newest_line(unit)) is not None}
+
+
+def _newest_line(unit: str) -> JournalLine | None:
+    command = ("journalctl", f"--unit={unit}", "--lines=1", "--output=json", "--no-pager", "--quiet")
+    try:
+        answer = subprocess.run(command, capture_output=True, timeout=_JOURNAL_S, check=False)
+        found = json.loads(answer.stdout)
+        text, cursor = found["MESSAGE"], found["__CURSOR"]
+        ts_ns = 1000 * int(found["__REALTIME_TIMESTAMP"])
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError):
+        return None
+    # Of a message that is not UTF-8 the journal gives the bytes as numbers.
+    said = text if isinstance(text, str) else bytes(text or []).decode(errors="replace")
+    return JournalLine(unit, said, str(cursor), ts_ns)
+
+
+def _processes(root: Path) -> dict[int, ProcessCount]:
+    found: dict[int, ProcessCount] = {}
+    left = _THREADS
+    for folder in (root / "proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        held = process_sample(root, int(folder.name), "")
+        if held is None:
+            continue
+        switches, threads = _switches(folder, left)
+        left -= threads
+        found[held.pid] = ProcessCount(held.name, _unit(folder), held.cpu_s, held.anonymous, switches)
+    return found
+
+
+def _unit(process: Path) -> str:
+    """The unit of a process, by its control group; empty for threads of the kernel."""
+    try:
+        group = (process / "cgroup").read_text(errors="replace").strip().rpartition(":")[2]
+    except OSError:
+        return ""
+    units = [part for part in group.split("/") if part.endswith((".service", ".scope"))]
+    return units[-1] if units else ""
+
+
+def _switches(process: Path, most: int) -> tuple[int, int]:
+    """How often the threads of a process gave up a CPU to wait, and how many were looked at."""
+    total = threads = 0
+    try:
+        for task in (process / "task").iterdir():
+            if threads >= most:
+                break
+            threads += 1
+            for line in (task / "status").read_bytes().splitlines():
+                if line.startswith(b"voluntary_ctxt_switches:"):
+                    total += int(line.split()[1])
+    except (OSError, ValueError):
+        pass  # it has just ended
+    return total, threads
