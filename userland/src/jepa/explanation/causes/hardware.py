@@ -37,7 +37,7 @@ def cpu_stolen(seen: Situation) -> Iterator[Cause]:
         "cpu_stolen",
         "cpu",
         f"The hypervisor gives {stolen:.0f} % of the CPU time to other machines",
-        min(0.9, 0.3 + stolen / 100),
+        min(0.8, 0.3 + stolen / 200),
         (),
         (),
         tuple(seen.channels("system.cpu.utilization.steal", "system.pressure.cpu.some")),

@@ -17,7 +17,7 @@ _WAITS: Final = 3.0
 _WAITS_SHARE: Final = 0.2
 """A unit suffers that waits so many percent of the time, and so much of the time that it could run."""
 _HOG: Final = 40.0
-"""Percent of the machine's CPU time that an offender takes at least, and half of all that is used."""
+"""Percent of the CPU time there is that an offender takes at least, and half of what all units use."""
 _USUAL_WEIGHT: Final = 100
 """systemd's weight of a unit for which none is set; who has less is meant to wait."""
 _THROTTLED: Final = 10.0
@@ -34,8 +34,10 @@ def cpu_contention(seen: Situation) -> Iterator[Cause]:
     busy, some = seen.now("system.cpu.utilization"), seen.now("system.pressure.cpu.some")
     if busy < _BUSY:
         return
-    first = largest(seen.uses.values(), "cpu", 2)
-    hog = first[0] if first and first[0].cpu >= max(_HOG, busy / 2) else None
+    first = largest(seen.uses.values(), "cpu", 1)
+    used = sum(use.cpu for use in seen.uses.values())
+    had = 1 - min(0.9, seen.now("system.cpu.utilization.steal") / 100)  # of what the hypervisor left
+    hog = first[0] if first and first[0].cpu >= max(_HOG * had, used / 2) else None
     suffering = sorted(
         (use for use in seen.uses.values() if use is not hog and _suffers(use)),
         key=lambda use: -use.cpu_wait,
