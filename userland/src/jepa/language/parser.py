@@ -67,19 +67,35 @@ class Modifier:
     """Those it was said with."""
 
 
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a sentence means, and what could answer the question where it is unclear."""
+
+    spec: dict[str, Any]
+    choices: tuple[dict[str, Any], ...] = ()
+    """Task specs between which the question asks."""
+    open: dict[str, Any] | None = None
+    """The task spec whose target the question asks for."""
+
+
 def parse(text: str, inventory: Inventory | None = None) -> dict[str, Any]:
     """The task spec of ``text``, with every field of ``jepa.tasks.spec.TaskSpec``. Never raises."""
+    return parse_openly(text, inventory).spec
+
+
+def parse_openly(text: str, inventory: Inventory | None = None) -> Parsed:
+    """As ``parse``, with what the question asks between."""
     text = unicodedata.normalize("NFC", text)
     try:
         tokens = tokenise(text)
     except Unreadable as unreadable:
-        return _none(str(unreadable))
+        return Parsed(_none(str(unreadable)))
     here = inventory or Nothing()
     found = _Reader(here).ways(tokens)
     if all(_skips(each) for each in found) or any(_names_unknown(each, here) for each in found):
         found = _better_spelled(tokens, found, here)
     if not found:
-        return _unclear(tokens, here)
+        return _unclear(text, tokens, here)
     most = max(_weight(each, here) for each in found)
     likely = [each for each in found if _weight(each, here) == most]
     if all(
@@ -90,7 +106,10 @@ def parse(text: str, inventory: Inventory | None = None) -> dict[str, Any]:
     best = [_spec(each) for each in likely]
     if any(_meaning(each) != _meaning(best[0]) for each in best):
         wishes = " or ".join(dict.fromkeys(_said(each) for each in best))
-        return _none(f"That may mean {wishes}: which?", protect=best[0]["protect"])
+        question = _none(f"That may mean {wishes}: which?", protect=best[0]["protect"])
+        settled = [_settled(*each, here).spec for each in zip(best, likely, strict=True)]
+        distinct = {_said(each): each for each in settled if each["intent"] != "none"}
+        return Parsed(question, tuple(distinct.values()))
     return _settled(best[0], likely[0], here)
 
 
@@ -206,12 +225,7 @@ class _Reader:
         """``tokens`` as templates see them."""
         known = self._readings.get(tokens)
         if known is None:
-            idle = lexicon().idle
-            known = self._readings[tokens] = Reading(
-                [token.text for token in tokens],
-                [token.kind == "pause" or (token.kind == "word" and token.text in idle) for token in tokens],
-                slots(tokens, said, self._inventory),
-            )
+            known = self._readings[tokens] = reading_of(tokens, said, self._inventory)
         return known
 
     def without_modifiers(
@@ -252,6 +266,30 @@ class _Reader:
                 break
             tokens, said = tokens[max(ends) :], said[max(ends) :]
         return tokens, said
+
+
+def reading_of(tokens: tuple[Token, ...], said: tuple[Token, ...], inventory: Inventory) -> Reading:
+    """``tokens`` as templates see them; names are looked for in what was ``said``."""
+    idle = lexicon().idle
+    return Reading(
+        [token.text for token in tokens],
+        [token.kind == "pause" or (token.kind == "word" and token.text in idle) for token in tokens],
+        slots(tokens, said, inventory),
+    )
+
+
+def protected_alone(tokens: tuple[Token, ...], inventory: Inventory) -> tuple[str, ...]:
+    """The names that ``tokens`` say must not be touched, where they say nothing else."""
+    reader = _Reader(inventory)
+    rest, rest_said, modifiers = reader.without_modifiers(tokens, tokens, ("protect",))
+    if not all(reading_of(rest, rest_said, inventory).idle):
+        return ()
+    return _names_in(modifiers)
+
+
+def _names_in(modifiers: Iterable[Modifier]) -> tuple[str, ...]:
+    names = (name.lower() for each in modifiers for capture in each.captures for name in capture.value)
+    return tuple(dict.fromkeys(names))
 
 
 def _asks_to_be_told(modifiers: Iterable[Modifier]) -> bool:
@@ -455,20 +493,21 @@ def _said(spec: dict[str, Any]) -> str:
     return " ".join(filter(None, (spec["intent"], spec["operation"], spec["resource"], *spec["targets"])))
 
 
-def _settled(spec: dict[str, Any], found: Found, inventory: Inventory) -> dict[str, Any]:
+def _settled(spec: dict[str, Any], found: Found, inventory: Inventory) -> Parsed:
     """The spec, if it can be acted upon as it is: what is protected is no target."""
     if found.acts and not found.template.fields.get("reads"):
         both = [name for name in spec["targets"] if name in spec["protect"]]
         if both:
-            return _none(
-                f"{both[0]} is to be changed and left alone at once: which?", protect=spec["protect"]
+            return Parsed(
+                _none(f"{both[0]} is to be changed and left alone at once: which?", protect=spec["protect"])
             )
         if spec["intent"] == "watch" and not (
             spec["targets"] or spec["resource"] or _of_the_machine(spec["condition"])
         ):
-            return _none("What should be watched?", protect=spec["protect"])
+            return Parsed(_none("What should be watched?", protect=spec["protect"]), open=spec)
         if spec["intent"] == "watch" and spec["operation"] == "restart" and not spec["targets"]:
-            return _none("What should be restarted when it fails?", protect=spec["protect"])
+            question = _none("What should be restarted when it fails?", protect=spec["protect"])
+            return Parsed(question, open=spec)
     spec["confidence"] = (
         _SKIPPED
         if _skips(found)
@@ -478,7 +517,7 @@ def _settled(spec: dict[str, Any], found: Found, inventory: Inventory) -> dict[s
         if all(_known(name, inventory) for name in spec["targets"])
         else _UNKNOWN_NAME
     )
-    return spec
+    return Parsed(spec)
 
 
 def _of_the_machine(condition: Mapping[str, Any] | None) -> bool:
@@ -498,29 +537,43 @@ def _none(question: str, protect: Iterable[str] = ()) -> dict[str, Any]:
     return {**empty("none"), "protect": list(protect), "question": question}
 
 
-def _unclear(tokens: tuple[Token, ...], inventory: Inventory) -> dict[str, Any]:
+def _unclear(text: str, tokens: tuple[Token, ...], inventory: Inventory) -> Parsed:
     """Why nothing was understood, as a question."""
     words = lexicon()
     *_, modifiers = _Reader(inventory).without_modifiers(tokens, tokens, ("protect",))
-    protect = tuple(
-        dict.fromkeys(
-            name.lower() for each in modifiers for capture in each.captures for name in capture.value
-        )
-    )
+    protect = _names_in(modifiers)
     negated = [token.text for token in tokens if token.text in words.negations]
     if protect or negated:
         kept = f"{', '.join(protect)} is left alone; " if protect else ""
-        return _none(f"{kept}nothing is done. What should be done instead?", protect)
+        return Parsed(_none(f"{kept}nothing is done. What should be done instead?", protect))
     if two := next(_two(tokens, inventory), None):
-        return _none(f"These are two wishes, {' and '.join(two)}: which one first?")
-    return _none("That was not understood. `jepa help` says what can be asked; say it in other words?")
+        question = _none(f"These are two wishes, {' and '.join(two.values())}: which one first?")
+        wishes = [_part(text, tokens[start:end], inventory) for start, end in two]
+        return Parsed(question, () if any(each["intent"] == "none" for each in wishes) else tuple(wishes))
+    return Parsed(
+        _none("That was not understood. `jepa help` says what can be asked; say it in other words?")
+    )
 
 
-def _two(tokens: tuple[Token, ...], inventory: Inventory) -> Iterator[tuple[str, str]]:
-    """Two wishes in one sentence."""
+def _two(tokens: tuple[Token, ...], inventory: Inventory) -> Iterator[dict[tuple[int, int], str]]:
+    """Two wishes in one sentence: from which token to which, and the wish in a few words."""
     joints = [at for at, token in enumerate(tokens[1:-1], 1) if token.text in _JOINTS]
     for at in joints[:_MOST_JOINTS]:
         first = _Reader(inventory).ways(tokens[:at])
         second = _Reader(inventory).ways(tokens[at + 1 :]) if first else []
         if second:
-            yield _said(_spec(first[0])), _said(_spec(second[0]))
+            yield {
+                (0, at): _said(_spec(first[0])),
+                (at + 1, len(tokens)): _said(_spec(second[0])),
+            }
+
+
+def _part(text: str, tokens: tuple[Token, ...], inventory: Inventory) -> dict[str, Any]:
+    """The task spec of a part of ``text``, its spans as places in the whole."""
+    start = tokens[0].start
+    spec = parse(text[start : tokens[-1].end], inventory)
+    spans = {
+        name: [[start + at for at in span] for span in found]
+        for name, found in (spec["spans"] or {}).items()
+    }
+    return {**spec, "spans": spans or None}

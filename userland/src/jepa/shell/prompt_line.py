@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs one line typed at the shell's prompt: the verbs of the command line, answered as text."""
 
+import argparse
 import io
 import locale
 import os
 import shlex
+from typing import TYPE_CHECKING, cast
 
 from jepa.errors import JepaError
 from jepa.service.api import Client
@@ -16,22 +18,58 @@ from jepa.shell.terminal import Terminal
 from jepa.shell.usage import HelpWanted, UsageError
 from jepa.shell.verbs import perform
 
+if TYPE_CHECKING:
+    from jepa.shell.conversation import Conversation
 
-def run_line(client: Client, line: str, width: int = 80) -> str:
-    """What the verb line ``line`` answers, as text for ``width`` columns; an error gives its sentence."""
-    text = io.StringIO()
+
+class LineRunner:
+    """Runs the lines of one shell, and remembers the last sentence for those that refer to it."""
+
+    def __init__(self) -> None:
+        self._conversation: Conversation | None = None
+
+    def __call__(self, client: Client, line: str, width: int = 80) -> str:
+        """As `run_line`."""
+        if self._conversation is None and _may_refer(line):
+            from jepa.shell.conversation import Conversation  # the grammar: only plain words need it
+            from jepa.shell.sentence import understanding
+
+            self._conversation = Conversation(understanding())
+        return run_line(client, line, width, self._conversation)
+
+
+def run_line(client: Client, line: str, width: int = 80, conversation: "Conversation | None" = None) -> str:
+    """What the verb line ``line`` answers, as text for ``width`` columns; an error gives its sentence.
+
+    ``conversation`` is what the shell remembers: with it a line may refer to the sentence before.
+    """
+    turn = conversation.refers(line) if conversation is not None and _may_refer(line) else None
+    if conversation is not None and turn is not None and turn.about != "wish":
+        from jepa.shell.answers import answer, undo_lines
+
+        if turn.about == "undo":
+            lines = undo_lines(conversation)
+            done = [_run(client, words, width, conversation) for words in lines]
+            return "\n".join(done) or "Nothing was changed for it. `undo` takes back your last change."
+        out = _output(io.StringIO(), width)
+        answer(Request(argparse.Namespace(), out, lambda: client, prompt=True), turn, conversation)
+        return _text(out)
     try:
-        words = _sentence(line) if _is_sentence(line) else shlex.split(line)
+        sentence = turn is not None or _is_sentence(line)
+        words = _sentence(line, conversation) if sentence else shlex.split(line)
     except ValueError as error:
         return f"The line cannot be read: {error}. Close the quotation."
+    return _run(client, words, width, conversation)
+
+
+def _run(client: Client, words: list[str], width: int, conversation: "Conversation | None") -> str:
     if words[:1] == ["jepa"]:
         words = words[1:]
     if not words:
         return ""
     if words == ["help"]:
         return help_text()
-    unicode = Terminal(True, "", locale.getencoding(), os.environ).unicode
-    out = Output(text, json="--json" in words, unicode=unicode, colour=False, width=width)
+    out = _output(io.StringIO(), width, json="--json" in words)
     try:
         args = parse(help_words(words))
         if args.verb is None:
@@ -40,28 +78,60 @@ def run_line(client: Client, line: str, width: int = 80) -> str:
             raise UsageError(
                 f"{args.verb} is no verb for this prompt.", f"Use `jepa {args.verb}` in a terminal."
             )
-        perform(Request(args, out, lambda: client, prompt=True))
+        perform(Request(args, out, lambda: client, prompt=True, conversation=conversation))
     except HelpWanted as wanted:
         return str(wanted)
     except JepaError as error:
         out.error(error)
-    return text.getvalue().rstrip("\n")
+    return _text(out)
+
+
+def _output(text: io.StringIO, width: int, json: bool = False) -> Output:
+    unicode = Terminal(True, "", locale.getencoding(), os.environ).unicode
+    return Output(text, json=json, unicode=unicode, colour=False, width=width)
+
+
+def _text(out: Output) -> str:
+    return cast("io.StringIO", out.stream).getvalue().rstrip("\n")
 
 
 def _is_sentence(line: str) -> bool:
     """Whether a line is plain words: these are explained or planned for, which changes nothing."""
-    first, *rest = line.split() or [""]
-    if not rest or first.startswith("-") or first in (*arguments.NAMES, "help", "jepa"):
+    words = line.split()
+    if _refers_by_verb(words):
+        return True
+    return len(words) > 1 and _begins_with_no_verb(words)
+
+
+def _may_refer(line: str) -> bool:
+    """Whether a line could be about the sentence before: it is no verb line, and none that is misspelt."""
+    words = line.split()
+    return bool(words) and (_refers_by_verb(words) or _begins_with_no_verb(words))
+
+
+def _refers_by_verb(words: list[str]) -> bool:
+    """Whether these are words such as "undo that", which name nothing that a verb takes."""
+    rest = [word.lower().strip("?!.,") for word in words[1:]]
+    return words[:1] != ["help"] and bool(rest) and all(word in ("that", "it", "this") for word in rest)
+
+
+def _begins_with_no_verb(words: list[str]) -> bool:
+    first = words[0]
+    if first.startswith("-") or first in (*arguments.NAMES, "help", "jepa"):
         return False
     import difflib  # only lines that begin with no verb need it
 
     return not difflib.get_close_matches(first, arguments.NAMES, n=1, cutoff=0.8)
 
 
-def _sentence(line: str) -> list[str]:
+def _sentence(line: str, conversation: "Conversation | None") -> list[str]:
+    """The verb line that answers plain words."""
     from jepa.shell.sentence import verb_of  # verbs need no grammar
 
-    return [verb_of(line), line]
+    verb = verb_of(line)
+    if conversation is not None and verb == "explain":  # the verb plan tells it by itself
+        conversation.hear(line)
+    return [verb, line]
 
 
 def verbs() -> list[str]:

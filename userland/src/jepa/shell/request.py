@@ -11,6 +11,7 @@ from jepa.shell.output import Output
 if TYPE_CHECKING:
     from jepa.actions.client import ActuatorClient
     from jepa.service.api import Client
+    from jepa.shell.conversation import Conversation
 
 
 def reach_actuator(local: bool) -> "ActuatorClient":
@@ -30,6 +31,7 @@ class Request:
         connect: "Callable[[], Client]",
         prompt: bool,
         reach: "Callable[[bool], ActuatorClient]" = reach_actuator,
+        conversation: "Conversation | None" = None,
     ) -> None:
         """``connect`` reaches the service, ``reach`` the actuator; JepaError when they are not running."""
         self.args = args
@@ -38,6 +40,8 @@ class Request:
         self.prompt = prompt
         """Whether the line came from the shell's prompt, where a verb must end by itself."""
         self.reach = reach
+        self.conversation = conversation
+        """What the shell remembers of its last sentence; None for a command line by itself."""
 
     @cached_property
     def client(self) -> "Client":

@@ -8,6 +8,7 @@ from jepa.errors import JepaError
 from jepa.language.parser import READS
 from jepa.language.saying import understood
 from jepa.language.understanding import Understanding
+from jepa.shell.conversation import Conversation
 from jepa.shell.request import Request
 from jepa.tasks.intents import PLANNED
 
@@ -40,9 +41,8 @@ def verb_of(text: str) -> str:
 
 def spec_of(request: Request, text: str) -> dict[str, Any]:
     """What ``text`` asks a plan for, said in one line; JepaError with the question where that is unclear."""
-    spec = understanding().parse(text)
-    if spec["intent"] == "none":
-        raise JepaError("That was not understood.", spec["question"], status=422)
+    conversation = request.conversation or Conversation(understanding())
+    spec = conversation.spec(text)
     if not request.out.json:
         request.out.line(f"understood: {understood(spec)}")
     if spec["intent"] not in PLANNED:
@@ -51,4 +51,11 @@ def spec_of(request: Request, text: str) -> dict[str, Any]:
         fields["targets"] = " ".join(spec["targets"])
         instead = _INSTEAD.get(spec["intent"], "`jepa actions` shows what can be set here.")
         raise JepaError(f"{understood(spec)!r} {verb} without a plan.", instead.format(**fields), status=409)
-    return understanding().resolved(spec)
+    resolved = conversation.understanding.resolved(spec)
+    if spec["targets"] and not resolved["targets"]:  # no target would mean all that is in the background
+        raise JepaError(
+            f"{' and '.join(spec['targets'])} is to be changed and left alone at once.",
+            "Here both names mean the same units; name one of them.",
+            status=409,
+        )
+    return resolved

@@ -9,7 +9,7 @@ from typing import Literal
 from jepa.service.api import Client
 from jepa.shell.candidates import candidates
 from jepa.shell.complete import Vocabulary
-from jepa.shell.prompt_line import actions, run_line, verbs
+from jepa.shell.prompt_line import LineRunner, actions, verbs
 from jepa.shell.terminal import Terminal, end_with_terminal, is_utf8
 
 
@@ -58,7 +58,7 @@ def run(client: Client, plain: bool | None = None) -> int:
     if wants_plain(terminal, plain):
         from jepa.shell.plain import PlainShell
 
-        return PlainShell(client, run_line, vocabulary).run()
+        return PlainShell(client, LineRunner(), vocabulary).run()
 
     look = looks(terminal)
     # Loading Textual takes a second, and half a minute on an emulated machine.
@@ -71,7 +71,7 @@ def run(client: Client, plain: bool | None = None) -> int:
     end_with_terminal(sys.stdin.fileno())
     app = ShellApp(
         client,
-        run_line,
+        LineRunner(),
         vocabulary,
         glyphs=Glyphs(look.glyphs),
         theme=look.theme,

@@ -49,6 +49,8 @@ def run(request: Request) -> int:
         consent=True,
         told=lambda change: None if out.json else tell(request, change),
     )
+    if request.conversation is not None:
+        request.conversation.did(plan["id"], [each.id for each in carried.changes if each.in_force])
     if out.json:
         answer: dict[str, Any] = {"plan": plan, "history": [change_row(each) for each in carried.changes]}
         if carried.problem is not None:

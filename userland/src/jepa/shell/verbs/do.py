@@ -47,6 +47,8 @@ def run(request: Request) -> int:
         with contextlib.suppress(JepaError):
             request.actuator.revoke(granted)
         raise
+    if request.conversation is not None:
+        request.conversation.did(plan["id"], task=task_id)
     detail = wait(request, task_id, lambda task: task["settled"], time.monotonic() + SETTLED_S)
     if out.json:
         out.data({"task": detail["task"], "plan": plan, "history": detail["history"]})

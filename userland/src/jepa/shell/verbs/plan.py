@@ -3,6 +3,7 @@
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,11 +23,12 @@ ROWS: Final = 4
 DRAWN: Final = 3
 """Channels that are drawn."""
 LARGEST: Final = 65536
-_WORDS: "dict[str, tuple[str, Colour]]" = {
+WORDS: "dict[str, tuple[str, Colour]]" = {
     "allow": ("nothing to do", "green"),
     "ask": ("needs consent", "yellow"),
     "deny": ("refused", "red"),
 }
+"""What a verdict is called, and its colour."""
 
 
 def run(request: Request) -> int:
@@ -59,11 +61,14 @@ def spec_text(request: Request) -> str:
 def made(request: Request, spec: str) -> dict[str, Any]:
     """A plan for ``spec``; UsageError for a malformed one, JepaError where none can be made."""
     try:
-        return request.client.plan(spec)
+        plan = request.client.plan(spec)
     except JepaError as error:
         if error.status == 422:
             raise UsageError(error.problem, error.remedy, status=422) from error
         raise
+    if request.conversation is not None and request.args.spec is None:
+        request.conversation.planned(plan)
+    return plan
 
 
 def show(request: Request, plan: dict[str, Any]) -> None:
@@ -96,24 +101,46 @@ def _read(name: str) -> str:
 
 def _show(out: "Output", plan: dict[str, Any], past: "list[FrameOut]") -> None:
     verdict = plan["verdict"]
-    word, colour = _WORDS[verdict["decision"]]
+    word, colour = WORDS[verdict["decision"]]
     out.line(f"plan {plan['id']}  {out.coloured(word, colour)}")
+    for step in steps(plan, "→" if out.unicode else "->"):
+        out.line(f"  {step}")
+    for reason in verdict["reasons"]:
+        out.line(f"  {reason}")
+    if plan["steps"]:
+        out.line(f"  {energy(plan)}")
+    for name in list(plan["imagined"]["windows"])[:DRAWN]:
+        _draw(out, name, plan, past)
+
+
+def steps(plan: Mapping[str, Any], arrow: str = "->") -> Iterator[str]:
+    """The steps of ``plan``, each in one line."""
     for step in plan["steps"]:
         action = action_type(step["action"])
         old, new = (shown_value(action, step[end]) for end in ("from", "to"))
-        out.line(
-            f"  {step['n']}. {step['action']} {step['target']}: {old} {'→' if out.unicode else '->'} {new}"
-        )
-    for reason in verdict["reasons"]:
-        out.line(f"  {reason}")
-    energy = plan["imagined"]["energy"]
-    if plan["steps"]:
-        out.line(
-            f"  energy {energy['without']:.3f} without, {energy['with']:.3f} with: "
-            f"gains {energy['gain']:.3f}, at the lower end of its interval {energy['gain_lower']:.3f}"
-        )
-    for name in list(plan["imagined"]["windows"])[:DRAWN]:
-        _draw(out, name, plan, past)
+        yield f"{step['n']}. {step['action']} {step['target']}: {old} {arrow} {new}"
+
+
+def energy(plan: Mapping[str, Any]) -> str:
+    """How far from the goal, with the steps of ``plan`` and without."""
+    found = plan["imagined"]["energy"]
+    return (
+        f"energy {found['without']:.3f} without, {found['with']:.3f} with: "
+        f"gains {found['gain']:.3f}, at the lower end of its interval {found['gain_lower']:.3f}"
+    )
+
+
+def expectation(name: str, plan: Mapping[str, Any]) -> str:
+    """What is expected of one channel without the steps of ``plan`` and, where there are some, with them."""
+    unit = plan["imagined"]["unit"][name]
+    horizon = str(plan["imagined"]["horizon_s"])
+    window = plan["imagined"]["windows"][name][horizon]
+    said = "; ".join(
+        f"{which} {quantity(window[which][1], unit)} "
+        f"({quantity(window[which][0], unit)} .. {quantity(window[which][2], unit)})"
+        for which in (("without", "with") if plan["steps"] else ("without",))
+    )
+    return f"{name}, next {horizon} s: {said}"
 
 
 def _draw(out: "Output", name: str, plan: dict[str, Any], past: "list[FrameOut]") -> None:
@@ -135,14 +162,8 @@ def _draw(out: "Output", name: str, plan: dict[str, Any], past: "list[FrameOut]"
         strips[which] = [*before, *(Column(band=band, ahead=True) for band in fan(bands, now, seconds))]
     most = 100.0 if unit == "%" else 0.0
     top = nice_top(max(map(peak, strips.values())), 0.0, 1e-6, most)
-    horizon = str(plan["imagined"]["horizon_s"])
-    said = "; ".join(
-        f"{which} {quantity(windows[horizon][which][1], unit)} "
-        f"({quantity(windows[horizon][which][0], unit)} .. {quantity(windows[horizon][which][2], unit)})"
-        for which in strips
-    )
     out.line()
-    out.line(f"{name}, next {horizon} s: {said}")
+    out.line(expectation(name, plan))
     for which, columns in strips.items():
         glyphs = Glyphs.BLOCK if out.unicode else Glyphs.ASCII
         grid = draw(columns, ROWS, 0.0, top, glyphs)
