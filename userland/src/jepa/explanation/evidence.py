@@ -35,13 +35,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Offender:
-    """A unit with its measured share of what is short. Without a measurement there is none."""
+    """A unit with its measured share of what is short, or with a state of its own, such as failed."""
 
     name: str
-    share: float
-    """Percent of ``of``."""
+    share: float | None
+    """Percent of ``of``; None for a state."""
     of: str
-    """What it is a share of, such as ``CPU time``; or ``its own`` limit or state."""
+    """What it is a share of, such as ``CPU time``; or the state."""
     process: str = ""
     """Its process that takes most, with the PID, where one does."""
 

@@ -102,8 +102,12 @@ def _with_changes(seen: Situation, cause: Cause) -> Cause:
 
 def _change(change: Change) -> Evidence:
     what = f"{change.action} {change.target}".rstrip()
-    came = f": {change.detail}" if change.detail else ""
-    text = f"jepa changed {what} from {change.old} to {change.new}, {change.state.value}{came}"
+    old = "unset" if change.old is None else change.old
+    text = f"jepa changed {what} from {old} to {change.new}, {change.state.value}"
+    text += f": {change.detail}" if change.detail else ""
+    for name, (_, median, _) in change.predicted.items():
+        if name in change.observed:
+            text += f"; {name} was predicted as {median:g} and came as {change.observed[name]:g}"
     return Evidence("change", change.id, text, f"jepa history {change.id}", change.ts_ns)
 
 

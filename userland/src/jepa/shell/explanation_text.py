@@ -23,7 +23,8 @@ def show(out: Output, explanation: Explanation) -> None:
         out.line(f"{number}. {out.coloured(cause.summary, 'yellow' if number == 1 else 'dim')}.")
         for each in cause.offenders:
             process = f" ({each.process})" if each.process else ""
-            out.line(f"   {each.name}: {each.share:.0f} % of {each.of}{process}")
+            share = each.of if each.share is None else f"{each.share:.0f} % of {each.of}"
+            out.line(f"   {each.name}: {share}{process}")
         _evidence(out, cause.evidence)
     if not explanation.causes:
         out.line()

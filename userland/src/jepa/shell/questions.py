@@ -16,6 +16,10 @@ _CHANNELS: Final = {"power": ("hw.power", "hw.battery.charge")}
 """Resources of a task spec that are channels alone: nobody's share of them is measured."""
 
 
+_SHOWN: Final = 80
+"""Letters of a name that an error repeats."""
+
+
 def question(words: Sequence[str], channels: Sequence[str], understanding: Understanding) -> Question:
     """What ``words`` ask about; JepaError when they are neither names nor a question that is understood.
 
@@ -75,7 +79,7 @@ def _asked(spec: Mapping[str, Any], inventory: Inventory) -> Question:
 
 def _nothing_called(name: str) -> JepaError:
     return JepaError(
-        f"Nothing here is called {name!r}.",
+        f"Nothing here is called {name[:_SHOWN]!r}.",
         "Name a unit, a process by its PID, a channel, cpu, memory, disk, io, network or temperature.",
         status=404,
     )

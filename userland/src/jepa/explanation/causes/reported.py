@@ -24,7 +24,7 @@ def reported_fault(seen: Situation) -> Iterator[Cause]:
     for event in seen.standing("fault_detected", "fault_repaired"):
         fault, _, said = (event.detail or "").partition(": ")
         unit = event.unit or ""
-        named = (Offender(unit, 100.0, "this fault, as jepa-healing measured"),) if "." in unit else ()
+        named = (Offender(unit, None, "reported by jepa-healing"),) if "." in unit else ()
         yield Cause(
             fault.replace(" ", "_"),
             _RESOURCES.get(fault, "service"),

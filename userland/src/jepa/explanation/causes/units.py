@@ -37,7 +37,7 @@ def unit_failed(seen: Situation) -> Iterator[Cause]:
                 "service",
                 f"{name} failed since {dead[0]}, which it requires, does not run",
                 severity + 0.1,
-                tuple(Offender(each, 100.0, "what it requires and does not run") for each in dead),
+                tuple(Offender(each, None, "required and does not run") for each in dead),
                 (name,),
                 (*evidence, *(line for each in dead for line in seen.said(each))),
             )
@@ -47,7 +47,7 @@ def unit_failed(seen: Situation) -> Iterator[Cause]:
                 "service",
                 f"{name} failed ({(event.detail if event else '') or (use.result if use else '')})",
                 severity,
-                (Offender(name, 100.0, "its own failure"),),
+                (Offender(name, None, "failed"),),
                 (name,),
                 tuple(evidence),
             )
@@ -83,6 +83,7 @@ def restart_loop(seen: Situation) -> Iterator[Cause]:
 
 def not_accepting(seen: Situation) -> Iterator[Cause]:
     """A service that runs and does nothing while connections wait for it."""
+    waiting = sum(use.waiting for use in seen.uses.values())
     for name, use in seen.uses.items():
         if use.active == "active" and use.waiting and use.cpu < _STILL and use.throttled == 0:
             text = f"{use.waiting} connections wait for {name}, which uses no CPU time"
@@ -91,7 +92,7 @@ def not_accepting(seen: Situation) -> Iterator[Cause]:
                 "service",
                 f"{name} accepts no connection: {use.waiting} wait",
                 0.6,
-                (Offender(name, 100.0, "connections that wait"),),
+                (Offender(name, round(100 * use.waiting / waiting, 1), "connections that wait"),),
                 (name,),
                 (
                     seen.unit(name, text, use.waiting, "{connection}"),
