@@ -74,6 +74,9 @@ CONTROLS: dict[str, Situation] = {
     "a small file system with room": situation(
         machine=replace(MACHINE, spaces={"/boot": Space(100 * MIB, 500 * MIB)})
     ),
+    "a client of many connections, as always": situation(
+        {"system.network.tcp.opened": 900.0}, (unit("proxy.service", connections=300),), since=0
+    ),
     "a unit that failed long ago": situation(units=(unit("old.service", active="failed"),)),
     "a unit that failed and runs again": situation(
         units=(unit("web.service"),), events=(event("unit_failed", "web.service", "result signal"),)
@@ -125,6 +128,20 @@ def test_real_frames_without_shares_accuse_nobody(name: str) -> None:
     ]
     for end in range(60, len(frames), 120):
         assert not accused(explained(Situation(Window(load_schema(), frames[max(0, end - 300) : end]))))
+
+
+def test_a_full_file_system_is_not_blamed_on_who_wrote_in_months_or_before() -> None:
+    full = replace(MACHINE, spaces={"/var": Space(0, 10 * GIB)})
+    old = situation(
+        {"system.filesystem.utilization": 100.0}, (unit("db.service", wrote=90 * GIB),), machine=full
+    )
+    long_full = situation(
+        {"system.filesystem.utilization": 100.0}, (unit("db.service", wrote=6 * GIB),), since=0, machine=full
+    )
+    for seen in (old, long_full):
+        found = explained(seen)
+        assert found.causes[0].kind == "file_system_full"
+        assert not accused(found)
 
 
 def test_an_idle_machine_says_how_it_is() -> None:

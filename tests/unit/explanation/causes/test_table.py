@@ -142,6 +142,27 @@ SCENES: dict[str, tuple[Situation, str, str]] = {
         "file_system_full",
         "dump.service",
     ),
+    "a file system that was filled and takes no more": (
+        situation(
+            {"system.filesystem.utilization": 100.0},
+            (unit("dump.service", wrote=5.5 * GIB), unit("db.service", wrote=0.2 * GIB)),
+            machine=replace(MACHINE, spaces={"/var": Space(0, 10 * GIB)}),
+        ),
+        "file_system_full",
+        "dump.service",
+    ),
+    "a storm of retries": (
+        situation(
+            {
+                "system.network.tcp.opened": 900.0,
+                "system.network.tcp.accepted": 300.0,
+                "system.network.tcp.accept.overflows": 20.0,
+            },
+            (unit("client.service", connections=140), unit("web.service", cpu=20.0, waiting=128)),
+        ),
+        "connection_storm",
+        "client.service",
+    ),
     "a lock convoy": (
         situation(
             CONVOY,

@@ -2,12 +2,15 @@
 """Looks at the machine for an explanation: units and processes twice, and the journal's newest lines."""
 
 import json
+import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from jepa.actions.service_manager import ServiceManager
 from jepa.explanation.situation import JournalLine
@@ -15,9 +18,13 @@ from jepa.explanation.use import ProcessCount, ProcessUse, UnitUse, process_uses
 from jepa.healing.loggers import newest_loggers
 from jepa.healing.observation import Observation
 from jepa.healing.observer import Observer, process_sample
+from jepa.telemetry.sources.connections import asked_for
+from jepa.telemetry.sources.listeners import open_diag
 
 SAMPLE_S: Final = 3.0
 """Between the two looks."""
+_LOOKS: Final = 10
+"""How often connections are looked at between them: one that lasts for less than the rest is not seen."""
 _THREADS: Final = 5000
 """Threads that are looked at, at most."""
 _JOURNAL_S: Final = 3.0
@@ -44,12 +51,53 @@ def sample(
     observer = Observer(root, manager, newest_loggers, sessions=True)
     try:
         before, first = observer.observe(time.monotonic()), _processes(root)
-        sleep(seconds)
+        with _Connections() as connections:
+            for _ in range(_LOOKS):
+                sleep(seconds / _LOOKS)
+                connections.look()
         second, after = _processes(root), observer.observe(time.monotonic())
+        units = observer.groups
     finally:
         observer.close()
     took = after.now_s - before.now_s
-    return Sample(unit_uses(before, after), process_uses(first, second, took, after.cpus), after, took)
+    asked = {units[group]: many for group, many in connections.new.items() if group in units}
+    return Sample(
+        unit_uses(before, after, asked), process_uses(first, second, took, after.cpus), after, took
+    )
+
+
+class _Connections:
+    """Counts connections by the control group that asks for them; none where the kernel does not tell."""
+
+    def __init__(self) -> None:
+        self.new: Counter[int] = Counter()
+        """By inode, those that came after the first look."""
+        self._seen: set[int] = set()
+        self._diag: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        with suppress(OSError):
+            self._diag = open_diag()
+        self.look()
+        self.new.clear()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._diag is not None:
+            self._diag.close()
+
+    def look(self) -> None:
+        """Count those not seen before."""
+        if self._diag is None:
+            return
+        try:
+            for each in asked_for(self._diag):
+                if each.cookie not in self._seen:
+                    self._seen.add(each.cookie)
+                    self.new.update(() if each.cgroup is None else (each.cgroup,))
+        except (OSError, ValueError):
+            self._diag.close()
+            self._diag = None
 
 
 def newest_lines(units: Iterable[str]) -> dict[str, JournalLine]:
@@ -97,7 +145,7 @@ def _unit(process: Path) -> str:
 
 
 def _switches(process: Path, most: int) -> tuple[int, int]:
-    """How often the threads of a process gave up a CPU to wait, and how many were looked at."""
+    """How often the threads of a process left a CPU, and how many of them were looked at."""
     total = threads = 0
     try:
         for task in (process / "task").iterdir():
@@ -105,7 +153,7 @@ def _switches(process: Path, most: int) -> tuple[int, int]:
                 break
             threads += 1
             for line in (task / "status").read_bytes().splitlines():
-                if line.startswith(b"voluntary_ctxt_switches:"):
+                if line.startswith((b"voluntary_ctxt_switches:", b"nonvoluntary_ctxt_switches:")):
                     total += int(line.split()[1])
     except (OSError, ValueError):
         pass  # it has just ended

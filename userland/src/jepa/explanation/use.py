@@ -2,7 +2,7 @@
 """What each unit and process uses, from two looks at the machine some seconds apart."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from jepa.healing.observation import Observation, UnitSample
@@ -35,6 +35,10 @@ class UnitUse:
     tasks: float = 0.0
     forks: float = 0.0
     """Tasks a second by which it grew."""
+    wrote: float = 0.0
+    """Bytes to files and devices since its control group was made."""
+    connections: int = 0
+    """Connections that it asked for between the looks, of those that were seen."""
     waiting: int = 0
     """Connections that waited at both looks for it to accept them."""
     weight: int | None = None
@@ -65,7 +69,7 @@ class ProcessUse:
     memory: float = 0.0
     """Bytes of anonymous memory and swap."""
     switches: float = 0.0
-    """Times a second that one of its threads gave up a CPU to wait."""
+    """Times a second that one of its threads left a CPU, to wait or for another."""
 
     def __str__(self) -> str:
         return f"{self.name}, process {self.pid}"
@@ -82,13 +86,17 @@ class ProcessCount:
     switches: int
 
 
-def unit_uses(before: Observation, after: Observation) -> dict[str, UnitUse]:
-    """The use of each unit that was there at both looks."""
+def unit_uses(
+    before: Observation, after: Observation, connections: Mapping[str, int] | None = None
+) -> dict[str, UnitUse]:
+    """The use of each unit that was there at both looks; ``connections``: how many it asked for."""
     seconds = after.now_s - before.now_s
     if seconds <= 0:
         return {}
     return {
-        name: _use(before.units[name], unit, seconds, after.cpus)
+        name: replace(
+            _use(before.units[name], unit, seconds, after.cpus), connections=(connections or {}).get(name, 0)
+        )
         for name, unit in after.units.items()
         if name in before.units
     }
@@ -127,6 +135,7 @@ def _use(before: UnitSample, after: UnitSample, seconds: float, cpus: int) -> Un
         throttled=_WHOLE * rate(before.throttled_s, after.throttled_s),
         read=rate(before.read, after.read),
         written=rate(before.written, after.written),
+        wrote=after.written or 0.0,
         memory=after.anonymous or 0.0,
         growth=rose(before.anonymous, after.anonymous),
         limit=after.memory_limit,

@@ -134,6 +134,11 @@ class Observer:
             log_lines=self._log_lines(units),
         )
 
+    @property
+    def groups(self) -> Mapping[int, str]:
+        """The units by the inodes of their control groups, as they were at the last look."""
+        return {group.inode: name for name, group in self._groups.items()}
+
     def close(self) -> None:
         """Close all files."""
         for group in self._groups.values():

@@ -7,7 +7,7 @@ from typing import Final
 from jepa.explanation.evidence import Cause, Evidence, Offender
 from jepa.explanation.quantities import bytes_text
 from jepa.explanation.situation import Situation
-from jepa.explanation.use import largest
+from jepa.explanation.use import UnitUse, largest
 
 _BUSY: Final = 80.0
 _SOME_WAIT: Final = 15.0
@@ -25,6 +25,8 @@ _IDLE: Final = 20.0
 _HELD_BACK: Final = 30.0
 _FULL: Final = 0.02
 _ALMOST: Final = 98.0
+_RISE: Final = 3.0
+"""Percent of a file system that is filled of late, from which on it is looked for who did."""
 _WRITER: Final = 2**20
 """Bytes a second that a unit writes at least to be named for a file system that is full."""
 
@@ -142,6 +144,8 @@ def file_system_full(seen: Situation) -> Iterator[Cause]:
     written = sum(use.written for use in seen.uses.values())
     first = largest(seen.uses.values(), "written", 1)
     writer = first[0] if first and first[0].written >= max(_WRITER, written / 2) else None
+    lost = _lost(seen, full[0][1].total if full else 0)
+    filler = next((use for use in largest(seen.uses.values(), "wrote", 1) if _filled(use, lost)), None)
     evidence = seen.channels("system.filesystem.utilization")
     for mount, space in full:
         text = f"{mount} has {bytes_text(space.free)} of {bytes_text(space.total)} left"
@@ -159,7 +163,27 @@ def file_system_full(seen: Situation) -> Iterator[Cause]:
                 writer.name, f"{writer.name} writes {bytes_text(writer.written)}/s", writer.written, "By/s"
             )
         )
+    elif filler is not None:
+        share = min(100.0, 100 * filler.wrote / lost)
+        offenders = (seen.offender(filler, share, "what was filled of late"),)
+        summary += f"; {filler.name} has written {bytes_text(filler.wrote)}"
+        text = (
+            f"{filler.name} wrote {bytes_text(filler.wrote)} in all; {bytes_text(lost)} were filled of late"
+        )
+        evidence.append(seen.unit(filler.name, text, filler.wrote, "By"))
     yield Cause("file_system_full", "disk", summary, 0.75, offenders, (), tuple(evidence))
+
+
+def _lost(seen: Situation, total: float) -> float:
+    """Bytes that the fuller file system has lost since most of the earlier frames."""
+    before = seen.window.typical("system.filesystem.utilization")
+    now = seen.window.now("system.filesystem.utilization")
+    return 0.0 if before is None or now is None or now - before < _RISE else (now - before) / 100 * total
+
+
+def _filled(use: UnitUse, lost: float) -> bool:
+    """Whether all that a unit ever wrote is about what was lost: it wrote that, and not in months."""
+    return lost > 0 and lost / 2 <= use.wrote <= 2 * lost
 
 
 def file_system_failed(seen: Situation) -> Iterator[Cause]:

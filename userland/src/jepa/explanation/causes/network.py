@@ -6,16 +6,19 @@ from typing import Final
 
 from jepa.explanation.evidence import Cause
 from jepa.explanation.situation import Situation
+from jepa.explanation.use import largest
 
 _MANY: Final = 100.0
 """Connections a second."""
 _TIMES_USUAL: Final = 5.0
+_SEEN: Final = 10
+"""Connections that are seen of a unit before it is named."""
 _LOST: Final = 20.0
 _OVERFLOWS: Final = 1.0
 
 
 def connection_storm(seen: Situation) -> Iterator[Cause]:
-    """Far more connections than usual are asked for or taken in. Nobody is named: no count is by unit."""
+    """Far more connections than usual are asked for or taken in; the unit that asks for most of them."""
     opened, accepted = "system.network.tcp.opened", "system.network.tcp.accepted"
     overflows = seen.now("system.network.tcp.accept.overflows")
     name = max((opened, accepted), key=seen.now)
@@ -23,23 +26,33 @@ def connection_storm(seen: Situation) -> Iterator[Cause]:
     stormy = many >= _MANY and usual is not None and many >= _TIMES_USUAL * max(usual, 1.0)
     if not (stormy or overflows >= _OVERFLOWS):
         return
-    suffering = [use.name for use in seen.uses.values() if use.waiting]
+    asked = sum(use.connections for use in seen.uses.values())
+    most = largest(seen.uses.values(), "connections", 1)
+    asks = most[0] if stormy and most and most[0].connections >= max(_SEEN, asked / 2) else None
+    suffering = [use.name for use in seen.uses.values() if use.waiting and use is not asks]
+    evidence = seen.channels(
+        opened,
+        accepted,
+        "system.network.tcp.accept.overflows",
+        "system.network.tcp.accept.queue",
+        "system.network.tcp.connect.p99",
+        "system.process.exited.failed",
+    )
+    if asks is not None:
+        text = f"{asks.name} asked for {asks.connections} of {asked} connections that were seen"
+        evidence.append(seen.unit(asks.name, text, asks.connections, "{connection}"))
     done = "asked for" if name == opened else "taken in"
     yield Cause(
         "connection_storm",
         "network",
         f"{many:.0f} connections a second are {done}"
-        + (f", and {overflows:.0f} refused since no server took them in time" if overflows >= 1 else ""),
-        0.65 if overflows >= _OVERFLOWS else 0.4,
-        (),
+        + (f", and {overflows:.0f} refused since no server took them in time" if overflows >= 1 else "")
+        + (f"; {asks.name} asks for most" if asks else ""),
+        0.55 if overflows >= _OVERFLOWS else 0.45,
+        (seen.offender(asks, 100 * asks.connections / asked, "connections asked for"),) if asks else (),
         tuple(suffering[:3]),
-        tuple(
-            seen.channels(
-                opened, accepted, "system.network.tcp.accept.overflows", "system.network.tcp.accept.queue",
-                "system.network.tcp.connect.p99", "system.process.exited.failed",
-            )
-        ),
-    )  # fmt: skip
+        tuple(evidence),
+    )
 
 
 def network_loss(seen: Situation) -> Iterator[Cause]:

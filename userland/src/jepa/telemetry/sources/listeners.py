@@ -82,20 +82,25 @@ class ListenerSource:
 
 def listeners(diag: socket.socket) -> list[Listener]:
     """Every listening TCP socket of this network namespace. Raises OSError or ValueError."""
-    return [each for family in (socket.AF_INET, socket.AF_INET6) for each in _ask(diag, family)]
+    return [_listener(each) for each in tcp_sockets(diag, _LISTEN)]
 
 
-def _ask(diag: socket.socket, family: int) -> list[Listener]:
-    asked = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 0, _LISTEN)
-    size = _HEADER.size + len(asked)
-    diag.sendto(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0) + asked, (0, 0))
-    found: list[Listener] = []
-    for _ in range(_ANSWERS):
-        queues, done = parse_answer(diag.recv(_ANSWER_BYTES))
-        found += queues
-        if done:
-            return found
-    raise ValueError("there are too many")
+def tcp_sockets(diag: socket.socket, states: int) -> Iterator[bytes]:
+    """What the kernel tells of each TCP socket in ``states``, bits by their number; see inet_diag(7).
+
+    Raises OSError or ValueError; ``diag`` may then hold answers that were not read.
+    """
+    for family in (socket.AF_INET, socket.AF_INET6):
+        asked = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 0, states)
+        size = _HEADER.size + len(asked)
+        diag.sendto(_HEADER.pack(size, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0) + asked, (0, 0))
+        for _ in range(_ANSWERS):
+            found, done = _contents(diag.recv(_ANSWER_BYTES))
+            yield from found
+            if done:
+                break
+        else:
+            raise ValueError("there are too many")
 
 
 def parse_answer(packet: bytes) -> tuple[list[Listener], bool]:
@@ -103,7 +108,17 @@ def parse_answer(packet: bytes) -> tuple[list[Listener], bool]:
 
     Raises OSError with the kernel's reason when it refused, ValueError when the packet makes no sense.
     """
-    found: list[Listener] = []
+    found, done = _contents(packet)
+    return [_listener(each) for each in found], done
+
+
+def _listener(content: bytes) -> Listener:
+    _, _, _, _, _, waiting, limit, _, _ = _TOLD.unpack_from(content)
+    return Listener(waiting, limit, socket_cgroup(content))
+
+
+def _contents(packet: bytes) -> tuple[list[bytes], bool]:
+    found: list[bytes] = []
     for kind, content in _messages(packet):
         if kind == _DONE:
             return found, True
@@ -111,13 +126,12 @@ def parse_answer(packet: bytes) -> tuple[list[Listener], bool]:
             number = -struct.unpack_from("=i", content)[0] if len(content) >= 4 else 0
             raise OSError(number, os.strerror(number))
         if kind == _SOCK_DIAG_BY_FAMILY and len(content) >= _TOLD.size:
-            _, _, _, _, _, waiting, limit, _, _ = _TOLD.unpack_from(content)
-            found.append(Listener(waiting, limit, _cgroup(content)))
+            found.append(content)
     return found, False
 
 
-def _cgroup(content: bytes) -> int | None:
-    """The attribute that names the control group, among those after the fixed part."""
+def socket_cgroup(content: bytes) -> int | None:
+    """The inode of the control group in what the kernel tells of a socket; None where it does not say."""
     place = _TOLD.size
     while place + _ATTRIBUTE.size <= len(content):
         length, kind = _ATTRIBUTE.unpack_from(content, place)
