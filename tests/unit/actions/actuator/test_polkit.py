@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -52,19 +53,19 @@ def polkit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Polkit]:
     rules = folder / "rules.d"
     rules.mkdir(mode=0o755)
     (rules / "10-test.rules").write_text(RULE)
-    socket = folder / "socket"
-    (folder / "bus.conf").write_text(BUS.format(socket=socket))
+    path = folder / "socket"
+    (folder / "bus.conf").write_text(BUS.format(socket=path))
     bus = subprocess.Popen(["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork"])
     script = (
         f"mount --bind {EXTRA}/usr/share/polkit-1/actions /usr/share/polkit-1/actions"
         f" && mount --bind {rules} /etc/polkit-1/rules.d && exec {POLKITD} --no-debug"
     )
-    environ = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={socket}"}
+    environ = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={path}"}
     authority: subprocess.Popen[bytes] | None = None
     try:
-        _wait(socket.exists)
+        _wait(lambda: _listens(path))
         authority = subprocess.Popen(["unshare", "--mount", "sh", "-c", script], env=environ)
-        polkit = Polkit(f"unix:path={socket}")
+        polkit = Polkit(f"unix:path={path}")
         _wait(lambda: _answers(polkit))
         yield polkit
     finally:
@@ -79,6 +80,12 @@ def _wait(true: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             pytest.fail("it does not start")
         time.sleep(0.05)
+
+
+def _listens(path: Path) -> bool:
+    """The file is there a moment before it takes connections, and polkitd ends where it is refused."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def _answers(polkit: Polkit) -> bool:

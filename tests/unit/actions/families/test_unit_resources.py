@@ -249,6 +249,50 @@ def test_what_runs_though_its_file_is_masked_is_taken_back(host: Host) -> None:
     FAMILY.verify(host, resource, 2324)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("cpu.weight", "50", 50),
+        ("cpu.weight", "100", "default"),
+        ("memory.low", "0", "none"),
+        ("memory.high", "max", "max"),
+        ("memory.high", "1048576", MIB),
+        ("pids.max", "40", 40),
+    ],
+)
+def test_of_what_runs_without_its_file_the_kernel_says_what_holds(
+    host: Host, name: str, text: str, value: Value
+) -> None:
+    assert isinstance(host.manager, Manager)
+    resource = FAMILY.resolve(host, catalogue()[name], "web")
+    host.manager.loaded["web.service"] = service(load_state="not-found")
+    group = host.root / "sys/fs/cgroup/system.slice/web.service"
+    group.mkdir(parents=True)
+    (group / name).write_text(f"{text}\n")
+    (group / "cpu.idle").write_text("0\n")
+    assert FAMILY.read(host, resource) == value
+    (group / "cpu.idle").write_text("1\n")
+    assert FAMILY.read(host, resource) == ("idle" if name == "cpu.weight" else value)
+
+
+def test_a_quota_of_what_runs_without_its_file_stays_until_the_file_is_back(host: Host) -> None:
+    assert isinstance(host.manager, Manager)
+    resource = FAMILY.resolve(host, catalogue()["cpu.max"], "web")
+    host.manager.loaded["web.service"] = service(load_state="not-found")
+    group = host.root / "sys/fs/cgroup/system.slice/web.service"
+    group.mkdir(parents=True)
+    (group / "cpu.max").write_text("50000 100000\n")
+    with pytest.raises(JepaError, match="masked or gone") as error:
+        FAMILY.read(host, resource)
+    assert error.value.status == 423
+
+
+def test_sizes_are_whole_pages_as_the_kernel_keeps_them(host: Host) -> None:
+    action = catalogue()["memory.high"]
+    resource = FAMILY.resolve(host, action, "web")
+    assert FAMILY.check(host, action, resource, MIB + 1) == MIB
+
+
 def test_every_action_of_the_family_has_its_property() -> None:
     names = {action.setting for action in catalogue().values() if action.family == "unit_resources"}
     assert names == PROPERTIES.keys()

@@ -168,9 +168,15 @@ class UnitResources:
         return units.resource(unit, action)
 
     def read(self, host: Host, resource: Resource) -> Value:
-        """What systemd has, which is what it enforces on units that are not frozen."""
-        found = PROPERTIES[resource.setting]
-        raw = host.manager.get(resource.name, _interface(units.same(host, resource)), found.name)
+        """What systemd has, which is what it enforces on units that are not frozen.
+
+        Of one that runs without its file systemd forgets what was set when it reads its files anew, and the
+        kernel does not: there it is what the kernel has.
+        """
+        found, unit = PROPERTIES[resource.setting], units.same(host, resource)
+        if unit.load_state != "loaded" and _file(host, unit, resource).is_file():
+            return _kernel_value(host, unit, resource)
+        raw = host.manager.get(resource.name, _interface(unit), found.name)
         if found.name in ("MemoryMin", "MemoryLow") and raw == 0:
             return "none"
         return found.decode(raw)
@@ -186,6 +192,8 @@ class UnitResources:
                 return _check_cpus(host, value)
             case "memory.min" | "memory.low" if value == 0:
                 return "none"
+            case setting if setting.startswith("memory.") and isinstance(value, int):
+                return value - value % mmap.PAGESIZE  # as the kernel keeps it
         return value
 
     def apply(self, host: Host, resource: Resource, value: Value) -> None:
@@ -253,11 +261,15 @@ def _refuse_unheard(unit: Unit, resource: Resource, value: Value) -> None:
             f"{resource.name} is frozen: {resource.setting} cannot be set meanwhile.", "Thaw it.", status=409
         )
     if unit.load_state != "loaded" and _kernel_text(resource.setting, value) is None:
-        raise JepaError(
-            f"{resource.name} runs, but its file is masked or gone: systemd applies no {resource.setting}.",
-            "`systemctl unmask` it, or bring its file back, first.",
-            status=423,
-        )
+        raise _without_file(resource)
+
+
+def _without_file(resource: Resource) -> JepaError:
+    return JepaError(
+        f"{resource.name} runs, but its file is masked or gone: systemd applies no {resource.setting}.",
+        "`systemctl unmask` it, or bring its file back, first.",
+        status=423,
+    )
 
 
 def _kernel_text(setting: str, value: Value) -> str | None:
@@ -267,6 +279,21 @@ def _kernel_text(setting: str, value: Value) -> str | None:
     if setting == "cpu.weight" and value != "idle":
         return "100" if value == "default" else str(value)
     return None
+
+
+def _kernel_value(host: Host, unit: Unit, resource: Resource) -> Value:
+    """What the control group's file has. JepaError (423) where it has another form than the catalogue."""
+    setting = resource.setting
+    if setting not in _WRITTEN and setting != "cpu.weight":
+        raise _without_file(resource)
+    file = _file(host, unit, resource)
+    text = kernel_file.read(file, f"{setting} of {resource.name}")
+    if setting != "cpu.weight":
+        value = PROPERTIES[setting].decode(UNSET if text == "max" else int(text))
+        return "none" if value == 0 and setting in ("memory.min", "memory.low") else value
+    if kernel_file.read(file.with_name("cpu.idle"), f"cpu.idle of {resource.name}") == "1":
+        return "idle"
+    return "default" if text == "100" else int(text)
 
 
 def _file(host: Host, unit: Unit, resource: Resource) -> Path:
