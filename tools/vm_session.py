@@ -64,6 +64,7 @@ class Holder:
             return asdict(self._machine.execute(command, 60))
         if do == "push":
             self._machine.restore(BOOTED)
+            self._machine.drop_snapshot(PUSHED)
             self._bring()
         if do == "reset":
             self._machine.restore(PUSHED)

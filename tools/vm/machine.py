@@ -431,6 +431,11 @@ class Machine:
         self._state_job("snapshot-save", tag)
         return time.monotonic() - begin
 
+    def drop_snapshot(self, tag: str) -> None:
+        """Remove a snapshot, so that another may have its name."""
+        arguments: dict[str, object] = {"tag": tag, "devices": [self._monitor().disk_node()]}
+        self._monitor().run_job("snapshot-delete", arguments, timeout=30 * self.factor)
+
     def restore(self, tag: str = "ready") -> float:
         """Go back to a snapshot; returns the seconds until the guest's shell answers again.
 
