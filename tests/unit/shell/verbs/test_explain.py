@@ -16,6 +16,7 @@ from jepa.explanation.ranking import Question
 from jepa.language.inventory import LiveInventory
 from jepa.language.understanding import Understanding
 from jepa.service.api import EventOut, FrameOut
+from jepa.shell import explaining
 from jepa.shell.prompt_line import run_line
 from jepa.shell.questions import question
 from jepa.shell.verbs import explain as verb
@@ -65,8 +66,8 @@ def sampled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hog = unit("nginx.service", cpu=92.0, cpu_wait=40.0)
     uses = situation(SHORT, (hog, unit("postgresql.service", cpu_wait=30.0))).uses
     taken = machine.Sample(uses, (), replace(MACHINE), 3.0)
-    monkeypatch.setattr(verb, "sample", lambda manager: taken)
-    monkeypatch.setattr(verb, "newest_lines", lambda units: {})
+    monkeypatch.setattr(explaining, "sample", lambda manager: taken)
+    monkeypatch.setattr(explaining, "newest_lines", lambda units: {})
     monkeypatch.setattr(verb, "understanding", lambda: HERE)
     monkeypatch.setattr("jepa.shell.sentence.understanding", lambda: HERE)
     monkeypatch.setattr("jepa.actions.systemd_bus.SystemdBus", NoServiceManager)

@@ -95,6 +95,13 @@ class Situation:
         """Each channel that was observed, as it is now and as it is usual."""
         return [found for name in names if (found := self.channel(name)) is not None]
 
+    def roles(self, what: str) -> list[Evidence]:
+        """What slices and roles have of something, where nothing is known of units: ``cpu``, ``memory``."""
+        if self.uses:
+            return []
+        groups = ("group.system", "group.user", "role.foreground", "role.background")
+        return self.channels(*(f"system.{group}.{what}" for group in groups))
+
     def channel(self, name: str) -> Evidence | None:
         """One channel; None when it was not observed."""
         value, described = self.window.now(name), self.window.channel(name)

@@ -29,7 +29,8 @@ def show(out: Output, explanation: Explanation) -> None:
     if not explanation.causes:
         out.line()
         out.line("Nothing stands out.")
-    _section(out, "As it is:", explanation.facts)
+    told = {each for cause in explanation.causes[:_MOST] for each in cause.evidence}
+    _section(out, "As it is:", [each for each in explanation.facts if each not in told])
     _section(out, "Changed by jepa of late:", explanation.changes)
     if explanation.limits:
         out.line()

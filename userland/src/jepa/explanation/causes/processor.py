@@ -49,6 +49,7 @@ def cpu_contention(seen: Situation) -> Iterator[Cause]:
     evidence = seen.channels(
         "system.cpu.utilization", "system.pressure.cpu.some", "system.cpu.run_queue.latency.p99"
     )
+    evidence += seen.roles("cpu")
     severity = min(0.85, some / 100) * (1.0 if suffering else 0.8) * (1.0 if hog else 0.7)
     who = "some task waits" if not suffering else f"{suffering[0].name} waits"
     offenders: tuple[Offender, ...] = ()
