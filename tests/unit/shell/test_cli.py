@@ -53,6 +53,7 @@ def jepa(*words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     [
         (["status"], ("state", "parts", "sources", "budget")),
         (["doctor"], ("state", "checks")),
+        (["today"], ("since_ns", "predicted", "changes", "brought", "in_force", "cost", "limits")),
         (["watch", "--count", "1"], ("frame", "forecast", "surprise")),
         (["watch", "cpu", "--count", "1"], ("frame", "forecast")),
         (["forecast"], ("channels", "unit", "ts_ns")),

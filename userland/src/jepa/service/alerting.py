@@ -110,6 +110,8 @@ class Alerting:
                 threshold=thresholds.get(kind),
                 right=ledgers[kind].right,
                 false_alarms=ledgers[kind].false,
+                last_false_ns=ledgers[kind].last_false_ns,
+                open_ns=ledgers[kind].open_ns,
             )
             for kind in KINDS
         ]

@@ -161,6 +161,10 @@ class AlertKind:
     """Probability, or size of surprise, from which one is raised; null for trends, or where none is."""
     right: int
     false_alarms: int
+    last_false_ns: int | None = None
+    """When the last one that was false was raised; none is raised for a day after it."""
+    open_ns: int | None = None
+    """When one was raised of which it is not known yet what it came to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import importlib
 from jepa.shell.usage import Verb
 
 FAMILIES = {
-    "machine": ("status", "doctor", "watch", "forecast", "explain", "plan", "events", "alerts"),
+    "machine": ("status", "doctor", "watch", "forecast", "explain", "plan", "events", "alerts", "today"),
     "language": ("parse",),
     "plans": ("apply", "do", "tasks"),
     "goals": ("signal", "goal"),

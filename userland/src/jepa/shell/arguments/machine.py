@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs that ask jepad about the machine: status, doctor, watch, forecast, explain, plan, events, alerts."""
+"""Verbs that ask jepad about the machine: from status and watch to alerts and today."""
 
 from jepa.shell.usage import Parser, Verb, positive, span, wish
 
@@ -142,5 +142,11 @@ VERBS = (
                 asks_service=True,
             ),
         ),
+    ),
+    Verb(
+        "today",
+        "what was predicted and done today, what it brought, what stands, what jepa cost",
+        ("jepa today", "jepa today --json"),
+        asks_service=True,
     ),
 )
