@@ -17,7 +17,7 @@ SPIN = "for n in 1 2 3 4; do while :; do :; done & done; wait"
 WORK = "while :; do i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; sleep 0.05; done"
 """Does a little, often: it notices when it has to wait for a CPU."""
 WRITE = (
-    "for n in 1 2 3 4; do while :; do dd if=/dev/zero of=/var/tmp/hog.$n bs=1M count=64 oflag=direct "
+    "for n in 1 2 3 4; do while :; do dd if=/dev/zero of=/var/tmp/hog.$n bs=1M count=32 oflag=direct "
     "conv=notrunc status=none; done & done; wait"
 )
 LOG = (
@@ -79,8 +79,11 @@ def test_a_hog_of_the_cpu_is_found_and_each_claim_can_be_looked_up(machine: Mach
 def test_a_hog_of_the_disk_is_found(machine: Machine) -> None:
     start(machine, "log", LOG)
     start(machine, "writer", WRITE)
-    found = expect(machine, "writer.service", {"disk_contention"})
-    assert found["causes"][0]["offenders"][0]["share"] > 50
+    # A disk in the host's memory is so fast that the CPUs may be short first, by the same unit.
+    found = expect(machine, "writer.service", {"disk_contention", "cpu_contention"})
+    (disk,) = (cause for cause in found["causes"] if cause["kind"] == "disk_contention")
+    assert [each["name"] for each in disk["offenders"]] == ["writer.service"]
+    assert disk["offenders"][0]["share"] > 50
     assert "log.service" not in offenders(found)
     asked = explain(machine, "io")
     assert offenders(asked)[:1] == ["writer.service"]

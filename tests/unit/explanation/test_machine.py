@@ -3,11 +3,10 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from jepa.actions.service_manager import NoServiceManager
-from jepa.explanation.machine import _Connections, newest_lines, sample
+from jepa.explanation.machine import newest_lines, sample
 
 BUSY = "while True: pass"
 HANDOVER = """
@@ -18,16 +17,6 @@ def run(n):
         locks[n].acquire(); locks[1 - n].release()
 for n in (0, 1):
     threading.Thread(target=run, args=(n,)).start()
-"""
-
-ASKS = """
-import socket, time
-server = socket.create_server(("127.0.0.1", 0), backlog=64)
-while True:
-    connection = socket.create_connection(server.getsockname())
-    taken = server.accept()[0]
-    time.sleep(0.15)
-    connection.close(); taken.close()
 """
 
 
@@ -68,19 +57,6 @@ def test_units_of_the_system_and_of_persons_are_read(tmp_path: Path) -> None:
     found = sample(NoServiceManager(), tmp_path, 1.0, sleep=go_on)  # type: ignore[arg-type]
     assert set(found.uses) == set(places.values())
     assert all(use.cpu > 0 and use.throttled > 0 for use in found.uses.values())
-
-
-def test_connections_are_counted_for_who_asks_for_them() -> None:
-    asks = subprocess.Popen([sys.executable, "-c", ASKS])
-    try:
-        with _Connections() as connections:
-            for _ in range(20):
-                time.sleep(0.1)
-                connections.look()
-    finally:
-        asks.kill()
-        asks.wait()
-    assert sum(connections.new.values()) >= 5
 
 
 def test_without_a_journal_there_is_no_line() -> None:

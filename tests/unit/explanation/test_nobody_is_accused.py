@@ -56,6 +56,10 @@ CONTROLS: dict[str, Situation] = {
         SHORT | {"system.pressure.cpu.some": 40.0},
         (unit("web.service", cpu=90.0), unit("batch.service", cpu=5.0, cpu_wait=40.0, weight=10)),
     ),
+    "a build for which only jepa itself has to wait": situation(
+        BUSY | {"system.pressure.cpu.some": 40.0},
+        (unit("session-1.scope", cpu=95.0, weight=None), unit("jepa-healing.service", cpu_wait=20.0)),
+    ),
     "a copy that a disk keeps up with": situation(COPY, (unit("cp.service", read=190 * MIB, io_wait=38.0),)),
     "a page cache that fills": situation(cached, (unit("copy.service", read=3 * MIB),), since=0),
     "a program that warms up and stops growing": situation(

@@ -360,6 +360,13 @@ def test_without_jepad_a_local_client_watches_by_itself(tmp_path: Path) -> None:
     assert next(part for part in found["parts"] if part["name"] == "model")["state"] == "degraded"
 
 
+def test_a_real_machine_is_explained_with_what_was_measured(served: Any) -> None:
+    found = json.loads(run_line(served.client, "explain cpu --json"))
+    assert found["sampled_s"] >= 3
+    assert {each["source"] for each in found["facts"]} >= {"system.cpu.utilization"}
+    assert all(cause["evidence"] for cause in found["causes"])
+
+
 def test_the_prompt_answers_the_same_verbs(served: Any) -> None:
     assert "telemetry" in run_line(served.client, "status")
     assert "next 60 s" in run_line(served.client, "forecast system.cpu.utilization")

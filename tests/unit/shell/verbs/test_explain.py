@@ -66,7 +66,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hog = unit("nginx.service", cpu=92.0, cpu_wait=40.0)
     uses = situation(SHORT, (hog, unit("postgresql.service", cpu_wait=30.0))).uses
     taken = machine.Sample(uses, (), replace(MACHINE), 3.0)
-    monkeypatch.setattr(explaining, "sample", lambda manager: taken)
+    monkeypatch.setattr(explaining, "sample", lambda manager, storm: taken)
     monkeypatch.setattr(explaining, "newest_lines", lambda units: {})
     monkeypatch.setattr(verb, "understanding", lambda: HERE)
     monkeypatch.setattr("jepa.shell.sentence.understanding", lambda: HERE)

@@ -2,24 +2,20 @@
 """Looks at the machine for an explanation: units and processes twice, and the journal's newest lines."""
 
 import json
-import socket
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from jepa.actions.service_manager import ServiceManager
+from jepa.explanation.connections import Connections
 from jepa.explanation.situation import JournalLine
 from jepa.explanation.use import ProcessCount, ProcessUse, UnitUse, process_uses, unit_uses
 from jepa.healing.loggers import newest_loggers
 from jepa.healing.observation import Observation
 from jepa.healing.observer import Observer, process_sample
-from jepa.telemetry.sources.connections import asked_for
-from jepa.telemetry.sources.listeners import open_diag
 
 SAMPLE_S: Final = 3.0
 """Between the two looks."""
@@ -46,12 +42,16 @@ def sample(
     root: Path = Path("/"),
     seconds: float = SAMPLE_S,
     sleep: Callable[[float], None] = time.sleep,
+    storm: bool = False,
 ) -> Sample:
-    """Look, wait for ``seconds``, look again. What cannot be read is not in it; never raises."""
+    """Look, wait for ``seconds``, look again. What cannot be read is not in it; never raises.
+
+    ``storm``: whether connections are so many that it is worth finding out who asks for those that fail.
+    """
     observer = Observer(root, manager, newest_loggers, sessions=True)
     try:
         before, first = observer.observe(time.monotonic()), _processes(root)
-        with _Connections() as connections:
+        with Connections(root if storm else None) as connections:
             for _ in range(_LOOKS):
                 sleep(seconds / _LOOKS)
                 connections.look()
@@ -60,44 +60,10 @@ def sample(
     finally:
         observer.close()
     took = after.now_s - before.now_s
-    asked = {units[group]: many for group, many in connections.new.items() if group in units}
+    asked = connections.by_unit(units, {pid: process.unit for pid, process in second.items()})
     return Sample(
         unit_uses(before, after, asked), process_uses(first, second, took, after.cpus), after, took
     )
-
-
-class _Connections:
-    """Counts connections by the control group that asks for them; none where the kernel does not tell."""
-
-    def __init__(self) -> None:
-        self.new: Counter[int] = Counter()
-        """By inode, those that came after the first look."""
-        self._seen: set[int] = set()
-        self._diag: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        with suppress(OSError):
-            self._diag = open_diag()
-        self.look()
-        self.new.clear()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._diag is not None:
-            self._diag.close()
-
-    def look(self) -> None:
-        """Count those not seen before."""
-        if self._diag is None:
-            return
-        try:
-            for each in asked_for(self._diag):
-                if each.cookie not in self._seen:
-                    self._seen.add(each.cookie)
-                    self.new.update(() if each.cgroup is None else (each.cgroup,))
-        except (OSError, ValueError):
-            self._diag.close()
-            self._diag = None
 
 
 def newest_lines(units: Iterable[str]) -> dict[str, JournalLine]:

@@ -51,6 +51,11 @@ class UnitUse:
     """How often systemd restarted it between the looks."""
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is a part of JEPA OS: that it has to wait is no harm to a person."""
+        return self.name.startswith("jepa")
+
+    @property
     def io(self) -> float:
         """Bytes a second, both ways."""
         return self.read + self.written

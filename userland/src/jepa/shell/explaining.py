@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from jepa.errors import JepaError
+from jepa.explanation.causes.network import MANY
 from jepa.explanation.evidence import Explanation
 from jepa.explanation.machine import newest_lines, sample
 from jepa.explanation.ranking import Question, explain
@@ -27,6 +28,7 @@ _FRAMES: Final = 600
 """As many as jepad keeps in memory."""
 _OVER_NS: Final = 600 * 10**9
 """What is older explains nothing, and after a break frames of an earlier day are kept, too."""
+_NEWEST: Final = 5
 _EVENTS: Final = 1000
 _CITED: Final = 4
 """Units whose newest line in the journal is read."""
@@ -60,7 +62,8 @@ def _now(client: "Client", changes: "Callable[[], Sequence[Change]]", schema: Sc
     from jepa.actions.systemd_bus import SystemdBus
 
     client.status()  # refused at once where there is none, not after the sample
-    taken = sample(SystemdBus())
+    newest = Window(schema, [_frame(schema, frame) for frame in client.frames(limit=_NEWEST)])
+    taken = sample(SystemdBus(), storm=(newest.now("system.network.tcp.opened") or 0) >= MANY)
     seen = _recorded(client, changes, schema, client.frames(limit=_FRAMES), time.time_ns())
     limits = list(seen.limits)
     if not taken.uses:

@@ -14,7 +14,7 @@ _SOME_WAIT: Final = 15.0
 """Percent of time in which some task waits for I/O, from which on a disk is short for a unit that waits."""
 _MOST_WAIT: Final = 50.0
 """The same, whoever waits."""
-_WAITS: Final = 3.0
+_WAITS: Final = 5.0
 _HOG: Final = 50.0
 """Percent of all that is read and written that an offender takes at least."""
 _HOG_BYTES: Final = 2**18
@@ -41,7 +41,7 @@ def disk_contention(seen: Situation) -> Iterator[Cause]:
     share = 100 * first[0].io / moved if first and moved else 0.0
     hog = first[0] if share >= _HOG and first[0].io >= _HOG_BYTES else None
     suffering = sorted(
-        (use for use in seen.uses.values() if use is not hog and use.io_wait >= _WAITS),
+        (use for use in seen.uses.values() if use is not hog and not use.is_ours and use.io_wait >= _WAITS),
         key=lambda use: -use.io_wait,
     )
     if not (some >= _MOST_WAIT or (some >= _SOME_WAIT and suffering)):

@@ -8,7 +8,7 @@ from jepa.explanation.evidence import Cause, Evidence, Offender
 from jepa.explanation.situation import Situation
 
 _JOURNAL: Final = "systemd-journald.service"
-_BUSY: Final = 15.0
+_BUSY: Final = 10.0
 """Percent of one CPU."""
 _SHARE: Final = 0.6
 

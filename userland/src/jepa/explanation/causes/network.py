@@ -8,10 +8,10 @@ from jepa.explanation.evidence import Cause
 from jepa.explanation.situation import Situation
 from jepa.explanation.use import largest
 
-_MANY: Final = 100.0
-"""Connections a second."""
+MANY: Final = 100.0
+"""Connections a second, from which on they may be a storm."""
 _TIMES_USUAL: Final = 5.0
-_SEEN: Final = 10
+_SEEN: Final = 6
 """Connections that are seen of a unit before it is named."""
 _LOST: Final = 20.0
 _OVERFLOWS: Final = 1.0
@@ -23,7 +23,7 @@ def connection_storm(seen: Situation) -> Iterator[Cause]:
     overflows = seen.now("system.network.tcp.accept.overflows")
     name = max((opened, accepted), key=seen.now)
     many, usual = seen.now(name), seen.window.typical(name)
-    stormy = many >= _MANY and usual is not None and many >= _TIMES_USUAL * max(usual, 1.0)
+    stormy = many >= MANY and usual is not None and many >= _TIMES_USUAL * max(usual, 1.0)
     if not (stormy or overflows >= _OVERFLOWS):
         return
     asked = sum(use.connections for use in seen.uses.values())
@@ -39,7 +39,7 @@ def connection_storm(seen: Situation) -> Iterator[Cause]:
         "system.process.exited.failed",
     )
     if asks is not None:
-        text = f"{asks.name} asked for {asks.connections} of {asked} connections that were seen"
+        text = f"{asks.name} asked for {asks.connections} of the {asked} that were seen"
         evidence.append(seen.unit(asks.name, text, asks.connections, "{connection}"))
     done = "asked for" if name == opened else "taken in"
     yield Cause(

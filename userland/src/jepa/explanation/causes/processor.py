@@ -13,7 +13,7 @@ _SOME_WAIT: Final = 20.0
 """Percent of time in which some task waits for a CPU, from which on it is short for a unit that waits."""
 _MOST_WAIT: Final = 50.0
 """The same, whoever waits."""
-_WAITS: Final = 3.0
+_WAITS: Final = 5.0
 _WAITS_SHARE: Final = 0.2
 """A unit suffers that waits so many percent of the time, and so much of the time that it could run."""
 _HOG: Final = 40.0
@@ -74,7 +74,7 @@ def cpu_contention(seen: Situation) -> Iterator[Cause]:
 
 
 def _suffers(use: UnitUse) -> bool:
-    wanted = use.weight is None or use.weight >= _USUAL_WEIGHT
+    wanted = (use.weight is None or use.weight >= _USUAL_WEIGHT) and not use.is_ours
     held_back = use.throttled >= _THROTTLED  # by its own quota, by nobody else
     return (
         wanted
