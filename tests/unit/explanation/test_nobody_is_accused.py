@@ -68,6 +68,9 @@ CONTROLS: dict[str, Situation] = {
     "a service that uses much memory, which there is": situation(
         {"system.memory.utilization": 80.0}, (unit("db.service", memory=1.2 * GIB),)
     ),
+    "a service that fills its limit and wants no more": situation(
+        units=(unit("boxed.service", memory=127 * MIB, limit=128 * MIB),)
+    ),
     "swap that is full of what nobody needs": situation({"system.paging.utilization": 90.0}),
     "a server with many connections, as always": situation(
         {"system.network.tcp.accepted": 900.0}, (unit("web.service", cpu=40.0),), since=0

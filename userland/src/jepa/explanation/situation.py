@@ -16,6 +16,8 @@ from jepa.telemetry.events.event import Event
 
 _NEWEST: Final = 3
 """Events of one kind that are cited."""
+_LETTERS: Final = 300
+"""Of what others say, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,11 @@ class Situation:
             usual=usual,
         )
 
-    def unit(self, name: str, text: str, value: float | None = None, unit: str = "") -> Evidence:
-        """What was measured of a unit."""
-        return Evidence(
-            "unit", name, text, f"jepa explain {shlex.quote(name)}", self.window.at_ns, value, unit
-        )
+    def unit(
+        self, name: str, text: str, value: float | None = None, unit: str = "", command: str = "jepa explain"
+    ) -> Evidence:
+        """What was measured of a unit; ``command`` and its name show it."""
+        return Evidence("unit", name, text, f"{command} {shlex.quote(name)}", self.window.at_ns, value, unit)
 
     def waits(self, uses: Iterable[UnitUse], attribute: str, what: str) -> list[Evidence]:
         """That units wait for ``what``, a line each."""
@@ -146,8 +148,8 @@ class Situation:
                 "event",
                 event.kind,
                 f"{event.kind.replace('_', ' ')} of {event.unit or 'the machine'}"
-                + (f": {event.detail}" if event.detail else ""),
-                f"jepa events --kind {event.kind}",
+                + (f": {event.detail[:_LETTERS]}" if event.detail else ""),
+                f"jepa events --kind {shlex.quote(event.kind)}",
                 event.ts_ns,
             )
             for event in list(events)[-_NEWEST:]
@@ -180,7 +182,7 @@ class Situation:
             Evidence(
                 "journal",
                 unit,
-                f"{unit} says: {line.text}",
+                f"{unit} says: {line.text[:_LETTERS]}",
                 f"journalctl -u {shlex.quote(unit)} --cursor={shlex.quote(line.cursor)}",
                 line.ts_ns,
                 cursor=line.cursor,
@@ -188,8 +190,8 @@ class Situation:
         ]
 
     def offender(self, use: UnitUse, share: float, of: str, process: str = "") -> Offender:
-        """A unit with its measured share, in percent."""
-        return Offender(use.name, round(share, 1), of, process)
+        """A unit with its measured share, in percent: two looks that do not fit may give more than all."""
+        return Offender(use.name, round(max(0.0, min(100.0, share)), 1), of, process)
 
     def memory_of(self, use: UnitUse) -> Evidence:
         """What a unit holds, and how fast that grows."""

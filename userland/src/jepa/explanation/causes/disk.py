@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes on disks: others take them, they are slow, something before them holds back, they are full."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -150,7 +151,9 @@ def file_system_full(seen: Situation) -> Iterator[Cause]:
     for mount, space in full:
         text = f"{mount} has {bytes_text(space.free)} of {bytes_text(space.total)} left"
         evidence.append(
-            Evidence("state", mount, text, f"df -h {mount}", seen.window.at_ns, space.free, "By")
+            Evidence(
+                "state", mount, text, f"df -h {shlex.quote(mount)}", seen.window.at_ns, space.free, "By"
+            )
         )
     offenders: tuple[Offender, ...] = ()
     place = full[0][0] if full else "A file system"
@@ -198,7 +201,11 @@ def file_system_failed(seen: Situation) -> Iterator[Cause]:
             broken.owners,
             (
                 Evidence(
-                    "state", mount, f"{mount}: {broken.why}", f"findmnt {mount}", seen.window.at_ns
+                    "state",
+                    mount,
+                    f"{mount}: {broken.why}",
+                    f"findmnt {shlex.quote(mount)}",
+                    seen.window.at_ns,
                 ),
                 *seen.happened(seen.of_kind("io_error", "fs_error")),
             ),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cause in the log: so many lines that journald is busy with them."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -35,7 +36,7 @@ def log_storm(seen: Situation) -> Iterator[Cause]:
             seen.unit(_JOURNAL, f"{_JOURNAL} takes {busy:.0f} % of a CPU", busy, "%"),
             Evidence(
                 "state", name, f"{most} of the newest {total} lines are of {name}",
-                f"journalctl -u {name} -n 20", seen.window.at_ns, share, "%",
+                f"journalctl -u {shlex.quote(name)} -n 20", seen.window.at_ns, share, "%",
             ),
             *seen.said(name),
         ),

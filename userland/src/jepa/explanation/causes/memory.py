@@ -74,6 +74,8 @@ def memory_limit(seen: Situation) -> Iterator[Cause]:
     for use in largest(seen.uses.values(), "memory", 20):
         if not use.limit or use.memory < _AT_LIMIT * use.limit:
             continue
+        if use.growth <= 0 and seen.now("system.pressure.memory.some") < 1:
+            continue  # it has what it wants
         yield Cause(
             "memory_limit",
             "memory",
@@ -131,7 +133,7 @@ def oom_kill(seen: Situation) -> Iterator[Cause]:
         share = 100 * 1024 * int(held[1]) / seen.memory_total if held and seen.memory_total else 0.0
         offenders: tuple[Offender, ...] = ()
         if share >= 100 * _HOLDS or (of_its_own and held):
-            offenders = (Offender(unit, round(share, 1), "memory, when it was killed"),)
+            offenders = (Offender(unit, round(min(100.0, share), 1), "memory, when it was killed"),)
         yield Cause(
             "oom_kill",
             "memory",

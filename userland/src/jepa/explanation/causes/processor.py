@@ -103,6 +103,7 @@ def cpu_quota(seen: Situation) -> Iterator[Cause]:
                     f"{use.name} was throttled {use.throttled:.0f} % of the time",
                     use.throttled,
                     "%",
+                    "systemctl show -p CPUQuotaPerSecUSec",
                 ),
                 seen.unit(use.name, f"{use.name} takes {use.cpu:.0f} % of all CPU time", use.cpu, "%"),
                 *seen.channels("system.cpu.utilization"),
