@@ -291,7 +291,8 @@ def _kernel_value(host: Host, unit: Unit, resource: Resource) -> Value:
     if setting != "cpu.weight":
         value = PROPERTIES[setting].decode(UNSET if text == "max" else int(text))
         return "none" if value == 0 and setting in ("memory.min", "memory.low") else value
-    if kernel_file.read(file.with_name("cpu.idle"), f"cpu.idle of {resource.name}") == "1":
+    idle = file.with_name("cpu.idle")  # since Linux 5.15
+    if idle.exists() and kernel_file.read(idle, f"cpu.idle of {resource.name}") == "1":
         return "idle"
     return "default" if text == "100" else int(text)
 
