@@ -125,65 +125,6 @@ def test_memory_is_held_reclaimed_and_kept_from_swap(machine: Machine) -> None:
     assert machine.succeed(f"cat {SERVICES}/other.service/memory.swap.max").strip() == "max"
 
 
-def test_writing_is_slowed_to_the_rate_that_is_set(machine: Machine) -> None:
-    write_some = "dd if=/dev/zero of=/var/tmp/w bs=256k count=8 oflag=direct conv=notrunc status=none"
-    start(machine, "writer", f"while :; do {write_some}; done")
-
-    def rate() -> float:
-        """Bytes a second."""
-        counts = f"{SERVICES}/writer.service/io.stat"
-        script = f"cut -d' ' -f1 /proc/uptime; grep -o 'wbytes=[0-9]*' {counts} | head -1"
-        machine.wait_until_succeeds(f"grep -q wbytes=[1-9] {counts}")
-        begin = machine.succeed(script).split()
-        time.sleep(MEASURED_S)
-        end = machine.succeed(script).split()
-        written = int(end[1].partition("=")[2]) - int(begin[1].partition("=")[2])
-        return written / (float(end[0]) - float(begin[0]))
-
-    free = rate()
-    change = act(machine, "io.wbps writer 1M")
-    assert change["to"] == f"vda:{MIB}"
-    slowed = rate()
-    undo(machine, change)
-    again = rate()
-    machine.say(
-        f"writes {free / MIB:.1f} MiB/s, held to 1: {slowed / MIB:.2f}, taken back {again / MIB:.1f}"
-    )
-    assert slowed == pytest.approx(MIB, rel=0.35)
-    assert min(free, again) > 3 * slowed
-    assert machine.succeed("systemctl show -P IOWriteBandwidthMax writer").strip() == ""
-
-
-@pytest.mark.slow
-def test_a_disk_is_shared_by_the_weight_that_is_set(machine: Machine) -> None:
-    machine.slow_disk(300)
-    loop = "while :; do dd if=/dev/vda of=/dev/null bs=4k count=64 skip=$((RANDOM * 8)) iflag=direct; done"
-    for unit in ("heavy", "light"):
-        machine.succeed(f"systemd-run --quiet --unit={unit} bash -c '{' & '.join([loop] * 8)}' 2>/dev/null")
-    counts = f"grep -ho 'rios=[0-9]*' {SERVICES}/heavy.service/io.stat {SERVICES}/light.service/io.stat"
-    machine.wait_until_succeeds(f"test $({counts} | wc -l) = 2")
-
-    def light() -> float:
-        """What part of both units' requests are those of the light one, from now on."""
-        time.sleep(2)  # what was queued before
-        before = [int(word.partition("=")[2]) for word in machine.succeed(counts).split()]
-        time.sleep(2 * MEASURED_S)
-        after = [int(word.partition("=")[2]) for word in machine.succeed(counts).split()]
-        heavy, light = (end - begin for begin, end in zip(before, after, strict=True))
-        return light / (heavy + light)
-
-    equal = light()
-    change = act(machine, "io.weight light 10")
-    assert (change["from"], change["to"]) == ("default", 10)
-    less = light()
-    undo(machine, change)
-    again = light()
-    machine.say(f"share of the disk: {equal:.2f}, at a weight of 10 {less:.2f}, taken back {again:.2f}")
-    assert less < 0.2
-    assert min(equal, again) > 0.35
-    assert not left_behind(machine, "light")
-
-
 def test_a_unit_cannot_multiply_beyond_what_it_may(machine: Machine) -> None:
     write(machine, "/run/forks.py", FORKS)
     start(machine, "forks", "exec python3 /run/forks.py")

@@ -50,6 +50,8 @@ ACTIONS = (
         description=(
             "idle waits until nobody else uses the disk: right for backups and indexing, and it may "
             "wait for long. best-effort goes from 0 (first) to 7 (last). none follows the nice value. "
+            "With bfq it counts among the processes of one unit, or one session: to weigh units against "
+            "each other use io.weight. "
             "It has an effect where the disk's I/O scheduler is bfq or mq-deadline (`cat "
             "/sys/block/DISK/queue/scheduler`), and for reads and synchronous writes; what is written "
             "through memory is the kernel's own."

@@ -225,6 +225,9 @@ class UnitResources:
         found = self.read(host, resource)
         if found == value:
             found = _in_kernel(host, resource, value)
+        elif units.same(host, resource).load_state != "loaded":
+            text = _kernel_text(resource.setting, value)  # "default" and 100 are the same there
+            found = value if text is not None and text == _kernel_text(resource.setting, found) else found
         if found != value:
             raise JepaError(
                 f"{resource.setting} of {resource.name} is {found}, not {value} as set.", "Nothing was kept."
