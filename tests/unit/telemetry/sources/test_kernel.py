@@ -29,9 +29,9 @@ def test_the_first_reading_only_starts_the_rates(source: KernelSource) -> None:
 
 def test_rates_are_a_second_whatever_the_interval(source: KernelSource) -> None:
     source.read(100.0)
-    subprocess.run(["sh", "-c", "for i in $(seq 40); do /bin/true; done"], check=True)
+    subprocess.run(["sh", "-c", "for i in $(seq 400); do /bin/true; done"], check=True)
     values = source.read(102.0).values
-    assert 20 <= values["system.process.executed"] <= 40
+    assert 200 <= values["system.process.executed"] <= 250  # others start some meanwhile
     assert values["system.cpu.run_queue.latency.p50"] <= values["system.cpu.run_queue.latency.p99"]
     assert values["system.paging.oom_kills"] == 0
 
