@@ -115,6 +115,11 @@ bench-availability: $(IMAGE) ## measure how available a service stays while faul
 	@$(PYTHON) -m tools.host run
 	@$(PY) -m tests.bench.availability
 
+.PHONY: bench-control
+bench-control: $(IMAGE) ## measure how much work the planner gets done beside a foreground, and every simple rule (hours; goes on where it stopped)
+	@$(PYTHON) -m tools.host run
+	@$(PY) -m tests.bench.control
+
 .PHONY: bench-freeze
 bench-freeze: $(IMAGE) ## measure how long a shell waits while memory runs out, with healing and without (half an hour)
 	@$(PYTHON) -m tools.host run
