@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real processes are measured; units are read from control groups, those of persons too."""
 
+import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from jepa.actions.service_manager import NoServiceManager
@@ -34,6 +37,8 @@ def test_a_busy_process_and_one_whose_threads_wait_are_measured() -> None:
     assert waits.switches > 20
     assert waits.switches > busy.switches
     assert found.seconds >= 1
+    assert os.getpid() not in by_pid
+    assert 0 < found.own_cpu < 100
 
 
 def test_units_of_the_system_and_of_persons_are_read(tmp_path: Path) -> None:
@@ -57,6 +62,27 @@ def test_units_of_the_system_and_of_persons_are_read(tmp_path: Path) -> None:
     found = sample(NoServiceManager(), tmp_path, 1.0, sleep=go_on)  # type: ignore[arg-type]
     assert set(found.uses) == set(places.values())
     assert all(use.cpu > 0 and use.throttled > 0 for use in found.uses.values())
+
+
+def test_looking_is_no_use_of_the_unit_that_looks(tmp_path: Path) -> None:
+    stat = tmp_path / "sys/fs/cgroup/system.slice/web.service/cpu.stat"
+    stat.parent.mkdir(parents=True)
+    own = tmp_path / "proc" / str(os.getpid())
+    own.mkdir(parents=True)
+    for name in ("stat", "status"):
+        shutil.copy(f"/proc/self/{name}", own)
+    (own / "cgroup").write_text("0::/system.slice/web.service\n")
+
+    def compute(seconds: float) -> None:
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+        stat.write_text(f"usage_usec {1e6 * time.process_time():.0f}\nthrottled_usec 0\n")
+
+    stat.write_text(f"usage_usec {1e6 * time.process_time():.0f}\nthrottled_usec 0\n")
+    found = sample(NoServiceManager(), tmp_path, 0.5, sleep=compute)  # type: ignore[arg-type]
+    assert found.own_cpu > 10
+    assert found.uses["web.service"].cpu < found.own_cpu / 4
 
 
 def test_without_a_journal_there_is_no_line() -> None:

@@ -69,6 +69,26 @@ SCENES: dict[str, tuple[Situation, str, str]] = {
         "cpu_contention",
         "hog.service",
     ),
+    "a noisy neighbour of which the look at it leaves a third": (
+        situation(
+            CPU_SHORT,
+            (
+                unit("hog.service", cpu=34.0, cpu_wait=60.0),
+                unit("web.service", cpu=12.0, cpu_wait=48.0),
+                unit("jepa-telemetry.service", cpu=21.0),
+            ),
+            own_cpu=30.0,
+        ),
+        "cpu_contention",
+        "hog.service",
+    ),
+    "jepad on the CPU": (
+        situation(
+            CPU_SHORT, (unit("jepad.service", cpu=90.0), unit("web.service", cpu=4.0, cpu_wait=30.0))
+        ),
+        "cpu_contention",
+        "jepad.service",
+    ),
     "a person's program on the CPU": (
         situation(
             CPU_SHORT,

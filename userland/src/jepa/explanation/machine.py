@@ -2,10 +2,11 @@
 """Looks at the machine for an explanation: units and processes twice, and the journal's newest lines."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,8 @@ class Sample:
     machine: Observation
     """The later look."""
     seconds: float
+    own_cpu: float = 0.0
+    """Percent of all CPU time that looking took, which counts for no unit and no process."""
 
 
 def sample(
@@ -50,20 +53,25 @@ def sample(
     """
     observer = Observer(root, manager, newest_loggers, sessions=True)
     try:
+        own_s = -time.process_time()
         before, first = observer.observe(time.monotonic()), _processes(root)
         with Connections(root if storm else None) as connections:
             for _ in range(_LOOKS):
                 sleep(seconds / _LOOKS)
                 connections.look()
         second, after = _processes(root), observer.observe(time.monotonic())
+        own_s += time.process_time()
         units = observer.groups
     finally:
         observer.close()
     took = after.now_s - before.now_s
     asked = connections.by_unit(units, {pid: process.unit for pid, process in second.items()})
-    return Sample(
-        unit_uses(before, after, asked), process_uses(first, second, took, after.cpus), after, took
-    )
+    own_cpu = 100 * own_s / took / after.cpus if took > 0 else 0.0
+    own = second.pop(os.getpid(), None)
+    uses = unit_uses(before, after, asked)
+    if own is not None and own.unit in uses:
+        uses[own.unit] = replace(uses[own.unit], cpu=max(0.0, uses[own.unit].cpu - own_cpu))
+    return Sample(uses, process_uses(first, second, took, after.cpus), after, took, own_cpu)
 
 
 def newest_lines(units: Iterable[str]) -> dict[str, JournalLine]:

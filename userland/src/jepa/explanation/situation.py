@@ -41,6 +41,8 @@ class Situation:
     """The later of the two looks."""
     sampled_s: float = 0.0
     """Seconds between them."""
+    own_cpu: float = 0.0
+    """Percent of all CPU time that looking took."""
     events: tuple[Event, ...] = ()
     """Of the window, the oldest first."""
     changes: tuple[Change, ...] = ()

@@ -77,6 +77,7 @@ def _now(client: "Client", changes: "Callable[[], Sequence[Change]]", schema: Sc
         processes=taken.processes,
         machine=taken.machine,
         sampled_s=taken.seconds,
+        own_cpu=taken.own_cpu,
         probabilities=probabilities,
         surprise=client.status().surprise,
         limits=tuple(limits),

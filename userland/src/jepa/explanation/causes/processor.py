@@ -17,7 +17,10 @@ _WAITS: Final = 5.0
 _WAITS_SHARE: Final = 0.2
 """A unit suffers that waits so many percent of the time, and so much of the time that it could run."""
 _HOG: Final = 40.0
-"""Percent of the CPU time there is that an offender takes at least, and half of what all units use."""
+"""Percent of the CPU time that others had which an offender takes at least, and half of what all units use.
+
+Others had what neither the hypervisor took nor JEPA OS, which is an offender itself where it takes as much.
+"""
 _USUAL_WEIGHT: Final = 100
 """systemd's weight of a unit for which none is set; who has less is meant to wait."""
 _THROTTLED: Final = 10.0
@@ -34,9 +37,12 @@ def cpu_contention(seen: Situation) -> Iterator[Cause]:
     busy, some = seen.now("system.cpu.utilization"), seen.now("system.pressure.cpu.some")
     if busy < _BUSY:
         return
-    first = largest(seen.uses.values(), "cpu", 1)
-    used = sum(use.cpu for use in seen.uses.values())
-    had = 1 - min(0.9, seen.now("system.cpu.utilization.steal") / 100)  # of what the hypervisor left
+    small = [use for use in seen.uses.values() if use.is_ours and use.cpu < _HOG]
+    others = [use for use in seen.uses.values() if use not in small]
+    first = largest(others, "cpu", 1)
+    used = sum(use.cpu for use in others)
+    ours = seen.own_cpu + sum(use.cpu for use in small)
+    had = 1 - min(0.9, (seen.now("system.cpu.utilization.steal") + ours) / 100)
     hog = first[0] if first and first[0].cpu >= max(_HOG * had, used / 2) else None
     suffering = sorted(
         (use for use in seen.uses.values() if use is not hog and _suffers(use)),
