@@ -78,7 +78,7 @@ def ready(*, sources: bool) -> Machine:
     )
     machine = Machine("control", setup, DIRECTORY, lambda line: print(line, flush=True))
     machine.start()
-    machine.wait_for_shell()
+    machine.wait_for_shell(240)  # beside other work of the host a boot may take long
     if sources:
         push(machine)
     machine.wait_for_unit("jepad.service", 120)
