@@ -13,7 +13,7 @@ VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
 BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py)
-IMAGE_SOURCES = $(BUILDERS) $(shell find mkosi.* requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
+IMAGE_SOURCES = $(BUILDERS) $(shell find mkosi.* kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)
 # Tests start Python hundreds of times: it is to keep its byte code, whatever the caller wishes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -86,6 +86,10 @@ test-all: test ## also the tests that take many minutes
 lint: $(VENV)/.done ## formatting, types, style, shell scripts
 	@$(PYTHON) -m tools.host lint
 	@$(PY) -m pytest tests/unit/test_linters.py -v
+
+.PHONY: kernel-check
+kernel-check: $(if $(KERNEL_CONFIG),$(VENV)/.done,$(IMAGE)) ## say what the image's kernel lacks (KERNEL_CONFIG=FILE or running: another)
+	@$(PY) -m tools.kernel_check $(KERNEL_CONFIG)
 
 .PHONY: bench
 bench: bench-telemetry bench-world bench-store bench-actions bench-vision bench-boot ## measure all figures of build/bench/*.json

@@ -18,7 +18,7 @@ from tools import apt_source, mkosi_source, userland
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 IMAGE = BUILD / "image"
-ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "manifest")
+ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "config", "manifest")
 ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "arm64"}
 
 
@@ -65,6 +65,7 @@ def main() -> int:
     apt_source.write_sandbox(BUILD / "sandbox", mirrors)
     packages = userland.make_site(architecture)
     userland.make_userland()
+    shutil.copytree(ROOT / "kernel-config", BUILD / "userland/usr/lib/jepa/kernel-config")
     for tree in (BUILD / "site" / architecture, BUILD / "userland"):
         set_modes(tree)
     for name in ("output", "cache", "pkgcache", "workspace"):

@@ -77,12 +77,16 @@ def test_the_files_of_a_private_clone_get_the_modes_that_git_keeps(
     (root / "var").mkdir()
     (tmp_path / "src").mkdir()
     (tmp_path / "src/extra").symlink_to(private_clone / "mkosi.extra")
-    environment = os.environ | {"BUILDROOT": str(root), "SRCDIR": str(tmp_path / "src")}
+    (root / "usr/lib/modules/7.3").mkdir(parents=True)
+    (root / "usr/lib/modules/7.3/config").write_text("CONFIG_X=y\n")
+    places = {"BUILDROOT": root, "SRCDIR": tmp_path / "src", "OUTPUTDIR": tmp_path}
+    environment = os.environ | {name: str(place) for name, place in places.items()}
     subprocess.run([ROOT / "mkosi.finalize"], env=environment, check=True, umask=0o077)
     found = dict(modes(root))
     kept = expected(private_clone, "mkosi.extra")
     assert kept
     assert {path: found[path] for path in kept} == kept
+    assert (tmp_path / "jepa-os.config").read_text() == "CONFIG_X=y\n"
     assert {found[Path("usr")], found[Path("usr/lib/systemd/system")]} == {0o755}
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa doctor`: every check, with the remedy where one is not ok, even when jepad does not run."""
 
+from pathlib import Path
+
+from jepa import kernel_config
 from jepa.errors import JepaError
 from jepa.service.api import Doctor, Part
 from jepa.shell.request import Request
@@ -24,13 +27,31 @@ def run(request: Request) -> int:
 
 
 def examine(request: Request) -> Doctor:
-    """The service's own checks, preceded by whether it can be reached."""
+    """The service's own checks, preceded by whether it can be reached, and the kernel that both run on."""
     try:
         found = request.client.doctor()
     except JepaError as error:
         socket = Part(name="socket", state="failed", reason=error.problem, remedy=error.remedy)
-        return Doctor(state="failed", checks=[socket])
+        return Doctor(state="failed", checks=[socket, kernel()])
     socket = Part(name="socket", state="ok", reason="jepad answers.")
     if "local" in request.args:
         socket = Part(name="socket", state="off", reason="Watching in this process, without jepad.")
-    return Doctor(state=found.state, checks=[socket, *found.checks])
+    return Doctor(state=found.state, checks=[socket, *found.checks, kernel()])
+
+
+def kernel(root: Path = Path("/")) -> Part:
+    """Whether the running kernel was configured with all that is asked of one; its config is below ``root``.
+
+    Asked in the person's process: jepad's sandbox hides where a kernel's config is. What lacks is off, as a
+    sensor that a machine does not have, and no fault.
+    """
+    path = kernel_config.running_config(root)
+    if path is None:
+        return Part(name="kernel", state="off", reason="The kernel does not tell how it was configured.")
+    try:
+        config = kernel_config.read_config(path)
+        groups = kernel_config.groups_for(config)
+    except JepaError as error:
+        return Part(name="kernel", state="off", reason=error.problem)
+    lacks = kernel_config.lacking(groups, config)
+    return Part(name="kernel", state="off" if lacks else "ok", reason=kernel_config.tell(groups, lacks))
