@@ -5,20 +5,23 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tools import apt_source, mkosi_source, userland
+from tools import apt_source, mkosi_source, sbom, userland
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 IMAGE = BUILD / "image"
-ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "config", "manifest")
+ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "config", "manifest", "spdx.json")
 ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "arm64"}
 
 
@@ -31,6 +34,23 @@ def publish(output: Path) -> None:
         new.unlink(missing_ok=True)
         new.hardlink_to(source)
         new.replace(IMAGE / f"jepa-os.{suffix}")
+
+
+def project_version() -> str:
+    """Return the version of the project."""
+    project: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project["version"]
+
+
+def list_contents(output: Path, site: Path, libraries: Path) -> None:
+    """Write the image's bill of materials: what mkosi installed, and what lies in the two trees."""
+    components = [
+        *sbom.debian(output / "jepa-os.manifest"),
+        *sbom.python(site),
+        *sbom.packs(libraries / "packs"),
+    ]
+    document = sbom.document(project_version(), components, datetime.now(UTC))
+    (output / "jepa-os.spdx.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 def set_modes(tree: Path) -> None:
@@ -84,6 +104,8 @@ def main() -> int:
         print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:]), file=sys.stderr)
         print(f"The image was not built. The whole log is {log.relative_to(ROOT)}.", file=sys.stderr)
         return 1
+    site, libraries = BUILD / "site" / architecture, BUILD / "userland/usr/lib/jepa"
+    list_contents(BUILD / "mkosi.output", site, libraries)
     publish(BUILD / "mkosi.output")
     shutil.rmtree(BUILD / "mkosi.workspace", ignore_errors=True)
     size = (IMAGE / "jepa-os.raw").stat().st_size / 2**20

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write the image's bill of materials in SPDX 2.3: Debian's packages, Python's, and our packs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import re
+import tomllib
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+NAMESPACE = "https://jepa.invalid/spdx"
+"""Nobody is at this address: SPDX asks for a name that is unique."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One thing in the image: `purl` is its package URL, `licence` an SPDX expression, where known."""
+
+    name: str
+    version: str
+    purl: str
+    licence: str = "NOASSERTION"
+
+
+def debian(manifest: Path) -> Iterator[Component]:
+    """Yield the packages that mkosi's `manifest` lists; a file in each has its licences."""
+    for package in json.loads(manifest.read_text())["packages"]:
+        name, version = package["name"], package["version"]
+        quoted = urllib.parse.quote(version, safe="+~.-")
+        purl = f"pkg:deb/debian/{name}@{quoted}?arch={package['architecture']}&distro=trixie"
+        yield Component(name, version, purl)
+
+
+def python(site: Path) -> Iterator[Component]:
+    """Yield the distributions in the directory `site`, with the licences that they declare."""
+    found = importlib.metadata.distributions(path=[str(site)])
+    for distribution in sorted(found, key=lambda each: each.name.lower()):
+        name = re.sub(r"[-_.]+", "-", distribution.name).lower()
+        declared = distribution.metadata.get_all("License-Expression") or ["NOASSERTION"]
+        yield Component(name, distribution.version, f"pkg:pypi/{name}@{distribution.version}", declared[0])
+
+
+def packs(folder: Path) -> Iterator[Component]:
+    """Yield the packs below `folder`, with what their manifests say."""
+    for manifest in sorted(folder.glob("*/pack.toml")):
+        pack = tomllib.loads(manifest.read_text())
+        name, version = f"pack-{pack['name']}", str(pack["version"])
+        yield Component(name, version, f"pkg:generic/{name}@{version}", str(pack["licence"]))
+
+
+def document(version: str, components: list[Component], created: datetime) -> dict[str, Any]:
+    """Return the SPDX document of an image with `version`; the same for the same content and time."""
+    image = Component("jepa-os", version, f"pkg:generic/jepa-os@{version}", "Apache-2.0")
+    listed = [_package(number, each) for number, each in enumerate([image, *components])]
+    digest = hashlib.sha256(json.dumps(listed, sort_keys=True).encode()).hexdigest()
+    relations = [("SPDXRef-DOCUMENT", "DESCRIBES", listed[0]["SPDXID"])]
+    relations += [(str(listed[0]["SPDXID"]), "CONTAINS", each["SPDXID"]) for each in listed[1:]]
+    return {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": f"jepa-os-{version}",
+        "documentNamespace": f"{NAMESPACE}/jepa-os-{version}-{digest}",
+        "creationInfo": {
+            "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "creators": ["Tool: jepa-os"],
+        },
+        "packages": listed,
+        "relationships": [
+            {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
+            for one, kind, other in relations
+        ],
+    }
+
+
+def _package(number: int, component: Component) -> dict[str, object]:
+    name = re.sub(r"[^A-Za-z0-9.-]", "-", component.name)
+    reference = {
+        "referenceCategory": "PACKAGE-MANAGER",
+        "referenceType": "purl",
+        "referenceLocator": component.purl,
+    }
+    return {
+        "SPDXID": f"SPDXRef-{number}-{name}",
+        "name": component.name,
+        "versionInfo": component.version,
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": False,
+        "licenseConcluded": "NOASSERTION",
+        "licenseDeclared": component.licence,
+        "copyrightText": "NOASSERTION",
+        "externalRefs": [reference],
+    }
