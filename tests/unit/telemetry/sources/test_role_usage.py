@@ -101,6 +101,20 @@ def test_io_is_summed_over_devices_and_garbage_counts_nothing() -> None:
     assert parse_io_stat(b"254:0 rbytes=10 wbytes=5 rios=1\n8:0 rbytes=1 wbytes=x\n\xff\n") == (11, 5)
 
 
+def test_what_is_read_through_a_device_that_lies_on_a_disk_counts_once(root: Path) -> None:
+    for name, number in (("vda", "254:0"), ("dm-0", "253:0")):
+        (root / "sys/block" / name).mkdir(parents=True)
+        (root / "sys/block" / name / "dev").write_text(f"{number}\n")
+    (root / "sys/block/dm-0/slaves/vda3").mkdir(parents=True)
+    group(root, "user.slice")
+    io = root / "sys/fs/cgroup/user.slice/io.stat"
+    io.write_text("254:0 rbytes=0 wbytes=0\n253:0 rbytes=0 wbytes=0\n")
+    source = RoleSource(root, Roles(root))
+    source.read(1.0)
+    io.write_text("254:0 rbytes=8192 wbytes=0\n253:0 rbytes=4096 wbytes=0\n")
+    assert source.read(2.0).values["system.role.foreground.io.read"] == pytest.approx(8.0)
+
+
 def test_many_groups_cost_little(root: Path) -> None:
     for number in range(100):
         group(root, f"user.slice/user-{number}.slice/user@{number}.service/background.slice")

@@ -18,7 +18,7 @@ from jepa.telemetry.sources.cgroup import parse_cpu_stat
 from jepa.telemetry.sources.listeners import Listener, listeners, open_diag
 from jepa.telemetry.sources.memory import parse_meminfo
 from jepa.telemetry.sources.pressure import parse_pressure
-from jepa.telemetry.sources.role_usage import parse_io_stat
+from jepa.telemetry.sources.role_usage import StackedDevices, parse_io_stat
 
 _SESSIONS: Final = "user.slice"
 _SERVICES: Final = "system.slice"
@@ -89,6 +89,7 @@ class Observer:
         self._pressure = KernelFile(root / "proc/pressure/memory")
         self._mounts = KernelFile(root / "proc/self/mountinfo")
         self._groups: dict[str, _Group] = {}
+        self._stacked = StackedDevices(root)
         self._units: dict[str, UnitSample] = {}
         self._inodes: dict[str, int] = {}
         self._journal_cpu_s = 0.0
@@ -117,6 +118,7 @@ class Observer:
             self._ask_manager()
         waiting = self._waiting()
         units = dict(self._units)
+        stacked = self._stacked.at(now_s)
         for name, group in self._groups.items():
             if self._sessions or name in units or name.endswith(".scope"):
                 units[name] = self._use(
@@ -124,6 +126,7 @@ class Observer:
                     group,
                     waiting.get(group.inode, 0),
                     observation.swap_free,
+                    stacked,
                 )
         return replace(
             observation,
@@ -198,10 +201,12 @@ class Observer:
         except JepaError:
             return sample
 
-    def _use(self, unit: UnitSample, group: _Group, waiting: int, swap_free: int) -> UnitSample:
+    def _use(
+        self, unit: UnitSample, group: _Group, waiting: int, swap_free: int, stacked: frozenset[bytes]
+    ) -> UnitSample:
         stat = _content(group.cpu)
         cpu, throttled = parse_cpu_stat(stat).usage_us, _field(stat, b"throttled_usec")
-        read, written = parse_io_stat(_content(group.io))
+        read, written = parse_io_stat(_content(group.io), stacked)
         memory = _content(group.memory)
         anonymous = _field(memory, b"anon")
         swapped = count(_content(group.swap).strip()) or 0

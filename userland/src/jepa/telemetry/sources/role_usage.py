@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each role uses and waits for, from the control groups that play it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from jepa.telemetry.sources.memory import parse_meminfo
 from jepa.telemetry.sources.pressure import parse_pressure, share
 
 _PRESSURES = ("cpu", "memory", "io")
+_LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,47 @@ class Stalls:
     io: int | None = None
 
 
-def parse_io_stat(content: bytes) -> tuple[int, int]:
-    """Bytes read and written over all devices in io.stat of one group; a group that did none has no line."""
+def parse_io_stat(content: bytes, stacked: Container[bytes] = ()) -> tuple[int, int]:
+    """Bytes read and written over all devices in io.stat of one group; a group that did none has no line.
+
+    Those in ``stacked``, by number as in b"254:0", do not count.
+    """
     read = written = 0
     for line in content.splitlines():
-        for word in line.split()[1:]:
+        words = line.split()
+        if not words or words[0] in stacked:
+            continue
+        for word in words[1:]:
             key, _, number = word.partition(b"=")
             if key == b"rbytes":
                 read += count(number) or 0
             elif key == b"wbytes":
                 written += count(number) or 0
     return read, written
+
+
+class StackedDevices:
+    """Numbers of devices that lie on others, such as those of verity, encryption and RAID.
+
+    What a group reads through one is counted there and once more at the disk below.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._block = root / "sys/block"
+        self._found: frozenset[bytes] = frozenset()
+        self._looked_at = float("-inf")
+
+    def at(self, now: float) -> frozenset[bytes]:
+        """As they are at ``now``, in seconds of the monotonic clock; looked for once a minute."""
+        if now - self._looked_at >= _LOOK_AGAIN_S:
+            self._found = frozenset(self._look())
+            self._looked_at = now
+        return self._found
+
+    def _look(self) -> Iterator[bytes]:
+        for below in self._block.glob("*/slaves/*"):
+            with suppress(OSError):
+                yield (below.parents[1] / "dev").read_bytes().strip()
 
 
 class _Group:
@@ -59,11 +91,11 @@ class _Group:
         self.use: Previous[Use] = Previous()
         self.stalls: Previous[Stalls] = Previous()
 
-    def read_use(self) -> Use:
+    def read_use(self, stacked: Container[bytes]) -> Use:
         cpu = _content(self._cpu)
         memory = _content(self._memory)
         io = _content(self._io)
-        read, written = (None, None) if io is None else parse_io_stat(io)
+        read, written = (None, None) if io is None else parse_io_stat(io, stacked)
         return Use(
             None if cpu is None else parse_cpu_stat(cpu).usage_us,
             None if memory is None else count(memory.strip()),
@@ -129,6 +161,7 @@ class RoleSource:
         self._online = KernelFile(root / "sys/devices/system/cpu/online")
         self._meminfo = KernelFile(root / "proc/meminfo")
         self._groups: dict[Path, tuple[int, _Group]] = {}
+        self._stacked = StackedDevices(root)
 
     def read(self, now: float) -> Reading:
         """Use in percent of the machine's and KiB/s, and stalled shares, since the last call."""
@@ -168,7 +201,8 @@ class RoleSource:
                 self._groups[folder] = (number, _Group(folder))
 
     def _sums(self, groups: Mapping[Path, Role], now: float) -> tuple[dict[Role, _Sum], float]:
-        used = {folder: _since(group, now) for folder, (_, group) in self._groups.items()}
+        stacked = self._stacked.at(now)
+        used = {folder: _since(group, now, stacked) for folder, (_, group) in self._groups.items()}
         seconds = max((interval for _, interval in used.values()), default=0.0)
         below: dict[Path, _Sum] = {folder: _Sum() for folder in used}
         for folder, (mine, _) in used.items():
@@ -213,9 +247,9 @@ def _parents(folder: Path, tree: Path) -> Iterator[Path]:
         yield parent
 
 
-def _since(group: _Group, now: float) -> tuple[_Sum, float]:
+def _since(group: _Group, now: float, stacked: Container[bytes]) -> tuple[_Sum, float]:
     """What the group used since the last call and holds now, and the seconds between."""
-    use = group.read_use()
+    use = group.read_use(stacked)
     before = group.use.swap(use, now)
     if before is None:
         return _Sum(memory=use.memory), 0.0
