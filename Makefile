@@ -102,6 +102,10 @@ bench-telemetry: $(VENV)/.done build/bpf/.done ## measure what the collector cos
 bench-world: $(VENV)/.done ## measure what a tick of the world model costs
 	@$(PY) -m tests.bench.world
 
+.PHONY: bench-shell
+bench-shell: $(VENV)/.done ## measure the full screen: first paint, CPU, bytes on a terminal and at sixteen colours
+	@$(PY) -m tests.bench.shell
+
 .PHONY: bench-language
 bench-language: $(VENV)/.done ## measure how often sentences are understood that the grammar was not made with
 	@$(PY) -m tests.bench.language

@@ -5,7 +5,9 @@ import math
 import queue
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 import pytest
 
@@ -92,9 +94,14 @@ class RecordedClient:
         self.position = history
         self.script: queue.Queue[int | JepaError] = queue.Queue()
         self.script.put(play)
+        self.left = 0
         self.down: JepaError | None = None
         self.happened: list[EventOut] = []
         self.histograms: list[HistogramOut] = []
+        self.standing: list[dict[str, Any]] = []
+        self.changes: list[dict[str, Any]] = []
+        self.asked: list[tuple[str, ...]] = []
+        """The channels that each stream was asked for."""
 
     def go(self, ticks: int) -> None:
         self.script.put(ticks)
@@ -151,25 +158,43 @@ class RecordedClient:
             return [event for event in self.happened if event.sequence > after][:limit]
         return [event for event in self.happened if event.ts_ns > since_ns][-limit:]
 
+    def tasks(self) -> list[dict[str, Any]]:
+        self._answer()
+        return self.standing
+
+    def history(self, limit: int = 50) -> list[dict[str, Any]]:
+        self._answer()
+        return self.changes[:limit]
+
     def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
         self._answer()
+        self.asked.append(tuple(channels))
         sent = self.happened[-1].sequence if after is None and self.happened else after or 0
         while True:
             for event in self.events(after=sent):
                 sent = event.sequence
                 yield event
-            step = self.script.get()
-            if isinstance(step, JepaError):
-                raise step
-            for _ in range(step):
-                yield self.tick()
+            if not self.left:
+                step = self.script.get()
+                if isinstance(step, JepaError):
+                    raise step
+                self.left = step
+            while self.left:  # what is left when a reader goes is for the next one
+                self.left -= 1
+                yield self.tick(channels)
 
-    def tick(self) -> TickOut:
+    def tick(self, channels: Sequence[str] = ()) -> TickOut:
         at, self.position = self.position, self.position + 1
+        frame, ahead = self.recording[at], forecast(self.recording, at)
+        if channels:
+            frame = replace(frame, values={name: frame.values[name] for name in channels})
+            ahead = replace(
+                ahead, channels={name: each for name, each in ahead.channels.items() if name in channels}
+            )
         return TickOut(
             sequence=at,
-            frame=self.recording[at],
-            forecast=forecast(self.recording, at),
+            frame=frame,
+            forecast=ahead,
             surprise=0.31,
             surprise_channels=[],
             tick_ms=0.7,

@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,25 +12,40 @@ from textual.widgets import SelectionList, Static
 
 from jepa.service.api import EventOut, HistogramOut
 from jepa.shell.complete import Vocabulary
-from jepa.shell.prompt_line import run_line, verbs
-from jepa.shell.tui import reader
-from jepa.shell.tui.app import Block, ShellApp
+from jepa.shell.processes import ProcessTable
+from jepa.shell.prompt_line import LineRunner, verbs
+from jepa.shell.tui import feed
+from jepa.shell.tui.app import ShellApp
 from jepa.shell.tui.draw import Glyphs
-from jepa.shell.tui.live import LivePanel
-from jepa.shell.tui.prompt import Prompt
 from jepa.shell.tui.screens import HelpScreen
-from jepa.shell.tui.strip import StripView
+from jepa.shell.tui.widgets.line_view import LineView
+from jepa.shell.tui.widgets.live import LivePanel
+from jepa.shell.tui.widgets.prompt import Prompt
+from jepa.shell.tui.widgets.strip import StripView
+from jepa.shell.tui.widgets.transcript import Block
 
 SIZES = {"small": (80, 24), "large": (120, 40)}
 
 
 @pytest.fixture
-def shell(recorded_client: Callable[..., Any]) -> Callable[..., ShellApp]:
+def shell(recorded_client: Callable[..., Any], tmp_path: Path) -> Callable[..., ShellApp]:
     def make(
-        history: int = 100, play: int = 100, glyphs: Glyphs = Glyphs.BRAILLE, theme: str = "textual-dark"
+        history: int = 100,
+        play: int = 100,
+        glyphs: Glyphs = Glyphs.BRAILLE,
+        theme: str = "jepa-dark",
+        draw_every: int = 10,
     ) -> ShellApp:
-        client = recorded_client(history, play)
-        return ShellApp(client, run_line, Vocabulary(verbs()), glyphs=glyphs, theme=theme)
+        return ShellApp(
+            recorded_client(history, play),
+            LineRunner(),
+            Vocabulary(verbs()),
+            glyphs=glyphs,
+            theme=theme,
+            draw_every=draw_every,
+            processes=ProcessTable(tmp_path),
+            autonomy=lambda: "advise",
+        )
 
     return make
 
@@ -44,19 +60,15 @@ async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
 
 
 def shown(app: ShellApp) -> str:
-    return "\n".join(
-        "".join(segment.text for segment in view.render_line(y))
-        for view in app.query(StripView)
-        for y in range(view.size.height)
-    )
+    return "\n".join(view.text for view in app.query(StripView))
 
 
 def answers(app: ShellApp) -> list[str]:
-    return [block.answer for block in app.query(Block)]
+    return [block.text for block in app.query(Block) if block.kind != "you"]
 
 
 def health(app: ShellApp) -> str:
-    return str(app.query_one("#health", Static).render())
+    return app.query_one("#health", LineView).text
 
 
 async def played(app: ShellApp, pilot: Pilot[Any], frames: int = 200) -> None:
@@ -123,7 +135,7 @@ async def test_strips_show_values_and_how_often_the_band_held(shell: Callable[..
 async def test_the_service_goes_and_returns(
     shell: Callable[..., ShellApp], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "FIRST_WAIT_S", 0.05)
+    monkeypatch.setattr(feed, "FIRST_WAIT_S", 0.05)
     app = shell()
     client: Any = app._client
     async with app.run_test(size=SIZES["small"]) as pilot:
@@ -136,7 +148,7 @@ async def test_the_service_goes_and_returns(
         client.go(20)
         await until(pilot, lambda: answers(app)[-1] == "The service answers again.")
         await played(app, pilot, 220)
-        await until(pilot, lambda: "context" in health(app))
+        await until(pilot, lambda: "machine 0.1.0" in health(app))
 
 
 async def test_a_channel_the_machine_does_not_have_says_so(shell: Callable[..., ShellApp]) -> None:
@@ -209,7 +221,7 @@ async def test_events_appear_in_the_transcript_as_they_happen(shell: Callable[..
 
 
 async def test_heat_strips_appear_once_something_is_counted(shell: Callable[..., ShellApp]) -> None:
-    app = shell()
+    app = shell(draw_every=1)
     async with app.run_test(size=(120, 40)) as pilot:
         await played(app, pilot)
         strip = app.query_one("#heat", Static)
@@ -236,7 +248,7 @@ async def test_channels_are_chosen_by_marking(shell: Callable[..., ShellApp]) ->
         await pilot.press("f2")
         await until(pilot, lambda: bool(app.screen.query(SelectionList)))
         await pilot.press("space", "enter")
-        await until(pilot, lambda: len(app.query(StripView)) == 5)
+        await until(pilot, lambda: len(app.query(StripView)) == 3)
         assert "system.cpu.utilization" not in {view.channel.name for view in app.query(StripView)}
 
 
@@ -266,7 +278,7 @@ async def test_the_window_key_goes_through_the_horizons(shell: Callable[..., She
         await played(app, pilot)
         await pilot.press("f3")
         await pilot.pause()
-        assert "15 s means" in str(app.query_one("#axis", Static).render())
+        assert "15 s means" in str(app.query_one(".axis", Static).render())
 
 
 async def test_help_opens_and_closes(shell: Callable[..., ShellApp]) -> None:
@@ -286,11 +298,13 @@ async def test_the_shell_is_left(shell: Callable[..., ShellApp], leave: tuple[st
         await until(pilot, lambda: not app.is_running or app._exit)
 
 
-async def test_a_verb_that_breaks_is_one_wrong_answer(recorded_client: Callable[..., Any]) -> None:
-    def broken(client: object, line: str, width: int) -> str:
+async def test_a_verb_that_breaks_is_one_wrong_answer(
+    recorded_client: Callable[..., Any], tmp_path: Path
+) -> None:
+    def broken(client: object, line: str, width: int, listener: object) -> str:
         raise RuntimeError("oh")
 
-    app = ShellApp(recorded_client(), broken, Vocabulary(["status"]))
+    app = ShellApp(recorded_client(), broken, Vocabulary(["status"]), processes=ProcessTable(tmp_path))
     async with app.run_test(size=SIZES["small"]) as pilot:
         await pilot.press(*"status", "enter")
         await until(pilot, lambda: "This verb failed" in answers(app)[-1])

@@ -525,6 +525,9 @@ class Client(Protocol):
     def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
         """Ticks, of ``channels`` or all, and events as they happen; first the events after ``after``."""
 
+    def history(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest ``limit`` changes of the machine, newest first, as JSON has them; see ``ChangeOut``."""
+
     def alerts(self) -> list[AlertKind]:
         """Every kind of alert, what it came to so far, and whether it is muted."""
 

@@ -130,6 +130,10 @@ class HttpClient:
             connection.close()
         raise JepaError("jepad ended the stream.", "It is stopping or restarting; try again.", status=503)
 
+    def history(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest ``limit`` changes of the machine, newest first."""
+        return self._get(list[dict[str, Any]], f"/v1/history?limit={limit}")
+
     def alerts(self) -> list[AlertKind]:
         """Every kind of alert, what it came to so far, and whether it is muted."""
         return self._get(list[AlertKind], "/v1/alerts")
@@ -287,6 +291,10 @@ class LocalClient:
     def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
         """Ticks, of ``channels`` or all, and events as they happen, until the client is closed."""
         return self._engine.stream(channels, after)
+
+    def history(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest ``limit`` changes of the machine, newest first."""
+        return self._engine.actuator.history(limit)
 
     def alerts(self) -> list[AlertKind]:
         """Every kind of alert, what it came to so far, and whether it is muted."""

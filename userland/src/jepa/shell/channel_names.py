@@ -18,6 +18,22 @@ LABELS = {
     "system.pressure.cpu.some": "psi cpu",
     "system.pressure.memory.some": "psi memory",
     "system.pressure.io.some": "psi io",
+    "system.cpu.run_queue.latency.p99": "run queue p99",
+    "system.cpu.utilization.steal": "cpu steal",
+    "system.disk.latency.read.p99": "read p99",
+    "system.disk.latency.write.p99": "write p99",
+    "system.filesystem.utilization": "disk full",
+    "system.lock.wait": "lock wait",
+    "system.network.tcp.opened": "tcp opened",
+    "system.network.tcp.retransmits": "tcp resent",
+    "system.paging.faults.major": "major faults",
+    "system.paging.swapped_in": "swapped in",
+    "system.paging.swapped_out": "swapped out",
+    "system.process.created": "processes begun",
+    "system.process.exited.failed": "processes failed",
+    "hw.battery.charge": "battery",
+    "hw.power": "power",
+    "hw.temperature": "temperature",
 }
 """Names a person uses for the channels shown first."""
 

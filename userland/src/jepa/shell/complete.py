@@ -22,6 +22,8 @@ class Vocabulary:
         self.actions = actions or {}
         """What may follow a verb, such as ``list`` after ``packs``."""
         self.channels = list(channels)
+        self.names: list[str] = []
+        """Of units and processes that run, for sentences."""
         self._look_up = look_up
 
     def completions(self, line: str) -> list[str]:
@@ -42,8 +44,10 @@ class Vocabulary:
             rest = [name for name in self.channels if name not in words]
             found = [name for name in rest if name.startswith(word)]
             found += [name for name in rest if word and word in name and name not in found]
-        else:
+        elif words[0] in self.verbs:
             found = self._look_up([*words, word])
+        else:
+            found = [name for name in self.names if word and name.startswith(word)]
         return [f"{head}{space}{choice}" for choice in found]
 
     def extend(self, line: str) -> tuple[str, list[str]]:

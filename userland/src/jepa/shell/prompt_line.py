@@ -6,7 +6,7 @@ import io
 import locale
 import os
 import shlex
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from jepa.errors import JepaError
 from jepa.service.api import Client
@@ -20,6 +20,7 @@ from jepa.shell.verbs import perform
 
 if TYPE_CHECKING:
     from jepa.shell.conversation import Conversation
+    from jepa.shell.listener import Listener
 
 
 class LineRunner:
@@ -28,48 +29,86 @@ class LineRunner:
     def __init__(self) -> None:
         self._conversation: Conversation | None = None
 
-    def __call__(self, client: Client, line: str, width: int = 80) -> str:
+    def __call__(
+        self, client: Client, line: str, width: int = 80, listener: "Listener | None" = None
+    ) -> str:
         """As `run_line`."""
         if self._conversation is None and _may_refer(line):
             from jepa.shell.conversation import Conversation  # the grammar: only plain words need it
             from jepa.shell.sentence import understanding
 
             self._conversation = Conversation(understanding())
-        return run_line(client, line, width, self._conversation)
+        return run_line(client, line, width, self._conversation, listener)
 
 
-def run_line(client: Client, line: str, width: int = 80, conversation: "Conversation | None" = None) -> str:
+def run_line(
+    client: Client,
+    line: str,
+    width: int = 80,
+    conversation: "Conversation | None" = None,
+    listener: "Listener | None" = None,
+) -> str:
     """What the verb line ``line`` answers, as text for ``width`` columns; an error gives its sentence.
 
-    ``conversation`` is what the shell remembers: with it a line may refer to the sentence before.
+    ``conversation`` is what the shell remembers: with it a line may refer to the sentence before. With a
+    ``listener`` the text has colours as a terminal is sent them, and what the listener is told is not in it.
     """
     turn = conversation.refers(line) if conversation is not None and _may_refer(line) else None
+    asked = _Asked(client, width, conversation, listener)
     if conversation is not None and turn is not None and turn.about != "wish":
         from jepa.shell.answers import answer, undo_lines
 
         if turn.about == "undo":
             lines = undo_lines(conversation)
-            done = [_run(client, words, width, conversation) for words in lines]
+            done = [_run(asked, words) for words in lines]
             return "\n".join(done) or "Nothing was changed for it. `undo` takes back your last change."
-        out = _output(io.StringIO(), width)
+        out = asked.output()
         answer(Request(argparse.Namespace(), out, lambda: client, prompt=True), turn, conversation)
         return _text(out)
     try:
         sentence = turn is not None or _is_sentence(line)
-        words = _sentence(line, conversation) if sentence else shlex.split(line)
+        words = _sentence(asked, line) if sentence else shlex.split(line)
     except ValueError as error:
         return f"The line cannot be read: {error}. Close the quotation."
-    return _run(client, words, width, conversation)
+    return _run(asked, words)
 
 
-def _run(client: Client, words: list[str], width: int, conversation: "Conversation | None") -> str:
+class _Asked(NamedTuple):
+    """Who asks, and how the answer is to be written."""
+
+    client: Client
+    width: int
+    conversation: "Conversation | None"
+    listener: "Listener | None"
+
+    def output(self, json: bool = False) -> Output:
+        """Where an answer is written."""
+        unicode = Terminal(True, "", locale.getencoding(), os.environ).unicode
+        text = io.StringIO() if self.listener is None else _Heard(self.listener)
+        return Output(text, json=json, unicode=unicode, colour=self.listener is not None, width=self.width)
+
+
+class _Heard(io.StringIO):
+    """Tells a listener what is written so far whenever it is flushed."""
+
+    def __init__(self, listener: "Listener") -> None:
+        super().__init__()
+        self._listener = listener
+
+    def flush(self) -> None:
+        """Tell it."""
+        super().flush()
+        self._listener.wrote(self.getvalue())
+
+
+def _run(asked: _Asked, words: list[str]) -> str:
     if words[:1] == ["jepa"]:
         words = words[1:]
     if not words:
         return ""
     if words == ["help"]:
         return help_text()
-    out = _output(io.StringIO(), width, json="--json" in words)
+    out = asked.output(json="--json" in words)
     try:
         args = parse(help_words(words))
         if args.verb is None:
@@ -78,17 +117,22 @@ def _run(client: Client, words: list[str], width: int, conversation: "Conversati
             raise UsageError(
                 f"{args.verb} is no verb for this prompt.", f"Use `jepa {args.verb}` in a terminal."
             )
-        perform(Request(args, out, lambda: client, prompt=True, conversation=conversation))
+        request = Request(
+            args,
+            out,
+            lambda: asked.client,
+            prompt=True,
+            conversation=asked.conversation,
+            listener=None if out.json else asked.listener,
+        )
+        perform(request)
     except HelpWanted as wanted:
         return str(wanted)
     except JepaError as error:
+        if asked.listener is not None:
+            asked.listener.writes("refused")
         out.error(error)
     return _text(out)
-
-
-def _output(text: io.StringIO, width: int, json: bool = False) -> Output:
-    unicode = Terminal(True, "", locale.getencoding(), os.environ).unicode
-    return Output(text, json=json, unicode=unicode, colour=False, width=width)
 
 
 def _text(out: Output) -> str:
@@ -124,13 +168,18 @@ def _begins_with_no_verb(words: list[str]) -> bool:
     return not difflib.get_close_matches(first, arguments.NAMES, n=1, cutoff=0.8)
 
 
-def _sentence(line: str, conversation: "Conversation | None") -> list[str]:
+def _sentence(asked: _Asked, line: str) -> list[str]:
     """The verb line that answers plain words."""
     from jepa.shell.sentence import verb_of  # verbs need no grammar
 
     verb = verb_of(line)
-    if conversation is not None and verb == "explain":  # the verb plan tells it by itself
-        conversation.hear(line)
+    if asked.conversation is not None and verb == "explain":  # the verb plan tells it by itself
+        heard = asked.conversation.hear(line)
+        if asked.listener is not None:
+            from jepa.language.saying import understood
+
+            spans = heard.turns[-1].spans if heard.turns else {}
+            asked.listener.understood(understood(heard.spec), heard.spec, spans)
     return [verb, line]
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jepa.actions.client import ActuatorClient
     from jepa.service.api import Client
     from jepa.shell.conversation import Conversation
+    from jepa.shell.listener import Listener
 
 
 def reach_actuator(local: bool) -> "ActuatorClient":
@@ -32,6 +33,7 @@ class Request:
         prompt: bool,
         reach: "Callable[[bool], ActuatorClient]" = reach_actuator,
         conversation: "Conversation | None" = None,
+        listener: "Listener | None" = None,
     ) -> None:
         """``connect`` reaches the service, ``reach`` the actuator; JepaError when they are not running."""
         self.args = args
@@ -42,6 +44,8 @@ class Request:
         self.reach = reach
         self.conversation = conversation
         """What the shell remembers of its last sentence; None for a command line by itself."""
+        self.listener = listener
+        """The full screen, which shows more of an answer than its text; None elsewhere."""
 
     @cached_property
     def client(self) -> "Client":

@@ -43,7 +43,10 @@ def spec_of(request: Request, text: str) -> dict[str, Any]:
     """What ``text`` asks a plan for, said in one line; JepaError with the question where that is unclear."""
     conversation = request.conversation or Conversation(understanding())
     spec = conversation.spec(text)
-    if not request.out.json:
+    if request.listener is not None:
+        turns = conversation.dialogue.turns if conversation.dialogue is not None else ()
+        request.listener.understood(understood(spec), spec, turns[-1].spans if turns else {})
+    elif not request.out.json:
         request.out.line(f"understood: {understood(spec)}")
     if spec["intent"] not in PLANNED:
         verb = "is answered" if spec["intent"] in READS else "is done"

@@ -48,7 +48,7 @@ def looks(terminal: Terminal) -> Looks:
     # Without colours the shade of a band is invisible; ASCII has a sign for it.
     if not terminal.unicode or not terminal.colours:
         return Looks("ascii", theme or "ansi-dark", draw_every, "none")
-    return Looks("braille", theme or "textual-dark", draw_every, "none" if terminal.serial else "basic")
+    return Looks("braille", theme or "jepa-dark", draw_every, "none" if terminal.serial else "basic")
 
 
 def run(client: Client, plain: bool | None = None) -> int:

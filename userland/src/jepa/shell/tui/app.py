@@ -1,388 +1,248 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Textual app: binds the service reader, the live panel, the transcript and the prompt together."""
+"""The full-screen shell: its keys, the screens over the main one, and the command palette."""
 
-import asyncio
-import signal
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import on
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical, VerticalScroll
-from textual.message import Message
+from textual.geometry import Offset
 from textual.screen import Screen
-from textual.widgets import Footer, Label, Static
 
-from jepa.errors import JepaError
-from jepa.service.api import ChannelInfo, Client, HistogramOut, Status
-from jepa.shell.channel_names import choose, resolve
-from jepa.shell.complete import Vocabulary
-from jepa.shell.formatting import HEAT, event_line, fit, health, heat_line
-from jepa.shell.tick_table import names_channels_alone
-from jepa.shell.tui.draw import Glyphs
-from jepa.shell.tui.live import LivePanel
-from jepa.shell.tui.prompt import Prompt
-from jepa.shell.tui.reader import Connected, EventsArrived, Lost, ServiceReader, StatusRead, Ticked
-from jepa.shell.tui.screens import ChannelScreen, HelpScreen
-from jepa.shell.tui.series import Board
-from jepa.shell.tui.strip import StripView
-from jepa.text import shown
+from jepa.shell.processes import memory_mib
+from jepa.shell.tui import feed
+from jepa.shell.tui.main_app import MainApp
+from jepa.shell.tui.screens.channels import ChannelScreen
+from jepa.shell.tui.screens.events import EventsScreen
+from jepa.shell.tui.screens.help import HelpScreen
+from jepa.shell.tui.screens.history import HistoryScreen
+from jepa.shell.tui.screens.jump import JumpScreen
+from jepa.shell.tui.screens.processes import ProcessScreen
+from jepa.shell.tui.screens.replay import ReplayScreen
+from jepa.shell.tui.screens.report import ReportScreen
+from jepa.shell.tui.screens.search import SearchScreen
+from jepa.shell.tui.widgets.panels import RunsPanel, TasksPanel
 
-NARROW = 116
-"""Screens with fewer columns put the strips above the transcript, which needs 76 of its own for tables."""
-SIDE_BY_SIDE = 64
-"""Screens with fewer columns have one strip in a row."""
-STRIPS_FROM = 9
-"""Screens with fewer rows have no strips: what a person asks for comes first."""
-HEAT_FROM = 20
-"""Screens with fewer rows have no histograms."""
-BLOCKS = 200
-"""Blocks the transcript keeps."""
-SHOWN = 7
-HEAT_STRIPS = 4
-"""Histograms shown above the prompt."""
+REPORTS: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
+    "Packs": ("The models that are here", "packs list", {"v": "packs verify"}),
+    "Autonomy": (
+        "How far faults are repaired by themselves",
+        "autonomy",
+        {"1": "autonomy off", "2": "autonomy advise", "3": "autonomy ask", "4": "autonomy auto"},
+    ),
+    "Policy": ("The rules by which changes are allowed, asked about or refused", "policy", {}),
+    "Today": ("What jepa did and brought today, and what it cost", "today", {}),
+    "Doctor": ("Every check, and what to do about it", "doctor", {}),
+    "Tasks": ("What stands, and how it fares", "tasks", {}),
+    "Alerts": ("What alerts came to on this machine", "alerts", {}),
+}
+"""Screens that are what a verb says: heading, line, and the lines that keys put on the prompt."""
 
-RunLine = Callable[[Client, str, int], str]
-"""Runs one verb line and gives its text for so many columns; raises JepaError."""
-
-
-class Block(Vertical):
-    """One entry of the transcript: what was typed, and the answer."""
-
-    def __init__(self, said: str, answer: str, kind: str) -> None:
-        super().__init__(classes=f"block -{kind}")
-        self.said = shown(said)
-        self.answer = _safe(answer)
-
-    def compose(self) -> ComposeResult:
-        """What was typed, if anything was, over the answer."""
-        if self.said:
-            yield Static(f"> {self.said}", classes="said", markup=False)
-        yield Static(self.answer, classes="answer", markup=False)
-
-    def settle(self, answer: str, kind: str) -> None:
-        """Put the answer in place of the waiting mark."""
-        self.answer = _safe(answer)
-        self.set_classes(f"block -{kind}")
-        self.query_one(".answer", Static).update(self.answer)
+MAIN_ALONE: Final = frozenset(
+    (
+        "channels",
+        "clear",
+        "events",
+        "help",
+        "history",
+        "hold",
+        "jump",
+        "page",
+        "processes",
+        "replay",
+        "report",
+        "search",
+        "take_back",
+        "window",
+    )
+)
+"""Actions of the main screen."""
 
 
-def _safe(text: str) -> str:
-    """``text`` with every control character but the ends of lines shown escaped."""
-    return "\n".join(map(shown, text.split("\n")))
+class ShellApp(MainApp):
+    """The main screen with everything that can be reached from it."""
 
-
-class Answered(Message):
-    """A verb line has been run."""
-
-    def __init__(self, block: Block, answer: str, refused: bool) -> None:
-        super().__init__()
-        self.block = block
-        self.answer = answer
-        self.refused = refused
-
-
-class ShellApp(App[int]):
-    """The full-screen shell."""
-
-    CSS_PATH = "app.tcss"
-    TITLE = "jepa"
-    ENABLE_COMMAND_PALETTE = True
-    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  (Textual declares it an instance variable)
-        (0, "-narrow"),
-        (NARROW, "-wide"),
-    ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help"),
         Binding("f2", "channels", "Channels"),
         Binding("f3", "window", "Window"),
         Binding("f4", "hold", "Hold"),
-        Binding("ctrl+l", "clear", "Clear"),
+        Binding("f5", "processes", "Runs"),
+        Binding("f6", "events", "Events"),
+        Binding("f7", "history", "Changes"),
+        Binding("f8", "take_back", "Take back"),
+        Binding("f9", "replay", "Replay"),
+        Binding("ctrl+o", "jump", "Jump", show=False),
+        Binding("ctrl+r", "search", "Search", show=False),
+        Binding("ctrl+l", "clear", "Clear", show=False),
         Binding("pageup", "page(-1)", "Up", show=False),
         Binding("pagedown", "page(1)", "Down", show=False),
-        Binding("ctrl+q", "quit", "Leave", priority=True),
+        Binding("ctrl+q", "quit", "Leave", priority=True, show=False),
     ]
 
-    def __init__(
-        self,
-        client: Client,
-        run_line: RunLine,
-        vocabulary: Vocabulary,
-        *,
-        glyphs: Glyphs = Glyphs.BRAILLE,
-        theme: str = "textual-dark",
-        draw_every: int = 1,
-    ) -> None:
-        super().__init__()
-        self.theme = theme
-        self.board = Board({})
-        self.channels: list[ChannelInfo] = []
-        self.chosen: list[str] | None = None
-        """The channels a person chose; None until then."""
-        self._client = client
-        self._run_line = run_line
-        self._vocabulary = vocabulary
-        self._glyphs = glyphs
-        self._draw_every = draw_every
-        self._ticks = 0
-        self._reader = ServiceReader(client, self.post_message)
-        self._status: Status | None = None
-        self._lost: Lost | None = None
-        self._held = False
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is on the main screen can be done there alone."""
+        return action not in MAIN_ALONE or not self.screen_stack or self.screen is self._main
 
-    def compose(self) -> ComposeResult:
-        """Health, strips and transcript, prompt, keys."""
-        yield Static("jepa", id="health", markup=False)
-        with Container(id="body"):
-            with Vertical(id="talk"):
-                yield VerticalScroll(id="transcript", can_focus=False)
-                yield Static(id="hint", markup=False)
-            yield LivePanel(self._glyphs)
-        yield Static(id="heat", markup=False)
-        with Horizontal(id="ask"):
-            yield Label("jepa> ", markup=False)
-            yield Prompt(self._vocabulary)
-        yield Footer(compact=True)
+    # What the feed says is for the screens, too
 
-    async def on_mount(self) -> None:
-        """Say what there is to do, and start reading."""
-        self.query_one(Prompt).focus()
-        self.query_one("#transcript", VerticalScroll).anchor()
-        await self._say(
-            "", "Type status, doctor or forecast; Tab completes; F1 explains the strips.", kind="note"
-        )
-        self._reader.start()
-        # Textual ends at SIGTERM with the terminal in raw mode on its alternate screen.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, 0)
+    @on(feed.ProcessesRead)
+    def _fresh_processes(self, message: feed.ProcessesRead) -> None:
+        if isinstance(self.screen, ProcessScreen):
+            self.screen.take(message.uses)
 
-    def on_unmount(self) -> None:
-        """Stop reading."""
-        self._reader.stop()
+    @on(feed.StandingRead)
+    def _fresh_changes(self, message: feed.StandingRead) -> None:
+        if isinstance(self.screen, HistoryScreen):
+            self.screen.take(message.changes)
 
-    def on_resize(self) -> None:
-        """Lay the strips out anew, afterwards: Textual takes the new size only once this has been called."""
-        self.call_later(self._arrange)
+    @on(feed.EventsRead)
+    @on(feed.EventsArrived)
+    def _fresh_events(self, message: feed.EventsRead | feed.EventsArrived) -> None:
+        if isinstance(self.screen, EventsScreen):
+            self.screen.take(message.events)
 
-    # What the service says
-
-    @on(Connected)
-    async def _connected(self, message: Connected) -> None:
-        if [c.name for c in self.channels] != [c.name for c in message.channels]:
-            self.channels = message.channels
-            self.board = Board({c.name: c.noise_floor for c in message.channels})
-            self._vocabulary.channels = [c.name for c in message.channels]
-        self.board.fill(message.frames)
-        self._status = message.status
-        if self._lost is not None:
-            self._lost = None
-            await self._say("", "The service answers again.", kind="note")
-        self._show_health()
-        await self._arrange()
-
-    @on(Ticked)
-    def _ticked(self, message: Ticked) -> None:
-        self.board.tick(message.tick)
-        self._ticks += 1
-        panel = self.query_one(LivePanel)
-        if self.board.horizons and panel.window not in self.board.horizons:
-            self._set_window(min(self.board.horizons, key=lambda h: abs(h - panel.window)))
-        if self._status is not None:
-            self._status = replace(self._status, surprise=message.tick.surprise)
-        if not self._held and self._ticks % self._draw_every == 0:
-            panel.show(self.board)
-            self._show_heat(message.tick.histograms)
-            self._show_health()
-
-    @on(EventsArrived)
-    async def _happened(self, message: EventsArrived) -> None:
-        text = "\n".join(event_line(event) for event in message.events)
-        bad = any(event.severity in ("error", "critical") for event in message.events)
-        await self._say("", text, kind="refused" if bad else "note")
-
-    def _show_heat(self, histograms: list[HistogramOut]) -> None:
-        shown = [each for each in histograms if each.name in HEAT][:HEAT_STRIPS]
-        unicode = self._glyphs is not Glyphs.ASCII
-        strip = self.query_one("#heat", Static)
-        strip.display = bool(shown) and self.size.height >= HEAT_FROM and self.size.width >= SIDE_BY_SIDE
-        strip.update("\n".join(heat_line(each, unicode=unicode) for each in shown))
-
-    @on(StatusRead)
-    def _status_read(self, message: StatusRead) -> None:
-        self._status = message.status
-
-    @on(Lost)
-    async def _service_lost(self, message: Lost) -> None:
-        first = self._lost is None
-        self._lost = message
-        self._show_health()
-        if first:
-            error = message.error
-            await self._say("", shown(str(error)), kind="refused")
-
-    def _show_health(self) -> None:
-        bar = self.query_one("#health", Static)
-        bar.set_class(self._lost is not None, "-lost")
-        bar.set_class(self._held and self._lost is None, "-held")
-        facts = ["jepa"]
-        if self._lost is not None:
-            facts += [f"no answer, next try in {self._lost.retry_s:.0f} s", shown(self._lost.error.problem)]
-        elif self._held:
-            facts += ["picture held, F4 goes on"]
-        if self._status is not None and self._lost is None:
-            facts += health(self._status)
-        between = " | " if self._glyphs is Glyphs.ASCII else " · "
-        line = fit(facts, max(self.size.width - 2, 0), between)
-        if line != self._health:
-            self._health = line
-            bar.update(line)
-
-    _health = ""
-
-    # The strips
-
-    async def _arrange(self) -> None:
-        if not self.channels:
-            return
-        panel = self.query_one(LivePanel)
-        narrow = self.size.width < NARROW
-        # Header, prompt and footer take three rows; a narrow screen gives the strips half of the rest.
-        panel.display = self.size.height >= STRIPS_FROM
-        self.query_one("#talk").set_class(not panel.display, "-alone")
-        if narrow:
-            rows, across = (self.size.height - 3) // 2, 2 if self.size.width >= SIDE_BY_SIDE else 1
-        else:
-            rows, across = self.size.height - 4, 1
-        observed = {name for name, track in self.board.tracks.items() if track.observed}
-        most = min(panel.fits(rows, across), SHOWN)
-        names = self.chosen or choose(self.channels, observed, most)
-        by_name = {channel.name: channel for channel in self.channels}
-        shown = [by_name[name] for name in names if name in by_name]
-        await panel.lay_out(shown, rows, across, fill=not narrow)
-
-    @on(StripView.Resized)
-    def _strip_resized(self) -> None:
-        self.query_one(LivePanel).show(self.board)
-
-    def _set_window(self, seconds: int) -> None:
-        panel = self.query_one(LivePanel)
-        panel.window = seconds
-        panel.caption()
-        panel.show(self.board)
-
-    # The prompt
-
-    @on(Prompt.Candidates)
-    def _candidates(self, message: Prompt.Candidates) -> None:
-        hint = self.query_one("#hint", Static)
-        hint.display = bool(message.words)
-        hint.update("  ".join(message.words))
-
-    @on(Prompt.Entered)
-    async def _entered(self, message: Prompt.Entered) -> None:
-        await self.submit(message.line)
-
-    async def submit(self, line: str) -> None:
-        """Run one line as if it had been typed."""
-        verb, *names = line.removeprefix("jepa ").split()
-        if verb in ("quit", "exit"):
-            self.exit(0)
-        elif verb == "clear":
-            await self.action_clear()
-        elif verb == "watch" and names_channels_alone(names):
-            await self._watch(line, names)
-        else:
-            block = await self._say(line, "...", kind="waiting")
-            width = self.query_one("#transcript").content_size.width
-            # A daemon thread: a service that hangs must not keep the shell from leaving.
-            threading.Thread(target=self._answer, args=(line, block, width), daemon=True).start()
-
-    def _answer(self, line: str, block: Block, width: int) -> None:
-        try:
-            answer, refused = self._run_line(self._client, line, width), False
-        except JepaError as error:
-            answer, refused = shown(str(error)), True
-        except Exception as error:  # a verb's bug is one wrong answer, not the end of the shell
-            answer, refused = f"This verb failed: {type(error).__name__}: {shown(str(error))}.", True
-        self.post_message(Answered(block, answer, refused))
-
-    @on(Answered)
-    def _answered(self, message: Answered) -> None:
-        if message.block.is_attached:
-            message.block.settle(message.answer.rstrip(), "refused" if message.refused else "done")
-
-    async def _watch(self, line: str, names: list[str]) -> None:
-        try:
-            names = resolve(names, [channel.name for channel in self.channels])
-        except JepaError as error:
-            await self._say(line, shown(str(error)), "refused")
-            return
-        self.chosen = names or None
-        await self._arrange()
-        await self._say(line, f"On the strips: {', '.join(names) or 'the first choice'}.", "done")
-
-    async def _say(self, said: str, answer: str, kind: str) -> Block:
-        transcript = self.query_one("#transcript", VerticalScroll)
-        block = Block(said, answer, kind)
-        await transcript.mount(block)
-        for old in list(transcript.children)[:-BLOCKS]:
-            await old.remove()
-        transcript.anchor()
-        return block
-
-    # Keys
+    # Screens
 
     def action_help(self) -> None:
         """Open the help."""
-        self.push_screen(HelpScreen())
+        self._open(HelpScreen())
+
+    def action_processes(self) -> None:
+        """Everything that runs."""
+        self._open(ProcessScreen(self.uses, memory_mib()))
+
+    def action_events(self) -> None:
+        """Everything that happened."""
+        self._open(EventsScreen(self.happened))
+        self._feed.read_events()
+
+    def action_history(self) -> None:
+        """Everything that was changed."""
+        self._open(HistoryScreen(self.changes))
+        self._feed.look()
+
+    def action_report(self, name: str) -> None:
+        """What a verb says, on a screen of its own."""
+        self._open(ReportScreen(*REPORTS[name], self._run_line, self._client))
+
+    def action_replay(self) -> None:
+        """The last hour again, of the channels on the strips."""
+        channels = [view.channel for view in self._live.views]
+        if not channels:
+            self.notify("No channel is on the strips.")
+        else:
+            self._open(ReplayScreen(self.board, channels, self.happened, self._live.window, self._glyphs))
+
+    def action_search(self) -> None:
+        """Search the lines that were entered."""
+        self._open(SearchScreen(self._prompt.history))
 
     def action_channels(self) -> None:
         """Choose channels."""
         if not self.channels:
             return
-        observed = {name for name, track in self.board.tracks.items() if track.observed}
-        shown = [view.channel.name for view in self.query_one(LivePanel).views]
+        shown = [view.channel.name for view in self._live.views]
 
         async def chosen(names: list[str] | None) -> None:
             if names is not None:
                 self.chosen = names
                 await self._arrange()
+                self._feed.look()
 
-        self.push_screen(ChannelScreen(self.channels, observed, shown), chosen)
+        self.push_screen(ChannelScreen(self.channels, self.board.observed, shown), chosen)
+
+    def action_jump(self) -> None:
+        """Put a letter on everything that can be gone to."""
+        ways = self._ways()
+
+        def gone(letter: str | None) -> None:
+            if letter is not None:
+                ways[letter][1]()
+
+        self.push_screen(JumpScreen({letter: place for letter, (place, _) in ways.items()}), gone)
+
+    def _ways(self) -> dict[str, tuple[Offset, Callable[[], object]]]:
+        """By letter where something stands and what goes there."""
+        main = self._main
+        ways: dict[str, tuple[Offset, Callable[[], object]]] = {
+            "p": (self._prompt.region.offset, self._prompt.focus)
+        }
+        runs, tasks = main.query_one(RunsPanel), main.query_one(TasksPanel)
+        if runs.display:
+            ways["r"] = (runs.region.offset, self.action_processes)
+        if tasks.display:
+            ways["t"] = (tasks.region.offset, self.action_history)
+        if self._live.display:
+            ways["s"] = (self._live.region.offset, self.action_channels)
+        ways["e"] = (self._transcript.region.offset, self.action_events)
+        letters = iter("123456789")
+        for card in reversed(self._transcript.cards):
+            letter = next(letters, None)
+            if letter is not None and card.region.area:
+                ways[letter] = (card.region.offset, card.focus)
+        return ways
+
+    def _open(self, screen: Screen[str | None] | Screen[None]) -> None:
+        """Put ``screen`` over the main one; a line that it answers with goes to the prompt."""
+
+        def closed(line: str | None) -> None:
+            if line is not None:
+                self._prompt.put(line)
+
+        self.push_screen(screen, closed)
+
+    # Keys of the main screen
 
     def action_window(self) -> None:
         """Judge the next longer forecast window, and after the longest the shortest."""
         horizons = self.board.horizons
         if horizons:
-            place = horizons.index(self.query_one(LivePanel).window)
+            place = horizons.index(self._live.window)
             self._set_window(horizons[(place + 1) % len(horizons)])
 
     def action_hold(self) -> None:
         """Hold the picture, or go on; frames are taken all the while."""
-        self._held = not self._held
+        self._health = replace(self._health, held=not self._health.held)
         self._show_health()
-        if not self._held:
-            self.query_one(LivePanel).show(self.board)
+        if not self._health.held:
+            self._live.show(self.board)
+
+    def action_take_back(self) -> None:
+        """Put the line that takes back what was done last on the prompt, for Enter."""
+        wanted = self._main.query_one(TasksPanel).takes_back
+        if wanted:
+            self._prompt.put(wanted)
+        else:
+            self.notify("Nothing stands changed.")
 
     async def action_clear(self) -> None:
         """Empty the transcript."""
-        await self.query_one("#transcript").remove_children()
+        await self._transcript.remove_children()
 
     def action_page(self, direction: int) -> None:
         """Scroll the transcript by a page."""
-        transcript = self.query_one("#transcript", VerticalScroll)
-        transcript.scroll_relative(y=direction * max(transcript.size.height - 1, 1), animate=False)
+        self._transcript.page(direction)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything there is to do, for the command palette."""
-        yield SystemCommand("Help", "How to read the strips; keys; verbs", self.action_help)
+        yield SystemCommand("Help", "How to read the screen; keys; verbs", self.action_help)
+        yield SystemCommand("Runs", "Every process and unit, what matters first", self.action_processes)
+        yield SystemCommand("Events", "What happened, the newest first", self.action_events)
+        yield SystemCommand("Changes", "What was changed, and what came of it", self.action_history)
+        yield SystemCommand("Replay", "The last hour again, forecast against what came", self.action_replay)
+        yield SystemCommand("Take back", "Take back what was done last", self.action_take_back)
         yield SystemCommand("Channels", "Choose the channels on the strips", self.action_channels)
         yield SystemCommand("Window", "Judge the next forecast window", self.action_window)
         yield SystemCommand("Hold", "Hold the picture, or go on", self.action_hold)
-        yield SystemCommand("Clear", "Empty the transcript", self.action_clear)
-        for verb in ("status", "doctor", "forecast"):
+        yield SystemCommand("Search", "Search the lines that were entered", self.action_search)
+        yield SystemCommand("Jump", "A letter on everything that can be gone to", self.action_jump)
+        for name, (title, _, _) in REPORTS.items():
+            yield SystemCommand(name, title, lambda name=name: self.action_report(name))
+        for verb in ("status", "forecast", "explain"):
             yield SystemCommand(verb, f"Run the verb {verb}", lambda verb=verb: self.submit(verb))
-        yield SystemCommand("Theme", "Other colours", self.action_change_theme)
+        yield SystemCommand("Clear", "Empty the transcript", self.action_clear)
+        yield SystemCommand("Theme", "Dark, light, sixteen colours, and others", self.action_change_theme)
         yield SystemCommand("Leave", "Leave the shell", self.action_quit)

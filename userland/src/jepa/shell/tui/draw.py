@@ -50,6 +50,8 @@ class Column:
     """Whether the column lies in the future."""
 
 
+_BEYOND = 3.0
+"""How far above everything that was seen a band is shown."""
 EMPTY = Cell(" ", "empty", False)
 
 _LOWER_BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -122,7 +124,7 @@ def draw(columns: Sequence[Column], rows: int, low: float, high: float, glyphs: 
 
 
 def _marks(column: Column) -> tuple[Role, tuple[float, ...]]:
-    if column.ahead:
+    if column.ahead and not column.values:
         return "median", (column.band.median,) if column.band is not None else ()
     if column.inside is None:
         return "unjudged", column.values
@@ -184,8 +186,8 @@ def span(width: int) -> Span:
     return Span(cell_s, max(width - ahead - 1, 0), ahead)
 
 
-def columns(track: Track, second: int, window: int, grid: Span) -> list[Column]:
-    """The columns of one strip at ``second``: past, now, ahead.
+def columns(track: Track, second: int, window: int, grid: Span, came: bool = False) -> list[Column]:
+    """The columns of one strip at ``second``: past, now, ahead; with ``came`` also what came ahead of it.
 
     Past columns stand on whole multiples of the column's seconds, so that a strip moves by whole columns and
     the rest of the picture stays as it is.
@@ -199,7 +201,13 @@ def columns(track: Track, second: int, window: int, grid: Span) -> list[Column]:
     fan = track.ahead(second, AHEAD_S)
     for ahead in range(grid.ahead):
         offset = (cell + 1 + ahead) * grid.cell_s + (grid.cell_s + 1) // 2 - second
-        result.append(Column(band=fan[min(offset, len(fan)) - 1], ahead=True) if fan else Column(ahead=True))
+        band = fan[min(offset, len(fan)) - 1] if fan else None
+        mean = track.mean(second + offset, offset) if came else math.nan
+        if not math.isfinite(mean):
+            result.append(Column(band=band, ahead=True))
+        else:
+            inside = None if band is None else track.holds(mean, band)
+            result.append(Column(values=(mean,), band=band, inside=inside, ahead=True))
     return result
 
 
@@ -213,8 +221,15 @@ def _past(track: Track, start: int, second: int, window: int, cell_s: int) -> Co
     return Column(values=values, band=point.band, inside=inside)
 
 
-def peak(drawn: Sequence[Column]) -> float:
-    """The highest finite number the columns hold; NaN when there is none."""
+def peak(drawn: Sequence[Column], least: float = math.inf) -> float:
+    """The highest number that the scale is to show; NaN when there is none.
+
+    What was observed and the medians always; a band only up to three times these or ``least``, whichever is
+    more: the wide band of an idle disk would make a flat line of everything that ever happens on it.
+    """
     found = [v for c in drawn for v in c.values if math.isfinite(v)]
-    found += [c.band.high for c in drawn if c.band is not None]
-    return max(found, default=math.nan)
+    found += [c.band.median for c in drawn if c.band is not None]
+    bands = [c.band.high for c in drawn if c.band is not None]
+    if not found or not bands:
+        return max(found, default=math.nan)
+    return max(*found, min(max(bands), max(_BEYOND * max(found), least)))

@@ -8,6 +8,7 @@ forecast for those very seconds when they began.
 
 import itertools
 import math
+from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -15,10 +16,10 @@ from typing import NamedTuple
 from jepa.service.api import Band, FrameOut, TickOut
 from jepa.shell.formatting import Interval, interval
 
-KEEP_S = 600
-"""How long observations and verdicts are kept."""
-KEEP_FORECASTS_S = 240
-"""How long forecasts are kept: the longest window and the longest past a strip shows."""
+KEEP_S = 3600
+"""How long observations and forecasts are kept: as far as a replay goes back."""
+JUDGED_S = 600
+"""How long verdicts are kept."""
 TOLERANCE = 0.1
 """How far outside its band a value may lie and still count as inside, in noise floors."""
 COMPLETE = 0.8
@@ -52,15 +53,37 @@ def fan(bands: Mapping[int, Interval], now: float, seconds: int) -> list[Interva
     return result
 
 
+class _Issued(NamedTuple):
+    """What was forecast at one second; flat, since an hour of them is kept."""
+
+    horizons: tuple[int, ...]
+    numbers: "array[float]"
+    """Low, median and high of each horizon."""
+
+    def band(self, horizon: int) -> Interval | None:
+        """The band of one horizon; None where there is none."""
+        if horizon not in self.horizons:
+            return None
+        place = 3 * self.horizons.index(horizon)
+        return Interval(*self.numbers[place : place + 3])
+
+    @classmethod
+    def of(cls, bands: Mapping[int, Interval]) -> "_Issued":
+        """``bands`` by horizon."""
+        horizons = tuple(sorted(bands))
+        return cls(horizons, array("d", itertools.chain.from_iterable(bands[h] for h in horizons)))
+
+
 class Track:
     """One channel's observations and forecasts, by whole second."""
 
     def __init__(self, noise_floor: float = 0.0) -> None:
         self.latest = math.nan
         """The newest observation; NaN when the last frame did not hold the channel."""
+        self.noise_floor = noise_floor
         self._slack = noise_floor * TOLERANCE
         self._values: dict[int, float] = {}
-        self._forecasts: dict[int, dict[int, Interval]] = {}
+        self._forecasts: dict[int, _Issued] = {}
         self._verdicts: dict[int, deque[tuple[int, bool]]] = {}
 
     @property
@@ -76,22 +99,26 @@ class Track:
     def observe(self, second: int, value: float | None) -> None:
         """Take the value at ``second``, judge the forecasts that come due there, forget what is old."""
         self.latest = math.nan if value is None else value
-        if value is not None and math.isfinite(value):
-            self._values[second] = value
+        self.recall(second, value)
         self._values.pop(second - KEEP_S, None)
         for horizon in {h for h in self._horizons if second - h in self._forecasts}:
-            band = self._forecasts[second - horizon].get(horizon)
+            band = self._forecasts[second - horizon].band(horizon)
             mean = self.mean(second, horizon)
             if band is not None and math.isfinite(mean):
-                verdicts = self._verdicts.setdefault(horizon, deque(maxlen=KEEP_S))
+                verdicts = self._verdicts.setdefault(horizon, deque(maxlen=JUDGED_S))
                 verdicts.append((second, self.holds(mean, band)))
-        self._forecasts.pop(second - KEEP_FORECASTS_S, None)
+        self._forecasts.pop(second - KEEP_S, None)
+
+    def recall(self, second: int, value: float | None) -> None:
+        """Take a value of before that was not drawn then."""
+        if value is not None and math.isfinite(value):
+            self._values[second] = value
 
     def forecast(self, second: int, bands: Sequence[Band]) -> None:
         """Keep what was forecast at ``second``."""
         kept = {band.horizon_s: found for band in bands if (found := interval(band.mean)) is not None}
         if kept:
-            self._forecasts[second] = kept
+            self._forecasts[second] = _Issued.of(kept)
 
     def holds(self, value: float, band: Interval) -> bool:
         """Whether ``value`` lies in ``band``, up to a tenth of the noise floor."""
@@ -106,21 +133,35 @@ class Track:
     def at(self, second: int, window: int) -> Point:
         """What was observed over the window that ends at ``second``, and what was forecast for it."""
         issued = self._forecasts.get(second - window)
-        return Point(self.mean(second, window), issued.get(window) if issued else None)
+        return Point(self.mean(second, window), issued.band(window) if issued else None)
 
     def ahead(self, second: int, seconds: int) -> list[Interval]:
         """The fan of the forecast made at ``second``; empty when there was none."""
-        return fan(self._forecasts.get(second, {}), self.latest, seconds)
+        issued = self._forecasts.get(second)
+        if issued is None:
+            return []
+        bands = {horizon: band for horizon in issued.horizons if (band := issued.band(horizon)) is not None}
+        return fan(bands, self._values.get(second, math.nan), seconds)
 
     def held(self, window: int) -> tuple[int, int]:
         """(inside, judged): forecasts with this window that have come due in the last ten minutes."""
         verdicts = self._verdicts.get(window, ())
         return sum(inside for _, inside in verdicts), len(verdicts)
 
+    def range(self, second: int, seconds: int) -> list[float]:
+        """What was observed in the ``seconds`` up to ``second``, oldest first."""
+        values = self._values
+        return [values[k] for k in range(second - seconds + 1, second + 1) if k in values]
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The first and the last second that was observed; None where none was."""
+        return (min(self._values), max(self._values)) if self._values else None
+
     @property
     def _horizons(self) -> set[int]:
-        newest = next(reversed(self._forecasts.values()), {})
-        return set(newest) | set(self._verdicts)
+        newest = next(reversed(self._forecasts.values()), None)
+        return {*(newest.horizons if newest else ()), *self._verdicts}
 
 
 EARLY_S = 0.1
@@ -172,11 +213,35 @@ class Board:
         self.last_ns = 0
         """The newest frame's time, nanoseconds since the epoch."""
         self._clock = _Clock()
+        self._seconds: dict[int, int] = {}
+        """The second of each frame, by its time."""
 
     def fill(self, frames: Sequence[FrameOut]) -> None:
         """Take frames without forecasts, oldest first, such as the history before the shell started."""
         for frame in frames:
             self._observe(frame)
+
+    def recall(self, frames: Sequence[FrameOut]) -> None:
+        """Take from ``frames`` the values that were not in those taken, such as of channels not drawn."""
+        for frame in frames:
+            second = self._seconds.get(frame.ts_ns)
+            if second is not None:
+                for name, value in frame.values.items():
+                    if name in self.tracks:
+                        self.tracks[name].recall(second, value)
+
+    @property
+    def observed(self) -> set[str]:
+        """The channels of which anything was observed."""
+        return {name for name, track in self.tracks.items() if track.observed}
+
+    def time_ns(self, second: int) -> int | None:
+        """The time of the frame of ``second``; None where there was none."""
+        return next((ts_ns for ts_ns, each in reversed(self._seconds.items()) if each == second), None)
+
+    def second_of(self, ts_ns: int) -> int:
+        """The second in which something happened at ``ts_ns``, counted from the newest frame."""
+        return (self.second or 0) + round((ts_ns - self.last_ns) / 1e9)
 
     def tick(self, tick: TickOut) -> None:
         """Take one frame and what was forecast from it; a frame already known is not counted again."""
@@ -193,6 +258,9 @@ class Board:
             return False
         self.last_ns = frame.ts_ns
         self.second = self._clock.second(frame.ts_ns)
+        self._seconds[frame.ts_ns] = self.second
+        if len(self._seconds) > KEEP_S:
+            del self._seconds[next(iter(self._seconds))]
         for name, track in self.tracks.items():
             track.observe(self.second, frame.values.get(name))
         return True

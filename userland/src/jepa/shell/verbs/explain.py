@@ -20,5 +20,7 @@ def run(request: Request) -> int:
     if request.out.json:
         request.out.data(found)
     else:
+        if request.listener is not None:
+            request.listener.writes("evidence")
         show(request.out, found)
     return 0

@@ -73,7 +73,11 @@ def made(request: Request, spec: str) -> dict[str, Any]:
 
 def show(request: Request, plan: dict[str, Any]) -> None:
     """What ``plan`` would do, for a person."""
-    _show(request.out, plan, request.client.frames(limit=PAST_S))
+    past = request.client.frames(limit=PAST_S)
+    if request.listener is not None:
+        request.listener.planned(plan, past)
+    else:
+        _show(request.out, plan, past)
 
 
 def _read(name: str) -> str:

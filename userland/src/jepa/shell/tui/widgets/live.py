@@ -2,6 +2,7 @@
 """The live panel: as many strips as fit, over one time axis."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from textual.app import ComposeResult
 from textual.containers import Grid, Vertical
@@ -11,20 +12,24 @@ from jepa.service.api import ChannelInfo
 from jepa.shell.tui import draw
 from jepa.shell.tui.draw import Glyphs
 from jepa.shell.tui.series import Board
-from jepa.shell.tui.strip import StripView
+from jepa.shell.tui.widgets.strip import StripView, gutter
 
 LEAST_ROWS = 3
 """A strip's title and two rows of picture."""
+AXIS_ROWS = 2
+"""Rows of the axis where strips fill the height."""
 GAP = 2
 """Empty columns between two strips side by side."""
 
 
 def axis(width: int) -> str:
     """What the columns of a strip of ``width`` mean in time."""
+    left = gutter(width)
+    width -= left
     grid = draw.span(width)
     past = f"-{grid.past * grid.cell_s} s"
     line = past + "now".rjust(grid.past + 2 - len(past))
-    return (line + f"+{draw.AHEAD_S} s".rjust(width - len(line)))[:width]
+    return " " * left + (line + f"+{draw.AHEAD_S} s".rjust(width - len(line)))[:width]
 
 
 def legend(window: int, glyphs: Glyphs, hidden: int) -> str:
@@ -38,7 +43,7 @@ class LivePanel(Vertical):
     """Lays out strips in one column, or in two where the screen is narrow."""
 
     def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__(id="live")
+        super().__init__(classes="live")
         self.glyphs = glyphs
         self.window = 5
         """The forecast window judged, in seconds."""
@@ -46,8 +51,8 @@ class LivePanel(Vertical):
 
     def compose(self) -> ComposeResult:
         """A grid of strips, an axis below each column."""
-        yield Grid(id="strips")
-        yield Static(id="axis", markup=False)
+        yield Grid(classes="strips")
+        yield Static(classes="axis", markup=False)
 
     @property
     def views(self) -> list[StripView]:
@@ -67,16 +72,19 @@ class LivePanel(Vertical):
         shown = list(channels[: self.fits(rows, across)])
         self._hidden = len(channels) - len(shown)
         deep = -(-max(len(shown), 1) // across)
-        each = max((rows - 1) // deep, LEAST_ROWS) if fill else LEAST_ROWS
-        grid = self.query_one("#strips", Grid)
+        grid = self.query_one(".strips", Grid)
         grid.styles.grid_size_columns = across
         grid.styles.grid_size_rows = deep
         grid.styles.grid_gutter_vertical = GAP
-        grid.styles.height = each * deep
-        if [view.channel.name for view in self.views] != [channel.name for channel in shown]:
-            await grid.remove_children()
-            await grid.mount(*(StripView(channel) for channel in shown))
-        self.styles.height = "1fr" if fill else each * deep + 1
+        height = rows - AXIS_ROWS if fill else LEAST_ROWS * deep
+        grid.styles.height = max(height, LEAST_ROWS * deep)
+        order = [channel.name for channel in shown]
+        if [view.channel.name for view in self.views] != order:
+            there = {view.channel.name: view for view in self.views}
+            await grid.remove_children([view for name, view in there.items() if name not in order])
+            await grid.mount(*(StripView(channel) for channel in shown if channel.name not in there))
+            grid.sort_children(key=lambda view: order.index(cast(StripView, view).channel.name))
+        self.styles.height = "1fr" if fill else LEAST_ROWS * deep + 1
         self.call_after_refresh(self.caption)
 
     def caption(self) -> None:
@@ -86,17 +94,18 @@ class LivePanel(Vertical):
         if not width:
             return
         says = legend(self.window, self.glyphs, self._hidden)
-        room = self.query_one("#axis").size.width
+        room = self.query_one(".axis").size.width
         line = axis(width)
         if room >= width + GAP + len(says):
             line += " " * GAP + says
-        elif self.query_one("#axis").size.height > 1:
+        elif self.query_one(".axis").size.height > 1:
             line += "\n" + says
-        self.query_one("#axis", Static).update(line)
+        self.query_one(".axis", Static).update(line)
 
-    def show(self, board: Board) -> None:
-        """Draw every strip as it stands at the newest frame."""
-        if board.second is None:
+    def show(self, board: Board, at: int | None = None) -> None:
+        """Draw every strip at the newest frame, or as it stood at the second ``at`` with what came."""
+        second = board.second if at is None else at
+        if second is None:
             return
         for view in self.views:
-            view.draw(board.tracks[view.channel.name], board.second, self.window, self.glyphs)
+            view.draw(board.tracks[view.channel.name], second, self.window, self.glyphs, came=at is not None)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two screens over the main one: help, and the choice of channels."""
+"""The choice of the channels on the strips."""
 
 from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import SelectionList, Static
@@ -15,57 +15,6 @@ from textual.widgets.selection_list import Selection
 from jepa.service.api import ChannelInfo
 from jepa.shell.channel_names import label
 from jepa.text import shown
-
-HELP = "\n".join(
-    (
-        "KEYS",
-        "F1   this help              F2        choose channels",
-        "F3   next window            F4        hold the picture, and go on",
-        "Tab  complete               Up, Down  earlier lines",
-        "^L   clear the transcript   PgUp/Dn   scroll it",
-        "^P   every command          ^Q        leave (^D on an empty line)",
-        "",
-        "THE STRIPS",
-        "The bar marks now. Left of it is what happened, right of it the forecast for the coming "
-        "minute: the shade runs from the 5th to the 95th percentile, the line in it is the median.",
-        "",
-        "As time goes on the shade stays where it was forecast and the values are drawn over it: "
-        "green (*) where the band held, red (!) where it did not, grey where nothing had been forecast.",
-        "",
-        "A forecast speaks of means over a coming window, and F3 chooses the window. Left of now everything "
-        "is the mean over that window, against what was forecast when the window began. Right of now, "
-        "the point 20 s ahead is the mean over the coming 20 s.",
-        "",
-        '"in band" counts the forecasts of the last ten minutes that have come due; the band promises nine '
-        "of ten. A value up to a tenth of the channel's noise floor outside still counts as inside.",
-        "",
-        "VERBS",
-        "Everything `jepa VERB` does in a terminal works at the prompt too; `help` lists the verbs. "
-        "`watch CHANNEL ...` puts those channels on the strips, `watch` alone takes the first choice again.",
-    )
-)
-
-
-class HelpScreen(ModalScreen[None]):
-    """How to read the strips, the keys, the verbs."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q,enter", "dismiss", "Back"),
-        Binding("down,pagedown,space", "scroll(1)", "Down", show=False),
-        Binding("up,pageup", "scroll(-1)", "Up", show=False),
-    ]
-
-    def compose(self) -> ComposeResult:
-        """One box of text."""
-        with Vertical(classes="dialog"):
-            yield Static("Help", classes="dialog-title", markup=False)
-            with VerticalScroll(can_focus=False):
-                yield Static(HELP, markup=False)
-            yield Static("Esc goes back", classes="dialog-keys", markup=False)
-
-    def action_scroll(self, direction: int) -> None:
-        """Scroll the text."""
-        self.query_one(VerticalScroll).scroll_relative(y=direction * 5, animate=False)
 
 
 class ChannelScreen(ModalScreen[list[str] | None]):

@@ -44,6 +44,9 @@ class Prompt(Input):
             super().__init__()
             self.line = line
 
+    class Onward(Message):
+        """Tab was pressed on an empty line: the person wants what comes next on the screen."""
+
     class Candidates(Message):
         """Tab found more than one way to go on; an empty list takes back what was said before."""
 
@@ -56,7 +59,7 @@ class Prompt(Input):
         self.history: list[str] = []
         self._place = 0
         super().__init__(
-            placeholder="type a verb, or help",
+            placeholder="say what you want, or a verb; Tab completes",
             compact=True,
             suggester=_Ghost(self),
             select_on_focus=False,
@@ -86,13 +89,30 @@ class Prompt(Input):
 
     def action_complete(self) -> None:
         """Complete the word under way as far as it is certain, and name the choices that are left."""
+        if not self.value:
+            self.post_message(self.Onward())
+            return
+        self.complete()
+
+    def complete(self) -> None:
+        """Complete the word under way, or name every verb where there is none."""
         self.value, found = self.vocabulary.extend(self.value)
         self.cursor_position = len(self.value)
         words = [line.rsplit(maxsplit=1)[-1] for line in found]
         self.post_message(self.Candidates(words if len(words) > 1 else []))
 
+    def put(self, line: str) -> None:
+        """Put ``line`` in place of what was typed, for the person to enter or change, and take the keys."""
+        self.value = line
+        self.cursor_position = len(line)
+        self.focus()
+
     def action_drop(self) -> None:
-        """Empty the line."""
+        """Copy what is selected on the screen; empty the line where nothing is."""
+        if selected := self.screen.get_selected_text():
+            self.app.copy_to_clipboard(selected)
+            self.screen.clear_selection()
+            return
         self.value = ""
         self.post_message(self.Candidates([]))
 

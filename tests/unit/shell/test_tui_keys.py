@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What keys do: those of a plan, those that open screens, jump mode, history; what the service is asked."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from jepa.shell.complete import Vocabulary
+from jepa.shell.prompt_line import verbs
+from jepa.shell.tui.app import ShellApp
+from jepa.shell.tui.screens.events import EventsScreen
+from jepa.shell.tui.screens.history import HistoryScreen
+from jepa.shell.tui.screens.processes import ProcessScreen
+from jepa.shell.tui.screens.replay import ReplayScreen
+from jepa.shell.tui.screens.table import TableScreen
+from jepa.shell.tui.widgets.plan_card import PlanCard
+from jepa.shell.tui.widgets.prompt import Prompt
+from jepa.shell.tui.widgets.strip import StripView
+from tests.unit.shell import tui_scenes as scenes
+
+PLANS = {
+    "interrupt": scenes.plan("aaaaaaaaaaaa", tier="disrupt"),
+    "refuse": scenes.plan("bbbbbbbbbbbb", decision="deny"),
+}
+
+
+class Shell:
+    """A shell that is driven."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.script = scenes.Scripted(PLANS)
+        self.clock = scenes.NOW_S
+        self.pilot: Pilot[Any]
+        self.app = ShellApp(
+            client,
+            self.script,
+            Vocabulary(verbs()),
+            processes=scenes.Processes(),
+            autonomy=lambda: "ask",
+            clock=lambda: self.clock,
+        )
+
+    @asynccontextmanager
+    async def running(self, size: tuple[int, int] = (120, 40)) -> AsyncIterator["Shell"]:
+        async with self.app.run_test(size=size) as self.pilot:
+            await self.until(lambda: bool(self.app.channels) and bool(self.app.query(StripView)))
+            yield self
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not true():
+            assert time.monotonic() < deadline
+            await self.pilot.pause(0.01)
+        await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.until(lambda: not self.app._transcript._turns)
+
+    async def say(self, line: str) -> None:
+        await self.app.submit(line)
+        await self.until(lambda: not self.app._transcript._turns)
+
+    @property
+    def typed(self) -> str:
+        return self.app._prompt.value
+
+    @property
+    def card(self) -> PlanCard:
+        return self.app._transcript.query(PlanCard).last()
+
+
+@pytest.fixture
+def shell(recorded_client: Callable[..., Any]) -> Shell:
+    return Shell(recorded_client(100, 20))
+
+
+async def test_the_keys_of_a_plan(shell: Shell) -> None:
+    async with shell.running():
+        await shell.say(scenes.SENTENCE)
+        assert isinstance(shell.app.focused, Prompt), (
+            "a key that is being typed must not decide about a plan"
+        )
+        await shell.press("a")
+        assert shell.typed == "a" and shell.script.asked == [scenes.SENTENCE]
+        await shell.press("ctrl+c", "tab")
+        assert shell.app.focused is shell.card
+
+        await shell.press("d")
+        assert shell.script.asked[-2:] == [
+            "act cpu.max backup.service 20 --dry-run",
+            "act unit.restart web.service --dry-run",
+        ]
+        await shell.press("tab", "x")
+        assert shell.script.asked[-1] == "why?"
+        await shell.press("tab", "escape")
+        assert isinstance(shell.app.focused, Prompt)
+        await shell.press("tab", "a")
+        assert shell.script.asked[-1] == "apply 3f9c2a71b04e --yes"
+        await shell.press("tab")
+        assert shell.app.focused is not shell.card, "what is decided waits for nothing"
+
+        await shell.say("interrupt")
+        await shell.press("tab", "a")
+        assert "apply aaaaaaaaaaaa --yes" not in shell.script.asked
+        await shell.press("a")
+        assert "apply aaaaaaaaaaaa --yes" not in shell.script.asked, "only y is the second key"
+        await shell.press("a", "y")
+        assert shell.script.asked[-1] == "apply aaaaaaaaaaaa --yes"
+
+        asked = len(shell.script.asked)
+        await shell.say("refuse")
+        await shell.press("tab", "a", "d")
+        assert len(shell.script.asked) == asked + 1, "what is refused has no such key"
+        await shell.press("e")
+        assert shell.typed == "refuse" and not shell.app._transcript.cards
+
+
+async def test_a_plan_that_expires_while_it_is_shown_is_not_applied(shell: Shell) -> None:
+    async with shell.running():
+        await shell.say(scenes.SENTENCE)
+        await shell.press("tab")
+        shell.clock += 61
+        await shell.press("a")
+        assert shell.script.asked == [scenes.SENTENCE]
+        assert "has expired" in shell.card.text and "[a]" not in shell.card.text
+        await shell.press("c")
+        assert not shell.app._transcript.cards
+
+
+async def test_a_plan_is_decided_with_the_mouse(shell: Shell) -> None:
+    async with shell.running():
+        await shell.say(scenes.SENTENCE)
+        await shell.pilot.click(".card-keys", offset=(1, 0))
+        await shell.until(lambda: not shell.app._transcript._turns)
+        assert shell.script.asked[-1] == "apply 3f9c2a71b04e --yes"
+
+
+async def test_screens_put_lines_on_the_prompt_and_never_run_them(shell: Shell) -> None:
+    shell.client.happened = scenes.EVENTS[:2]
+    shell.client.changes = [scenes.change()]
+    async with shell.running():
+        await shell.until(lambda: bool(shell.app.uses) and bool(shell.app.changes))
+        await shell.press("f5", "c", "x")
+        assert shell.typed == "explain 4120"
+        await shell.press("f5", "c", "l")
+        assert shell.typed == "limit build to 50 % cpu for 1 h"
+        await shell.press("f5", "u", "enter")
+        assert shell.typed.startswith("explain ") and shell.typed.endswith(".service")
+        await shell.press("f6", "x")
+        assert shell.typed == "explain web.service"
+        await shell.press("f7", "u")
+        assert shell.typed == "undo c7"
+        await shell.press("f8")
+        assert shell.typed == "undo c7"
+        shell.app.action_report("Autonomy")
+        await shell.pilot.pause()
+        await shell.press("3")
+        assert shell.typed == "autonomy ask"
+        assert not any(line.startswith(("undo", "limit", "explain")) for line in shell.script.asked)
+
+
+async def test_a_table_keeps_the_cursor_on_its_row_and_narrows(shell: Shell) -> None:
+    async with shell.running():
+        await shell.until(lambda: bool(shell.app.uses))
+        await shell.press("f5", "n", "down", "down")
+        screen = shell.app.screen
+        assert isinstance(screen, ProcessScreen)
+        on_it = screen.chosen
+        await shell.press("m")
+        assert screen.chosen == on_it
+        await shell.press("slash", *"post", "enter")
+        assert len(screen.rows) == 2
+        await shell.press("escape")
+        assert len(screen.rows) == len(scenes.USES)
+        await shell.press("escape")
+        assert not isinstance(shell.app.screen, TableScreen)
+
+
+async def test_jump_mode_goes_where_the_letter_stands(shell: Shell) -> None:
+    async with shell.running():
+        await shell.say(scenes.SENTENCE)
+        await shell.press("ctrl+o", "1")
+        assert shell.app.focused is shell.card
+        await shell.press("escape", "ctrl+o", "e")
+        assert isinstance(shell.app.screen, EventsScreen)
+        await shell.press("escape", "ctrl+o", "t")
+        assert isinstance(shell.app.screen, HistoryScreen)
+        await shell.press("escape", "ctrl+o", "z")
+        assert isinstance(shell.app.focused, Prompt)
+
+
+async def test_earlier_lines_are_found_by_their_words(shell: Shell) -> None:
+    async with shell.running():
+        await shell.press(*"status", "enter", *"doctor", "enter", "ctrl+r", *"tat")
+        assert shell.app.screen.query_one(OptionList).option_count == 1
+        await shell.press("enter")
+        assert shell.typed == "status"
+
+
+async def test_the_replay_goes_back_and_plays(shell: Shell) -> None:
+    async with shell.running():
+        await shell.until(lambda: shell.client.position >= 120)
+        await shell.press("f9")
+        screen = shell.app.screen
+        assert isinstance(screen, ReplayScreen)
+        await shell.press("home")
+        assert screen.position is not None and screen.position.at == screen.position.first
+        await shell.press("right", "up")
+        assert screen.position.at == screen.position.first + 31
+        at = screen.position.at
+        await shell.press("space")
+        await shell.until(lambda: screen.position is not None and screen.position.at >= at + 2)
+        await shell.press("left", "end")
+        assert screen.position.at == screen.position.last
+
+
+async def test_the_stream_is_asked_for_what_is_drawn(shell: Shell) -> None:
+    async with shell.running():
+        await shell.until(lambda: bool(shell.client.asked))
+        drawn = {view.channel.name for view in shell.app.query(StripView)}
+        shell.client.go(5)
+        await shell.until(lambda: bool(shell.client.asked[-1]))
+        assert set(shell.client.asked[-1]) == drawn
+        await shell.say("watch system.memory.utilization")
+        shell.client.go(5)
+        await shell.until(lambda: shell.client.asked[-1] == ("system.memory.utilization",))
+
+
+@pytest.mark.parametrize("theme", ["jepa-light", "ansi-light", "ansi-dark"])
+async def test_the_theme_is_changed_while_it_runs(shell: Shell, theme: str) -> None:
+    async with shell.running((80, 24)):
+        shell.app.theme = theme
+        await shell.pilot.pause()
+        assert "testhost" in "\n".join(scenes.text_rows(shell.app.screen))
+
+
+async def test_any_size_is_survived(shell: Shell) -> None:
+    async with shell.running():
+        await shell.say(scenes.SENTENCE)
+        for size in ((20, 5), (1, 1), (300, 8), (30, 90), (80, 24)):
+            await shell.pilot.resize_terminal(*size)
+            await shell.pilot.pause()
+            for key in ("f5", "f9", "ctrl+o"):
+                await shell.press(key, "escape")
+        assert "testhost" in "\n".join(scenes.text_rows(shell.app.screen))

@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main screen as an app: binds the feed, the strips, the panels, transcript and prompt together."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from textual import on
+from textual.app import App, ComposeResult
+from textual.containers import Container, Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Label, Static
+
+from jepa.errors import JepaError
+from jepa.healing.mode import ModeFile
+from jepa.service.api import ChannelInfo, Client, EventOut, HistogramOut
+from jepa.shell.channel_names import resolve
+from jepa.shell.complete import Vocabulary
+from jepa.shell.formatting import HEAT, heat_line
+from jepa.shell.processes import ProcessTable, Use, memory_mib
+from jepa.shell.tick_table import names_channels_alone
+from jepa.shell.tui import feed, turns
+from jepa.shell.tui.draw import Glyphs
+from jepa.shell.tui.model import arrangement, happenings
+from jepa.shell.tui.model.answer_text import answer_lines
+from jepa.shell.tui.model.header import Health, header
+from jepa.shell.tui.model.line import line
+from jepa.shell.tui.model.movement import choose, movement
+from jepa.shell.tui.model.plan_card import dry_run
+from jepa.shell.tui.series import Board
+from jepa.shell.tui.themes import THEMES
+from jepa.shell.tui.widgets.line_view import LineView
+from jepa.shell.tui.widgets.live import LivePanel
+from jepa.shell.tui.widgets.panels import RunsPanel, TasksPanel
+from jepa.shell.tui.widgets.plan_card import PlanCard
+from jepa.shell.tui.widgets.prompt import Prompt
+from jepa.shell.tui.widgets.strip import StripView
+from jepa.shell.tui.widgets.transcript import Transcript, you
+from jepa.telemetry.clocks import boot_s
+
+HEAT_STRIPS = 4
+"""Histograms shown above the prompt."""
+HAPPENED = 1000
+"""Events that a replay knows of."""
+MOVED_S = 120
+"""Seconds by which the channels worth a strip are chosen."""
+
+
+class MainApp(App[int]):
+    """What is always on the screen."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "jepa"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  (Textual declares it an instance variable)
+        (0, "-narrow"),
+        (arrangement.WIDE, "-wide"),
+    ]
+
+    def __init__(
+        self,
+        client: Client,
+        run_line: turns.RunLine,
+        vocabulary: Vocabulary,
+        *,
+        glyphs: Glyphs = Glyphs.BRAILLE,
+        theme: str = "jepa-dark",
+        draw_every: int = 1,
+        processes: ProcessTable | None = None,
+        autonomy: Callable[[], str] | None = None,
+        clock: Callable[[], float] = boot_s,
+    ) -> None:
+        """``processes`` and ``autonomy`` are looked at in the feed; ``clock`` is that of plans."""
+        super().__init__()
+        for own in THEMES:
+            self.register_theme(own)
+        self.theme = theme
+        self.board = Board({})
+        self.channels: list[ChannelInfo] = []
+        self.chosen: list[str] | None = None
+        """The channels a person chose; None until then."""
+        self._client = client
+        self._run_line = run_line
+        self._vocabulary = vocabulary
+        self._glyphs = glyphs
+        self._draw_every = draw_every
+        self._clock = clock
+        self._ticks = 0
+        self._feed = feed.Feed(
+            client, self.post_message, processes or ProcessTable(), autonomy or ModeFile()
+        )
+        self._health = Health()
+        self._main: Screen[object]
+        """The screen under all others."""
+        self.uses: list[Use] = []
+        """What every process used, by the newest look."""
+        self.changes: list[dict[str, Any]] = []
+        """Of the machine, the newest first."""
+        self.happened: list[EventOut] = []
+        """Since the shell was opened, and a few from before."""
+
+    def compose(self) -> ComposeResult:
+        """Header; transcript and table beside strips and tasks; prompt; keys."""
+        yield LineView(id="health")
+        with Container(id="body"):
+            with Vertical(id="talk"):
+                yield RunsPanel(memory_mib(), self._glyphs)
+                yield Transcript()
+                yield Static(id="hint", markup=False)
+            with Vertical(id="side"):
+                yield LivePanel(self._glyphs)
+                yield TasksPanel(self._glyphs)
+        yield Static(id="heat", markup=False)
+        with Horizontal(id="ask"):
+            yield Label("jepa> ", markup=False)
+            yield Prompt(self._vocabulary)
+        yield Footer(compact=True)
+
+    async def on_mount(self) -> None:
+        """Start reading."""
+        self._main = self.screen
+        self._main.set_class(self._glyphs is Glyphs.ASCII, "-ascii")
+        self._prompt.focus()
+        self._transcript.anchor()
+        self._feed.start()
+        # Textual ends at SIGTERM with the terminal in raw mode on its alternate screen.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, 0)
+
+    def on_unmount(self) -> None:
+        """Stop reading."""
+        self._feed.stop()
+
+    def on_resize(self) -> None:
+        """Lay everything out anew, afterwards: Textual takes the new size only once this has been called."""
+        self.call_later(self._arrange)
+
+    # What the feed says
+
+    @on(feed.Connected)
+    async def _connected(self, message: feed.Connected) -> None:
+        if [c.name for c in self.channels] != [c.name for c in message.channels]:
+            self.channels = message.channels
+            self.board = Board({c.name: c.noise_floor for c in message.channels})
+            self._vocabulary.channels = [c.name for c in message.channels]
+        self.board.fill(message.frames)
+        lost, self._health = self._health.lost, replace(self._health, status=message.status, lost=None)
+        if lost is not None:
+            await self._transcript.say("note", [line("The service answers again.")])
+        self._show_health()
+        await self._arrange()
+
+    @on(feed.Before)
+    async def _before(self, message: feed.Before) -> None:
+        status = self._health.status
+        self.happened = [*message.events, *self.happened]
+        if status is not None:
+            width = self._transcript.size.width - 4
+            await self._transcript.say("note", happenings.welcome(status, message.events, width))
+
+    @on(feed.Ticked)
+    def _ticked(self, message: feed.Ticked) -> None:
+        self.board.tick(message.tick)
+        self._ticks += 1
+        panel = self._live
+        if self.board.horizons and panel.window not in self.board.horizons:
+            self._set_window(min(self.board.horizons, key=lambda h: abs(h - panel.window)))
+        if self._health.status is not None:
+            self._health = replace(
+                self._health, status=replace(self._health.status, surprise=message.tick.surprise)
+            )
+        if not self._health.held and self._ticks % self._draw_every == 0:
+            panel.show(self.board)
+            self._show_heat(message.tick.histograms)
+            self._show_health()
+
+    @on(feed.Surveyed)
+    async def _surveyed(self, message: feed.Surveyed) -> None:
+        self.board.recall(message.frames)
+        if not self._health.held:
+            await self._arrange()
+
+    @on(feed.EventsArrived)
+    async def _happened(self, message: feed.EventsArrived) -> None:
+        self.happened = [*self.happened, *message.events][-HAPPENED:]
+        await self._transcript.happened(message.events)
+
+    @on(feed.StatusRead)
+    def _status_read(self, message: feed.StatusRead) -> None:
+        self._health = replace(self._health, status=message.status, autonomy=message.autonomy)
+        self._show_health()
+
+    @on(feed.ProcessesRead)
+    def _processes_read(self, message: feed.ProcessesRead) -> None:
+        self._vocabulary.names = sorted(
+            {name for use in message.uses for name in (use.name, use.unit) if name}
+        )
+        self.uses = message.uses
+        if not self._health.held:
+            self._main.query_one(RunsPanel).take(message.uses)
+
+    @on(feed.StandingRead)
+    def _standing_read(self, message: feed.StandingRead) -> None:
+        self.changes = message.changes
+        units = {channel.name: channel.unit for channel in self.channels}
+        self._main.query_one(TasksPanel).take(message.tasks, message.changes, units)
+
+    @on(TasksPanel.Resized)
+    async def _tasks_resized(self) -> None:
+        await self._arrange()
+
+    @on(feed.Lost)
+    async def _service_lost(self, message: feed.Lost) -> None:
+        first = self._health.lost is None
+        self._health = replace(self._health, lost=message.error, retry_s=message.retry_s)
+        self._show_health()
+        if first:
+            await self._transcript.say("refused", answer_lines(str(message.error)))
+
+    def _show_heat(self, histograms: list[HistogramOut]) -> None:
+        shown = [each for each in histograms if each.name in HEAT][:HEAT_STRIPS]
+        unicode = self._glyphs is not Glyphs.ASCII
+        strip = self._main.query_one("#heat", Static)
+        strip.display = bool(shown) and self._division.heat
+        strip.update("\n".join(heat_line(each, unicode=unicode) for each in shown))
+
+    def _show_health(self) -> None:
+        bar = self._main.query_one("#health", LineView)
+        bar.set_class(self._health.lost is not None, "-lost")
+        bar.set_class(self._health.held and self._health.lost is None, "-held")
+        between = " | " if self._glyphs is Glyphs.ASCII else " · "
+        bar.show([header(self._health, max(self.size.width - 2, 0), between)])
+
+    # Where everything is
+
+    @property
+    def _transcript(self) -> Transcript:
+        return self._main.query_one(Transcript)
+
+    @property
+    def _prompt(self) -> Prompt:
+        return self._main.query_one(Prompt)
+
+    @property
+    def _live(self) -> LivePanel:
+        return self._main.query_one(LivePanel)
+
+    @property
+    def _division(self) -> arrangement.Arrangement:
+        standing = len(self._main.query_one(TasksPanel).lines)
+        return arrangement.arrange(self.size.width, self.size.height, standing)
+
+    async def _arrange(self) -> None:
+        if not self._main.is_attached:  # the shell is being left
+            return
+        found = self._division
+        main = self._main
+        tasks = main.query_one(TasksPanel)
+        tasks.display = found.tasks > 0
+        tasks.styles.height = found.tasks
+        main.query_one(RunsPanel).display = found.runs
+        main.query_one("#talk").set_class(not found.runs, "-alone")
+        live = self._live
+        live.display = found.strips > 0
+        main.query_one("#side").display = found.strips > 0 or found.tasks > 0
+        if not self.channels:
+            return
+        names = self.chosen or self._moving(found.strips)
+        by_name = {channel.name: channel for channel in self.channels}
+        shown = [by_name[name] for name in names if name in by_name]
+        await live.lay_out(shown, found.strip_rows, found.across, fill=found.wide)
+        self._feed.draw([view.channel.name for view in live.views] if live.display else [])
+
+    def _moving(self, many: int) -> list[str]:
+        second = self.board.second
+        moved = {
+            name: movement(track.range(second, MOVED_S), track.noise_floor)
+            for name, track in self.board.tracks.items()
+            if second is not None and track.observed
+        }
+        shown = [view.channel.name for view in self._live.views]
+        return choose([channel.name for channel in self.channels], moved, many, shown)
+
+    @on(StripView.Resized)
+    def _strip_resized(self) -> None:
+        self._live.show(self.board)
+
+    def _set_window(self, seconds: int) -> None:
+        self._live.window = seconds
+        self._live.caption()
+        self._live.show(self.board)
+
+    # The prompt
+
+    @on(Prompt.Candidates)
+    def _candidates(self, message: Prompt.Candidates) -> None:
+        hint = self._main.query_one("#hint", Static)
+        hint.display = bool(message.words)
+        hint.update("  ".join(message.words))
+
+    @on(Prompt.Entered)
+    async def _entered(self, message: Prompt.Entered) -> None:
+        await self.submit(message.line)
+
+    @on(Prompt.Onward)
+    def _onward(self) -> None:
+        cards = self._transcript.cards
+        if cards:
+            cards[-1].focus()
+        else:
+            self._prompt.complete()
+
+    async def submit(self, said: str) -> None:
+        """Run one line as if it had been typed."""
+        verb, *names = said.removeprefix("jepa ").split() or [""]
+        if verb in ("quit", "exit"):
+            self.exit(0)
+        elif verb == "clear":
+            await self._transcript.remove_children()
+        elif verb == "watch" and names_channels_alone(names):
+            await self._watch(said, names)
+        else:
+            turn = turns.Turn(said, self.post_message)
+            await self._transcript.begin(turn)
+            turn.start(self._run_line, self._client, self._transcript.content_size.width - 3)
+
+    @on(turns.Understood)
+    async def _understood(self, message: turns.Understood) -> None:
+        await self._transcript.understood(message)
+
+    @on(turns.Planned)
+    async def _planned(self, message: turns.Planned) -> None:
+        if not self._transcript.has_plan(message.plan["id"]):
+            said = message.turn.line
+            card = PlanCard(message.plan, message.past, said, self._glyphs, self._clock)
+            await self._transcript.add(card)
+
+    @on(turns.Wrote)
+    async def _wrote(self, message: turns.Wrote) -> None:
+        await self._transcript.wrote(message)
+        if message.ended:
+            self._feed.look()
+
+    @on(PlanCard.Left)
+    def _card_left(self) -> None:
+        self._prompt.focus()
+
+    @on(PlanCard.Decided)
+    async def _decided(self, message: PlanCard.Decided) -> None:
+        prompt = self._prompt
+        prompt.focus()
+        plan = message.card.plan
+        match message.decision:
+            case "apply":
+                await self.submit(f"apply {plan['id']} --yes")
+            case "edit":
+                prompt.put(message.card.said)
+            case "explain" if message.card is self._transcript.cards[-1]:
+                await self.submit("why?")
+            case "explain":
+                self.notify("Only the newest plan is explained; say the sentence again.")
+            case "dry-run":
+                for step in plan["steps"]:
+                    await self.submit(dry_run(step))
+            case "cancel":
+                await self._transcript.say(
+                    "note", [line(f"Plan {plan['id']} is dropped; nothing was changed.")]
+                )
+
+    async def _watch(self, said: str, names: list[str]) -> None:
+        await self._transcript.say("you", you(said))
+        try:
+            names = resolve(names, [channel.name for channel in self.channels])
+        except JepaError as error:
+            await self._transcript.say("refused", answer_lines(str(error)))
+            return
+        self.chosen = names or None
+        await self._arrange()
+        self._feed.look()
+        await self._transcript.say("result", [line(f"On the strips: {', '.join(names) or 'what moves'}.")])

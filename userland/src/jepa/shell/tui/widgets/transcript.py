@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was said and answered, block by block, told apart by their left edge and a faint tint."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from textual.containers import VerticalScroll
+
+from jepa.service.api import EventOut
+from jepa.shell.tui import turns
+from jepa.shell.tui.model import happenings
+from jepa.shell.tui.model.answer_text import answer_lines
+from jepa.shell.tui.model.line import Line, Part, line, marked
+from jepa.shell.tui.widgets.line_view import LineView
+from jepa.shell.tui.widgets.plan_card import PlanCard
+
+Kind = Literal["you", "understood", "evidence", "result", "note", "refused"]
+KEPT: Final = 200
+"""Blocks."""
+
+
+class Block(LineView):
+    """One part of what was said and answered."""
+
+    def __init__(self, kind: Kind, lines: Sequence[Line]) -> None:
+        super().__init__(classes=f"block -{kind}")
+        self.kind = kind
+        self.lines = tuple(lines)
+
+
+class Events(Block):
+    """Events that came one after the other."""
+
+
+class Transcript(VerticalScroll):
+    """Blocks, the newest at the end and in sight."""
+
+    def __init__(self) -> None:
+        super().__init__(id="transcript", can_focus=False)
+        self._turns: dict[turns.Turn, tuple[Block, Block | None]] = {}
+        """Of each line that is being answered what was said and, once there is some, the text."""
+
+    async def add(self, block: Block | PlanCard) -> None:
+        """Put ``block`` at the end, and forget the oldest where there are too many."""
+        if not self.is_attached:  # the shell is being left
+            return
+        await self.mount(block)
+        for old in list(self.children)[:-KEPT]:
+            await old.remove()
+        if isinstance(block, Block) and block.kind == "you":
+            self.anchor()  # else whoever reads further up goes on reading
+
+    async def say(self, kind: Kind, lines: Sequence[Line]) -> Block:
+        """Put ``lines`` at the end."""
+        block = Block(kind, lines)
+        await self.add(block)
+        return block
+
+    async def happened(self, events: Sequence[EventOut]) -> None:
+        """Put events at the end, in one block with those just before."""
+        last = self.children[-1] if self.children else None
+        if isinstance(last, Events):
+            last.show(happenings.together(last.lines, events))
+        else:
+            await self.add(Events("note", happenings.together((), events)))
+
+    # One line and what it comes to
+
+    async def begin(self, turn: turns.Turn) -> None:
+        """Show what was said, and that it is being answered."""
+        said = await self.say("you", you(turn.line))
+        said.add_class("-waiting")
+        self._turns[turn] = (said, None)
+
+    async def understood(self, message: turns.Understood) -> None:
+        """Mark the words that were understood, and say what they mean."""
+        said, _ = self._turns[message.turn]
+        places = [(start, end) for spans in message.spans.values() for start, end in spans]
+        said.show([line(Part("> ", "muted"), *marked(message.turn.line, places))])
+        if message.spec["intent"] != "none":
+            sure = message.spec.get("confidence")
+            how = f"{message.spec['tier']}{f', {sure:.0%} sure' if sure is not None else ''}"
+            await self.say("understood", [line(message.meaning, Part(f"  ({how})", "muted"))])
+
+    async def wrote(self, message: turns.Wrote) -> None:
+        """Show what is written so far."""
+        said, text = self._turns[message.turn]
+        lines = answer_lines(message.text)
+        if message.text.strip():
+            if text is None or not text.is_attached:
+                text = await self.say(message.kind, lines)
+                self._turns[message.turn] = (said, text)
+            else:
+                text.kind = message.kind
+                text.set_classes(f"block -{message.kind}")
+                text.show(lines)
+        if message.ended:
+            said.remove_class("-waiting")
+            del self._turns[message.turn]
+            self.call_after_refresh(self.reveal, said)
+
+    # Plans
+
+    @property
+    def cards(self) -> list[PlanCard]:
+        """The plans that may still be decided on, the newest last."""
+        return [card for card in self.query(PlanCard) if card.is_open]
+
+    def has_plan(self, plan_id: str) -> bool:
+        """Whether it is shown."""
+        return any(card.plan["id"] == plan_id for card in self.query(PlanCard))
+
+    # What is in sight
+
+    def reveal(self, said: Block) -> None:
+        """Bring the end in sight; of an answer longer than the screen its beginning, from ``said`` on."""
+        if self.virtual_size.height - said.virtual_region.y > self.size.height:
+            self.anchor(False)
+            self.scroll_to_widget(said, top=True, animate=False)
+        else:
+            self.anchor()
+
+    def page(self, direction: int) -> None:
+        """Scroll by a page."""
+        self.scroll_relative(y=direction * max(self.size.height - 1, 1), animate=False)
+
+
+def you(said: str) -> list[Line]:
+    """What a person said."""
+    return [line(Part("> ", "muted"), Part(said, "strong"))]
