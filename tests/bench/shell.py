@@ -58,7 +58,7 @@ def cpu_s(pid: int) -> float:
 
 
 def run(socket: Path, kind: dict[str, str], seconds: float) -> tuple[float, ...]:
-    """First paint in ms, the CPU time it took, bytes to start with, then bytes a second and CPU in percent."""
+    """First paint and its CPU time in ms, bytes to start with, then bytes a second and CPU in percent."""
     began = time.monotonic()
     pid, fd = pty.fork()
     if pid == 0:

@@ -45,13 +45,13 @@ def test_plain_lines_where_a_full_screen_would_not_do(
 @pytest.mark.parametrize(
     ("where", "expected"),
     [
-        (terminal(), Looks("braille", "textual-dark", 1, "basic")),
+        (terminal(), Looks("braille", "jepa-dark", 1, "basic")),
         (terminal(TEXTUAL_THEME="nord"), Looks("braille", "nord", 1, "basic")),
         (terminal("linux", "/dev/tty1"), Looks("block", "ansi-dark", 1, "none")),
         (terminal(encoding="ANSI_X3.4-1968"), Looks("ascii", "ansi-dark", 1, "none")),
         (terminal(encoding="nonsense"), Looks("ascii", "ansi-dark", 1, "none")),
         (terminal("vt220", "/dev/ttyS0"), Looks("ascii", "ansi-dark", 2, "none")),
-        (terminal("xterm-256color", "/dev/hvc0"), Looks("braille", "textual-dark", 2, "none")),
+        (terminal("xterm-256color", "/dev/hvc0"), Looks("braille", "jepa-dark", 2, "none")),
     ],
 )
 def test_the_full_screen_draws_what_the_terminal_can_show(where: Terminal, expected: Looks) -> None:

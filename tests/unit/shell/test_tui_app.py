@@ -17,7 +17,7 @@ from jepa.shell.prompt_line import LineRunner, verbs
 from jepa.shell.tui import feed
 from jepa.shell.tui.app import ShellApp
 from jepa.shell.tui.draw import Glyphs
-from jepa.shell.tui.screens import HelpScreen
+from jepa.shell.tui.screens.help import HelpScreen
 from jepa.shell.tui.widgets.line_view import LineView
 from jepa.shell.tui.widgets.live import LivePanel
 from jepa.shell.tui.widgets.prompt import Prompt

@@ -4,6 +4,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,6 +64,11 @@ class Shell:
         await self.pilot.press(*keys)
         await self.until(lambda: not self.app._transcript._turns)
 
+    async def to_the_plan(self) -> None:
+        """Tab, which the prompt passes on."""
+        await self.pilot.press("tab")
+        await self.until(lambda: self.app.focused is self.card)
+
     async def say(self, line: str) -> None:
         await self.app.submit(line)
         await self.until(lambda: not self.app._transcript._turns)
@@ -89,25 +95,29 @@ async def test_the_keys_of_a_plan(shell: Shell) -> None:
         )
         await shell.press("a")
         assert shell.typed == "a" and shell.script.asked == [scenes.SENTENCE]
-        await shell.press("ctrl+c", "tab")
-        assert shell.app.focused is shell.card
+        await shell.press("ctrl+c")
+        await shell.to_the_plan()
 
         await shell.press("d")
         assert shell.script.asked[-2:] == [
             "act cpu.max backup.service 20 --dry-run",
             "act unit.restart web.service --dry-run",
         ]
-        await shell.press("tab", "x")
+        await shell.to_the_plan()
+        await shell.press("x")
         assert shell.script.asked[-1] == "why?"
-        await shell.press("tab", "escape")
+        await shell.to_the_plan()
+        await shell.press("escape")
         assert isinstance(shell.app.focused, Prompt)
-        await shell.press("tab", "a")
+        await shell.to_the_plan()
+        await shell.press("a")
         assert shell.script.asked[-1] == "apply 3f9c2a71b04e --yes"
         await shell.press("tab")
         assert shell.app.focused is not shell.card, "what is decided waits for nothing"
 
         await shell.say("interrupt")
-        await shell.press("tab", "a")
+        await shell.to_the_plan()
+        await shell.press("a")
         assert "apply aaaaaaaaaaaa --yes" not in shell.script.asked
         await shell.press("a")
         assert "apply aaaaaaaaaaaa --yes" not in shell.script.asked, "only y is the second key"
@@ -116,7 +126,8 @@ async def test_the_keys_of_a_plan(shell: Shell) -> None:
 
         asked = len(shell.script.asked)
         await shell.say("refuse")
-        await shell.press("tab", "a", "d")
+        await shell.to_the_plan()
+        await shell.press("a", "d")
         assert len(shell.script.asked) == asked + 1, "what is refused has no such key"
         await shell.press("e")
         assert shell.typed == "refuse" and not shell.app._transcript.cards
@@ -125,7 +136,7 @@ async def test_the_keys_of_a_plan(shell: Shell) -> None:
 async def test_a_plan_that_expires_while_it_is_shown_is_not_applied(shell: Shell) -> None:
     async with shell.running():
         await shell.say(scenes.SENTENCE)
-        await shell.press("tab")
+        await shell.to_the_plan()
         shell.clock += 61
         await shell.press("a")
         assert shell.script.asked == [scenes.SENTENCE]
@@ -169,12 +180,15 @@ async def test_screens_put_lines_on_the_prompt_and_never_run_them(shell: Shell) 
 async def test_a_table_keeps_the_cursor_on_its_row_and_narrows(shell: Shell) -> None:
     async with shell.running():
         await shell.until(lambda: bool(shell.app.uses))
-        await shell.press("f5", "n", "down", "down")
+        await shell.press("f5", "c", "down", "down")
         screen = shell.app.screen
         assert isinstance(screen, ProcessScreen)
         on_it = screen.chosen
+        assert screen.table.cursor_row == 2
+        screen.take([replace(use, cpu=100 - use.cpu) for use in scenes.USES])
+        assert screen.chosen == on_it and screen.table.cursor_row > 2
         await shell.press("m")
-        assert screen.chosen == on_it
+        assert screen.table.cursor_row == 0, "another order begins at its top"
         await shell.press("slash", *"post", "enter")
         assert len(screen.rows) == 2
         await shell.press("escape")

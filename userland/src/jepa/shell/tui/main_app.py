@@ -270,7 +270,8 @@ class MainApp(App[int]):
         by_name = {channel.name: channel for channel in self.channels}
         shown = [by_name[name] for name in names if name in by_name]
         await live.lay_out(shown, found.strip_rows, found.across, fill=found.wide)
-        self._feed.draw([view.channel.name for view in live.views] if live.display else [])
+        drawn = [view.channel.name for view in live.views]
+        self._feed.draw(drawn if live.display else drawn[:1])  # of none named the stream has all
 
     def _moving(self, many: int) -> list[str]:
         second = self.board.second

@@ -65,12 +65,12 @@ class ProcessScreen(TableScreen):
     def action_units(self) -> None:
         """Units in place of processes, or processes again."""
         self._units = not self._units
-        self.fill()
+        self.fill(top=True)
 
     def action_sort(self, order: str) -> None:
         """Another order."""
         self._order = next(each for each in ORDERS if each == order)
-        self.fill()
+        self.fill(top=True)
 
     @on(DataTable.HeaderSelected)
     def _head(self, event: "DataTable.HeaderSelected") -> None:

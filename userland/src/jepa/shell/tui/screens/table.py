@@ -66,15 +66,15 @@ class TableScreen(Screen[str | None]):
         """Every row there is, in order, each with what it stands for."""
         raise NotImplementedError
 
-    def fill(self) -> None:
-        """Show what there is now; the cursor stays on the row it is on."""
+    def fill(self, top: bool = False) -> None:
+        """Show what there is now; the cursor stays on its row, or with ``top`` goes to the first."""
         if not self.is_mounted:
             return
         self.query_one("#heading", LineView).show([self.heading()])
         rows = [row for row in self.found() if self.wanted in " ".join(row[1]).lower()]
         if rows == self.rows:
             return
-        on_it, at = self.chosen, self.table.scroll_y
+        on_it, at = (None, 0.0) if top else (self.chosen, self.table.scroll_y)
         self.rows = rows
         self.table.clear()
         for _, cells in rows:

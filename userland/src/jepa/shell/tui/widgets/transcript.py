@@ -17,6 +17,8 @@ from jepa.shell.tui.widgets.plan_card import PlanCard
 Kind = Literal["you", "understood", "evidence", "result", "note", "refused"]
 KEPT: Final = 200
 """Blocks."""
+READABLE: Final = 5
+"""Rows in which to read a long answer from its beginning; with fewer its end is shown."""
 
 
 class Block(LineView):
@@ -114,7 +116,10 @@ class Transcript(VerticalScroll):
 
     def reveal(self, said: Block) -> None:
         """Bring the end in sight; of an answer longer than the screen its beginning, from ``said`` on."""
-        if self.virtual_size.height - said.virtual_region.y > self.size.height:
+        if not said.is_attached:  # the transcript was emptied meanwhile
+            return
+        longer = self.virtual_size.height - said.virtual_region.y > self.size.height
+        if longer and self.size.height >= READABLE:
             self.anchor(False)
             self.scroll_to_widget(said, top=True, animate=False)
         else:
