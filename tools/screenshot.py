@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures the real shell on this machine, after three minutes: `screenshot.py docs/images/shell.svg`."""
+"""Pictures the real shell on this machine, after two minutes: `screenshot.py docs/images/shell.svg`."""
 
 import argparse
 import asyncio
@@ -20,7 +20,9 @@ async def picture(out: Path, seconds: float, size: tuple[int, int], typed: list[
         await asyncio.sleep(seconds)
         for line in typed:
             await app.submit(line)
-            await asyncio.sleep(8)  # an explanation looks at the machine for some seconds
+            while app.query(".-waiting"):
+                await asyncio.sleep(0.5)
+            await asyncio.sleep(1)
         out.parent.mkdir(parents=True, exist_ok=True)
         # A picture in a page may load nothing from elsewhere, so it goes without its web fonts.
         svg = re.sub(r"@font-face \{.*?\}", "", app.export_screenshot(), flags=re.DOTALL)
@@ -31,8 +33,8 @@ async def picture(out: Path, seconds: float, size: tuple[int, int], typed: list[
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("out", type=Path)
-    arguments.add_argument("--seconds", type=float, default=180)
-    arguments.add_argument("--size", type=int, nargs=2, default=(120, 40), metavar=("COLUMNS", "ROWS"))
+    arguments.add_argument("--seconds", type=float, default=110)
+    arguments.add_argument("--size", type=int, nargs=2, default=(120, 36), metavar=("COLUMNS", "ROWS"))
     arguments.add_argument("--type", nargs="*", default=["why is it slow?"], metavar="LINE")
     wanted = arguments.parse_args()
     asyncio.run(picture(wanted.out, wanted.seconds, tuple(wanted.size), wanted.type))

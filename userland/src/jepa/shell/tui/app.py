@@ -23,7 +23,6 @@ from jepa.shell.tui.screens.processes import ProcessScreen
 from jepa.shell.tui.screens.replay import ReplayScreen
 from jepa.shell.tui.screens.report import ReportScreen
 from jepa.shell.tui.screens.search import SearchScreen
-from jepa.shell.tui.widgets.panels import RunsPanel, TasksPanel
 
 REPORTS: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "Packs": ("The models that are here", "packs list", {"v": "packs verify"}),
@@ -166,15 +165,13 @@ class ShellApp(MainApp):
 
     def _ways(self) -> dict[str, tuple[Offset, Callable[[], object]]]:
         """By letter where something stands and what goes there."""
-        main = self._main
         ways: dict[str, tuple[Offset, Callable[[], object]]] = {
             "p": (self._prompt.region.offset, self._prompt.focus)
         }
-        runs, tasks = main.query_one(RunsPanel), main.query_one(TasksPanel)
-        if runs.display:
-            ways["r"] = (runs.region.offset, self.action_processes)
-        if tasks.display:
-            ways["t"] = (tasks.region.offset, self.action_history)
+        if self._runs.display:
+            ways["r"] = (self._runs.region.offset, self.action_processes)
+        if self._tasks.display:
+            ways["t"] = (self._tasks.region.offset, self.action_history)
         if self._live.display:
             ways["s"] = (self._live.region.offset, self.action_channels)
         ways["e"] = (self._transcript.region.offset, self.action_events)
@@ -212,7 +209,7 @@ class ShellApp(MainApp):
 
     def action_take_back(self) -> None:
         """Put the line that takes back what was done last on the prompt, for Enter."""
-        wanted = self._main.query_one(TasksPanel).takes_back
+        wanted = self._tasks.takes_back
         if wanted:
             self._prompt.put(wanted)
         else:

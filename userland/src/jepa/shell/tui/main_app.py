@@ -94,6 +94,17 @@ class MainApp(App[int]):
         self._health = Health()
         self._main: Screen[object]
         """The screen under all others."""
+        # Held and not looked up: what the feed has still to say when the shell is left finds them, too.
+        self._header = LineView(id="health")
+        self._talk = Vertical(id="talk")
+        self._runs = RunsPanel(memory_mib(), glyphs)
+        self._transcript = Transcript()
+        self._hint = Static(id="hint", markup=False)
+        self._side = Vertical(id="side")
+        self._live = LivePanel(glyphs)
+        self._tasks = TasksPanel(glyphs)
+        self._heat = Static(id="heat", markup=False)
+        self._prompt = Prompt(vocabulary)
         self.uses: list[Use] = []
         """What every process used, by the newest look."""
         self.changes: list[dict[str, Any]] = []
@@ -103,19 +114,19 @@ class MainApp(App[int]):
 
     def compose(self) -> ComposeResult:
         """Header; transcript and table beside strips and tasks; prompt; keys."""
-        yield LineView(id="health")
+        yield self._header
         with Container(id="body"):
-            with Vertical(id="talk"):
-                yield RunsPanel(memory_mib(), self._glyphs)
-                yield Transcript()
-                yield Static(id="hint", markup=False)
-            with Vertical(id="side"):
-                yield LivePanel(self._glyphs)
-                yield TasksPanel(self._glyphs)
-        yield Static(id="heat", markup=False)
+            with self._talk:
+                yield self._runs
+                yield self._transcript
+                yield self._hint
+            with self._side:
+                yield self._live
+                yield self._tasks
+        yield self._heat
         with Horizontal(id="ask"):
             yield Label("jepa> ", markup=False)
-            yield Prompt(self._vocabulary)
+            yield self._prompt
         yield Footer(compact=True)
 
     async def on_mount(self) -> None:
@@ -198,13 +209,13 @@ class MainApp(App[int]):
         )
         self.uses = message.uses
         if not self._health.held:
-            self._main.query_one(RunsPanel).take(message.uses)
+            self._runs.take(message.uses)
 
     @on(feed.StandingRead)
     def _standing_read(self, message: feed.StandingRead) -> None:
         self.changes = message.changes
         units = {channel.name: channel.unit for channel in self.channels}
-        self._main.query_one(TasksPanel).take(message.tasks, message.changes, units)
+        self._tasks.take(message.tasks, message.changes, units)
 
     @on(TasksPanel.Resized)
     async def _tasks_resized(self) -> None:
@@ -221,12 +232,12 @@ class MainApp(App[int]):
     def _show_heat(self, histograms: list[HistogramOut]) -> None:
         shown = [each for each in histograms if each.name in HEAT][:HEAT_STRIPS]
         unicode = self._glyphs is not Glyphs.ASCII
-        strip = self._main.query_one("#heat", Static)
+        strip = self._heat
         strip.display = bool(shown) and self._division.heat
         strip.update("\n".join(heat_line(each, unicode=unicode) for each in shown))
 
     def _show_health(self) -> None:
-        bar = self._main.query_one("#health", LineView)
+        bar = self._header
         bar.set_class(self._health.lost is not None, "-lost")
         bar.set_class(self._health.held and self._health.lost is None, "-held")
         between = " | " if self._glyphs is Glyphs.ASCII else " · "
@@ -235,35 +246,22 @@ class MainApp(App[int]):
     # Where everything is
 
     @property
-    def _transcript(self) -> Transcript:
-        return self._main.query_one(Transcript)
-
-    @property
-    def _prompt(self) -> Prompt:
-        return self._main.query_one(Prompt)
-
-    @property
-    def _live(self) -> LivePanel:
-        return self._main.query_one(LivePanel)
-
-    @property
     def _division(self) -> arrangement.Arrangement:
-        standing = len(self._main.query_one(TasksPanel).lines)
+        standing = len(self._tasks.lines)
         return arrangement.arrange(self.size.width, self.size.height, standing)
 
     async def _arrange(self) -> None:
-        if not self._main.is_attached:  # the shell is being left
+        if not self._live.is_attached:  # the shell is being left
             return
         found = self._division
-        main = self._main
-        tasks = main.query_one(TasksPanel)
+        tasks = self._tasks
         tasks.display = found.tasks > 0
         tasks.styles.height = found.tasks
-        main.query_one(RunsPanel).display = found.runs
-        main.query_one("#talk").set_class(not found.runs, "-alone")
+        self._runs.display = found.runs
+        self._talk.set_class(not found.runs, "-alone")
         live = self._live
         live.display = found.strips > 0
-        main.query_one("#side").display = found.strips > 0 or found.tasks > 0
+        self._side.display = found.strips > 0 or found.tasks > 0
         if not self.channels:
             return
         names = self.chosen or self._moving(found.strips)
@@ -296,7 +294,7 @@ class MainApp(App[int]):
 
     @on(Prompt.Candidates)
     def _candidates(self, message: Prompt.Candidates) -> None:
-        hint = self._main.query_one("#hint", Static)
+        hint = self._hint
         hint.display = bool(message.words)
         hint.update("  ".join(message.words))
 
