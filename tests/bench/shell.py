@@ -29,6 +29,7 @@ KINDS = {
     "_serial": {"TERM": "xterm-16color", "TEXTUAL_THEME": "ansi-dark", "JEPA_PLAIN": "0"},
 }
 """Environments by what the names of their figures end with: a terminal emulator, sixteen colours."""
+DAEMON = "import sys; from jepa.service.daemon import main; sys.exit(main())"
 PAINTED = b"jepa> "
 """On the screen once everything is drawn for the first time."""
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -39,7 +40,7 @@ def daemon(folder: Path) -> Iterator[Path]:
     """A jepad with a socket of its own."""
     socket = folder / "api.sock"
     env = {**os.environ, "STATE_DIRECTORY": str(folder), "JEPA_SOCKET": str(socket)}
-    with subprocess.Popen([sys.executable, "-m", "jepa.service.daemon"], env=env) as process:
+    with subprocess.Popen([sys.executable, "-c", DAEMON], env=env) as process:
         try:
             deadline = time.monotonic() + 120
             while not socket.exists():
