@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
+from textual.widgets import DataTable, Footer
+from textual.widgets._footer import FooterKey
 
 from jepa.errors import JepaError
 from jepa.service.api import Part
@@ -17,6 +19,7 @@ from jepa.shell.prompt_line import verbs
 from jepa.shell.tui import feed
 from jepa.shell.tui.app import ShellApp
 from jepa.shell.tui.draw import Glyphs
+from jepa.shell.tui.screens.replay import ReplayScreen
 from jepa.shell.tui.widgets.strip import StripView
 from tests.unit.shell import tui_scenes as scenes
 
@@ -39,10 +42,17 @@ class Scenes:
     async def keep(self, name: str) -> None:
         """Let everything under way be drawn, and keep the picture."""
         await self.pilot.pause()
-        for view in self.app.screen.query(StripView):
+        screen = self.app.screen
+        # The keys of a screen are composed some turns after it is opened.
+        await self.until(lambda: not screen.query(Footer) or bool(screen.query(FooterKey)))
+        for view in screen.query(StripView):
             view.top = 0.0
         if self.app.screen is self.app._main:
             self.app._live.show(self.app.board)
+        if isinstance(screen, ReplayScreen):
+            screen._show()
+        # Columns of a table get their widths when it is idle.
+        await self.until(lambda: not any(t._require_update_dimensions for t in screen.query(DataTable)))
         await self.pilot.pause()
         self.seen[name] = "\n".join(scenes.text_rows(self.app.screen))
 
