@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.widgets import SelectionList, Static
+from textual.widgets import SelectionList
 
 from jepa.errors import JepaError
 from jepa.service.api import ChannelInfo, Doctor, EventOut, Part
@@ -17,8 +17,10 @@ from jepa.shell.complete import Vocabulary
 from jepa.shell.output import Output
 from jepa.shell.plain import PlainShell
 from jepa.shell.prompt_line import run_line, verbs
-from jepa.shell.tui.app import Block, ShellApp
-from jepa.shell.tui.screens import ChannelScreen
+from jepa.shell.tui.app import ShellApp
+from jepa.shell.tui.screens.channels import ChannelScreen
+from jepa.shell.tui.widgets.line_view import LineView
+from jepa.shell.tui.widgets.transcript import Block
 
 FORGED = "a\x1b[2J\n12:00:00  info      device added\x9b31m\x7f\u202etxt"
 SAFE = r"a\x1b[2J\x0a12:00:00  info      device added\x9b31m\x7f\u202etxt"
@@ -97,18 +99,18 @@ async def test_the_full_screen_shows_text_as_it_is(
         client.go(1)
         for _ in range(100):
             await pilot.pause(0.02)
-            if any(shown in block.answer for block in app.query(Block)):
+            if any(shown in block.text for block in app.query(Block)):
                 break
-        block = next(block for block in app.query(Block) if shown in block.answer)
-        assert shown in str(block.query_one(".answer", Static).render())
+        block = next(block for block in app.query(Block) if shown in block.text)
+        assert shown in str(block.render())
         client.down = JepaError(text, text)
         client.script.put(client.down)
         for _ in range(100):
             await pilot.pause(0.02)
-            if "no answer" in str(app.query_one("#health", Static).render()):
+            if "no answer" in app.query_one("#health", LineView).text:
                 break
-        assert shown[:20] in str(app.query_one("#health", Static).render())
-        assert shown in app.query(Block).last().answer
+        assert shown[:20] in str(app.query_one("#health", LineView).render())
+        assert shown in app.query(Block).last().text
         channel = ChannelInfo(
             name=text, unit="%", low=0.0, high=1.0, noise_floor=1.0, source="x", description=""
         )

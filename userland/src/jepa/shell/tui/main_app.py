@@ -39,6 +39,7 @@ from jepa.shell.tui.widgets.prompt import Prompt
 from jepa.shell.tui.widgets.strip import StripView
 from jepa.shell.tui.widgets.transcript import Transcript, you
 from jepa.telemetry.clocks import boot_s
+from jepa.text import shown
 
 HEAT_STRIPS = 4
 """Histograms shown above the prompt."""
@@ -227,7 +228,7 @@ class MainApp(App[int]):
         self._health = replace(self._health, lost=message.error, retry_s=message.retry_s)
         self._show_health()
         if first:
-            await self._transcript.say("refused", answer_lines(str(message.error)))
+            await self._transcript.say("refused", answer_lines(shown(str(message.error))))
 
     def _show_heat(self, histograms: list[HistogramOut]) -> None:
         shown = [each for each in histograms if each.name in HEAT][:HEAT_STRIPS]
@@ -372,7 +373,7 @@ class MainApp(App[int]):
         try:
             names = resolve(names, [channel.name for channel in self.channels])
         except JepaError as error:
-            await self._transcript.say("refused", answer_lines(str(error)))
+            await self._transcript.say("refused", answer_lines(shown(str(error))))
             return
         self.chosen = names or None
         await self._arrange()

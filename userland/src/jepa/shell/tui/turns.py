@@ -10,6 +10,7 @@ from textual.message import Message
 from jepa.errors import JepaError
 from jepa.service.api import Client, FrameOut
 from jepa.shell.listener import Kind, Listener
+from jepa.text import shown
 
 RunLine = Callable[[Client, str, int, Listener | None], str]
 """Runs one line and gives its text for so many columns; raises JepaError."""
@@ -71,9 +72,9 @@ class Turn:
         try:
             answer = run_line(client, self.line, width, self)
         except JepaError as error:
-            self._kind, answer = "refused", str(error)
+            self._kind, answer = "refused", shown(str(error))
         except Exception as error:  # a verb's bug is one wrong answer, not the end of the shell
-            self._kind, answer = "refused", f"This verb failed: {type(error).__name__}: {error}."
+            self._kind, answer = "refused", shown(f"This verb failed: {type(error).__name__}: {error}.")
         self._post(Wrote(self, self._kind, answer, ended=True))
 
     def understood(self, meaning: str, spec: Mapping[str, Any], spans: Mapping[str, Any]) -> None:
