@@ -59,7 +59,7 @@ def rates(machine: Machine, unit: str, kind: str) -> tuple[float, float]:
 
 @pytest.mark.parametrize("kind", ["read", "write"])
 def test_a_unit_is_held_to_the_rates_that_are_set(machine: Machine, load: str, kind: str) -> None:
-    start(machine, "load", f"exec {load} {kind} /var/tmp/scratch 4")
+    start(machine, "load", f"exec {load} {kind} /var/tmp/scratch 1")
     letter = kind[0]
     machine.wait_until_succeeds(f"grep -q {letter}ios=[1-9] {SERVICES}/load.service/io.stat")
     free = rates(machine, "load", letter)
