@@ -75,6 +75,10 @@ def test_a_module_that_is_built_in_is_not_missed() -> None:
     assert lacking(groups_for(config), config) == []
 
 
+def test_of_two_lines_for_one_option_the_last_holds() -> None:
+    assert parse_config("CONFIG_A=m\nCONFIG_B=y\nCONFIG_A=y\n# CONFIG_B is not set\n") == {"A": "y"}
+
+
 def test_much_that_is_missing_is_told_in_short() -> None:
     config = {"X86_64": "y"}
     groups = groups_for(config)

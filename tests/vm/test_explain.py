@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.vm.actions import start
+from tests.vm.actions import SERVICES, start
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
@@ -64,9 +64,14 @@ def calm(machine: Machine) -> None:
 def test_a_hog_of_the_cpu_is_found_and_each_claim_can_be_looked_up(machine: Machine) -> None:
     start(machine, "work", WORK)
     start(machine, "hog", SPIN)
+    count = f"cut -d' ' -f1 /proc/uptime; grep usage_usec {SERVICES}/hog.service/cpu.stat"
+    begin = machine.succeed(count).split()
     found = expect(machine, "hog.service", {"cpu_contention"})
+    end = machine.succeed(count).split()
+    used_s, seconds = (int(end[2]) - int(begin[2])) / 1e6, float(end[0]) - float(begin[0])
     first = found["causes"][0]
-    assert first["offenders"][0]["share"] > 25  # looking takes a good part of an emulated processor
+    cpus = int(machine.succeed("nproc"))
+    assert first["offenders"][0]["share"] == pytest.approx(100 * used_s / seconds / cpus, abs=15)
     assert first["offenders"][0]["of"] == "CPU time"
     assert {each["source"] for each in first["evidence"]} >= {"system.cpu.utilization", "hog.service"}
     assert all(each["command"] and each["ts_ns"] for each in first["evidence"])

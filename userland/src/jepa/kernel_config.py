@@ -88,12 +88,13 @@ def parse_fragment(name: str, text: str) -> list[Group]:
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """Every option that is set, by name without `CONFIG_`; the first wins of two lines for one."""
+    """The options that are set, without `CONFIG_`; of two lines for one the last holds, as in Kconfig."""
     found: dict[str, str] = {}
     for line in text.splitlines():
-        match = _SET.fullmatch(line)
-        if match:
-            found.setdefault(match[1], match[2])
+        if match := _SET.fullmatch(line):
+            found[match[1]] = match[2]
+        elif match := _OFF.fullmatch(line):
+            found.pop(match[1], None)
     return found
 
 
