@@ -235,7 +235,9 @@ class MainApp(App[int]):
         unicode = self._glyphs is not Glyphs.ASCII
         strip = self._heat
         strip.display = bool(shown) and self._division.heat
-        strip.update("\n".join(heat_line(each, unicode=unicode) for each in shown))
+        text, before = "\n".join(heat_line(each, unicode=unicode) for each in shown), str(strip.content)
+        if text != before:
+            strip.update(text, layout=text.count("\n") != before.count("\n"))
 
     def _show_health(self) -> None:
         bar = self._header

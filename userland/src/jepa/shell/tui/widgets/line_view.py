@@ -72,4 +72,5 @@ class LineView(Static):
 
     def _draw(self) -> None:
         if self.is_attached:
-            self.update(content(self.lines, self.app.current_theme.ansi))
+            # Laying out the whole screen costs more than all else of a tick: not where the size is given.
+            self.update(content(self.lines, self.app.current_theme.ansi), layout=self.styles.auto_dimensions)
