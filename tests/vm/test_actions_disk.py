@@ -8,7 +8,7 @@ import pytest
 from tests.vm.actions import MIB, SERVICES, act, start, undo, write
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 MEASURED_S = 6.0
 SETTLED_S = 2.0
@@ -84,7 +84,6 @@ def test_a_unit_is_held_to_the_rates_that_are_set(machine: Machine, load: str, k
     assert machine.succeed(f"systemctl show -P IO{kind.capitalize()}BandwidthMax load").strip() == ""
 
 
-@pytest.mark.slow
 def test_a_disk_is_shared_by_the_weight_that_is_set(machine: Machine, load: str) -> None:
     machine.slow_disk(300)
     for unit in ("heavy", "light"):
@@ -111,7 +110,6 @@ def test_a_disk_is_shared_by_the_weight_that_is_set(machine: Machine, load: str)
     assert min(equal, again) > 0.35
 
 
-@pytest.mark.slow
 def test_a_process_of_the_idle_class_leaves_the_disk_to_others_of_its_unit(
     machine: Machine, load: str
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.vm.actions import SERVICES, start
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 SPIN = "for n in 1 2 3 4; do while :; do :; done & done; wait"
 WORK = "while :; do i=0; while [ $i -lt 3000 ]; do i=$((i+1)); done; sleep 0.05; done"
@@ -60,7 +60,6 @@ def calm(machine: Machine) -> None:
     )
 
 
-@pytest.mark.slow
 def test_a_hog_of_the_cpu_is_found_and_each_claim_can_be_looked_up(machine: Machine) -> None:
     start(machine, "work", WORK)
     start(machine, "hog", SPIN)
@@ -81,7 +80,6 @@ def test_a_hog_of_the_cpu_is_found_and_each_claim_can_be_looked_up(machine: Mach
     assert offenders(explain(machine, "hog.service"))[:1] == ["hog.service"]
 
 
-@pytest.mark.slow
 def test_a_hog_of_the_disk_is_found(machine: Machine) -> None:
     start(machine, "log", LOG)
     start(machine, "writer", WRITE)
@@ -103,7 +101,6 @@ def test_a_service_at_its_quota_is_found(machine: Machine) -> None:
     assert "quota" in machine.succeed("jepa explain 'why is api.service slow?'", timeout=TIMEOUT_S)
 
 
-@pytest.mark.slow
 def test_an_idle_machine_accuses_nobody(machine: Machine) -> None:
     start(machine, "work", "while :; do sleep 1; done")
     calm(machine)
