@@ -62,7 +62,7 @@ def test_a_bus_that_hangs_up_is_not_reachable(tmp_path: Path) -> None:
         server.listen(4)
         threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
         with pytest.raises(JepaError, match="cannot be reached"):
-            SystemdBus(bus=path).units()
+            SystemdBus(bus=path).services()
 
 
 def _hang_up(server: socket.socket) -> None:

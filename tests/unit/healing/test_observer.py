@@ -31,7 +31,7 @@ class Manager(NoServiceManager):
         self.states, self.properties = states, properties
         self.asked: list[tuple[str, str]] = []
 
-    def units(self) -> Sequence[Unit]:
+    def services(self) -> Sequence[Unit]:
         return [Unit(name, "loaded", state) for name, state in self.states.items()]
 
     def get(self, unit: str, interface: str, name: str) -> Any:

@@ -41,8 +41,8 @@ class ServiceManager(Protocol):
     def unit(self, name: str) -> Unit:
         """The unit ``name``, loaded if need be; JepaError (404, 409) when there is none or it is masked."""
 
-    def units(self) -> Sequence[Unit]:
-        """All that are loaded, with their states alone: nothing that each has to be asked for."""
+    def services(self) -> Sequence[Unit]:
+        """All services that are loaded, with their states alone: nothing that each has to be asked for."""
 
     def unit_of_pid(self, pid: int) -> str:
         """The id of the unit that a process belongs to."""

@@ -184,9 +184,10 @@ class SystemdBus:
             main_pid=int(self._get(path, "Service", "MainPID")) if kind == "service" else 0,
         )
 
-    def units(self) -> Sequence[Unit]:
-        """All that are loaded, with their states alone: nothing that each has to be asked for."""
-        (listed,) = self._read(new_method_call(_MANAGER, "ListUnits"))
+    def services(self) -> Sequence[Unit]:
+        """All services that are loaded, with their states alone: nothing that each has to be asked for."""
+        # Two thirds of the units of a machine are devices, mounts and targets: reading them takes as long.
+        (listed,) = self._read(new_method_call(_MANAGER, "ListUnitsByPatterns", "asas", ([], ["*.service"])))
         return [Unit(each[0], each[2], each[3], each[4]) for each in listed]
 
     def unit_of_pid(self, pid: int) -> str:

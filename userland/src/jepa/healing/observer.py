@@ -165,7 +165,7 @@ class Observer:
 
     def _ask_manager(self) -> None:
         try:
-            listed = {unit.id: unit for unit in self._manager.units() if unit.id.endswith(".service")}
+            listed = {unit.id: unit for unit in self._manager.services()}
         except JepaError:
             return  # systemd is busy or away: what was known stays until it answers
         for gone in self._units.keys() - listed.keys():
