@@ -37,7 +37,11 @@ DIRECTORY = BUILD / "vm" / WORKER
 TAIL_LINES = 60
 ALWAYS_ALLOWED: tuple[Allow, ...] = ()
 
+LIMIT_S = 600
+"""Longest that a test may take which is not slow: one that hangs fails, and the others go on."""
+
 _USED = pytest.StashKey[list[Machine]]()
+_TOOK_S = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,6 +59,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "quiet: measures time, so that no other machine may run beside it")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("vm") and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
+
+
 def pytest_report_header() -> str:
     """Says which emulator runs the machines."""
     return f"machines: {', '.join(map(str, installed()[:1])) or 'no QEMU'}"
@@ -63,8 +73,13 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def say(pytestconfig: pytest.Config) -> Say:
     """Prints a progress line although pytest captures output."""
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    return progress(pytestconfig)
+
+
+def progress(config: pytest.Config) -> Say:
+    """What prints a line past pytest's capturing, from a worker too."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
 
     def line(text: str) -> None:
         if capture is None:
@@ -248,8 +263,13 @@ def no_trouble(request: pytest.FixtureRequest) -> Iterator[None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Adds the end of the consoles to the report of a test that failed."""
+    """Adds the end of the consoles to the report of a failed test, and says at once how each ended."""
     report = yield
+    item.stash[_TOOK_S] = item.stash.get(_TOOK_S, 0) + report.duration
+    if report.failed:
+        progress(item.config)(f"{item.name}: {report.when} failed: {str(call.excinfo.value)[:500]}")
+    if report.when == "teardown":
+        progress(item.config)(f"{item.name}: over after {item.stash[_TOOK_S]:.0f} s")
     if report.failed:
         for machine in item.stash.get(_USED, []):
             tail = machine.console_text(all_boots=True).splitlines()[-TAIL_LINES:]
