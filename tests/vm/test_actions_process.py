@@ -49,6 +49,7 @@ def test_a_process_with_a_higher_nice_value_leaves_the_cpu_to_others(
     assert again == pytest.approx(0.5, abs=0.15)
 
 
+@pytest.mark.slow
 def test_a_paused_process_gets_nothing_until_it_is_resumed(machine: Machine, two: tuple[int, int]) -> None:
     change = act(machine, f"process.pause {two[0]}")
     assert share(machine, two) == 0

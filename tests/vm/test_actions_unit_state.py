@@ -37,6 +37,7 @@ def comes_with_the_target(machine: Machine) -> bool:
     return runs
 
 
+@pytest.mark.slow
 def test_a_unit_is_started_with_its_target_once_it_is_enabled(web: Machine) -> None:
     assert not comes_with_the_target(web)
     enabled = act(web, "unit.enable web")

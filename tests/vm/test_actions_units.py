@@ -69,6 +69,7 @@ def test_cpu_time_is_shared_by_weight_and_held_by_a_limit(machine: Machine) -> N
     assert not left_behind(machine, "one")
 
 
+@pytest.mark.slow
 def test_an_idle_unit_runs_on_what_others_leave_and_a_clamp_reaches_its_tasks(machine: Machine) -> None:
     start(machine, "one", BURN)
     start(machine, "two", BURN)

@@ -125,7 +125,9 @@ WITHOUT = {
 
 
 @pytest.mark.allow(*LOCKED)
-@pytest.mark.parametrize("what", WITHOUT)
+@pytest.mark.parametrize(
+    "what", ["types", *(pytest.param(each, marks=pytest.mark.slow) for each in ("capabilities", "leave"))]
+)
 def test_it_collects_what_files_tell_without(what: str, machine: Machine) -> None:
     take_away, reason = WITHOUT[what]
     machine.succeed(f"{take_away}; systemctl restart jepa-telemetry", 60)

@@ -29,6 +29,7 @@ def open_shell(machine: Machine, console: str, terminal: str) -> None:
     machine.succeed(f"systemctl stop {getty}@{console}; systemctl start jepa-console@{console}")
 
 
+@pytest.mark.slow
 def test_full_screen_shell_on_the_screen(machine: Machine) -> None:
     blank = machine.screenshot("tui-before")
     open_shell(machine, "tty1", "linux 0 0")

@@ -183,6 +183,7 @@ def tell(*ways: tuple[str, int, dict[str, int]]) -> None:
     TOLD.write_text(f"{json.dumps({'columns': columns, 'rows': rows}, indent=1)}\n")
 
 
+@pytest.mark.slow
 def test_whatever_is_protected_stays_untouched(asked: Machine) -> None:
     before = asked.succeed(STATE, TIMEOUT_S)
     requests = [

@@ -72,6 +72,7 @@ def test_what_crashes_and_what_it_needs_are_started_again(auto: Machine) -> None
     assert (newest["action"], newest["task"]) == ("unit.restart", "healing")
 
 
+@pytest.mark.slow
 @pytest.mark.allow("well.service: Failed", "it does not end while it is stopped")
 def test_a_server_that_hangs_is_restarted_and_one_that_a_person_stopped_is_not(auto: Machine) -> None:
     write(auto, "/run/server.py", SERVER)

@@ -21,6 +21,7 @@ record_session(session, Path("{lab}/recordings/tiny"), Path("{lab}/scratch"))
 """
 
 
+@pytest.mark.slow
 def test_actions_are_taken_and_recorded_with_what_each_role_did(machine: Machine, tmp_path: Path) -> None:
     prepare(machine)
     machine.succeed(f"cat > {LAB}/tiny.py <<'EOF'\n{SESSION.format(lab=LAB)}EOF")

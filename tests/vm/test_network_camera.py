@@ -53,6 +53,7 @@ def allow(machine: Machine, address: str) -> None:
     assert f"IPAddressAllow={address}\n" in machine.succeed(f"cat {DROP_IN}")
 
 
+@pytest.mark.slow
 def test_a_camera_on_the_network_is_watched_once_its_address_is_allowed(machine: Machine) -> None:
     with RtspCamera(shades, FPS, every_s=1 / FPS, password=SECRET) as camera:
         name = f"rtsp://{HOST}:{camera.port}/yard"

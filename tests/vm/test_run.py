@@ -73,6 +73,7 @@ print(asked.getresponse().read().decode())
 """
 
 
+@pytest.mark.slow
 def test_doctor_the_api_and_completion_know_the_actuator(machine: Machine) -> None:
     change = json.loads(machine.succeed("jepa act vm.swappiness 55 --for 10m --json"))
     found = part(status(machine), "actuator")

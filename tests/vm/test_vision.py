@@ -23,6 +23,7 @@ with av.open("/var/tmp/goal.png", "w", format="image2") as container:
 """
 
 
+@pytest.mark.slow
 def test_a_robots_course_towards_a_picture_is_imagined_by_the_shipped_pack(machine: Machine) -> None:
     machine.succeed(f"python3 -IS -c '{GOAL}'", 120)
     said = machine.succeed("jepa vision reach /var/tmp/goal.png --dry-run --json", 240)
@@ -31,6 +32,7 @@ def test_a_robots_course_towards_a_picture_is_imagined_by_the_shipped_pack(machi
     assert move["expected_left"] < move["left"] or move["reached"]
 
 
+@pytest.mark.slow
 def test_the_screen_is_watched_as_a_camera_is(machine: Machine) -> None:
     lines = machine.succeed("jepa vision watch screen --clips 2 --json", 240).splitlines()
     counts = json.loads(lines[-1])["counts"]
