@@ -34,6 +34,7 @@ def publish(output: Path) -> None:
         new.unlink(missing_ok=True)
         new.hardlink_to(source)
         new.replace(IMAGE / f"jepa-os.{suffix}")
+        new.unlink(missing_ok=True)  # rename(2) leaves both names where they are of one file
 
 
 def project_version() -> str:
@@ -50,7 +51,9 @@ def list_contents(output: Path, site: Path, libraries: Path) -> None:
         *sbom.packs(libraries / "packs"),
     ]
     document = sbom.document(project_version(), components, datetime.now(UTC))
-    (output / "jepa-os.spdx.json").write_text(json.dumps(document, indent=1) + "\n")
+    place = output / "jepa-os.spdx.json"
+    place.unlink(missing_ok=True)  # the last one is the same file as the one that was published
+    place.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def set_modes(tree: Path) -> None:
