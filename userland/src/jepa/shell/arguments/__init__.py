@@ -14,7 +14,7 @@ FAMILIES = {
     "recordings": ("record", "evaluate"),
     "packs": ("packs",),
     "vision": ("vision",),
-    "tools": ("serve", "completion"),
+    "tools": ("mcp", "serve", "completion"),
 }
 """The verbs of each module."""
 NAMES = tuple(name for names in FAMILIES.values() for name in names)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs for the terminal alone: serve, completion."""
+"""Verbs for other programs and the terminal: mcp, serve, completion."""
 
 import argparse
 from pathlib import Path
@@ -26,6 +26,13 @@ def _completion(parser: Parser) -> None:
 SHELLS = ("bash", "zsh", "fish")
 
 VERBS = (
+    Verb(
+        "mcp",
+        "serve the Model Context Protocol to an assistant: tools that read and propose, none that change",
+        ("jepa mcp", "ssh HOST jepa mcp", "jepa mcp --local"),
+        asks_service=True,
+        prompt=False,
+    ),
     Verb(
         "serve",
         "run the daemon in the foreground",
