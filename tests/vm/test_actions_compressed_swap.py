@@ -6,7 +6,7 @@ import pytest
 from tests.vm.actions import act, refused, undo, write
 from tools.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow]
+pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.actuator_only]
 
 HOG = """\
 held = [bytearray(bytes(range(256)) * 4096) for _ in range(72)]

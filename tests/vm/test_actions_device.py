@@ -8,7 +8,7 @@ import pytest
 from tests.vm.actions import act, refused, undo
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 ALLOWED = (
     r"usb|xhci|pcieport|Slot|virtio|I/O error|Buffer I/O|sd[a-z]|device offline|hub",

@@ -8,7 +8,7 @@ import pytest
 from tests.vm.actions import MIB, SERVICES, act, start, undo, write
 from tools.vm.machine import Machine
 
-pytestmark = [pytest.mark.vm, pytest.mark.slow]
+pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.actuator_only]
 
 MEASURED_S = 6.0
 SETTLED_S = 2.0

@@ -6,7 +6,7 @@ import pytest
 from tests.vm.actions import GROUPS, MIB, act, number, start, undo, write
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 UNITS = ("first", "second")
 HOLD = """\

@@ -8,7 +8,7 @@ import pytest
 from tests.vm.actions import act, refused, undo
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 MEASURED_S = 4.0
 TICKS = 'cut -d" " -f14,15 /proc/{pid}/stat'

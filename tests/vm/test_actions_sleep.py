@@ -6,7 +6,7 @@ import pytest
 from tests.vm.actions import act, undo
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 
 def kind_of_sleep(machine: Machine) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.vm.actions import TIMEOUT_S, act, refused, undo, write
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 WRITE = """\
 sync

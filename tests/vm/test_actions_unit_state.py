@@ -8,7 +8,7 @@ import pytest
 from tests.vm.actions import act, refused, undo, write
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 UNITS = "/etc/systemd/system"
 WEB = """\

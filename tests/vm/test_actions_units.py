@@ -8,7 +8,7 @@ import pytest
 from tests.vm.actions import MIB, SERVICES, act, number, refused, start, undo, write
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 MEASURED_S = 4.0
 BURN = 'exec taskset -c 0 sh -c "while :; do :; done"'

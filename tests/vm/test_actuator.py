@@ -54,6 +54,7 @@ def person(machine: Machine, name: str = "ann", uid: int = 4711) -> str:
     return f"setpriv --reuid {uid} --regid {uid} --clear-groups"
 
 
+@pytest.mark.actuator_only
 def test_systemds_own_tool_speaks_with_it(machine: Machine) -> None:
     assert machine.execute("systemctl is-active jepa-actuator").out.strip() == "inactive"
     info = machine.succeed(f"varlinkctl info {SOCKET}", SLOW_S)  # this starts it
@@ -79,6 +80,7 @@ def test_systemds_own_tool_speaks_with_it(machine: Machine) -> None:
     assert "io.jepa.Actuator.Invalid" in refused.err
 
 
+@pytest.mark.actuator_only
 def test_polkit_decides_for_persons(machine: Machine) -> None:
     ann, old = person(machine), value(machine)
     request = {"action": PARAMETER, "value": "12"}
@@ -121,6 +123,7 @@ def test_polkit_decides_for_persons(machine: Machine) -> None:
 GRANT = {"task": "t1", "actions": [PARAMETER], "targets": ["machine"]}
 
 
+@pytest.mark.actuator_only
 def test_it_ends_when_idle_and_holds_little_until_then(machine: Machine) -> None:
     act(machine, 15)
     pid = machine.succeed("systemctl show -P MainPID jepa-actuator").strip()
@@ -136,6 +139,7 @@ def test_it_ends_when_idle_and_holds_little_until_then(machine: Machine) -> None
     assert json.loads(machine.succeed("cat /run/jepa-actuator/summary.json"))["changes"][0]["to"] == 15
 
 
+@pytest.mark.actuator_only
 @pytest.mark.allow("jepa-actuator.service", "it is killed")
 def test_a_restart_and_a_kill_keep_what_is_committed(machine: Machine) -> None:
     change = act(machine, 16)["id"]
@@ -145,6 +149,7 @@ def test_a_restart_and_a_kill_keep_what_is_committed(machine: Machine) -> None:
     assert (value(machine), states(machine)[change]) == (16, "committed")
 
 
+@pytest.mark.actuator_only
 @pytest.mark.allow("jepa-actuator.service|asks.service", "it is killed while somebody waits for it")
 def test_killed_while_watching_it_is_taken_back_at_once(machine: Machine) -> None:
     old = value(machine)
@@ -178,6 +183,7 @@ def test_the_dead_mans_timer_needs_none_of_us(machine: Machine) -> None:
     machine.succeed("systemctl reset-failed")
 
 
+@pytest.mark.slow
 def test_a_power_cut_in_the_middle_of_a_change(
     new_machine: Callable[..., Machine], image: Image, tmp_path: Any
 ) -> None:

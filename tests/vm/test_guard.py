@@ -13,7 +13,7 @@ from tests.vm.actions import TIMEOUT_S, write
 from tools.vm.image import BUILD
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 ASK = """\
 import json, sys

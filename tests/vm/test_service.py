@@ -35,6 +35,24 @@ def test_libraries_of_the_image_import(machine: Machine) -> None:
     assert "CPUExecutionProvider" in machine.succeed(f"python3 -IS -c '{program}'")
 
 
+def test_an_assistant_asks_over_the_model_context_protocol(machine: Machine) -> None:
+    about = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    asked = {"name": "parse", "arguments": {"text": "free memory"}, "_meta": about}
+    line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked})
+    program = (
+        'import subprocess, sys; it = subprocess.Popen(["jepa", "mcp"], stdin=-1, stdout=-1, text=True);'
+        "print(sys.argv[1], file=it.stdin, flush=True); print(it.stdout.readline());"
+        "it.stdin.close(); sys.exit(it.wait())"
+    )
+    answer = machine.succeed(f"python3 -c '{program}' '{line}'", 60)
+    result = json.loads(answer)["result"]
+    assert result["structuredContent"]["intent"] == "reclaim"
+
+
 def test_status_names_every_source(machine: Machine) -> None:
     found = status(machine)
     assert {source["name"] for source in found["sources"]} == all_sources()
