@@ -550,9 +550,7 @@ def _unclear(text: str, tokens: tuple[Token, ...], inventory: Inventory) -> Pars
         question = _none(f"These are two wishes, {' and '.join(two.values())}: which one first?")
         wishes = [_part(text, tokens[start:end], inventory) for start, end in two]
         return Parsed(question, () if any(each["intent"] == "none" for each in wishes) else tuple(wishes))
-    return Parsed(
-        _none("That was not understood. `jepa help` says what can be asked; say it in other words?")
-    )
+    return Parsed(_none("`jepa help` says what can be asked; say it in other words?"))
 
 
 def _two(tokens: tuple[Token, ...], inventory: Inventory) -> Iterator[dict[tuple[int, int], str]]:

@@ -6,7 +6,18 @@ import importlib
 from jepa.shell.usage import Verb
 
 FAMILIES = {
-    "machine": ("status", "doctor", "watch", "forecast", "explain", "plan", "events", "alerts", "today"),
+    "machine": (
+        "status",
+        "doctor",
+        "watch",
+        "forecast",
+        "explain",
+        "plan",
+        "events",
+        "alerts",
+        "today",
+        "tour",
+    ),
     "language": ("parse",),
     "plans": ("apply", "do", "tasks"),
     "goals": ("signal", "goal"),

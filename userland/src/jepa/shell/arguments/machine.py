@@ -149,4 +149,10 @@ VERBS = (
         ("jepa today", "jepa today --json"),
         asks_service=True,
     ),
+    Verb(
+        "tour",
+        "the first two minutes: what jepa does, shown on this machine; changes nothing",
+        ("jepa tour", "jepa tour --local"),
+        asks_service=True,
+    ),
 )
