@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters
 
 JEPA = ["-c", "import sys; from jepa.shell.cli import main; sys.exit(main())"]
 READING = {
@@ -21,6 +21,22 @@ READING = {
     "actions": {},
     "parse": {"text": "free memory but not the database"},
 }
+
+REFUSED = (
+    ("forecast", {"channels": ["no.such"]}, "There is no channel 'system.no.such'. Did you"),
+    ("forecast", {"horizon_s": -1}, "greater than or equal to 1"),
+    ("events", {"since_s": 10**30}, "less than or equal to"),
+    ("actions", {"name": "rm"}, "There is no action"),
+    ("history", {"limit": "many"}, "valid integer"),
+    ("history", {}, "systemctl start jepa-actuator.socket"),
+    ("parse", {"text": "x" * 100_000}, "at most 4096"),
+    ("propose_plan", {}, "One of text and spec is wanted."),
+    ("propose_plan", {"text": "free memory", "spec": {"intent": "reclaim"}}, "One of text and spec"),
+    ("propose_plan", {"spec": {"intent": "destroy"}}, "intent"),
+    ("propose_plan", {"text": "undo the last change"}, "jepa undo"),
+    ("act", {"action": "vm.swappiness", "value": "1"}, "Unknown tool"),
+)
+"""Each a tool, its arguments, and what is told."""
 
 
 @asynccontextmanager
@@ -64,51 +80,32 @@ async def test_tools_answer_what_verbs_print(served: Any) -> None:
         assert [each["name"] for each in one.structured_content["actions"]] == ["vm.swappiness"]
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "told"),
-    [
-        ("forecast", {"channels": ["no.such"]}, "There is no channel 'system.no.such'. Did you"),
-        ("forecast", {"horizon_s": -1}, "greater than or equal to 1"),
-        ("events", {"since_s": 10**30}, "less than or equal to"),
-        ("actions", {"name": "rm"}, "There is no action"),
-        ("history", {"limit": "many"}, "valid integer"),
-        ("history", {}, "systemctl start jepa-actuator.socket"),
-        ("parse", {"text": "x" * 100_000}, "at most 4096"),
-        ("propose_plan", {}, "One of text and spec is wanted."),
-        ("propose_plan", {"text": "free memory", "spec": {"intent": "reclaim"}}, "One of text and spec"),
-        ("propose_plan", {"spec": {"intent": "destroy"}}, "intent"),
-        ("propose_plan", {"text": "undo the last change"}, "jepa undo"),
-        ("act", {"action": "vm.swappiness", "value": "1"}, "Unknown tool"),
-    ],
-)
 async def test_what_cannot_be_done_is_told_with_the_remedy(
-    served: Any, tool: str, arguments: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+    served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JEPA_ACTUATOR_SOCKET", "/nowhere")
     async with asked(served.socket) as client:
-        try:
-            answer = await client.call_tool(tool, arguments)
-        except Exception as error:  # what the protocol itself refuses
-            assert told in str(error)
-        else:
-            assert answer.is_error
-            assert told in said(answer)
+        for tool, arguments, told in REFUSED:
+            try:
+                answer = await client.call_tool(tool, arguments)
+            except MCPError as error:  # what the protocol itself refuses
+                assert told in str(error)
+            else:
+                assert answer.is_error, tool
+                assert told in said(answer)
         assert not (await client.call_tool("status", {})).is_error
 
 
-async def test_a_daemon_that_goes_and_comes_back_is_asked_again(
+async def test_a_daemon_that_comes_later_is_asked_then_and_one_that_went_is_told(
     running: Callable[..., Any], place: Path, tmp_path: Path
 ) -> None:
-    socket = place / "s"
-    with running("served", socket, tmp_path / "first"):
-        async with asked(socket) as client:
+    async with asked(place / "s") as client:
+        assert (await client.call_tool("status", {})).is_error
+        with running("served", place / "s", tmp_path / "state"):
             assert not (await client.call_tool("status", {})).is_error
-    async with asked(socket) as client:
         gone = await client.call_tool("status", {})
         assert gone.is_error
         assert "jepad" in said(gone)
-        with running("served", socket, tmp_path / "second"):
-            assert not (await client.call_tool("status", {})).is_error
 
 
 def test_what_is_no_message_ends_nothing_and_the_end_of_input_ends_it(served: Any) -> None:
