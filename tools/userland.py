@@ -104,8 +104,8 @@ def make_userland() -> None:
     )
     packs = sorted(manifest.parent for manifest in ROOT.glob("model-packs/*/pack.toml"))
     packs = [pack for pack in packs if pack.name not in LAB_ONLY]
-    # what they were trained on stays here
-    for_pack = shutil.ignore_patterns("recordings", "scratch")
+    # what they were trained on stays here, and what their graphs are made of
+    for_pack = shutil.ignore_patterns("recordings", "scratch", "corpus", "*.safetensors")
     for pack in packs:
         shutil.copytree(pack, target / "packs" / pack.name, ignore=for_pack)
     if not any(pack.name == "machine" for pack in packs):

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from jepa.language.dialogue import LASTS_S, Dialogue, FollowUp, begin, follow_up, goes_on
 from jepa.language.inventory import LiveInventory
-from jepa.language.parser import parse
+from jepa.language.parser import parse, parse_openly
 from jepa.language.resolve import resolve
 from jepa.tasks.spec import TaskSpec
-from tests.bench.language.corpus import sentences
+from jepa_lab.language.corpus import sentences
 
 HERE = LiveInventory(
     frozenset(("nginx", "nginx.service", "postgresql.service", "redis.service", "redis", "gcc")),
@@ -32,7 +32,7 @@ def hear(before: Dialogue | None, text: str, at_s: float = 0.0) -> tuple[Dialogu
     """What is understood after ``text``, as a shell keeps it, and the follow-up that it was."""
     turn = follow_up(before, text, HERE, at_s, FIVE)
     if turn is None:
-        return goes_on(before, begin(text, HERE, at_s)), None
+        return goes_on(before, begin(text, parse_openly(text, HERE), at_s)), None
     return turn.dialogue, turn
 
 

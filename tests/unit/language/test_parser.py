@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from jepa.language.grammar import grammar
 from jepa.language.inventory import LiveInventory
-from jepa.language.parser import READS, parse
+from jepa.language.parser import parse
 from jepa.language.saying import understood
+from jepa.language.specs import READS
 from jepa.tasks.spec import TaskSpec
-from tests.bench.language.corpus import sentences
+from jepa_lab.language.corpus import sentences
 
 
 def said(text: str, **inventory: Any) -> dict[str, Any]:

@@ -57,7 +57,9 @@ def service(schema: Schema, knowing: Callable[..., Knowledge]) -> Watched:
 @pytest.fixture
 def conversation(clock: Clock) -> Conversation:
     inventory = LiveInventory(frozenset(("nginx.service",)), {})
-    return Conversation(Understanding(lambda: inventory), clock, lambda: datetime(2026, 11, 29, 17, 0))
+    return Conversation(
+        Understanding(lambda: inventory, find=lambda: None), clock, lambda: datetime(2026, 11, 29, 17, 0)
+    )
 
 
 @pytest.fixture
@@ -159,7 +161,7 @@ def test_a_target_that_is_protected_by_another_name_is_not_taken_for_everything(
     inventory = LiveInventory(
         frozenset(("postgresql.service",)), {"postgres": frozenset(("postgresql.service",))}
     )
-    conversation = Conversation(Understanding(lambda: inventory), clock)
+    conversation = Conversation(Understanding(lambda: inventory, find=lambda: None), clock)
     client: Any = service
     said = run_line(client, "limit the database to 40 % but not postgres", conversation=conversation)
     assert "changed and left alone at once" in said

@@ -18,6 +18,8 @@ COMMANDS = (
     "build-visual",
     "judge-visual",
     "convert",
+    "train-language",
+    "build-language",
 )
 """Names of the commands; each is a module of ``jepa_lab.commands``."""
 
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser(commands: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jepa-lab",
-        description="Record workloads, train and evaluate the machine pack, and build vision packs.",
+        description="Record workloads, train and evaluate packs, and convert those of others.",
     )
     group = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in commands:

@@ -29,7 +29,8 @@ HERE = Understanding(
     lambda: LiveInventory(
         frozenset({"postgresql.service", "postgresql", "postgres", "nginx.service", "nginx"}),
         {"postgres": frozenset({"postgresql.service"}), "nginx": frozenset({"nginx.service"})},
-    )
+    ),
+    find=lambda: None,
 )
 SHORT = {"system.cpu.utilization": 99.0, "system.pressure.cpu.some": 80.0}
 

@@ -15,10 +15,12 @@ from typing import Any, Final, Literal
 
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import HERE, lexicon
-from jepa.language.parser import READS, parse_openly, protected_alone, reading_of
+from jepa.language.parser import Parsed, parse_openly
 from jepa.language.quantities import iso
+from jepa.language.reading import protected_alone, reading_of
 from jepa.language.resolve import units
 from jepa.language.saying import understood
+from jepa.language.specs import READS
 from jepa.language.template import Capture, Match, Templates, compile_template
 from jepa.language.tokens import Token, Unreadable, tokenise
 
@@ -83,10 +85,9 @@ class FollowUp:
     """One sentence for the person, where there is no wish to go on with."""
 
 
-def begin(text: str, inventory: Inventory, at_s: float) -> Dialogue:
-    """The dialogue that begins with ``text``, a sentence that stands by itself."""
+def begin(text: str, parsed: Parsed, at_s: float) -> Dialogue:
+    """The dialogue that begins with ``text``, a sentence that stands by itself, as it was ``parsed``."""
     text = unicodedata.normalize("NFC", text)
-    parsed = parse_openly(text, inventory)
     protect = [*parsed.spec["protect"]]
     for each in (*parsed.choices, *([parsed.open] if parsed.open else [])):
         protect += each["protect"]

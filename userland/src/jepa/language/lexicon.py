@@ -19,6 +19,10 @@ class Lexicon:
 
     idle: frozenset[str]
     negations: frozenset[str]
+    sparing: frozenset[str]
+    """Words that may say that something is to be left as it is."""
+    contrasts: frozenset[str]
+    """Words that set one thing apart from another."""
     determiners: frozenset[str]
     function: frozenset[str]
     spelled: frozenset[str]
@@ -33,6 +37,8 @@ class Lexicon:
     classes: Mapping[tuple[str, ...], tuple[str, ...]]
     """Phrases for what things are, each with the programs that are so."""
     known: frozenset[str]
+    ordinary: frozenset[str]
+    """Words that are names only where a template has a place for one."""
     rules: Mapping[str, Node]
     openers: tuple[str, ...]
 
@@ -48,6 +54,8 @@ def lexicon() -> Lexicon:
     return Lexicon(
         idle=frozenset(words["idle"].split()),
         negations=frozenset(words["negations"].split()),
+        sparing=frozenset(words["sparing"].split()),
+        contrasts=frozenset(words["contrasts"].split()),
         determiners=frozenset(words["determiners"].split()),
         function=frozenset(words["function"].split()),
         spelled=frozenset(words["spelled"].split()),
@@ -62,6 +70,7 @@ def lexicon() -> Lexicon:
             for phrase in each["called"]
         },
         known=frozenset(names["known"].split()),
+        ordinary=frozenset(names["ordinary"].split()),
         rules=rules,
         openers=tuple(words["openers"]["say"]),
     )

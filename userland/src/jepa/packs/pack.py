@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from jepa.errors import JepaError
 from jepa.packs.effects import KnownEffects
+from jepa.packs.language import LanguageManifest
 from jepa.packs.machine import MachineManifest
 from jepa.packs.manifest import GraphFile
 from jepa.packs.robot import RobotManifest
@@ -21,7 +22,7 @@ from jepa.telemetry.schema import Schema, load_schema
 
 INSTALLED = Path("/usr/lib/jepa/packs/machine")
 MACHINE_GRAPHS = ("encode", "advance", "decode", "imagine")
-AnyManifest = MachineManifest | VisionManifest | RobotManifest
+AnyManifest = MachineManifest | VisionManifest | RobotManifest | LanguageManifest
 _ANY: TypeAdapter[AnyManifest] = TypeAdapter(Annotated[AnyManifest, Field(discriminator="kind")])
 _LARGEST_MANIFEST = 1 << 20
 _LARGEST_GRAPH = 1 << 28

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from jepa.errors import JepaError
+from jepa.packs.language import LanguageManifest
+from jepa.packs.pack import first_of_kind, read_manifest
 from jepa.service.api import Budget, Part, PartState, SourceStatus
 from jepa.telemetry.clocks import ClockWatch, Instant, in_words
 from jepa.telemetry.frame_source import SourceState
@@ -47,6 +49,35 @@ def telemetry(frames: int, fault: JepaError | None, schema: Schema, sources: Seq
         )
     return Part(
         name="telemetry", state="ok", reason=f"{observed} of {len(schema.channels)} channels observed."
+    )
+
+
+def language() -> Part:
+    """Whether sentences that no template fits are understood, too; the pack is not read for it."""
+    folder = first_of_kind("language")
+    if folder is None:
+        return Part(
+            name="language",
+            state="off",
+            reason="Sentences are read by templates alone: no language pack is here.",
+        )
+    manifest = read_manifest(folder)
+    assert isinstance(manifest, LanguageManifest), "asked for by kind"
+    graph = manifest.graphs["encoder"]
+    missing = [
+        name for name in (graph.file, graph.data, manifest.vocabulary.file) if not (folder / name).is_file()
+    ]
+    if missing:
+        return Part(
+            name="language",
+            state="off",
+            reason=f"Sentences are read by templates alone: the language pack lacks {missing[0]}.",
+            remedy="Install the pack again; in the source tree, make packs-language.",
+        )
+    return Part(
+        name="language",
+        state="ok",
+        reason=f"Templates, then the encoder of {manifest.name} {manifest.version}.",
     )
 
 

@@ -249,7 +249,9 @@ class Engine:
         """Every check, with a remedy where one is not ok."""
         status = self.status()
         sources = checks.source_parts(status.sources)
-        return Doctor(state=status.state, checks=[*status.parts, *sources, *tuners.found()])
+        return Doctor(
+            state=status.state, checks=[*status.parts, checks.language(), *sources, *tuners.found()]
+        )
 
     def _budget(self) -> Budget:
         times = self.predictor.times

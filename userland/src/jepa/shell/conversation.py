@@ -49,7 +49,7 @@ class Conversation:
 
     def hear(self, text: str) -> Dialogue:
         """Begin anew with ``text``, a sentence that stands by itself."""
-        new = begin(text, self.understanding.inventory, self._clock())
+        new = begin(text, self.understanding.parse_openly(text), self._clock())
         self._go_on(goes_on(self.dialogue, new))
         return new
 

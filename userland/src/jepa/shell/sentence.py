@@ -5,8 +5,8 @@ from functools import cache
 from typing import Any, Final
 
 from jepa.errors import JepaError
-from jepa.language.parser import READS
 from jepa.language.saying import understood
+from jepa.language.specs import READS
 from jepa.language.understanding import Understanding
 from jepa.shell.conversation import Conversation
 from jepa.shell.request import Request

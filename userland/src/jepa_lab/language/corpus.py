@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The corpus: templates of sentences, each with what it means, filled with names and quantities.
 
-A file a person: what one kind of person would say. The part "test" was written before the grammar and is not
-looked at while the grammar is changed; no template stands in both parts. A line is
+A file a person: what one kind of person would say. The grammar was made with "dev", heads are trained on
+"train" and "dev", and "test" is for measuring; no template stands in two parts. A line is
 ``sentence | intent/operation r=resource t=targets a=amount u=duration c=condition p=protect g=goal n``;
 further meanings that are as right follow behind another ``|``.
 """
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-HERE: Final = Path(__file__).parent
+CORPUS: Final = Path(__file__).parents[4] / "model-packs/language/corpus"
+PARTS: Final = ("train", "dev", "test")
 FIELDS: Final = (
     "intent",
     "operation",
@@ -58,9 +59,9 @@ class Sentence:
 
 
 def sentences(part: str) -> list[Sentence]:
-    """All of ``part``, dev or test."""
-    slots = tomllib.loads((HERE / part / "slots.toml").read_text())
-    return [each for path in sorted((HERE / part).glob("*.txt")) for each in _file(path, slots)]
+    """All of ``part``, one of PARTS."""
+    slots = tomllib.loads((CORPUS / part / "slots.toml").read_text())
+    return [each for path in sorted((CORPUS / part).glob("*.txt")) for each in _file(path, slots)]
 
 
 def _file(path: Path, slots: Mapping[str, Any]) -> Iterator[Sentence]:

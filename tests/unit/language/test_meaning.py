@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the encoder says is never enough to touch what is to be left alone, or to do what was negated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jepa.language.encoder import Heard
+from jepa.language.inventory import LiveInventory
+from jepa.language.parser import parse, parse_openly
+from jepa.language.specs import READS
+from jepa.packs.language import Thresholds
+from jepa.tasks.spec import TaskSpec
+from jepa_lab.language.corpus import sentences
+
+LIMITS = Thresholds(
+    temperature=1, refuse=0.5, reads=0.4, acts=0.5, named=0.5, negated=0.2, spared=0.03, protected=0.2
+)
+HERE = LiveInventory(frozenset(("nginx", "nginx.service", "zorg", "sdb1")))
+INTENTS = (
+    "limit",
+    "prioritize",
+    "reclaim",
+    "service/restart",
+    "service/stop",
+    "watch",
+    "query",
+    "explain",
+    "undo",
+)
+
+
+@dataclass
+class Says:
+    """An encoder that says what it is told to."""
+
+    intents: Mapping[str, float]
+    refused: float = 0.0
+    negated: float = 0.0
+    resource: str = "none"
+    target: Sequence[str] = ()
+    protect: Sequence[str] = ()
+    goal: Sequence[str] = ()
+    thresholds: Thresholds = LIMITS
+    asked: list[Sequence[str]] = field(default_factory=list)
+
+    def hear(self, words: Sequence[str]) -> Heard | None:
+        self.asked.append(words)
+        return Heard(
+            self.intents, self.refused, self.negated, {self.resource: 1.0}, tuple(map(self._tags, words))
+        )
+
+    def _tags(self, word: str) -> Mapping[str, float]:
+        tags = {
+            name: float(word in of)
+            for name, of in (("target", self.target), ("protect", self.protect), ("goal", self.goal))
+        }
+        return {**tags, "none": 1.0 - max(tags.values())}
+
+
+class SaysAnything:
+    """An encoder that is sure of one thing, and takes every word for part of a name."""
+
+    thresholds = LIMITS
+
+    def __init__(self, intent: str) -> None:
+        self._intent = intent
+
+    def hear(self, words: Sequence[str]) -> Heard | None:
+        named = {"none": 0.0, "target": 1.0, "protect": 0.0, "goal": 0.0}
+        return Heard({self._intent: 1.0}, 0.0, 0.0, {"memory": 1.0}, tuple(named for _ in words))
+
+
+def test_a_sentence_of_no_template_is_understood() -> None:
+    spec = parse(
+        "put zorg on a strict diet for an hour",
+        HERE,
+        Says({"limit": 0.9, "query": 0.1}, target=("program",)),
+    )
+    assert (spec["intent"], spec["targets"], spec["until"]) == ("limit", ["zorg"], "PT1H")
+    assert (spec["tier"], spec["confidence"]) == ("encoder", 0.9)
+    TaskSpec.model_validate(spec)
+
+
+def test_a_sentence_that_a_template_says_is_not_asked_about() -> None:
+    encoder = Says({"undo": 1.0})
+    assert parse("restart nginx", HERE, encoder)["tier"] == "templates"
+    assert not encoder.asked
+
+
+def test_the_encoder_sees_no_name_and_nothing_of_what_is_protected() -> None:
+    encoder = Says({"limit": 1.0}, target=("program",))
+    spec = parse("put zorg on a strict diet but don't touch nginx", HERE, encoder)
+    assert encoder.asked[0] == ["put", "program", "on", "a", "strict", "diet"]
+    assert (spec["targets"], spec["protect"]) == (["zorg"], ["nginx"])
+
+
+def test_a_name_that_only_the_encoder_knows() -> None:
+    spec = parse("put flurbel on a strict diet", HERE, Says({"limit": 1.0}, target=("flurbel",)))
+    assert spec["targets"] == ["flurbel"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "put zorg on no strict diet",
+        "nobody puts zorg on a strict diet",
+        "put zorg on a strict diet, nott nginx",
+        "put zorg on a strict diet $(reboot)",
+    ],
+)
+def test_negations_and_shell_are_no_wish(text: str) -> None:
+    assert parse(text, HERE, Says({"limit": 1.0}, target=("program",)))["intent"] == "none"
+
+
+def test_a_word_that_may_be_protected_ends_it() -> None:
+    encoder = Says({"reclaim": 1.0}, resource="memory", protect=("database",))
+    assert (
+        parse("scoop out memory while the database keeps all of its own", HERE, encoder)["intent"] == "none"
+    )
+
+
+def test_what_may_be_left_as_it_is_needs_no_negation() -> None:
+    sure = {"limit": 0.9}
+    text = "leave zorg at the speed it has"
+    assert parse(text, HERE, Says(sure, target=("program",)))["intent"] == "limit"
+    assert parse(text, HERE, Says(sure, 0.1, 0.05, target=("program",)))["intent"] == "none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scoop out memory, node-red stays the way it is",
+        "scoop out memory, take it from anyone but flurbel",
+        "put zorg on a strict diet but ntfy-sh has to be left in peace",
+        "scoop out memory and mind you do so beside node-red",
+    ],
+)
+def test_what_is_set_apart_in_other_words_ends_it(text: str) -> None:
+    assert parse(text, HERE, Says({"reclaim": 1.0}, resource="memory"))["intent"] == "none"
+    assert parse(text, HERE, Says({"limit": 1.0}, target=("program",)))["intent"] == "none"
+
+
+def test_not_more_than_bounds() -> None:
+    spec = parse("zorg ought not to surpass 700 MB", HERE, Says({"limit": 1.0}, target=("program",)))
+    assert (spec["intent"], spec["amount"]) == ("limit", {"value": 700, "unit": "MiB"})
+    spec = parse("zorg ought to surpass not 700 MB", HERE, Says({"limit": 1.0}, target=("program",)))
+    assert spec["intent"] == "none"
+
+
+def test_a_wish_has_a_place_for_each_name_and_amount() -> None:
+    assert (
+        parse("shake zorg awake by 40 %", HERE, Says({"service/restart": 1.0}, target=("program",)))[
+            "intent"
+        ]
+        == "none"
+    )
+    assert (
+        parse("squash zorg like nginx does", HERE, Says({"limit": 1.0}, target=("program",)))["intent"]
+        == "none"
+    )
+    assert (
+        parse("scrap that thing with zorg", HERE, Says({"undo": 1.0}, target=("program",)))["intent"]
+        == "none"
+    )
+
+
+def test_a_missing_target_is_asked_for() -> None:
+    parsed = parse_openly("put it on a strict diet", HERE, Says({"limit": 1.0}))
+    assert parsed.spec["intent"] == "none"
+    assert parsed.open is not None
+    assert parsed.open["intent"] == "limit"
+
+
+def test_what_is_near_is_asked_back() -> None:
+    encoder = Says({"limit": 0.45, "service/stop": 0.4, "query": 0.15}, target=("program",))
+    parsed = parse_openly("give zorg a rest", HERE, encoder)
+    assert parsed.spec["intent"] == "none"
+    assert [each["intent"] for each in parsed.choices] == ["limit", "service"]
+    assert "limit zorg or service stop zorg" in parsed.spec["question"]
+
+
+def test_what_is_foreign_is_refused_though_a_question_skips_to_it() -> None:
+    text = "how much memory does an elephant have"
+    assert parse(text, HERE)["intent"] == "query"
+    assert parse(text, HERE, Says({"query": 0.1}, refused=0.9))["intent"] == "none"
+
+
+def test_a_goal_needs_its_name() -> None:
+    spec = parse("carve deepwork into stone", HERE, Says({"goal_capture": 1.0}, goal=("deepwork",)))
+    assert (spec["intent"], spec["goal"]) == ("goal_capture", "deepwork")
+    assert parse("carve it into stone", HERE, Says({"goal_capture": 1.0}))["intent"] == "none"
+
+
+@pytest.mark.parametrize("intent", INTENTS)
+def test_no_encoder_makes_a_negated_sentence_act_or_a_protected_name_a_target(intent: str) -> None:
+    encoder = SaysAnything(intent)
+    every = {each.template: each for part in ("dev", "train") for each in sentences(part)}
+    for sentence in every.values():
+        negations = sentence.kind == "negated" and _has_negation(sentence.text)
+        protected = {name for right in sentence.meanings for name in right["protect"]}
+        if not negations and not protected:
+            continue
+        spec = parse(sentence.text, HERE, encoder)
+        acts = spec["intent"] not in READS and spec["operation"] != "list"
+        assert not (acts and negations), sentence.text
+        kept = {name for name in protected if name in spec["protect"]}
+        assert not (acts and kept & set(spec["targets"])), sentence.text
+
+
+def _has_negation(text: str) -> bool:
+    from jepa.language.lexicon import lexicon
+
+    return not lexicon().negations.isdisjoint(text.lower().replace(",", " ").split())
+
+
+@given(st.sampled_from(INTENTS), st.text(max_size=80))
+def test_any_text_gives_a_valid_spec(intent: str, text: str) -> None:
+    spec = parse(text, HERE, SaysAnything(intent))
+    TaskSpec.model_validate(spec)

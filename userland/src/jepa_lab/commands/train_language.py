@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa-lab train-language`: train the language pack's changes and heads, judge them, write the pack."""
+
+import argparse
+
+from jepa_lab.commands.defaults import VERSION_HELP, version_in
+
+HELP = "train the language pack, judge it on persons that it was not trained on, and write it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--version", help=VERSION_HELP)
+    parser.add_argument("--seed", type=int, default=1)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command; raises JepaError with the remedy when it cannot."""
+    import datetime
+    import json
+
+    from jepa.packs.language import Carrier, Heads
+    from jepa_lab.files import write_manifest
+    from jepa_lab.language import carrier
+    from jepa_lab.language.development import develop
+    from jepa_lab.language.pack import PACK, keep_trained, manifest_of, write
+    from jepa_lab.language.shape import NEGATED, REFUSED, RESOURCES, TAGS
+    from jepa_lab.language.training import Recipe
+
+    developed = develop(Recipe(seed=arguments.seed))
+    results = PACK / "results/development.json"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps(developed.rows, indent=1) + "\n", encoding="utf-8")
+    version = arguments.version or version_in(PACK)
+    keep_trained(PACK, developed.arrays)
+    provenance = Carrier(
+        package=carrier.PACKAGE,
+        version=carrier.VERSION,
+        sha256=carrier.WEIGHTS_SHA256,
+        trained=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        data=developed.data,
+        seed=arguments.seed,
+        parameters=sum(array.size for array in developed.arrays.values()),
+    )
+    heads = Heads(
+        intents=developed.intents, refused=REFUSED, negated=NEGATED, resources=RESOURCES, tags=TAGS
+    )
+    manifest = manifest_of(version, write(PACK), heads, developed.thresholds, provenance)
+    write_manifest(PACK, manifest, "jepa-lab train-language")

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the heads are taught: sentences of the corpus, filled anew, and such as follow from them.
+
+Beside the corpus: sentences drawn from the grammar, with the meaning that the grammar gives them; two wishes
+joined to one; verbs of ours with objects that are none of a machine, and the other way round.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from jepa.language.gist import Gist, gist_of
+from jepa.language.grammar import grammar
+from jepa.language.inventory import Nothing
+from jepa.language.lexicon import lexicon
+from jepa.language.parser import parse
+from jepa.language.template import Choice, Filled, Node, Word
+from jepa.language.template import Sequence as Parts
+from jepa.language.tokens import Unreadable, tokenise
+from jepa_lab.language.corpus import Sentence
+from jepa_lab.language.foreign import OBJECTS, PHRASES, VERBS
+from jepa_lab.language.names import invented
+from jepa_lab.language.shape import NEGATED, TAGS, TWO
+
+_SURE: Final = 0.8
+_TYPOS: Final = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One gist and what it is."""
+
+    words: tuple[str, ...]
+    labels: frozenset[str]
+    """Intents, with their operation, of which each is right; NEGATED, TWO or none."""
+    resources: frozenset[str]
+    """Those of which each is right, ``none`` for no resource; empty where nothing is known of it."""
+    tags: tuple[int, ...] | None
+    """For each word its place in TAGS; None where it is not known."""
+    weight: float = 1.0
+
+
+def label(meaning: Mapping[str, Any]) -> str:
+    """Intent and operation of a task spec in one word."""
+    operation = meaning["operation"]
+    return f"{meaning['intent']}/{operation}" if operation else str(meaning["intent"])
+
+
+def of_sentence(
+    sentence: Sentence, text: str | None = None, names: Mapping[str, str] | None = None
+) -> Example | None:
+    """``sentence`` as an example; None where it is no sentence.
+
+    ``names`` are what its names became in ``text``.
+    """
+    try:
+        tokens = tokenise(text or sentence.text)
+    except Unreadable:
+        return None
+    names = names or {}
+    gist = gist_of(tokens, Nothing())
+    if not gist.words:
+        return None
+    wishes = [each for each in sentence.meanings if each["intent"] != "none"]
+    labels = {label(each) for each in wishes}
+    if len(wishes) < len(sentence.meanings):
+        labels.add({"negated": NEGATED, "two": TWO}.get(sentence.kind, "none"))
+    resources = frozenset(each["resource"] or "none" for each in wishes)
+    return Example(
+        tuple(word.text for word in gist.words),
+        frozenset(labels),
+        resources,
+        _tags(gist, wishes[0], names) if wishes else (0,) * len(gist.words),
+    )
+
+
+def _tags(gist: Gist, meaning: Mapping[str, Any], names: Mapping[str, str]) -> tuple[int, ...] | None:
+    tags = [0] * len(gist.words)
+    goal = (meaning["goal"],) if meaning["goal"] else ()
+    said = [token.text for token in gist.tokens]
+    for tag, of in (("target", meaning["targets"]), ("protect", meaning["protect"]), ("goal", goal)):
+        for each in of:
+            phrase = names.get(each, each).lower().split()
+            at = next((i for i in range(len(said)) if said[i : i + len(phrase)] == phrase), None)
+            if at is None:
+                if tag == "protect" or any(phrase == [t.text for t in m.tokens] for m in gist.modifiers):
+                    continue  # it was taken out with what protects it
+                return None
+            for place, word in enumerate(gist.words):
+                if at <= word.start < at + len(phrase):
+                    tags[place] = TAGS.index(tag)
+    return tuple(tags)
+
+
+class Examples:
+    """Draws the examples of one epoch after another."""
+
+    def __init__(self, sentences: Sequence[Sentence], seed: int) -> None:
+        self._chance = random.Random(seed)
+        self._by_template: dict[tuple[str, str], list[Sentence]] = {}
+        for each in sentences:
+            self._by_template.setdefault((each.template, each.person), []).append(each)
+        self._wishes = [
+            of[0]
+            for of in self._by_template.values()
+            if of[0].kind in ("plain", "terse") and _is_wish(of[0])
+        ]
+
+    def epoch(self, drawn: int, foreign: int, joined: int) -> list[Example]:
+        """Each template of the corpus once, and so many sentences of each other sort."""
+        found = [self._filled(of) for of in self._by_template.values()]
+        found += [self._of_grammar() for _ in range(drawn)]
+        found += [self._foreign() for _ in range(foreign)]
+        found += [self._joined() for _ in range(joined)]
+        return [self._misspelt(each) for each in found if each is not None]
+
+    def _filled(self, of: Sequence[Sentence]) -> Example | None:
+        sentence = self._chance.choice(of)
+        text, names = sentence.text, {}
+        if "{" in sentence.template and self._chance.random() < 0.6:
+            for name in {n for m in sentence.meanings for n in (*m["targets"], *m["protect"])}:
+                if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text.lower()) and " " not in name:
+                    if name not in lexicon().known:
+                        continue
+                    names[name] = invented(self._chance)
+                    text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", names[name], text, flags=re.I)
+        return of_sentence(sentence, text, names)
+
+    def _of_grammar(self) -> Example | None:
+        template = self._chance.choice(grammar().intents.every)
+        text = " ".join(self._words(template.node))
+        spec = parse(text)
+        if spec["intent"] == "none" or spec["confidence"] < _SURE:
+            return None
+        meaning = {**spec, "targets": tuple(spec["targets"]), "protect": tuple(spec["protect"])}
+        example = of_sentence(Sentence(text, text, "", "plain", (meaning,)))
+        return None if example is None else replace(example, weight=0.4)
+
+    def _words(self, node: Node) -> Iterator[str]:
+        match node:
+            case Word(text):
+                yield text
+            case Parts(parts):
+                for part in parts:
+                    yield from self._words(part)
+            case Choice(of):
+                empty = len(of) == 2 and of[1] == Parts(())
+                if not (empty and self._chance.random() < 0.6):
+                    yield from self._words(self._chance.choice(of[:1] if empty else of))
+            case Filled(name):
+                yield self._filling(name)
+
+    def _filling(self, name: str) -> str:
+        choice = self._chance.choice
+        match name:
+            case "target" | "beside" | "protect":
+                return invented(self._chance) if self._chance.random() < 0.4 else "nginx"
+            case "device":
+                return choice(("sdb1", "the usb stick", "my phone", "the webcam"))
+            case "resource" | "room" | "store":
+                wanted = {"room": ("memory",), "store": ("disk",)}.get(name)
+                known = [
+                    " ".join(p) for p, r in lexicon().resources.items() if wanted is None or r in wanted
+                ]
+                return choice(known)
+            case "amount":
+                return choice(("40%", "2 cores", "3 GiB", "10 MB/s"))
+            case "duration" | "after":
+                return "20 minutes"
+            case "goal":
+                return choice(("calm", "fast", "monday", "quiet", "deepwork"))
+            case "clock":
+                return "18:30"
+            case "degrees":
+                return "80 degrees"
+            case "part":
+                return choice(("cpu", "gpu", "disk"))
+        return "really"
+
+    def _foreign(self) -> Example:
+        choice, chance = self._chance.choice, self._chance.random()
+        if chance < 0.6:  # what is done here, to what is no part of a machine
+            sentence = choice(PHRASES).replace("{x}", choice(OBJECTS))
+        else:  # what nobody here does, to what is
+            thing = choice(
+                (
+                    "the disk",
+                    "the memory",
+                    "the cpu",
+                    "program",
+                    "the network",
+                    "the battery",
+                    "the gpu",
+                    "my usb drive",
+                    "drive",
+                )
+            )
+            sentence = choice(VERBS).replace("{x}", thing)
+        words = tuple(sentence.split())
+        return Example(words, frozenset(("none",)), frozenset(), (0,) * len(words), 0.4)
+
+    def _joined(self) -> Example | None:
+        one, other = (of_sentence(each) for each in self._chance.sample(self._wishes, 2))
+        if one is None or other is None:
+            return None
+        joint = self._chance.choice(
+            (("and",), ("and", "then"), ("then",), (",",), (";",), ("and", "also"), (",", "then"), (".",))
+        )
+        words = (*one.words, *joint, *other.words)
+        if one.labels & other.labels or len(words) > 26:
+            return None
+        return Example(words, frozenset((TWO,)), frozenset(), None, 0.3)
+
+    def _misspelt(self, example: Example) -> Example:
+        words = list(example.words)
+        long = [at for at, word in enumerate(words) if len(word) > 4 and word.isalpha()]
+        if not long or self._chance.random() >= _TYPOS:
+            return example
+        at = self._chance.choice(long)
+        word, place = words[at], self._chance.randrange(1, len(words[at]) - 1)
+        words[at] = self._chance.choice(
+            (
+                word[:place] + word[place + 1 :],
+                word[:place] + word[place + 1] + word[place] + word[place + 2 :],
+                word[:place] + word[place] + word[place:],
+            )
+        )
+        return replace(example, words=tuple(words))
+
+
+def _is_wish(sentence: Sentence) -> bool:
+    return all(each["intent"] not in ("none", "explain", "status") for each in sentence.meanings)
+
+
+def fixed(sentences: Iterable[Sentence]) -> list[tuple[Sentence, Example]]:
+    """Each template once, as it is filled first."""
+    seen: dict[tuple[str, str], Sentence] = {}
+    for each in sentences:
+        seen.setdefault((each.template, each.person), each)
+    made = ((each, of_sentence(each)) for each in seen.values())
+    return [(each, example) for each, example in made if example is not None]

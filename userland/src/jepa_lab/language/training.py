@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains the changes of the encoder and its heads on examples."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from jepa.language.encoder import Heard
+from jepa.language.wordpiece import WordPiece
+from jepa.packs.language import Thresholds
+from jepa_lab.language.corpus import Sentence
+from jepa_lab.language.examples import Example, Examples
+from jepa_lab.language.model import Encoder
+from jepa_lab.language.shape import NEGATED, REFUSED, RESOURCES, TAGS
+
+LONGEST: Final = 40
+"""Pieces of a sentence, with start and end; a longer one is cut."""
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How it is trained."""
+
+    epochs: int = 6
+    pools: int = 1
+    """How often everything is filled anew; epochs take turns."""
+    batch: int = 32
+    rate: float = 1e-3
+    """Of the low-rank changes; heads learn three times as fast."""
+    rank: int = 8
+    drawn: int = 400
+    foreign: int = 300
+    joined: int = 80
+    resource_weight: float = 0.5
+    tag_weight: float = 0.5
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An example as the lower layers see it."""
+
+    example: Example
+    lower: Tensor
+    """(T, WIDTH)"""
+    firsts: list[int]
+    """Where the first piece of each word stands."""
+
+
+def seen(model: Encoder, examples: Sequence[Example], pieces: WordPiece) -> list[Seen]:
+    """``examples`` behind the layers that do not change."""
+    encoded = [pieces.encode(each.words) for each in examples]
+    found: dict[int, Seen] = {}
+    order = sorted(range(len(examples)), key=lambda at: len(encoded[at][0]))
+    for start in range(0, len(order), 64):
+        part = order[start : start + 64]
+        length = min(LONGEST, len(encoded[part[-1]][0]))
+        ids = torch.full((len(part), length), pieces.padding, dtype=torch.long)
+        mask = torch.zeros(len(part), length)
+        for row, at in enumerate(part):
+            kept = encoded[at][0][:length]
+            ids[row, : len(kept)] = torch.tensor(kept)
+            mask[row, : len(kept)] = 1
+        lower = model.lower(ids, mask)
+        for row, at in enumerate(part):
+            own = int(mask[row].sum())
+            firsts = [first for first in encoded[at][1] if first < own]
+            found[at] = Seen(examples[at], lower[row, :own].clone(), firsts)
+    return [found[at] for at in range(len(examples))]
+
+
+def padded(batch: Sequence[Seen]) -> tuple[Tensor, Tensor]:
+    """Lower layers (B, T, WIDTH) and mask (B, T) of a batch."""
+    length = max(len(each.lower) for each in batch)
+    x = torch.zeros(len(batch), length, batch[0].lower.shape[1])
+    mask = torch.zeros(len(batch), length)
+    for row, each in enumerate(batch):
+        x[row, : len(each.lower)] = each.lower
+        mask[row, : len(each.lower)] = 1
+    return x, mask
+
+
+def loss_of(model: Encoder, batch: Sequence[Seen], intents: Sequence[str], recipe: Recipe) -> Tensor:
+    """The mean loss of a batch: any right intent, any right resource, the tag of each word."""
+    x, mask = padded(batch)
+    out = model(x, mask)
+    examples = [each.example for each in batch]
+    weight = torch.tensor([each.weight for each in examples])
+    loss = (_any_of(out.intents, intents, [each.labels for each in examples]) * weight).sum()
+    known = torch.tensor([bool(each.resources) for each in examples])
+    resources = [each.resources or frozenset(("none",)) for each in examples]
+    loss = (
+        loss + recipe.resource_weight * (_any_of(out.resources, RESOURCES, resources) * weight * known).sum()
+    )
+    wanted = torch.full(mask.shape, -100)
+    for row, each in enumerate(batch):
+        if each.example.tags is not None:
+            wanted[row, each.firsts] = torch.tensor(each.example.tags[: len(each.firsts)])
+    tags = functional.cross_entropy(out.tags.transpose(1, 2), wanted, reduction="none")
+    counted = (wanted >= 0).sum(1).clamp(min=1)
+    loss = loss + recipe.tag_weight * (tags.sum(1) / counted * weight).sum()
+    return loss / weight.sum()
+
+
+def _any_of(logits: Tensor, names: Sequence[str], right: Sequence[frozenset[str]]) -> Tensor:
+    """Minus the logarithm of the probability of all that is right, by row; a little is left to others."""
+    allowed = torch.tensor([[name in of for name in names] for of in right])
+    logs = logits.log_softmax(-1)
+    hit = logs.masked_fill(~allowed, -torch.inf).logsumexp(-1)
+    return -0.95 * hit - 0.05 * logs.mean(-1)
+
+
+def train(
+    weights: Mapping[str, Tensor],
+    sentences: Sequence[Sentence],
+    pieces: WordPiece,
+    intents: Sequence[str],
+    recipe: Recipe,
+    tell: Callable[[str], None] = print,
+) -> Encoder:
+    """The encoder, trained on ``sentences``."""
+    torch.manual_seed(recipe.seed)
+    model = Encoder(weights, len(intents), len(RESOURCES), len(TAGS), recipe.rank)
+    examples = Examples(sentences, recipe.seed)
+    heads = [*model.intents.parameters(), *model.resources.parameters(), *model.tags.parameters()]
+    groups = [
+        {"params": list(model.adapters.parameters()), "lr": recipe.rate, "weight_decay": 0.01},
+        {"params": heads, "lr": 3 * recipe.rate, "weight_decay": 0.01},
+    ]
+    optimizer = torch.optim.AdamW(groups)
+    chance = np.random.default_rng(recipe.seed)
+    peaks = (recipe.rate, 3 * recipe.rate)
+    pools = [
+        seen(model, examples.epoch(recipe.drawn, recipe.foreign, recipe.joined), pieces)
+        for _ in range(min(recipe.pools, recipe.epochs))
+    ]
+    tell(f"{sum(map(len, pools))} examples in {len(pools)} pools")
+    for epoch in range(recipe.epochs):
+        drawn = pools[epoch % len(pools)]
+        batches = _batches(drawn, recipe.batch, chance)
+        total = 0.0
+        model.train()
+        for at, batch in enumerate(batches):
+            done = (epoch + at / len(batches)) / recipe.epochs
+            share = min(1.0, done / 0.05) * 0.5 * (1 + math.cos(math.pi * done))
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+            loss = loss_of(model, batch, intents, recipe)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            total += loss.item()
+        tell(f"epoch {epoch + 1} of {recipe.epochs}: {len(drawn)} examples, loss {total / len(batches):.3f}")
+    return model.eval()
+
+
+def _batches(examples: list[Seen], size: int, chance: np.random.Generator) -> list[list[Seen]]:
+    """Examples of about one length together, in random order."""
+    order = sorted(range(len(examples)), key=lambda at: len(examples[at].lower) + chance.random())
+    batches = [[examples[at] for at in order[start : start + size]] for start in range(0, len(order), size)]
+    return [batches[at] for at in chance.permutation(len(batches))]
+
+
+def judged(model: Encoder, examples: Sequence[Example], pieces: WordPiece) -> FloatArray:
+    """(N, intents) logits."""
+    with torch.no_grad():
+        every = seen(model, examples, pieces)
+        parts = [model(*padded(every[start : start + 64])).intents for start in range(0, len(every), 64)]
+    return torch.cat(parts).numpy()
+
+
+class Trained:
+    """A trained encoder that hears, as that of a pack does."""
+
+    def __init__(
+        self, model: Encoder, pieces: WordPiece, intents: Sequence[str], thresholds: Thresholds
+    ) -> None:
+        self._model, self._pieces, self._intents = model, pieces, tuple(intents)
+        self.thresholds = thresholds
+
+    def hear(self, words: Sequence[str]) -> Heard | None:
+        """What ``words`` mean; None where they are too many."""
+        if len(self._pieces.encode(words)[0]) > LONGEST:
+            return None
+        example = Example(tuple(words), frozenset(), frozenset(), None)
+        with torch.no_grad():
+            own = seen(self._model, [example], self._pieces)
+            out = self._model(*padded(own))
+        shares = (out.intents[0] / self.thresholds.temperature).softmax(-1).tolist()
+        intents = dict(zip(self._intents, shares, strict=True))
+        negated = intents[NEGATED]
+        refused = sum(intents.pop(name) for name in REFUSED)
+        tags = out.tags[0, own[0].firsts].softmax(-1).tolist()
+        return Heard(
+            intents,
+            refused,
+            negated,
+            dict(zip(RESOURCES, out.resources[0].softmax(-1).tolist(), strict=True)),
+            tuple(dict(zip(TAGS, row, strict=True)) for row in tags),
+        )
