@@ -16,9 +16,7 @@ from jepa.packs.language import Thresholds
 from jepa.tasks.spec import TaskSpec
 from jepa_lab.language.corpus import sentences
 
-LIMITS = Thresholds(
-    temperature=1, refuse=0.5, reads=0.4, acts=0.5, named=0.5, negated=0.2, spared=0.03, protected=0.2
-)
+LIMITS = Thresholds(temperature=1, refuse=0.5, reads=0.4, acts=0.5, named=0.5, negated=0.2, protected=0.2)
 HERE = LiveInventory(frozenset(("nginx", "nginx.service", "zorg", "sdb1")))
 INTENTS = (
     "limit",
@@ -125,9 +123,36 @@ def test_a_word_that_may_be_protected_ends_it() -> None:
 
 def test_what_may_be_left_as_it_is_needs_no_negation() -> None:
     sure = {"limit": 0.9}
+    assert parse("put zorg on a diet", HERE, Says(sure, 0.1, 0.1, target=("program",)))["intent"] == "limit"
+    assert parse("put zorg on a diet", HERE, Says(sure, 0.3, 0.3, target=("program",)))["intent"] == "none"
     text = "leave zorg at the speed it has"
-    assert parse(text, HERE, Says(sure, target=("program",)))["intent"] == "limit"
-    assert parse(text, HERE, Says(sure, 0.1, 0.05, target=("program",)))["intent"] == "none"
+    assert parse(text, HERE, Says(sure, target=("program",)))["intent"] == "none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shrink the neighbours of zorg",
+        "lighten what weighs on zorg",
+        "cut the noise next to zorg",
+        "squash the thing starving zorg",
+        "soften the blows which zorg gets",
+        "make room because zorg chokes",
+        "squash it, zorg chokes",
+        "squash it without zorg",
+    ],
+)
+def test_who_is_near_or_suffers_is_no_target(text: str) -> None:
+    assert parse(text, HERE, Says({"limit": 1.0}, target=("program",)))["intent"] == "none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["squash the cpu of zorg", "squash all of the zorg", "squash zorg, please"],
+)
+def test_what_is_a_part_of_the_target_is_about_the_target(text: str) -> None:
+    spec = parse(text, HERE, Says({"limit": 1.0}, target=("program",), resource="cpu"))
+    assert (spec["intent"], spec["targets"]) == ("limit", ["zorg"])
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,7 @@ from jepa.packs.language import Thresholds
 
 HERE = LiveInventory(frozenset(("nginx", "nginx.service")))
 UNUSUAL = "would nginx kindly go on a strict diet"
-LIMITS = Thresholds(
-    temperature=1, refuse=0.5, reads=0.4, acts=0.5, named=0.5, negated=0.2, spared=0.03, protected=0.2
-)
+LIMITS = Thresholds(temperature=1, refuse=0.5, reads=0.4, acts=0.5, named=0.5, negated=0.2, protected=0.2)
 
 
 class Dieting:

@@ -23,6 +23,10 @@ class Lexicon:
     """Words that may say that something is to be left as it is."""
     contrasts: frozenset[str]
     """Words that set one thing apart from another."""
+    joining: frozenset[str]
+    """Words with which another clause begins."""
+    relating: frozenset[str]
+    """Words that say where something is, or what it is to something else."""
     determiners: frozenset[str]
     function: frozenset[str]
     spelled: frozenset[str]
@@ -56,6 +60,8 @@ def lexicon() -> Lexicon:
         negations=frozenset(words["negations"].split()),
         sparing=frozenset(words["sparing"].split()),
         contrasts=frozenset(words["contrasts"].split()),
+        joining=frozenset(words["joining"].split()),
+        relating=frozenset(words["relating"].split()),
         determiners=frozenset(words["determiners"].split()),
         function=frozenset(words["function"].split()),
         spelled=frozenset(words["spelled"].split()),

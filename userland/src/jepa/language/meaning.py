@@ -46,8 +46,6 @@ _SHARES: Final = {
     "GiB": ("memory", "disk"),
     "MiB": ("memory", "disk"),
 }
-_PARTS: Final = ("and", "with", "then", "so", "without")
-"""Words behind which another part of a sentence begins."""
 _MORE: Final = frozenset(
     (
         "more",
@@ -141,7 +139,7 @@ class _Filling:
         acts = not _reads(wish)
         if acts and (self._negated(wish) or self._spares() or self._protects() or self._bare()):
             return None
-        if acts and (self._contrasts() or self._two(wish)):
+        if acts and (self._contrasts() or self._parted() or self._two(wish)):
             return None
         spec = empty(intent)
         spec["operation"], spec["tier"] = operation or None, TIER
@@ -183,17 +181,30 @@ class _Filling:
 
     def _spares(self) -> bool:
         """Whether it may say without a negation that something is to be left as it is."""
-        words = any(token.text in lexicon().sparing for token in self._gist.tokens)
-        return self._heard.negated >= (self._limits.spared if words else self._limits.negated)
+        return self._heard.negated >= self._limits.negated
 
     def _contrasts(self) -> bool:
         """Whether it sets something apart in words that no template takes for protection."""
         words = lexicon()
-        said_words = {token.text for token in self._gist.tokens}
-        if not words.contrasts.isdisjoint(said_words):
-            return True
-        parted = any(token.kind == "pause" or token.text in _PARTS for token in self._gist.tokens)
-        return parted and not words.sparing.isdisjoint(said_words)
+        return any(token.text in words.contrasts | words.sparing for token in self._gist.tokens)
+
+    def _parted(self) -> bool:
+        """Whether it has more than one clause: what the others say may forbid what one asks for."""
+        tokens, words = self._gist.tokens, lexicon()
+        inner = [
+            at for at, each in enumerate(tokens) if each.kind != "pause" and each.text not in words.idle
+        ]
+        return any(
+            tokens[at].kind == "pause" or tokens[at].text in words.joining
+            for at in range(min(inner, default=0), max(inner, default=0))
+            if not self._lists(at)
+        )
+
+    def _lists(self, at: int) -> bool:
+        """Whether the token at ``at`` stands between two names, and so joins a list."""
+        around = [each for each in (at - 1, at + 1, at + 2) if 0 <= each < len(self._gist.tokens)]
+        named = [self._known(self._gist.tokens[each]) for each in around]
+        return len(named) > 1 and named[0] and any(named[1:])
 
     def _negates(self, token: Token) -> bool:
         words = lexicon()
@@ -345,6 +356,8 @@ class _Filling:
             return False
         if len(names) > _MOST_NAMES or (acts and not self._one_list(names)):
             return False
+        if acts and names and not self._is_object(names[0], wish):
+            return False
         spec["targets"] = list(dict.fromkeys(name.text for name in names))
         for name in names:
             mark(spans, "targets", tokens[name.start : name.end])
@@ -357,6 +370,31 @@ class _Filling:
             token.shaped and at not in taken and token.text not in grammar().words
             for at, token in enumerate(self._gist.tokens)
         )
+
+    def _is_object(self, name: _Name, wish: str) -> bool:
+        """Whether the wish is about ``name`` itself, not about what is near it or does something to it.
+
+        "Limit the neighbours of caddy" and "kill what blocks sshd" name what is to be spared.
+        """
+        tokens, words = self._gist.tokens, lexicon()
+        first = name.text.split()[0]
+        at = next((at for at in range(name.start, name.end) if tokens[at].text == first), name.start)
+        before = at - 1
+        while before >= 0 and tokens[before].text in words.determiners:
+            if tokens[before].text == "of" and not self._measured(before - 1):
+                return False
+            before -= 1
+        if before < 0:
+            return True
+        text = tokens[before].text
+        if text in words.relating:
+            return wish == "prioritize" and text in ("for", "to", "on")
+        return not (text.endswith("ing") and before > 0)
+
+    def _measured(self, at: int) -> bool:
+        """Whether the token at ``at`` is a share, as in "half of", or something that is measured."""
+        text, words = self._gist.tokens[max(at, 0)].text, lexicon()
+        return at in self._gist.measures or text in words.determiners or (text,) in words.resources
 
     def _one_list(self, names: list[_Name]) -> bool:
         """Whether between the names there is nothing but what joins a list."""

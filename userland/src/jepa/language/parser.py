@@ -26,9 +26,7 @@ _MOST_JOINTS: Final = 4
 _RAREST: Final = ("explain", "forecast", "query")
 _LOOSE: Final = 4.0
 """How much a question with skipped words weighs less than any that has none."""
-_NOT_UNDERSTOOD: Final = (
-    "That was not understood. `jepa help` says what can be asked; say it in other words?"
-)
+_NOT_UNDERSTOOD: Final = "`jepa help` says what can be asked; say it in other words?"
 _SURE, _CORRECTED, _UNKNOWN_NAME, _SKIPPED = 1.0, 0.9, 0.8, 0.6
 
 

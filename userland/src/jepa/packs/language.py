@@ -52,8 +52,6 @@ class Thresholds(Strict):
     """The least of a tag, for a word to be taken for part of a name."""
     negated: float = Field(ge=0, le=1)
     """From here on something may be to be left as it is, and nothing is done."""
-    spared: float = Field(ge=0, le=1)
-    """The same where a word says so, such as "leave" or "keep"."""
     protected: float = Field(ge=0, le=1)
     """From here on a word may be the name of what is to be left alone, and nothing is done."""
 
