@@ -42,7 +42,7 @@ image: $(IMAGE) ## build the image (build/image/jepa-os.raw) if anything in it c
 $(LANGUAGE): $(VENV)/.done $(wildcard model-packs/language/pack.toml model-packs/language/trained.safetensors)
 	@echo "making the language pack (a download of 80 MB the first time)"
 	@$(VENV)/bin/jepa-lab build-language
-	@touch $@
+	@test ! -e $@ || touch $@
 
 $(IMAGE): $(VENV)/.done $(IMAGE_SOURCES)
 	@$(PYTHON) -m tools.host build

@@ -89,6 +89,16 @@ def make_site(architecture: str) -> Path:
     return stamp
 
 
+def is_whole(pack: Path) -> bool:
+    """Whether the graphs that a pack names are there; says so where they are not."""
+    graphs = tomllib.loads((pack / "pack.toml").read_text()).get("graphs", {})
+    files = [graph[name] for graph in graphs.values() for name in ("file", "data") if name in graph]
+    missing = [file for file in files if not (pack / file).exists()]
+    if missing:
+        print(f"{pack.relative_to(ROOT)} is left out: it has no {', '.join(missing)}", flush=True)
+    return not missing
+
+
 def make_userland() -> None:
     """Copy our package, and the packs that there are, into `build/userland/usr/lib/jepa`."""
     target = BUILD / "userland/usr/lib/jepa"
@@ -103,7 +113,7 @@ def make_userland() -> None:
         f"Summary: {project['description']}\nLicense: {project['license']}\n"
     )
     packs = sorted(manifest.parent for manifest in ROOT.glob("model-packs/*/pack.toml"))
-    packs = [pack for pack in packs if pack.name not in LAB_ONLY]
+    packs = [pack for pack in packs if pack.name not in LAB_ONLY and is_whole(pack)]
     # what they were trained on stays here, and what their graphs are made of
     for_pack = shutil.ignore_patterns("recordings", "scratch", "corpus", "*.safetensors")
     for pack in packs:

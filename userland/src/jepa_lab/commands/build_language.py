@@ -11,8 +11,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Run the command; raises JepaError with the remedy when it cannot."""
+    """Run the command; raises JepaError with the remedy when it cannot.
+
+    Where the public weights cannot be had it says so and leaves the pack without its graph.
+    """
+    import sys
+
+    from jepa.errors import JepaError
+    from jepa_lab.language.carrier import UNREACHABLE
     from jepa_lab.language.pack import PACK, build
 
-    build()
-    print(f"{PACK}: made, and as its manifest names it")
+    try:
+        build()
+    except JepaError as error:
+        if error.status != UNREACHABLE:
+            raise
+        print(f"{error} Without it, sentences are read by templates alone.", file=sys.stderr)
+    else:
+        print(f"{PACK}: made, and as its manifest names it")

