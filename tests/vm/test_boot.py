@@ -18,6 +18,7 @@ SYNC_S = 15 + 5
 """The log syncs every 15 s, and a sync takes its time; what a power cut takes is not older."""
 
 
+@pytest.mark.slow
 def test_power_cut_while_writing_loses_no_synced_history(machine: Machine) -> None:
     wait_for_status(machine, "frames", 30)
     machine.succeed(

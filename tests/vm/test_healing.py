@@ -87,6 +87,7 @@ def test_a_server_that_hangs_is_restarted_and_one_that_a_person_stopped_is_not(a
     assert not reports(auto, "fault_detected", "systemd-timesyncd.service")
 
 
+@pytest.mark.slow
 @pytest.mark.allow("oom|Out of memory|hog.service: Failed", "a memory hog may be killed in the end")
 def test_a_memory_hog_is_stopped_before_the_machine_is(auto: Machine) -> None:
     write(auto, "/run/hog.py", HOG)

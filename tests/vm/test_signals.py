@@ -89,7 +89,8 @@ def test_signals_are_read_within_the_sandbox_and_decide(machine: Machine) -> Non
     machine.wait_until_succeeds('jepa signal list --json | grep -q \'"p99".*"value": *0[.][3-9]\'', 60)
     machine.fail(act.format(50), 120)
     assert machine.succeed("cat /proc/sys/vm/swappiness").strip() == "40"
-    assert "p99 was" in machine.succeed("jepa history --json --limit 1")
+    told = machine.succeed("jepa history --json --limit 1")
+    assert "p99 was" in told, told
 
     machine.succeed("systemctl stop shop")
     wait_for(machine, "p99", "unreachable")
