@@ -121,6 +121,7 @@ def test_without_a_camera_it_does_not_run(machine: Machine) -> None:
     assert source(machine)["reason"] == "no camera is watched"
 
 
+@pytest.mark.slow
 def test_a_camera_is_watched_lost_and_found_in_one_timeline_with_the_machine(machine: Machine) -> None:
     watched(machine)
     machine.say(said(machine))
