@@ -11,7 +11,7 @@ import pytest
 from tests.vm.test_run import GET
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 SHOP = """\
 import http.server, os, socket, threading, time
