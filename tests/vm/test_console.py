@@ -51,7 +51,7 @@ def test_full_screen_shell_on_the_screen(machine: Machine) -> None:
     machine.succeed("systemctl is-active jepa-console@tty1")
 
 
-@pytest.mark.slow
+@pytest.mark.quiet  # beside another machine the shell, which draws each second, does not come to draw anew
 def test_the_shell_on_a_serial_console_has_the_size_of_the_terminal_that_shows_it(machine: Machine) -> None:
     machine.resize_terminal(130, 40)  # before anybody in the guest reads it, as at power on
     machine.forget_console()
