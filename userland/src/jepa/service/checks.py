@@ -72,7 +72,7 @@ def language() -> Part:
             name="language",
             state="off",
             reason=f"Sentences are read by templates alone: the language pack lacks {missing[0]}.",
-            remedy="Install the pack again; in the source tree, make packs-language.",
+            remedy="Install the pack again; in the source tree, jepa-lab build-language.",
         )
     return Part(
         name="language",
