@@ -58,7 +58,7 @@ def test_frames_go_on_and_show_no_load_that_was_not_there(machine: Machine) -> N
     counts *= [1e-9, 1e-6, 1]
     seen = [(at, value) for at, value in frames(watched) if value is not None]
     told = [(value, most_used(at, counts)) for at, value in seen]
-    machine.say(f"CPU utilization, and the most it can be, %: {[(round(a), round(b)) for a, b in told]}")
+    machine.say(f"CPU utilization, and the most it can be, %: {[(f'{a:.0f}', f'{b:.0f}') for a, b in told]}")
     assert len(list(frames(watched))) >= 20
     assert len(told) >= 10
     assert np.isfinite([most for _, most in told]).sum() >= 10
