@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from jepa.shell.complete import Vocabulary
+from jepa.shell.habits.habits import Habits
+from jepa.shell.habits.store import HabitStore
 from jepa.shell.prompt_line import verbs
 from jepa.shell.tui.app import ShellApp
 from jepa.shell.tui.screens.events import EventsScreen
@@ -20,7 +23,7 @@ from jepa.shell.tui.screens.processes import ProcessScreen
 from jepa.shell.tui.screens.replay import ReplayScreen
 from jepa.shell.tui.screens.table import TableScreen
 from jepa.shell.tui.widgets.plan_card import PlanCard
-from jepa.shell.tui.widgets.prompt import Prompt
+from jepa.shell.tui.widgets.prompt import HINT, Prompt
 from jepa.shell.tui.widgets.strip import StripView
 from tests.unit.shell import tui_scenes as scenes
 
@@ -33,7 +36,7 @@ PLANS = {
 class Shell:
     """A shell that is driven."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, habits: Habits | None = None) -> None:
         self.client = client
         self.script = scenes.Scripted(PLANS)
         self.clock = scenes.NOW_S
@@ -42,6 +45,7 @@ class Shell:
             client,
             self.script,
             Vocabulary(verbs()),
+            habits=habits,
             processes=scenes.Processes(),
             autonomy=lambda: "ask",
             clock=lambda: self.clock,
@@ -264,3 +268,28 @@ async def test_any_size_is_survived(shell: Shell) -> None:
             for key in ("f5", "f9", "ctrl+o"):
                 await shell.press(key, "escape")
         assert "testhost" in "\n".join(scenes.text_rows(shell.app.screen))
+
+
+async def test_the_line_that_is_likely_next_is_offered_and_taken_but_not_run(
+    recorded_client: Callable[..., Any], tmp_path: Path
+) -> None:
+    store = HabitStore(tmp_path / "jepa/habits")
+    store.enable()
+    for line in ["status", "undo"] * 6:
+        store.add(line)
+    shell = Shell(recorded_client(100, 20), Habits(store))
+    async with shell.running():
+        prompt = shell.app._prompt
+        await shell.until(lambda: prompt.offered == "status")
+        assert prompt.placeholder.startswith("status ")
+        await shell.press("right")
+        assert shell.typed == "status" and shell.script.asked == []
+        await shell.press("enter")
+        await shell.until(lambda: prompt.offered == "undo")
+        assert [each.line for each in store.lines()][-1] == "status"
+        await shell.press("s", "t")
+        await shell.until(lambda: prompt._suggestion == "status")
+        await shell.press("ctrl+c")
+        store.disable()
+        await shell.press("q", "enter")
+        await shell.until(lambda: prompt.offered is None and prompt.placeholder == HINT)

@@ -16,6 +16,7 @@ from jepa.service.api import Client, EventOut, ForecastOut, FrameOut
 from jepa.shell.channel_names import choose, label
 from jepa.shell.complete import Vocabulary
 from jepa.shell.formatting import interval, quantity
+from jepa.shell.habits.habits import Habits
 from jepa.shell.output import Output, OutputError, writing
 from jepa.shell.tick_table import TickTable, names_channels_alone
 from jepa.text import shown
@@ -47,12 +48,14 @@ class PlainShell:
         run_line: RunLine,
         vocabulary: Vocabulary,
         *,
+        habits: Habits | None = None,
         stdin: TextIO | None = None,
         stdout: TextIO | None = None,
     ) -> None:
         self._client = client
         self._run_line = run_line
         self._vocabulary = vocabulary
+        self._habits = habits or Habits()
         self._stdin = stdin or sys.stdin
         self._stdout = stdout or sys.stdout
         self._units: dict[str, str] = {}
@@ -80,6 +83,8 @@ class PlainShell:
                 return 0
             if not interactive and not line:
                 return 0
+            if interactive:
+                self._habits.typed(line)
             try:
                 if not self._do(line.strip()):
                     return 0
@@ -161,8 +166,8 @@ class PlainShell:
         done = threading.Event()
         failed: list[JepaError | OSError] = []
         printer = threading.Thread(target=self._follow, args=(table, done, failed), daemon=True)
-        printer.start()
         try:
+            printer.start()  # Ctrl-C may come while it waits for the thread
             while printer.is_alive():
                 if self._stdin.isatty() and select.select([self._stdin], [], [], 0.2)[0]:
                     self._stdin.readline()

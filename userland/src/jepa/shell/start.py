@@ -9,6 +9,8 @@ from typing import Literal
 from jepa.service.api import Client
 from jepa.shell.candidates import candidates
 from jepa.shell.complete import Vocabulary
+from jepa.shell.habits.habits import Habits
+from jepa.shell.habits.store import HabitStore, default_path
 from jepa.shell.prompt_line import LineRunner, actions, verbs
 from jepa.shell.terminal import Terminal, end_with_terminal, is_utf8
 
@@ -55,10 +57,11 @@ def run(client: Client, plain: bool | None = None) -> int:
     """Run the shell until the person leaves; ``plain`` overrides what the terminal suggests."""
     terminal = Terminal.here()
     vocabulary = Vocabulary(verbs(), actions=actions(), look_up=candidates)
+    habits = Habits(HabitStore(default_path(os.environ)))
     if wants_plain(terminal, plain):
         from jepa.shell.plain import PlainShell
 
-        return PlainShell(client, LineRunner(), vocabulary).run()
+        return PlainShell(client, LineRunner(), vocabulary, habits=habits).run()
 
     look = looks(terminal)
     # Loading Textual takes a second, and half a minute on an emulated machine.
@@ -73,6 +76,7 @@ def run(client: Client, plain: bool | None = None) -> int:
         client,
         LineRunner(),
         vocabulary,
+        habits=habits,
         glyphs=Glyphs(look.glyphs),
         theme=look.theme,
         draw_every=look.draw_every,

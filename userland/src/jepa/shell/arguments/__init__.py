@@ -25,7 +25,7 @@ FAMILIES = {
     "recordings": ("record", "evaluate"),
     "packs": ("packs",),
     "vision": ("vision",),
-    "tools": ("mcp", "serve", "completion"),
+    "tools": ("habits", "mcp", "serve", "completion"),
 }
 """The verbs of each module."""
 NAMES = tuple(name for names in FAMILIES.values() for name in names)

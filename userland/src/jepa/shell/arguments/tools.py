@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs for other programs and the terminal: mcp, serve, completion."""
+"""Verbs for the prompt, other programs and the terminal: habits, mcp, serve, completion."""
 
 import argparse
 from pathlib import Path
@@ -26,6 +26,24 @@ def _completion(parser: Parser) -> None:
 SHELLS = ("bash", "zsh", "fish")
 
 VERBS = (
+    Verb(
+        "habits",
+        "have the shell learn what you type next, on this machine alone; off until you ask for it",
+        ("jepa habits on", "jepa habits show", "jepa habits off"),
+        actions=(
+            Verb(
+                "on",
+                "keep the lines that you type at the prompt, the newest 2,000, for you alone to read",
+                ("jepa habits on",),
+            ),
+            Verb(
+                "show",
+                "what is kept, what is expected next, and how often that was right",
+                ("jepa habits show", "jepa habits show --json"),
+            ),
+            Verb("off", "delete every line that was kept, and keep no more", ("jepa habits off",)),
+        ),
+    ),
     Verb(
         "mcp",
         "serve the Model Context Protocol to an assistant: tools that read and propose, none that change",

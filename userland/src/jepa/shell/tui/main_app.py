@@ -19,6 +19,7 @@ from jepa.service.api import ChannelInfo, Client, EventOut, HistogramOut
 from jepa.shell.channel_names import resolve
 from jepa.shell.complete import Vocabulary
 from jepa.shell.formatting import HEAT, heat_line
+from jepa.shell.habits.habits import Habits
 from jepa.shell.processes import ProcessTable, Use, memory_mib
 from jepa.shell.tick_table import names_channels_alone
 from jepa.shell.tui import feed, turns
@@ -66,6 +67,7 @@ class MainApp(App[int]):
         run_line: turns.RunLine,
         vocabulary: Vocabulary,
         *,
+        habits: Habits | None = None,
         glyphs: Glyphs = Glyphs.BRAILLE,
         theme: str = "jepa-dark",
         draw_every: int = 1,
@@ -105,7 +107,7 @@ class MainApp(App[int]):
         self._live = LivePanel(glyphs)
         self._tasks = TasksPanel(glyphs)
         self._heat = Static(id="heat", markup=False)
-        self._prompt = Prompt(vocabulary)
+        self._prompt = Prompt(vocabulary, habits or Habits())
         self.uses: list[Use] = []
         """What every process used, by the newest look."""
         self.changes: list[dict[str, Any]] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The prompt: one line with history, and completion of verbs and channel names."""
+"""The prompt: one line with history, completion of verbs and names, and what is likely to be typed next."""
 
 from typing import ClassVar
 
@@ -9,10 +9,13 @@ from textual.suggester import Suggester
 from textual.widgets import Input
 
 from jepa.shell.complete import Vocabulary
+from jepa.shell.habits.habits import Habits
+
+HINT = "say what you want, or a verb; Tab completes"
 
 
 class _Ghost(Suggester):
-    """Shows, in grey, the only completion there is or the latest line in history that starts the same."""
+    """Shows, in grey, the likeliest line, the latest that starts the same, or the only completion."""
 
     def __init__(self, prompt: "Prompt") -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -21,6 +24,8 @@ class _Ghost(Suggester):
     async def get_suggestion(self, value: str) -> str | None:
         if not value.strip():
             return None
+        if (likely := self._prompt.habits.offer(value)) is not None:
+            return likely
         remembered = [line for line in self._prompt.history if line.startswith(value) and line != value]
         found = self._prompt.vocabulary.completions(value)
         return remembered[-1] if remembered else found[0] if len(found) == 1 else None
@@ -54,12 +59,15 @@ class Prompt(Input):
             super().__init__()
             self.words = words
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, habits: Habits) -> None:
         self.vocabulary = vocabulary
+        self.habits = habits
+        self.offered: str | None = None
+        """The line that is shown in grey while nothing is typed."""
         self.history: list[str] = []
         self._place = 0
         super().__init__(
-            placeholder="say what you want, or a verb; Tab completes",
+            placeholder=HINT,
             compact=True,
             suggester=_Ghost(self),
             select_on_focus=False,
@@ -68,10 +76,15 @@ class Prompt(Input):
         # A blinking cursor alone sends 150 bytes a second.
         self.cursor_blink = False
 
+    def on_mount(self) -> None:
+        """Learn from the lines that were kept."""
+        self.run_worker(lambda: self._learn(None), thread=True)
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Hand the line on and remember it."""
         event.stop()
-        line = event.value.strip()
+        typed = event.value
+        line = typed.strip()
         self.value = ""
         self.post_message(self.Candidates([]))
         if not line:
@@ -79,7 +92,30 @@ class Prompt(Input):
         if not self.history or self.history[-1] != line:
             self.history.append(line)
         self._place = len(self.history)
+        self._show(None)
         self.post_message(self.Entered(line))
+        self.run_worker(lambda: self._learn(typed), thread=True)
+
+    def _learn(self, typed: str | None) -> None:
+        """In a thread: files are read and written."""
+        if typed is None:
+            self.habits.load()
+        else:
+            self.habits.typed(typed)
+        offered = self.habits.offer()
+        if self.is_attached:
+            self.app.call_from_thread(self._show, offered)
+
+    def _show(self, offered: str | None) -> None:
+        self.offered = offered
+        self.placeholder = HINT if offered is None else f"{offered}  (right arrow takes it)"
+
+    def action_cursor_right(self, select: bool = False) -> None:
+        """Take the line in grey, or move the cursor."""
+        if not self.value and self.offered is not None:
+            self.put(self.offered)
+        else:
+            super().action_cursor_right(select)
 
     def action_history(self, step: int) -> None:
         """Show an earlier or later line."""
