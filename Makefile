@@ -89,6 +89,10 @@ test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
 test-all: test ## also the tests that take many minutes
 	@$(PY) -m pytest tests -m slow -v
 
+.PHONY: man
+man: $(VENV)/.done ## write the manual pages of the command line to build/man
+	@$(PY) -m tools.man_pages build/man
+
 .PHONY: lint
 lint: $(VENV)/.done ## formatting, types, style, shell scripts
 	@$(PYTHON) -m tools.host lint

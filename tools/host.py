@@ -33,6 +33,7 @@ PACKAGES = {
     "tests": {
         "dbus-daemon": "/usr/bin/dbus-daemon",
         "fish": "/usr/bin/fish",
+        "groff-base": "/usr/bin/groff",
         "polkitd": "/usr/lib/polkit-1/polkitd",
         "systemd": "/usr/bin/systemd-analyze",
         "zsh": "/usr/bin/zsh",
