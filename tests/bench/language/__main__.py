@@ -19,7 +19,7 @@ import numpy as np
 from jepa.language.encoder import installed_encoder
 from jepa.language.inventory import Nothing
 from jepa.language.parser import parse
-from jepa_lab.language.corpus import PARTS, sentences
+from jepa_lab.language.corpus import NOW, PARTS, sentences
 from jepa_lab.language.judging import Answer, answers, by_kind, measure, row
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -37,10 +37,12 @@ def main() -> None:
     if encoder is None:
         parser.exit(1, "There is no language pack; make it with `make packs-language`.\n")
     before = _rss_mib()
-    with_encoder: Callable[[str], dict[str, Any]] = partial(parse, inventory=Nothing(), encoder=encoder)
+    with_encoder: Callable[[str], dict[str, Any]] = partial(
+        parse, inventory=Nothing(), encoder=encoder, now=NOW
+    )
     parse("warm up")
     templates_mib = _rss_mib() - before
-    given = answers(corpus, parse)
+    given = answers(corpus, partial(parse, now=NOW))
     rows = [row("language_rss_mib", round(templates_mib, 2), "MiB", "lower", 1)]
     alone = measure(given)
     before = _rss_mib()

@@ -2,6 +2,7 @@
 """A sentence means what it says, word for word; what is unclear, negated or out of scope means nothing."""
 
 import unicodedata
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -246,3 +247,20 @@ def test_only_questions_skip_words() -> None:
     assert not any(each.fields.get("acts") for each in skipping)
     assert parse("how much of the whole wretched memory is left")["confidence"] < 0.7
     assert parse("restart the whole wretched nginx")["intent"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("said", "span"),
+    [
+        ("prioritize blender until 18:30", "PT9H10M"),
+        ("until midnight limit the background to 40 %", "PT14H40M"),
+        ("limit blender to 2 cores till 7 am", "PT21H40M"),
+    ],
+)
+def test_a_time_of_day_is_the_next_such_time_from_now(said: str, span: str) -> None:
+    assert parse(said, now=datetime(2026, 3, 2, 9, 20))["until"] == span
+
+
+@pytest.mark.parametrize("said", ["don't limit blender until 7 am", "leave blender alone until 18:00"])
+def test_what_is_not_wanted_until_then_is_not_done(said: str) -> None:
+    assert parse(said)["intent"] == "none"

@@ -9,14 +9,14 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any, Final, Literal
 
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import HERE, lexicon
 from jepa.language.parser import Parsed, parse_openly
-from jepa.language.quantities import iso
+from jepa.language.quantities import span_to
 from jepa.language.reading import protected_alone, reading_of
 from jepa.language.resolve import units
 from jepa.language.saying import understood
@@ -215,7 +215,7 @@ class _Answering:
             case "until":
                 return self._until(found.value)
             case "clock":
-                return self._until(self._span_to(found.value))
+                return self._until(span_to(found.value, self._now))
             case "protect":
                 return self._protect(found.value)
             case "other":
@@ -287,15 +287,6 @@ class _Answering:
         if refused := self._cannot_change(spec["intent"] not in _TAKES_NO_TIME, "a time"):
             return refused
         return self._wish({**spec, "until": span})
-
-    def _span_to(self, clock: str) -> str:
-        """From now to the next time that clocks show ``clock``, as ISO 8601 writes a span."""
-        hour, minute = map(int, clock.split(":"))
-        then = self._now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        if then <= self._now:
-            then += timedelta(days=1)
-        # By way of the time zone: a night in which clocks are changed has an hour more or less.
-        return iso(max(1, round(then.timestamp() - self._now.timestamp())))
 
     def _protect(self, names: Iterable[str]) -> FollowUp:
         before = self._before

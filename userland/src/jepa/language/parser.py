@@ -9,11 +9,13 @@ unknown word that no template names leaves no sentence, so that nothing is done.
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from jepa.language.inventory import Inventory, Nothing
 from jepa.language.lexicon import lexicon
 from jepa.language.meaning import Meant, meant
+from jepa.language.quantities import span_to
 from jepa.language.reading import Found, Reader, known_name, names_in, spelled_right
 from jepa.language.specs import empty, fill, infer, mark, modify
 from jepa.language.tokens import Token, Unreadable, tokenise
@@ -43,16 +45,44 @@ class Parsed:
     """Whether no template says it word for word."""
 
 
-def parse(text: str, inventory: Inventory | None = None, encoder: "Encoder | None" = None) -> dict[str, Any]:
+def parse(
+    text: str,
+    inventory: Inventory | None = None,
+    encoder: "Encoder | None" = None,
+    now: datetime | None = None,
+) -> dict[str, Any]:
     """The task spec of ``text``, with every field of ``jepa.tasks.spec.TaskSpec``.
 
+    A time of day is counted from ``now``, the local time without a zone; by default that of the clock.
     JepaError where there is an ``encoder`` and it is damaged; else it never raises.
     """
-    return parse_openly(text, inventory, encoder).spec
+    return parse_openly(text, inventory, encoder, now).spec
 
 
-def parse_openly(text: str, inventory: Inventory | None = None, encoder: "Encoder | None" = None) -> Parsed:
+def parse_openly(
+    text: str,
+    inventory: Inventory | None = None,
+    encoder: "Encoder | None" = None,
+    now: datetime | None = None,
+) -> Parsed:
     """As ``parse``, with what the question asks between."""
+    read = _read(text, inventory, encoder)
+    now = now or datetime.now()
+    return replace(
+        read,
+        spec=_counted(read.spec, now),
+        choices=tuple(_counted(each, now) for each in read.choices),
+        open=None if read.open is None else _counted(read.open, now),
+    )
+
+
+def _counted(spec: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """``spec`` with the span to a time of day that was said as its end."""
+    until = spec["until"]
+    return {**spec, "until": span_to(until, now)} if until is not None and ":" in until else spec
+
+
+def _read(text: str, inventory: Inventory | None, encoder: "Encoder | None") -> Parsed:
     text = unicodedata.normalize("NFC", text)
     try:
         tokens = tokenise(text)

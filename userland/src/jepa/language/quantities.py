@@ -2,6 +2,7 @@
 """Numbers with units as people say them: amounts, durations and times of day, as slots of a template."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from jepa.language.tokens import Token
@@ -267,6 +268,16 @@ def clocks(tokens: Sequence[Token], at: int) -> Found:
         if after in ("o'clock", "oclock") and int(token.text) < 24:
             return [(at + 2, f"{int(token.text):02}:00")]
     return []
+
+
+def span_to(clock: str, now: datetime) -> str:
+    """The ISO 8601 span from ``now``, a local time without a zone, to the next time that is ``clock``."""
+    hour, minute = map(int, clock.split(":"))
+    then = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    if then <= now:
+        then += timedelta(days=1)
+    # By way of the time zone: a night in which clocks are changed has an hour more or less.
+    return iso(max(1, round(then.timestamp() - now.timestamp())))
 
 
 def _half_day(hour: int, half: str, end: int) -> Found:

@@ -72,7 +72,7 @@ def modify(spec: dict[str, Any], spans: dict[str, list[list[int]]], modifier: Mo
                     each.lower() for each in capture.value if each.lower() not in spec["protect"]
                 ]
         case "until":
-            spec["until"] = values["duration"]
+            spec["until"] = values.get("duration") or values["clock"]  # a time of day is a span in the end
         case "notify":
             spec["notify"] = True
         case "condition":

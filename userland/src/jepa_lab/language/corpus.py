@@ -11,11 +11,17 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from jepa.language.quantities import clocks, span_to
+from jepa.language.tokens import tokenise
+
 CORPUS: Final = Path(__file__).parents[4] / "model-packs/language/corpus"
 PARTS: Final = ("train", "dev", "test")
+NOW: Final = datetime(2026, 3, 2, 9, 20)
+"""When all of it is said; what ends at a time of day depends on it."""
 FIELDS: Final = (
     "intent",
     "operation",
@@ -110,12 +116,22 @@ def meaning(text: str) -> dict[str, Any]:
             spec[field] = tuple(sorted(value.lower().split(",")))
         elif key == "a":
             spec[field] = _amount(value)
+        elif key == "u":
+            spec[field] = _until(value)
         elif key == "c":
             kind, _, inside = value.partition("(")
             spec[field] = {"kind": kind, **(_amount(inside.rstrip(")")) if inside else {})}
         else:
             spec[field] = value
     return spec
+
+
+def _until(text: str) -> str:
+    """A span as it is, or from ``NOW`` to a time of day."""
+    if text.startswith("P"):
+        return text
+    ((_, clock),) = clocks(tokenise(text), 0)
+    return span_to(clock, NOW)
 
 
 def _amount(text: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from jepa.language.wordpiece import WordPiece
 from jepa.packs.language import Thresholds
 from jepa_lab.language import carrier
 from jepa_lab.language.calibrate import CHOSEN, calibrated
-from jepa_lab.language.corpus import Sentence, sentences
+from jepa_lab.language.corpus import NOW, Sentence, sentences
 from jepa_lab.language.examples import Example, Examples, fixed
 from jepa_lab.language.judging import answers, measure
 from jepa_lab.language.rival import Rival
@@ -93,4 +93,4 @@ def develop(recipe: Recipe, tell: Callable[[str], None] = print) -> Developed:
 
 
 def _parse(text: str, encoder: Hears | None) -> dict[str, Any]:
-    return parse(text, Nothing(), encoder)
+    return parse(text, Nothing(), encoder, NOW)
