@@ -193,6 +193,64 @@ def test_a_wish_has_a_place_for_each_name_and_amount() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bring zorg down a notch, the others suffer",
+        "bring zorg down a notch because the whole office waits",
+    ],
+)
+def test_a_clause_that_says_it_all_is_a_wish(text: str) -> None:
+    spec = parse(text, HERE, Says({"limit": 0.9}))
+    assert (spec["intent"], spec["targets"]) == ("limit", ["zorg"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bring zorg down a notch, nginx must survive that",
+        "zorg eats far too much; bring nginx down a notch",
+        "bring zorg down a notch while nginx runs",
+        "bring it down a notch, nginx suffers",
+        "bring down a notch whatever zorg waits for",
+    ],
+)
+def test_a_name_in_another_clause_is_no_target_and_ends_it(text: str) -> None:
+    assert parse(text, HERE, Says({"limit": 0.9}))["intent"] == "none"
+
+
+def test_who_suffers_may_be_helped_by_another_clause() -> None:
+    class Second(Says):
+        def hear(self, words: Sequence[str]) -> Heard | None:
+            self.intents = {"prioritize": 0.2 if words[0] == "program" and len(words) < 5 else 0.9}
+            return super().hear(words)
+
+    spec = parse("zorg stutters again, give it wings", HERE, Second({}))
+    assert (spec["intent"], spec["targets"]) == ("prioritize", ["zorg"])
+
+
+def test_a_clause_that_does_not_ask_for_it_gives_no_wish() -> None:
+    class Whole(Says):
+        def hear(self, words: Sequence[str]) -> Heard | None:
+            self.intents = {"limit": 0.9 if len(words) > 8 else 0.2}
+            return super().hear(words)
+
+    assert parse("bring zorg down a notch, the others suffer", HERE, Whole({}))["intent"] == "none"
+
+
+def test_what_touches_no_unit_may_have_its_reason_beside_it() -> None:
+    assert parse("yikes, roll that one back", HERE, Says({"undo": 0.9}))["intent"] == "undo"
+
+
+def test_whoever_has_something_watched_is_told() -> None:
+    assert parse("have both eyes peeled for zorg", HERE, Says({"watch": 0.9}))["notify"]
+
+
+def test_what_is_left_alone_by_an_unknown_name_is_not_understood() -> None:
+    text = "put zorg on a strict diet but don't touch flurbel"
+    assert parse(text, HERE, Says({"limit": 1.0}))["intent"] == "none"
+
+
 def test_a_missing_target_is_asked_for() -> None:
     parsed = parse_openly("put it on a strict diet", HERE, Says({"limit": 1.0}))
     assert parsed.spec["intent"] == "none"

@@ -29,7 +29,8 @@ _BARE: Final = ("a", "an", "half", "third", "quarter", "one")
 """Words that may begin an amount and mostly do not."""
 _DRIVE: Final = re.compile(r"(/dev/.*|x?[svh]d[a-z]{1,2}\d*|nvme\d.*|mmcblk.*)")
 _PLAIN: Final = re.compile(r"[a-z]+(?:-[a-z]+)*(?:'[a-z]+)?")
-_PROGRAM: Final = "program"
+ANY_PROGRAM: Final = "program"
+"""The word that every name is made."""
 _DRIVE_WORD: Final = "drive"
 
 
@@ -81,7 +82,7 @@ def gist_of(tokens: tuple[Token, ...], inventory: Inventory) -> Gist:
         name = is_name(token, inventory)
         text = token.text
         if name:
-            text = _DRIVE_WORD if _DRIVE.fullmatch(text) else _PROGRAM
+            text = _DRIVE_WORD if _DRIVE.fullmatch(text) else ANY_PROGRAM
         words.append(Word(text, at, at + 1, name))
         at += 1
     return Gist(tuple(words), rest, modifiers, tuple(amounts), frozenset(measures))

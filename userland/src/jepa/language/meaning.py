@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from jepa.language.gist import Gist, gist_of, is_name, said
+from jepa.language.gist import ANY_PROGRAM, Gist, gist_of, is_name, said
 from jepa.language.grammar import grammar
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
-from jepa.language.reading import Modifier, Reader, known_name, reading_of
+from jepa.language.reading import Modifier, Reader, known_name, names_in, reading_of
 from jepa.language.slots import near_negation
 from jepa.language.specs import READS, empty, infer, mark, modify
 from jepa.language.tokens import Token
@@ -46,6 +46,20 @@ _SHARES: Final = {
     "GiB": ("memory", "disk"),
     "MiB": ("memory", "disk"),
 }
+_OF_NOTHING: Final = frozenset(("undo", "autonomy/off", "autonomy/advise", "autonomy/ask", "packs/verify"))
+"""Acts that touch no unit, by which nothing that is to be left alone could be hit."""
+_BY_IT: Final = frozenset(("prioritize", "service/restart", "service/start", "watch", "watch/restart"))
+"""Acts that may speak of their object as "it": they do not take anything from it."""
+_LINKS: Final = ("and", "so", "because", "since", "then")
+"""Words between clauses of which neither takes anything out of the other."""
+_BEHIND_LIST: Final = ("to", "at", "by", "please", "too", "now", "again", "off", "down", "up")
+"""Words that may follow the last name of a list."""
+_EXCLUDES: Final = frozenset(
+    ("but", "without", "ignoring", "avoiding", "excluding", "minus", "against", "versus")
+)
+"""Words that take something out of what is asked for."""
+_BOUNDS: Final = frozenset(("bound", "cap", "ceiling", "clamp", "limit", "maximum", "quota", "restriction"))
+"""Nouns that a limit is put by on, or for, a name."""
 _MORE: Final = frozenset(
     (
         "more",
@@ -139,7 +153,7 @@ class _Filling:
         acts = not _reads(wish)
         if acts and (self._negated(wish) or self._spares() or self._protects() or self._bare()):
             return None
-        if acts and (self._contrasts() or self._parted() or self._two(wish)):
+        if acts and (self._contrasts() or self._parted(wish) or self._two(wish)):
             return None
         spec = empty(intent)
         spec["operation"], spec["tier"] = operation or None, TIER
@@ -161,6 +175,8 @@ class _Filling:
         if operation == "restart" and intent == "watch" and spec["condition"] is None:
             spec["condition"] = {"kind": "failed"}
         infer(spec)
+        if wish == "watch":
+            spec["notify"] = True  # whoever has something watched wants to hear of it
         if intent == "reclaim" and spec["resource"] not in ("memory", "disk"):
             return None
         if wish == "watch" and not (spec["targets"] or spec["resource"] or spec["condition"]):
@@ -188,23 +204,74 @@ class _Filling:
         words = lexicon()
         return any(token.text in words.contrasts | words.sparing for token in self._gist.tokens)
 
-    def _parted(self) -> bool:
-        """Whether it has more than one clause: what the others say may forbid what one asks for."""
+    def _parted(self, wish: str) -> bool:
+        """Whether it has more than one clause, and the others may forbid what one asks for.
+
+        They may not where each name stands in the first clause and that asks for ``wish`` by itself, or the
+        next one does and speaks of the only name as "it"; nor where nothing is named at all. "Squash it, caddy
+        chokes" names who suffers.
+        """
         tokens, words = self._gist.tokens, lexicon()
         inner = [
             at for at, each in enumerate(tokens) if each.kind != "pause" and each.text not in words.idle
         ]
-        return any(
-            tokens[at].kind == "pause" or tokens[at].text in words.joining
+        parts = [
+            at
             for at in range(min(inner, default=0), max(inner, default=0))
-            if not self._lists(at)
+            if (tokens[at].kind == "pause" or tokens[at].text in words.joining) and not self._lists(at)
+        ]
+        if not parts or wish in _OF_NOTHING:
+            return False
+        named = self._named()
+        joints = {tokens[at].text for at in parts if tokens[at].kind != "pause"}
+        if not named:
+            return not joints.isdisjoint(_EXCLUDES)
+        if not joints <= {*_LINKS} | ({"than"} if tokens[parts[-1]].text == "than" else set()):
+            return True
+        if "than" in joints and max(named) < parts[-1]:  # "more than the rest"
+            parts = parts[:-1]
+        bounds = [-1, *parts, len(tokens)]
+        clauses = [range(begin + 1, end) for begin, end in pairwise(bounds)]
+        if not set(clauses[0]) >= named:
+            return True
+        by_it = len(named) == 1 and wish in _BY_IT and any(tokens[at].text == "it" for at in clauses[1])
+        return not (self._asks(clauses[0], wish) or (by_it and self._asks(clauses[1], wish)))
+
+    def _asks(self, clause: range, wish: str) -> bool:
+        """Whether the tokens of ``clause`` ask for ``wish`` by themselves."""
+        words = [word.text for word in self._gist.words if word.start in clause]
+        words = [ANY_PROGRAM if word == "it" else word for word in words]
+        heard = self._encoder.hear(words) if words else None
+        return (
+            heard is not None
+            and heard.intents.get(wish, 0.0) >= self._limits.acts
+            and heard.negated < self._limits.negated
         )
+
+    def _named(self) -> set[int]:
+        """The tokens that are, or may be, part of a name."""
+        names = {at for name in self._names(True, False) for at in range(name.start, name.end)}
+        names |= {at for name in self._names(False, False) for at in range(name.start, name.end)}
+        return names | {at for at, token in enumerate(self._gist.tokens) if self._known(token)}
 
     def _lists(self, at: int) -> bool:
         """Whether the token at ``at`` stands between two names, and so joins a list."""
-        around = [each for each in (at - 1, at + 1, at + 2) if 0 <= each < len(self._gist.tokens)]
-        named = [self._known(self._gist.tokens[each]) for each in around]
-        return len(named) > 1 and named[0] and any(named[1:])
+        tokens = self._gist.tokens
+        after = next((each for each in (at + 1, at + 2) if self._known_at(each)), None)
+        if after is None or not self._known_at(at - 1):
+            return False
+        # "Restart caddy, redis must survive that" is no list: a name behind a comma begins a clause there.
+        follows = tokens[after + 1] if after + 1 < len(tokens) else None
+        return (
+            tokens[at].kind != "pause"
+            or follows is None
+            or follows.kind == "pause"
+            or after + 1 in self._gist.measures
+            or follows.text in (*_LISTED, *_BEHIND_LIST)
+        )
+
+    def _known_at(self, at: int) -> bool:
+        return 0 <= at < len(self._gist.tokens) and self._known(self._gist.tokens[at])
 
     def _negates(self, token: Token) -> bool:
         words = lexicon()
@@ -352,7 +419,7 @@ class _Filling:
             return True
         if wish not in _MAY_NAME:
             return not (acts and (names or not self._all_named(names)))
-        if acts and not self._all_named(names):
+        if acts and not (self._all_named(names) and self._keeps_what_is_here()):
             return False
         if len(names) > _MOST_NAMES or (acts and not self._one_list(names)):
             return False
@@ -371,6 +438,11 @@ class _Filling:
             for at, token in enumerate(self._gist.tokens)
         )
 
+    def _keeps_what_is_here(self) -> bool:
+        """Whether all that is to be left alone has a name that is known: else it was not understood."""
+        kept = names_in(each for each in self._gist.modifiers if each.kind == "protect")
+        return all(known_name(name, self._inventory) for name in kept)
+
     def _is_object(self, name: _Name, wish: str) -> bool:
         """Whether the wish is about ``name`` itself, not about what is near it or does something to it.
 
@@ -388,8 +460,20 @@ class _Filling:
             return True
         text = tokens[before].text
         if text in words.relating:
-            return wish == "prioritize" and text in ("for", "to", "on")
+            return self._relates(text, tokens[max(before - 1, 0)].text, wish)
         return not (text.endswith("ing") and before > 0)
+
+    def _relates(self, text: str, before: str, wish: str) -> bool:
+        """Whether a wish reaches its object by the word ``text``, behind ``before``."""
+        if wish == "watch":  # changes nothing
+            return True
+        if wish == "prioritize":
+            return text in ("at", "for", "to", "on")
+        if wish == "limit":
+            return text in ("for", "on") and before in _BOUNDS
+        if wish == "service/restart":
+            return text == "on" and before == "restart"
+        return wish == "service/start" and text == "up"
 
     def _measured(self, at: int) -> bool:
         """Whether the token at ``at`` is a share, as in "half of", or something that is measured."""
