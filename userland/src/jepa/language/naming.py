@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds what is named in a sentence: by what is a name anywhere, and by what the encoder takes for one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jepa.language.gist import Gist, is_name, said
+from jepa.language.grammar import grammar
+from jepa.language.inventory import Inventory
+from jepa.language.lexicon import lexicon
+from jepa.language.reading import known_name, reading_of
+from jepa.language.slots import near_negation
+from jepa.language.tokens import Token
+
+if TYPE_CHECKING:
+    from jepa.language.encoder import Heard
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What is named, and how sure that is."""
+
+    text: str
+    start: int
+    end: int
+    """Tokens of the gist."""
+    sure: float
+
+
+class Naming:
+    """The names of one gist."""
+
+    def __init__(self, gist: Gist, heard: "Heard", inventory: Inventory, least: float) -> None:
+        """``least`` is the probability from which the encoder is believed that a word is part of a name."""
+        self._gist, self._inventory, self._least = gist, inventory, least
+        self._tags: dict[int, Mapping[str, float]] = {}
+        for word, tags in zip(gist.words, heard.tags, strict=True):
+            self._tags.setdefault(word.start, tags)
+
+    def names(self, device: bool, goal: bool) -> Iterator[Name]:
+        """What is named, in its order: what is a name anywhere, and what the encoder takes for one."""
+        tokens = self._gist.tokens
+        here = reading_of(tokens, tokens, self._inventory)
+        at = 0
+        while at < len(tokens):
+            resource = max((end for end, _ in here.fillings("resource", at)), default=at)
+            if at in self._gist.measures or resource > at + 1:
+                at = max(resource, at + 1)
+                continue
+            found = None if goal else self._certain(here.fillings("device" if device else "target", at), at)
+            found = found or self._likely(at, "goal" if goal else "target")
+            if found is None:
+                at += 1
+                continue
+            yield from found
+            at = found[-1].end
+
+    def _certain(self, fillings: tuple[tuple[int, Any], ...], at: int) -> list[Name] | None:
+        tokens = self._gist.tokens
+        if tokens[at].text in lexicon().determiners:
+            return None
+        for end, names in fillings:
+            if all(self._is_certain(name) for name in names):
+                return [Name(name.lower(), at, end, 1.0) for name in names]
+        return None
+
+    def _is_certain(self, name: str) -> bool:
+        """Whether ``name`` is one wherever it stands."""
+        words = tuple(name.split())
+        if len(words) > 1 or words in lexicon().classes or words in lexicon().devices:
+            return known_name(name, self._inventory)
+        if name in lexicon().roles.values():
+            return True
+        return any(is_name(token, self._inventory) for token in self._gist.tokens if token.text == name)
+
+    def _likely(self, at: int, tag: str) -> list[Name] | None:
+        """Words in a row that the encoder takes for a name."""
+        tokens = self._gist.tokens
+        end = at
+        while (
+            end < len(tokens)
+            and tokens[end].kind in ("word", "quoted")
+            and self._may_name(tokens[end])
+            and self._tags.get(end, {}).get(tag, 0.0) >= self._least
+        ):
+            end += 1
+        words = [place for place in range(at, end) if tokens[place].text not in lexicon().determiners]
+        if len(words) > 1 and tokens[words[-1]].text in lexicon().dropped_heads:
+            words = words[:-1]
+        if not words or (tag == "target" and len(words) > 4):
+            return None
+        sure = min(self._tags[place][tag] for place in words)
+        return [Name(said(tokens, words[0], words[-1] + 1).removesuffix("'s")[:64], at, end, sure)]
+
+    def _may_name(self, token: Token) -> bool:
+        words = lexicon()
+        return token.text in words.determiners or not (self.negates(token) or token.text in words.function)
+
+    def known(self, token: Token) -> bool:
+        """Whether ``token`` is a name wherever it stands."""
+        return is_name(token, self._inventory)
+
+    def negates(self, token: Token) -> bool:
+        """Whether ``token`` is a negation, or an unknown word that is one letter from one."""
+        words = lexicon()
+        if token.kind != "word" or token.text in words.negations:
+            return token.kind == "word"
+        right = (grammar().words, words.function, words.idle, words.spelled, words.known)
+        if any(token.text in of for of in right) or self.known(token):
+            return False
+        return near_negation(token.text)
