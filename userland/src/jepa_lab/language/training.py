@@ -29,16 +29,16 @@ FloatArray = npt.NDArray[np.float32]
 class Recipe:
     """How it is trained."""
 
-    epochs: int = 6
-    pools: int = 1
+    epochs: int = 12
+    pools: int = 4
     """How often everything is filled anew; epochs take turns."""
     batch: int = 32
-    rate: float = 1e-3
+    rate: float = 8e-4
     """Of the low-rank changes; heads learn three times as fast."""
     rank: int = 8
-    drawn: int = 400
-    foreign: int = 300
-    joined: int = 80
+    drawn: int = 500
+    foreign: int = 400
+    joined: int = 120
     resource_weight: float = 0.5
     tag_weight: float = 0.5
     seed: int = 1
