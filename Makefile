@@ -12,7 +12,7 @@ JOBS ?= 1
 VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
-BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py)
+BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py uki.py)
 LANGUAGE := model-packs/language/encoder.onnx.data
 IMAGE_SOURCES = $(BUILDERS) $(LANGUAGE) $(shell find mkosi.* kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)

@@ -16,18 +16,24 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tools import apt_source, mkosi_source, sbom, userland
+from tools import apt_source, mkosi_source, sbom, uki, userland
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 IMAGE = BUILD / "image"
-ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "config", "manifest", "spdx.json")
+ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "cmdline", "config", "manifest", "spdx.json")
 ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "arm64"}
 
 
 def publish(output: Path) -> None:
-    """Put the new image under its stable name by renaming, so that a running machine keeps its own."""
+    """Put the new image under its stable name by renaming, so that a running machine keeps its own.
+
+    The command line in its UKI, with the root hash of /usr, goes beside it for a start without firmware.
+    """
     IMAGE.mkdir(exist_ok=True)
+    words = output / "jepa-os.cmdline"
+    words.unlink(missing_ok=True)  # the last one is the same file as the one that was published
+    words.write_text(uki.command_line(output / "jepa-os.efi") + "\n")
     for suffix in ARTIFACTS:
         source = output / f"jepa-os.{suffix}"
         new = IMAGE / f".jepa-os.{suffix}.new"
@@ -96,7 +102,7 @@ def main() -> int:
 
     command, environment = mkosi_source.command(BUILD, mirrors.archive)
     options = ["--architecture", architecture, "--mirror", mirrors.archive, "--force"]
-    options += ["--prepare-script", str(packages)]
+    options += ["--prepare-script", str(packages), "--image-version", project_version()]
     log = BUILD / "image.log"
     print(f"building the image with mkosi; its messages go to {log.relative_to(ROOT)}", flush=True)
     with log.open("w") as messages:

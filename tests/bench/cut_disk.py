@@ -3,7 +3,6 @@
 
 import os
 import random
-import struct
 import subprocess
 import threading
 from collections import Counter
@@ -11,12 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from jepa.actions.change import Change
 from tools.vm.write_log import WriteLog
-
-_SECTOR: Final = 512
 
 
 @dataclass
@@ -75,15 +71,3 @@ def cut_disks(
                 yield disk, log.size_before(cut)
             finally:
                 disk.unlink()
-
-
-def partition_at(disk: Path, name: str) -> int:
-    """Where the partition called ``name`` begins on a disk with a GPT, in bytes."""
-    with disk.open("rb") as file:
-        header = os.pread(file.fileno(), 92, _SECTOR)
-        (table,), (count, size) = struct.unpack_from("<Q", header, 72), struct.unpack_from("<II", header, 80)
-        for number in range(count):
-            entry = os.pread(file.fileno(), size, table * _SECTOR + number * size)
-            if entry[56:128].decode("utf-16-le").rstrip("\0") == name:
-                return int(struct.unpack_from("<Q", entry, 32)[0]) * _SECTOR
-    raise ValueError(f"{disk} has no partition {name}")

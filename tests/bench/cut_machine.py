@@ -31,8 +31,9 @@ from typing import Final
 from jepa.actions.change import Change
 from jepa.actions.journal import load
 from tests.bench import reordered_disk
-from tests.bench.cut_disk import Told, cut_disks, moments, partition_at
+from tests.bench.cut_disk import Told, cut_disks, moments
 from tests.bench.reordered_disk import ETC, JOURNAL, Settings, compare, mounted, newest
+from tools.partitions import labelled
 from tools.vm.emulator import newest as newest_emulator
 from tools.vm.image import BUILD, built_image, kvm_works
 from tools.vm.machine import Machine, MachineError, Setup
@@ -237,7 +238,7 @@ def disks(recording: Recording, first: int, seed: str, found: Counter[str]) -> I
 
 def look(disk: Path, size: int, recording: Recording, found: Counter[str]) -> None:
     """Mount ``disk`` here, recover, and compare it with what was told while the log had ``size`` bytes."""
-    at = partition_at(disk, "jepa-root")
+    at = labelled(disk, "jepa-root").start
     with mounted(disk, recording.folder / "root", f"loop,offset={at}") as root:
         reordered_disk.look(root, recording.told, size, found, SETTINGS)
 

@@ -17,7 +17,10 @@ DISK_GIB = 4
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What `make image` gives: the disk, and its kernel and initrd for a start without firmware."""
+    """What `make image` gives: the disk, and its kernel and initrd for a start without firmware.
+
+    Beside the kernel lies the command line for it, `jepa-os.cmdline`.
+    """
 
     raw: Path
     kernel: Path
@@ -52,7 +55,7 @@ def built_image() -> Image:
     """The image under build/; raises FileNotFoundError with the remedy when it is not built."""
     stem = BUILD / "image/jepa-os"
     image = Image(stem.with_suffix(".raw"), stem.with_suffix(".vmlinuz"), stem.with_suffix(".initrd"))
-    for path in (image.raw, image.kernel, image.initrd):
+    for path in (image.raw, image.kernel, image.initrd, stem.with_suffix(".cmdline")):
         if not path.exists():
             raise FileNotFoundError(f"{path} is missing. Run: make image")
     return image

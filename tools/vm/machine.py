@@ -29,7 +29,6 @@ EMULATION_FACTOR = 10
 """TCG runs this guest 9 to 12 times slower than KVM, and never faster than half of that."""
 
 KERNEL_ARGUMENTS = (
-    *("rw", "audit=0", "console=tty0", "console=ttyS0"),  # as the UKI has them
     *("loglevel=5", "systemd.show_status=yes"),  # a console that tells what fails
     *("oops=panic", "panic=-1"),  # an oops ends the machine, not the test's patience
 )
@@ -52,7 +51,10 @@ class MachineError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a machine is made of. Without ``kernel`` it boots by ``firmware`` from its disk."""
+    """What a machine is made of. Without ``kernel`` it boots by ``firmware`` from its disk.
+
+    With it, the arguments that the image's UKI has are in a file beside the kernel, NAME.cmdline.
+    """
 
     disk: Disk
     kernel: Path | None = None
@@ -122,6 +124,8 @@ class Machine:
         ]  # fmt: skip
         extra += self.setup.devices
         clock = () if self.setup.kvm else EMULATION_ARGUMENTS
+        kernel = self.setup.kernel
+        built_in = kernel.with_suffix(".cmdline").read_text().split() if kernel else ()
         if snapshot is not None:
             extra += ["-loadvm", snapshot]
         if paused:
@@ -138,7 +142,7 @@ class Machine:
             kvm=self.setup.kvm,
             virtual_time=self.setup.virtual_time,
             instruction_ns=self.setup.instruction_ns,
-            kernel_arguments=[*KERNEL_ARGUMENTS, *clock, *self.setup.kernel_arguments],
+            kernel_arguments=[*built_in, *KERNEL_ARGUMENTS, *clock, *self.setup.kernel_arguments],
             serials=("chardev:serial",),
             extra=extra,
         )

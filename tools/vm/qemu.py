@@ -17,12 +17,8 @@ from tools.vm.emulator import Emulator, Firmware
 EMULATED_CPU = "Nehalem"
 """Oldest CPU that the numpy wheels accept (x86-64-v2); TCG runs its SSE code faster than emulated AVX2."""
 
-ROOT_ARGUMENTS = (
-    "root=PARTLABEL=jepa-root",
-    "mount.usr=PARTLABEL=jepa-usr",
-    "mount.usrflags=ro",
-)
-"""Where the image keeps its file systems. The UKI carries the same words, see mkosi.conf."""
+SHA_SINCE = (8, 2)
+"""QEMU that emulates the instructions for SHA-256, with which each block of /usr is checked, as a whole."""
 
 TCG_ARGUMENTS = (
     "mitigations=off",
@@ -77,14 +73,13 @@ def qemu_command(
     """Return the command that starts a q35 machine with virtio disk, network, random source and console.
 
     `emulator` runs it. `image` is the disk; a bare path is a raw image whose writes are thrown away. With
-    `kernel` (and `initrd`) the kernel is started directly, `kernel_arguments` are appended to
-    ROOT_ARGUMENTS and firmware is not used. Otherwise UEFI firmware boots the disk: `firmware` names it,
-    True takes the emulator's (with its variable store unwritten); `kernel_arguments` are then added to
-    those of the UKI. `hvc` and `serials` are QEMU character devices ("stdio", "file:PATH",
-    "unix:PATH,server=on,wait=off", "chardev:ID"): `hvc` becomes /dev/hvc0 and each of `serials` a ttyS, in
-    order. With `virtual_time` the machine is emulated and its clock counts instructions, each of which takes
-    `instruction_ns` (a power of two), so that what runs beside it on the host does not show in its figures;
-    best with one CPU.
+    `kernel` (and `initrd`) the kernel is started directly, with `kernel_arguments`, and firmware is not
+    used. Otherwise UEFI firmware boots the disk: `firmware` names it, True takes the emulator's (with its
+    variable store unwritten); `kernel_arguments` are then added to those of the UKI. `hvc` and `serials`
+    are QEMU character devices ("stdio", "file:PATH", "unix:PATH,server=on,wait=off", "chardev:ID"): `hvc`
+    becomes /dev/hvc0 and each of `serials` a ttyS, in order. With `virtual_time` the machine is emulated and
+    its clock counts instructions, each of which takes `instruction_ns` (a power of two), so that what runs
+    beside it on the host does not show in its figures; best with one CPU.
     `extra` is appended verbatim. Raises ValueError when firmware is wanted and the emulator has none.
     """
     disk = image if isinstance(image, Disk) else Disk(image, snapshot=True)
@@ -100,13 +95,13 @@ def qemu_command(
     ]  # fmt: skip
     # One translation thread a vCPU; the default buffer of 1 GiB is memory that tests need for themselves.
     if virtual_time:
-        command += ["-accel", "tcg,thread=single,tb-size=256", "-cpu", EMULATED_CPU]
+        command += ["-accel", "tcg,thread=single,tb-size=256", "-cpu", emulated_cpu(emulator)]
         shift = instruction_ns.bit_length() - 1
         command += ["-icount", f"shift={shift},sleep=off,align=off", "-rtc", "clock=vm"]
     elif kvm:
         command += ["-accel", "kvm", "-cpu", "host"]
     else:
-        command += ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", EMULATED_CPU]
+        command += ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", emulated_cpu(emulator)]
     command += [
         "-drive", f"if=none,id=disk,file={_escape(disk.path)},format={disk.format},cache=unsafe"
         + (",snapshot=on" if disk.snapshot else ",discard=unmap"),
@@ -125,8 +120,8 @@ def qemu_command(
     for name, value in (credentials or {}).items():
         command += ["-smbios", credential_argument(name, value)]
     if kernel is not None:
-        arguments = [*ROOT_ARGUMENTS, *(() if kvm else TCG_ARGUMENTS), *kernel_arguments]
-        command += ["-kernel", str(kernel), "-append", " ".join(arguments)]
+        arguments = " ".join([*kernel_arguments, *(() if kvm else TCG_ARGUMENTS)])
+        command += ["-kernel", str(kernel), "-append", arguments]
         if initrd is not None:
             command += ["-initrd", str(initrd)]
     elif firmware:
@@ -137,6 +132,11 @@ def qemu_command(
         shared = isinstance(firmware, bool)
         command += _firmware_arguments(found, shared, (*(() if kvm else TCG_ARGUMENTS), *kernel_arguments))
     return [*command, *extra]
+
+
+def emulated_cpu(emulator: Emulator) -> str:
+    """Return the CPU model that `emulator` emulates best."""
+    return f"{EMULATED_CPU},+sha-ni" if emulator.version >= SHA_SINCE else EMULATED_CPU
 
 
 def _firmware_arguments(found: Firmware, shared: bool, kernel_arguments: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.tools.disk_files import portable_executable
 from tools import build_image, userland
 from tools.build_image import ARTIFACTS, list_contents, publish, set_modes
 from tools.vm.image import ROOT
@@ -107,8 +108,10 @@ def test_a_build_that_changes_nothing_leaves_what_was_published_whole(
     output.mkdir()
     for suffix in ARTIFACTS:
         (output / f"jepa-os.{suffix}").write_text('{"packages": []}')
+    (output / "jepa-os.efi").write_bytes(portable_executable((".cmdline", b"usrhash=12 rw")))
     list_contents(output, tmp_path, tmp_path)
     publish(output)
+    assert (image / "jepa-os.cmdline").read_text() == "usrhash=12 rw\n"
     with (image / "jepa-os.spdx.json").open() as reader:
         first = reader.read()
         list_contents(output, tmp_path, tmp_path)

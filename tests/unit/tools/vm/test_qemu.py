@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.vm.emulator import Emulator, Firmware
-from tools.vm.qemu import EMULATED_CPU, ROOT_ARGUMENTS, Disk, credential_argument, qemu_command
+from tools.vm.qemu import EMULATED_CPU, Disk, credential_argument, qemu_command
 
 HOST = Emulator(Path("/"), (7, 2))
 IMAGE = Path("image.raw")
@@ -33,11 +33,11 @@ def test_commas_in_a_path_do_not_start_an_option() -> None:
     assert "file=a,,readonly=on," in drive
 
 
-def test_a_direct_kernel_gets_the_root_and_what_the_caller_adds() -> None:
-    command = qemu_command(HOST, IMAGE, kernel=KERNEL, initrd=Path("initrd"), kernel_arguments=("jepa=off",))
+def test_a_direct_kernel_gets_what_the_caller_says() -> None:
+    said = ("usrhash=12", "jepa=off")
+    command = qemu_command(HOST, IMAGE, kernel=KERNEL, initrd=Path("initrd"), kernel_arguments=said)
     (line,) = following(command, "-append")
-    assert set(ROOT_ARGUMENTS) < set(line.split())
-    assert line.endswith(" jepa=off")
+    assert line.startswith("usrhash=12 jepa=off ")
     assert "no_timer_check" in line.split(), "a busy host lets an emulated timer's ticks come late"
     assert following(command, "-initrd") == ["initrd"]
     assert not any("pflash" in drive for drive in following(command, "-drive"))
@@ -70,6 +70,11 @@ def test_a_credential_survives_qemu_whatever_is_in_it(value: str) -> None:
 def test_emulation_uses_a_cpu_that_the_wheels_accept_and_kvm_the_hosts() -> None:
     assert following(qemu_command(HOST, IMAGE, kernel=KERNEL), "-cpu") == [EMULATED_CPU]
     assert following(qemu_command(HOST, IMAGE, kernel=KERNEL, kvm=True), "-cpu") == ["host"]
+
+
+def test_an_emulator_that_can_hashes_in_single_instructions() -> None:
+    newer = Emulator(Path("/"), (10, 0, 13))
+    assert following(qemu_command(newer, IMAGE, kernel=KERNEL), "-cpu") == [f"{EMULATED_CPU},+sha-ni"]
 
 
 def test_in_virtual_time_an_instruction_takes_what_is_said() -> None:

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A unified kernel image is read for its command line and version, and what is none is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.tools.disk_files import portable_executable
+from tools.uki import command_line, version
+
+WORDS = "usrhash=0123 root=PARTLABEL=jepa-root rw"
+
+
+def test_the_command_line_is_found_among_other_sections(tmp_path: Path) -> None:
+    uki = tmp_path / "uki.efi"
+    sections = [(".osrel", b"ID=debian\n"), (".cmdline", WORDS.encode() + b"\0"), (".linux", b"MZ" * 999)]
+    uki.write_bytes(portable_executable(*sections))
+    assert command_line(uki) == WORDS
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (portable_executable((".linux", b"MZ")), "no section .cmdline"),
+        (b"ELF".ljust(4096, b"\0"), "no PE file"),
+        (portable_executable((".cmdline", b"quiet"))[:0x90], "cut short"),
+        (b"", "cut short"),
+    ],
+)
+def test_what_has_no_command_line_is_refused_by_name(tmp_path: Path, content: bytes, reason: str) -> None:
+    uki = tmp_path / "uki.efi"
+    uki.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"uki\.efi.*{reason}"):
+        command_line(uki)
+
+
+@pytest.mark.parametrize("release", [b"IMAGE_VERSION=1.2~rc1\n", b'ID=debian\nIMAGE_VERSION="1.2~rc1"\n'])
+def test_the_version_is_that_of_the_release(tmp_path: Path, release: bytes) -> None:
+    uki = tmp_path / "uki.efi"
+    uki.write_bytes(portable_executable((".osrel", release)))
+    assert version(uki) == "1.2~rc1"
+
+
+def test_a_release_without_a_version_is_refused(tmp_path: Path) -> None:
+    uki = tmp_path / "uki.efi"
+    uki.write_bytes(portable_executable((".osrel", b"ID=debian\nVERSION_ID=13\n")))
+    with pytest.raises(ValueError, match="names no version"):
+        version(uki)
