@@ -240,6 +240,8 @@ class _Names:
             return True
         if text in words.function or text in words.idle or (text,) in words.resources:
             return False
+        if text.endswith(("/s", "/sec")) and not text.startswith("/"):
+            return False
         if text in self._grammar and not goal:
             return False
         return "'" not in text and not near_negation(text)
