@@ -123,8 +123,8 @@ def test_a_word_that_may_be_protected_ends_it() -> None:
 
 def test_what_may_be_left_as_it_is_needs_no_negation() -> None:
     sure = {"limit": 0.9}
-    assert parse("put zorg on a diet", HERE, Says(sure, 0.1, 0.1, target=("program",)))["intent"] == "limit"
-    assert parse("put zorg on a diet", HERE, Says(sure, 0.3, 0.3, target=("program",)))["intent"] == "none"
+    assert parse("put zorg on bread", HERE, Says(sure, 0.1, 0.1, target=("program",)))["intent"] == "limit"
+    assert parse("put zorg on bread", HERE, Says(sure, 0.3, 0.3, target=("program",)))["intent"] == "none"
     text = "leave zorg at the speed it has"
     assert parse(text, HERE, Says(sure, target=("program",)))["intent"] == "none"
 
@@ -158,15 +158,23 @@ def test_what_is_a_part_of_the_target_is_about_the_target(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "scoop out memory, node-red stays the way it is",
+        "scoop out memory, node-red stays the size it has",
         "scoop out memory, take it from anyone but flurbel",
-        "put zorg on a strict diet but ntfy-sh has to be left in peace",
+        "put zorg on a strict diet but ntfy-sh has to be handled with gloves",
         "scoop out memory and mind you do so beside node-red",
     ],
 )
 def test_what_is_set_apart_in_other_words_ends_it(text: str) -> None:
     assert parse(text, HERE, Says({"reclaim": 1.0}, resource="memory"))["intent"] == "none"
     assert parse(text, HERE, Says({"limit": 1.0}, target=("program",)))["intent"] == "none"
+
+
+@pytest.mark.parametrize(
+    "text", ["scoop out memory, node-red stays the way it is", "scoop out memory but node-red is sacred"]
+)
+def test_what_is_set_apart_in_known_words_is_protected(text: str) -> None:
+    spec = parse(text, HERE, Says({"reclaim": 1.0}, resource="memory"))
+    assert (spec["intent"], spec["targets"], spec["protect"]) == ("reclaim", [], ["node-red"])
 
 
 def test_not_more_than_bounds() -> None:

@@ -146,7 +146,7 @@ def _names_unknown(found: Found, inventory: Inventory) -> bool:
     names = [
         name
         for capture in found.match.captures
-        if capture.name in ("target", "beside")
+        if capture.name in ("target", "known", "beside")
         for name in capture.value
     ]
     return not found.acts and not all(known_name(name, inventory) for name in names)
@@ -168,7 +168,7 @@ def _weight(found: Found, inventory: Inventory) -> float:
     named = sum(
         0.5
         for capture in found.match.captures
-        if capture.name in ("target", "device")
+        if capture.name in ("target", "known", "device")
         and all(known_name(name, inventory) for name in capture.value)
     )
     needed = 0.5 if found.template.fields.get("needs") else 0.0
@@ -195,6 +195,9 @@ def _spec(found: Found) -> dict[str, Any]:
         modify(spec, spans, each)
     if fields.get("fails") and spec["condition"] is None:
         spec["condition"] = {"kind": "failed"}
+    if fields.get("crosses") and spec["amount"] is not None and spec["condition"] is None:
+        spec["condition"] = {"kind": fields["crosses"], **spec["amount"], "resource": spec["resource"]}
+        spec["amount"] = None
     infer(spec)
     spec["spans"] = spans
     return spec

@@ -82,6 +82,7 @@ _GIB: Final = {
 _CORES: Final = ("core", "cores", "cpus", "vcpus", "processors")
 _PERCENT: Final = ("%", "percent", "pct", "percents")
 _PER: Final = ("s", "sec", "second")
+_COMING: Final = ("next", "coming", "following")
 _DAYTIME: Final = {"noon": "12:00", "midnight": "00:00", "midday": "12:00"}
 LARGEST: Final = 1e9
 
@@ -216,6 +217,8 @@ def _durations(tokens: Sequence[Token], at: int) -> Iterator[tuple[int, int]]:
             after += 1
         if after < len(tokens) and tokens[after].text in _SECONDS:
             yield after + 1, round(_FRACTIONS[tokens[lead].text] * _SECONDS[tokens[after].text])
+    if at and tokens[at - 1].text in _COMING and tokens[at].text in _SECONDS:  # "the next hour"
+        yield at + 1, _SECONDS[tokens[at].text]
     for end, value, unit in _with_units(tokens, at):
         if unit not in _SECONDS or value > LARGEST:
             continue

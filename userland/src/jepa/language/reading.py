@@ -4,7 +4,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from jepa.language.grammar import MODIFIERS, grammar
 from jepa.language.inventory import Inventory
@@ -13,6 +13,8 @@ from jepa.language.slots import near_negation, slots
 from jepa.language.template import Capture, Match, Reading, Sequence, Template
 from jepa.language.tokens import Token
 from jepa.language.typos import MOST, Spelling
+
+_OF_A_NAME: Final = ("the", "my", "our", "this")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Reader:
         self, tokens: tuple[Token, ...], said: tuple[Token, ...]
     ) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
         """The tokens less what may stand before a wish and says nothing of it."""
-        while tokens:
+        while tokens and tokens[0].text not in _OF_A_NAME:  # "my computer is slow" calls nobody
             reading = self._reading(tokens, said)
             ends = [
                 match.end for opener in grammar().openers.fitting(reading) for match in opener.at(reading, 0)

@@ -11,7 +11,7 @@ from jepa.language.inventory import Inventory
 from jepa.language.lexicon import Lexicon, lexicon
 from jepa.language.quantities import amounts, clocks, durations, iso
 from jepa.language.template import Slot
-from jepa.language.tokens import Token
+from jepa.language.tokens import SHAPED, Token
 from jepa.language.typos import one_edit
 
 MOST_WORDS: Final = 6
@@ -47,6 +47,7 @@ def slots(tokens: Sequence[Token], said: Sequence[Token], inventory: Inventory) 
 
     return {
         "target": names.lists,
+        "known": names.sure,
         "protect": _Names(said, inventory, strict=True).lists,
         "beside": names.beside,
         "device": names.device,
@@ -105,6 +106,15 @@ class _Names:
     def lists(self, at: int) -> Iterator[tuple[int, tuple[str, ...]]]:
         """One name or several, joined by a comma, "and" or "or"; the most first."""
         yield from self._more(at, (), self._single)
+
+    def sure(self, at: int) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """As ``lists``, of names alone that are no word that anybody would say of anything else."""
+        for end, found in self.lists(at):
+            headed = any(
+                token.kind == "quoted" or token.text in self._lexicon.heads for token in self._tokens[at:end]
+            )
+            if headed or all(" " in name or SHAPED.search(name) or self._is_known(name) for name in found):
+                yield end, found
 
     def device(self, at: int) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Devices, by the same rules."""
@@ -229,6 +239,8 @@ class _Names:
         if self._is_known(text):
             return True
         if text in words.function or text in words.idle or (text,) in words.resources:
+            return False
+        if text.endswith(("/s", "/sec")) and not text.startswith("/"):
             return False
         if text in self._grammar and not goal:
             return False

@@ -12,6 +12,7 @@ READS: Final = frozenset(("status", "query", "explain", "forecast", "history", "
 """Intents that change nothing."""
 _FIELDS: Final = {
     "target": "targets",
+    "known": "targets",
     "device": "targets",
     "store": "resource",
     "room": "resource",

@@ -20,7 +20,7 @@ _TOKEN: Final = re.compile(
     |(?P<other>\S)""",
     re.VERBOSE,
 )
-_SHAPED: Final = re.compile(r"[\d@./:+_-]")
+SHAPED: Final = re.compile(r"[\d@./:+_-]")
 
 
 class Unreadable(ValueError):
@@ -42,7 +42,7 @@ class Token:
     @property
     def shaped(self) -> bool:
         """Whether it looks like a name and not like a word: it has digits or marks inside."""
-        return self.kind == "word" and _SHAPED.search(self.text) is not None
+        return self.kind == "word" and SHAPED.search(self.text) is not None
 
 
 def tokenise(text: str) -> tuple[Token, ...]:
