@@ -159,7 +159,6 @@ def test_what_is_a_part_of_the_target_is_about_the_target(text: str) -> None:
     "text",
     [
         "scoop out memory, node-red stays the size it has",
-        "scoop out memory, take it from anyone but flurbel",
         "put zorg on a strict diet but ntfy-sh has to be handled with gloves",
         "scoop out memory and mind you do so beside node-red",
     ],
@@ -170,7 +169,12 @@ def test_what_is_set_apart_in_other_words_ends_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["scoop out memory, node-red stays the way it is", "scoop out memory but node-red is sacred"]
+    "text",
+    [
+        "scoop out memory, node-red stays the way it is",
+        "scoop out memory but node-red is sacred",
+        "scoop out memory, take it from anyone but node-red",
+    ],
 )
 def test_what_is_set_apart_in_known_words_is_protected(text: str) -> None:
     spec = parse(text, HERE, Says({"reclaim": 1.0}, resource="memory"))
@@ -254,8 +258,8 @@ def test_whoever_has_something_watched_is_told() -> None:
     assert parse("have both eyes peeled for zorg", HERE, Says({"watch": 0.9}))["notify"]
 
 
-def test_what_is_left_alone_by_an_unknown_name_is_not_understood() -> None:
-    text = "put zorg on a strict diet but don't touch flurbel"
+def test_an_adverb_that_is_taken_for_what_is_left_alone_ends_it() -> None:
+    text = "put zorg on a strict diet at nobody's expense, particularly not nginx's"
     assert parse(text, HERE, Says({"limit": 1.0}))["intent"] == "none"
 
 

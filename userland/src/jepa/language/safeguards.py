@@ -62,7 +62,7 @@ class Safeguards:
             or self._protects()
             or self._bare()
             or self._contrasts()
-            or not self._keeps_what_is_here()
+            or self._keeps_no_name()
             or self._parted(wish)
             or self._two(wish)
         )
@@ -193,7 +193,7 @@ class Safeguards:
                 return True
         return False
 
-    def _keeps_what_is_here(self) -> bool:
-        """Whether all that is to be left alone has a name that is known: else it was not understood."""
+    def _keeps_no_name(self) -> bool:
+        """Whether what was taken for a name to be left alone is an adverb: "particularly not caddy's"."""
         kept = names_in(each for each in self._gist.modifiers if each.kind == "protect")
-        return all(known_name(name, self._inventory) for name in kept)
+        return any(name.endswith("ly") and not known_name(name, self._inventory) for name in kept)
