@@ -264,3 +264,15 @@ def test_a_time_of_day_is_the_next_such_time_from_now(said: str, span: str) -> N
 @pytest.mark.parametrize("said", ["don't limit blender until 7 am", "leave blender alone until 18:00"])
 def test_what_is_not_wanted_until_then_is_not_done(said: str) -> None:
     assert parse(said)["intent"] == "none"
+
+
+def test_verbs_of_everyday_speech_take_what_is_surely_a_name() -> None:
+    assert said("reset nginx")["targets"] == ["nginx"]
+    assert said("reset flurbel") == {"intent": "none"}
+    assert said("reset flurbel", names=("flurbel",))["intent"] == "service"
+
+
+def test_an_amount_in_an_alert_is_its_threshold() -> None:
+    found = said("alert on cpu above 90 %")
+    assert found["condition"] == {"kind": "above", "value": 90.0, "unit": "%", "resource": "cpu"}
+    assert "amount" not in found and found["notify"]
