@@ -263,6 +263,33 @@ def test_an_adverb_that_is_taken_for_what_is_left_alone_ends_it() -> None:
     assert parse(text, HERE, Says({"limit": 1.0}))["intent"] == "none"
 
 
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("let sdb1 join us", "device/allow"),
+        ("keep zorg somewhere round 40 %", "limit"),
+        ("zorg shall have 2 GiB and not a byte more", "limit"),
+        ("I need more breathing room in memory", "reclaim"),
+    ],
+)
+def test_words_of_sparing_that_spare_nothing_beside_some_acts(text: str, wish: str) -> None:
+    assert parse(text, HERE, Says({wish: 0.9}, resource="memory"))["intent"] == wish
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("let zorg do its thing", "prioritize"),
+        ("keep zorg as it was", "limit"),
+        ("zorg shall have 2 GiB and not a byte more shall nginx have", "limit"),
+        ("there is no need to scoop out memory", "reclaim"),
+        ("keep zorg breathing", "service/stop"),
+    ],
+)
+def test_the_same_words_spare_beside_others(text: str, wish: str) -> None:
+    assert parse(text, HERE, Says({wish: 0.9}, resource="memory"))["intent"] in ("none", "query")
+
+
 def test_a_missing_target_is_asked_for() -> None:
     parsed = parse_openly("put it on a strict diet", HERE, Says({"limit": 1.0}))
     assert parsed.spec["intent"] == "none"

@@ -20,6 +20,12 @@ _OF_NOTHING: Final = frozenset(("undo", "autonomy/off", "autonomy/advise", "auto
 """Acts that touch no unit, by which nothing that is to be left alone could be hit."""
 _BY_IT: Final = frozenset(("prioritize", "service/restart", "service/start", "watch", "watch/restart"))
 """Acts that may speak of their object as "it": they do not take anything from it."""
+_SAME: Final = {"watch/restart": ("watch/restart", "service/restart")}
+"""What a clause by itself may ask for where the whole sentence, with its condition, asks for another act."""
+_GIVES: Final = frozenset(("device/allow", "power/performance"))
+_GIVING: Final = frozenset(("let",))
+_HOLDING: Final = frozenset(("keep", "keeps", "hold"))
+"""Words of sparing that are none beside some acts."""
 _LINKS: Final = ("and", "so", "because", "since", "then")
 """Words between clauses of which neither takes anything out of the other."""
 _BEHIND_LIST: Final = ("to", "at", "by", "please", "too", "now", "again", "off", "down", "up")
@@ -61,7 +67,7 @@ class Safeguards:
             or self._spares()
             or self._protects()
             or self._bare()
-            or self._contrasts()
+            or self._contrasts(wish)
             or self._keeps_no_name()
             or self._parted(wish)
             or self._two(wish)
@@ -76,10 +82,19 @@ class Safeguards:
         """Whether it may say without a negation that something is to be left as it is."""
         return self._heard.negated >= self._limits.negated
 
-    def _contrasts(self) -> bool:
-        """Whether it sets something apart in words that no template takes for protection."""
+    def _contrasts(self, wish: str) -> bool:
+        """Whether it sets something apart in words that no template takes for protection.
+
+        "Let" spares nothing where a device is let in, nor does "keep" where an amount is the bound.
+        """
         words = lexicon()
-        return any(token.text in words.contrasts | words.sparing for token in self._gist.tokens)
+        harmless: frozenset[str] = _GIVING if wish in _GIVES else frozenset()
+        if wish == "watch" or (wish == "limit" and len(self._gist.amounts) == 1):
+            harmless = _HOLDING
+        return any(
+            token.text in words.contrasts | words.sparing and token.text not in harmless
+            for token in self._gist.tokens
+        )
 
     def _parted(self, wish: str) -> bool:
         """Whether it has more than one clause, and the others may forbid what one asks for.
@@ -121,7 +136,7 @@ class Safeguards:
         heard = self._encoder.hear(words) if words else None
         return (
             heard is not None
-            and heard.intents.get(wish, 0.0) >= self._limits.acts
+            and sum(heard.intents.get(each, 0.0) for each in _SAME.get(wish, (wish,))) >= self._limits.acts
             and heard.negated < self._limits.negated
         )
 
@@ -151,14 +166,12 @@ class Safeguards:
         return 0 <= at < len(self._gist.tokens) and self._naming.known(self._gist.tokens[at])
 
     def _bounds(self, negation: int) -> bool:
-        """Whether behind a negation "more than" or the like stands, and behind that the one amount."""
+        """Whether a negation stands before "more than" and the amount, or behind it: "not a byte more"."""
         places = [at for at, token in enumerate(self._gist.tokens) if token.text in _MORE]
-        return (
-            len(self._gist.amounts) == 1
-            and bool(places)
-            and negation < places[0]
-            and places[-1] < min(self._gist.measures)
-        )
+        if len(self._gist.amounts) != 1 or not places or negation > places[0]:
+            return False
+        after = all(token.kind == "pause" for token in self._gist.tokens[places[-1] + 1 :])
+        return places[-1] < min(self._gist.measures) or (negation > max(self._gist.measures) and after)
 
     def _bare(self) -> bool:
         """Whether something is to be left alone, and beside it nothing is said that a wish could be about.

@@ -64,6 +64,8 @@ def answers(corpus: Sequence[Sentence], parse: Callable[[str], dict[str, Any]]) 
 def measure(given: Sequence[Answer]) -> list[dict[str, Any]]:
     """The rows of the benchmark."""
     wishes = [each for each in given if each.sentence.meanings[0]["intent"] != "none"]
+    # Where asking back is as right, a refusal is not a false one.
+    certain = [each for each in given if all(one["intent"] != "none" for one in each.sentence.meanings)]
     outside = [each for each in given if each.sentence.out_of_scope]
     negated = [each for each in given if each.sentence.kind == "negated"]
     protecting = [each for each in given if any(right["protect"] for right in each.sentence.meanings)]
@@ -74,7 +76,7 @@ def measure(given: Sequence[Answer]) -> list[dict[str, Any]]:
         _share("language_whole_spec", given, lambda each: each.whole, "higher"),
         _share("language_whole_spec_of_wishes", wishes, lambda each: each.whole, "higher"),
         _share("language_out_of_scope_refused", outside, lambda each: each.refused, "higher"),
-        _share("language_false_refusals", wishes, lambda each: each.refused, "lower"),
+        _share("language_false_refusals", certain, lambda each: each.refused, "lower"),
         row("language_acted_on_negated", sum(each.acts for each in negated), "", "lower", len(negated)),
         row(
             "language_acted_on_protected",
