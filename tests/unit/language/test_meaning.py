@@ -273,7 +273,8 @@ def test_an_adverb_that_is_taken_for_what_is_left_alone_ends_it() -> None:
     ],
 )
 def test_words_of_sparing_that_spare_nothing_beside_some_acts(text: str, wish: str) -> None:
-    assert parse(text, HERE, Says({wish: 0.9}, resource="memory"))["intent"] == wish
+    found = parse(text, HERE, Says({wish: 0.9}, resource="memory"))
+    assert found["intent"] == wish.partition("/")[0]
 
 
 @pytest.mark.parametrize(
