@@ -307,7 +307,7 @@ def attempt(name, pid, value):
     except JepaError as error:
         print(error.status, error.problem)
 attempt("process.nice", str(os.getpid()), 10)
-attempt("process.nice", "1", -5)
+attempt("process.nice", "1", -20)
 attempt("process.scheduler", str(os.getpid()), "batch")
 attempt("process.kill", "1", "killed")
 """
@@ -317,7 +317,7 @@ def test_without_root_nothing_is_done_that_could_not_be_taken_back() -> None:
     run = subprocess.run([sys.executable, "-c", UNPRIVILEGED], capture_output=True, text=True, check=True)
     lowered, foreign, batch, killed = run.stdout.splitlines()
     assert lowered.startswith("403 Without root this could not be taken back")
-    assert foreign.startswith("403 The nice value of process 1 ") and "cannot be set to -5" in foreign
+    assert foreign.startswith("403 The nice value of process 1 ") and "cannot be set to -20" in foreign
     assert batch == "done"
     assert killed.startswith("403 You may not signal process 1 ")
 
