@@ -31,6 +31,8 @@ LINES = 8
 """Lines that the shop logs for each answer."""
 PERSON_S = 45.0
 """Seconds after its onset at which a person has put a fault right."""
+REST_S = 30.0
+"""Seconds without a fault after a person has been there: what one costs must not be the next one's."""
 OUTAGE_S = 8.0
 """Seconds for which the data disk answers nothing but errors."""
 
@@ -292,8 +294,9 @@ def schedule(seed: int, slots: int, seconds: float) -> None:
         dice.shuffle(order)
         kinds += order
     begin = now()
+    rested = begin
     for number, kind in enumerate(kinds[:slots]):
-        time.sleep(max(0.0, begin + number * seconds + dice.uniform(5, 15) - now()))
+        time.sleep(max(0.0, begin + number * seconds + dice.uniform(5, 15) - now(), rested - now()))
         onset = now()
         print(json.dumps({"kind": kind, "onset": onset}), flush=True)
         FAULTS[kind]()
@@ -301,6 +304,7 @@ def schedule(seed: int, slots: int, seconds: float) -> None:
         print(json.dumps({"kind": kind, "person": now()}), flush=True)
         put_right()
         print(json.dumps({"kind": kind, "put_right": now()}), flush=True)
+        rested = now() + REST_S
     time.sleep(max(0.0, begin + slots * seconds - now()))
     print(json.dumps({"done": now()}), flush=True)
 

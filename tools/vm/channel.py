@@ -20,9 +20,11 @@ _UNIT = """\
 Description=Root shell of the VM tests
 DefaultDependencies=no
 ConditionPathExists=!/etc/initrd-release
+StartLimitIntervalSec=0
 [Service]
 ExecStart=/bin/sh /run/credentials/@system/jepa-test-shell
 Restart=always
+RestartSec=1
 OOMScoreAdjust=-1000
 """
 _WANT = "[Unit]\nWants=jepa-test-shell.service\n"
