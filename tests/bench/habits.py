@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,17 +36,17 @@ ORDER = {"verb": 1, "line": 1}
 """Of the Markov chain, the best of 1 and 2 there, which fall back on shorter contexts."""
 
 
-class _Symbols:
+class _Symbols(Protocol):
     """A rule for one kind of symbol."""
 
     def ranked(self) -> Iterable[str]:
-        raise NotImplementedError
+        """The likeliest first."""
 
     def learn(self, symbol: str) -> None:
-        raise NotImplementedError
+        """``symbol`` came."""
 
 
-class _MostRecent(_Symbols):
+class _MostRecent:
     def __init__(self) -> None:
         self._newest: dict[str, None] = {}
 
@@ -58,7 +58,7 @@ class _MostRecent(_Symbols):
         self._newest[symbol] = None
 
 
-class _Markov(_Symbols):
+class _Markov:
     """What followed the last symbols most often, then what followed fewer of them."""
 
     def __init__(self, order: int) -> None:
@@ -80,7 +80,7 @@ class _Markov(_Symbols):
         self._before = (*self._before, symbol)[-self._order :]
 
 
-class _Ipam(_Symbols):
+class _Ipam:
     """Davison and Hirsh, 1998: of each symbol a row of probabilities, which begins as that of all."""
 
     def __init__(self, keep: float) -> None:

@@ -68,7 +68,7 @@ class Safeguards:
             or self._protects()
             or self._bare()
             or self._contrasts(wish)
-            or self._keeps_no_name()
+            or self._spares_an_adverb()
             or self._parted(wish)
             or self._two(wish)
         )
@@ -206,7 +206,7 @@ class Safeguards:
                 return True
         return False
 
-    def _keeps_no_name(self) -> bool:
+    def _spares_an_adverb(self) -> bool:
         """Whether what was taken for a name to be left alone is an adverb: "particularly not caddy's"."""
         kept = names_in(each for each in self._gist.modifiers if each.kind == "protect")
         return any(name.endswith("ly") and not known_name(name, self._inventory) for name in kept)
