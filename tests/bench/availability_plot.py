@@ -18,6 +18,8 @@ PICTURE = ROOT / "docs/images/availability.svg"
 COLOURS = {"healing": "#2a9d8f", "systemd": "#e9a03b", "nothing": "#c8553d"}
 NAMES = {"healing": "healing", "systemd": "Restart=, WatchdogSec=, systemd-oomd", "nothing": "nothing"}
 LEFT, WIDTH, BAR, GAP, TOP = 110, 560, 11, 12, 46
+LONGEST_S = 80.0
+"""Where a bar is cut: a storm in which nobody can act lasts so long that no other bar would be seen."""
 
 
 def mean_down(figures: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -38,7 +40,7 @@ def draw(figures: dict[str, Any]) -> str:
     names = [name for name in NAMES if name in figures["variants"]]
     kinds = sorted(means, key=lambda kind: (-means[kind].get("systemd", 0.0), kind))
     longest = max((seconds for each in means.values() for seconds in each.values()), default=1.0)
-    scale = WIDTH / (10 * (int(longest / 10) + 1))
+    scale = WIDTH / min(LONGEST_S, 10 * (int(longest / 10) + 1))
     group = len(names) * BAR + GAP
     height = TOP + len(kinds) * group + 34
     lines = [
@@ -56,11 +58,13 @@ def draw(figures: dict[str, Any]) -> str:
         lines.append(f'<text x="{LEFT - 10}" y="{middle:.0f}" text-anchor="end">{escape(kind)}</text>')
         for number, name in enumerate(names):
             seconds = means[kind].get(name, 0.0)
-            at, width = y + number * BAR, max(1.0, seconds * scale)
+            at, width = y + number * BAR, max(1.0, min(seconds, LONGEST_S) * scale)
             lines.append(
                 f'<rect x="{LEFT}" y="{at}" width="{width:.1f}" height="{BAR - 2}" fill="{COLOURS[name]}"/>'
             )
             label = f"{seconds:.1f}" if seconds else "0"
+            if seconds > LONGEST_S:
+                label += " (cut)"
             lines.append(f'<text x="{LEFT + width + 5:.1f}" y="{at + 8}" font-size="9">{label}</text>')
     bottom = TOP + len(kinds) * group
     lines.append(f'<text x="{LEFT}" y="{bottom + 18}">seconds without service a fault, mean</text>')
