@@ -64,7 +64,7 @@ def draw(figures: dict[str, Any]) -> str:
             )
             label = f"{seconds:.1f}" if seconds else "0"
             if seconds > LONGEST_S:
-                label += " (cut)"
+                label = f"{seconds:.0f} (cut)"
             lines.append(f'<text x="{LEFT + width + 5:.1f}" y="{at + 8}" font-size="9">{label}</text>')
     bottom = TOP + len(kinds) * group
     lines.append(f'<text x="{LEFT}" y="{bottom + 18}">seconds without service a fault, mean</text>')
