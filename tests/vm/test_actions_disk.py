@@ -43,7 +43,7 @@ def load(machine: Machine) -> str:
 def done(machine: Machine, unit: str, kind: str) -> tuple[float, int, int]:
     """Seconds since boot, and the bytes and requests that the unit has had of its disk."""
     uptime, line = machine.succeed(
-        f"cut -d' ' -f1 /proc/uptime; grep -m 1 rbytes {SERVICES}/{unit}.service/io.stat"
+        f"cut -d' ' -f1 /proc/uptime; grep \"^$(cat /sys/block/vda/dev) \" {SERVICES}/{unit}.service/io.stat"
     ).splitlines()
     counts = dict(word.split("=") for word in line.split()[1:])
     return float(uptime), int(counts[f"{kind}bytes"]), int(counts[f"{kind}ios"])
