@@ -129,7 +129,13 @@ def begin(machine: Machine, pair: Pair, seed: int) -> None:
             f"python3 {FOLDER}/control_programs.py {role} {FOLDER}/order.json {FOLDER}/{role}.log"
         )
     machine.succeed(f"sleep {CONTEXT_S}", 4 * CONTEXT_S)
+    check(machine)
     machine.snapshot(moment(pair, seed))
+
+
+def check(machine: Machine) -> None:
+    """MachineError when one of the programs has failed: what it did not do would be taken for a result."""
+    machine.fail("systemctl is-failed lab-foreground lab-background")
 
 
 def moment(pair: Pair, seed: int) -> str:
@@ -151,6 +157,7 @@ def branch(
     )
     machine.wait_for_stop(_LIMIT_S)
     machine.resume()
+    check(machine)
     result: dict[str, Any] = json.loads(machine.copy_from(f"{FOLDER}/result.json"))
     result["journal"] = machine.execute(
         "journalctl -b -u jepad -u jepa-actuator -o short-monotonic | tail -80"

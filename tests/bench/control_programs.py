@@ -10,6 +10,7 @@ import contextlib
 import json
 import lzma
 import multiprocessing
+import multiprocessing.connection
 import os
 import random
 import socket
@@ -151,9 +152,9 @@ Work = Iterator[float]
 
 def compile_() -> Work:
     """Python's own library through Python's compiler: KiB of source."""
-    for path in _again(sorted(LIBRARY.glob("*.py"))):
-        source = path.read_text(errors="replace")[:20000]
-        compile(source[: source.rfind("\ndef ") + 1], path.name, "exec", dont_inherit=True)
+    for path in _again([path for path in sorted(LIBRARY.glob("*.py")) if path.stat().st_size < 40000]):
+        source = path.read_text(errors="replace")
+        compile(source, path.name, "exec", dont_inherit=True)
         yield len(source) / 1024
 
 
@@ -219,10 +220,16 @@ def _again(things: Any) -> Iterator[Any]:
 
 
 def background(schedule: Schedule, log: Path) -> None:
-    """As many processes as a phase may have; each works while its turn is on."""
+    """As many processes as a phase may have; each works while its turn is on. Ends only when one fails."""
     most = max(each["processes"] for each in schedule.content["phases"])
-    for number in range(most):
-        multiprocessing.Process(target=_worker, args=(schedule, number, log)).start()
+    workers = [
+        multiprocessing.Process(target=_worker, args=(schedule, number, log), daemon=True)
+        for number in range(most)
+    ]
+    for worker in workers:
+        worker.start()
+    multiprocessing.connection.wait([worker.sentinel for worker in workers])
+    raise SystemExit("a worker has failed")
 
 
 def _worker(schedule: Schedule, number: int, log: Path) -> None:
