@@ -19,7 +19,7 @@ from pathlib import Path
 from jepa.errors import JepaError
 from jepa.telemetry.schema import load_schema
 from jepa_lab.branches import store
-from jepa_lab.branches.plan import load_plan
+from jepa_lab.branches.plan import WANTS, load_plan
 from jepa_lab.branches.schedule import Moment, Run, runs_of
 from tools.laboratory import PLACE, Laboratory
 from tools.vm.emulator import newest
@@ -71,6 +71,7 @@ def main() -> int:
     parser.add_argument("--plan", type=Path, default=PLAN)
     parser.add_argument("--to", type=Path, default=RECORDINGS, metavar="DIR")
     parser.add_argument("--only", nargs="+", metavar="RUN", default=[], help="default: all of the plan")
+    parser.add_argument("--about", choices=WANTS, help="only programs that want this, and actions about it")
     parser.add_argument(
         "--jobs", type=int, default=1, help="machines at a time; each takes one CPU of the host"
     )
@@ -78,6 +79,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         plan = load_plan(arguments.plan)
+        if arguments.about:
+            plan = plan.about(arguments.about)
         runs = [(run, missing(run, arguments.to)) for run in chosen(runs_of(plan), arguments.only)]
     except JepaError as error:
         print(f"{error.problem} {error.remedy}", file=sys.stderr)

@@ -109,3 +109,20 @@ def test_what_is_about_a_role_is_tried_where_the_program_in_that_role_wants_it(
         for step in (step for moment in run.moments for course in moment.courses for step in course.steps):
             each = of[step.action, step.target]
             assert not each.role or each.wants in wants[each.role]
+
+
+def test_a_plan_about_one_want_has_its_programs_and_actions_alone(plan: Plan) -> None:
+    about = plan.about("memory")
+    assert {each.software for each in about.programs} == {"hoard", "heap"}
+    assert {each.action for each in about.tried} == {"vm.swappiness"} | {
+        each.action for each in plan.tried if each.wants == "memory"
+    }
+    cpu = runs_of(plan.about("cpu"))
+    assert all(run.name.startswith("cpu-") for run in cpu)
+    assert {
+        step.action
+        for run in cpu
+        for moment in run.moments
+        for course in moment.courses
+        for step in course.steps
+    } <= {each.action for each in plan.tried if each.wants == "cpu"}

@@ -44,9 +44,18 @@ class Trial:
     """Standard deviation of the measurement: how far two runs of the same are apart."""
 
 
-def known_effects(experiments: Sequence[Experiment], tried: Sequence[Recording], pack: Pack) -> KnownEffects:
-    """What ``experiments`` show of the effects of settings, each within what was ``tried`` in recordings."""
+def known_effects(
+    experiments: Sequence[Experiment],
+    tried: Sequence[Recording],
+    pack: Pack,
+    branches: Sequence[Trial] = (),
+) -> KnownEffects:
+    """What ``experiments`` show of the effects of settings, each within what was ``tried`` in recordings.
+
+    ``branches`` are trials made otherwise, whose sessions are numbered from ``len(experiments)`` on.
+    """
     trials = [trial for number, each in enumerate(experiments) for trial in _trials(number, each, pack)]
+    trials += branches
     ranges = _ranges([*tried, *(each.acted for each in experiments)], pack.manifest.shape.controls)
     settings = {}
     for name, of in _by_setting(trials).items():

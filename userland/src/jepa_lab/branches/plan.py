@@ -7,7 +7,7 @@ values of actions. ``schedule`` makes runs and moments of it.
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -93,6 +93,17 @@ class Plan:
     shapes: tuple[Shape, ...]
     programs: tuple[Program, ...]
     tried: tuple[Tried, ...]
+    name: str = ""
+    """Begins the names of its runs."""
+
+    def about(self, want: Want) -> "Plan":
+        """The part of it in which programs want ``want``, and actions are about that."""
+        return replace(
+            self,
+            programs=tuple(each for each in self.programs if want in each.wants),
+            tried=tuple(each for each in self.tried if each.wants == want),
+            name=f"{want}-",
+        )
 
 
 def load_plan(path: Path) -> Plan:

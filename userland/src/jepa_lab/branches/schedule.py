@@ -107,7 +107,7 @@ def _run(plan: Plan, split: Split, number: int, tried: "Counter[Tried]") -> Run:
         courses = _courses(plan, rng, split, {start.role: start.program for start in starts}, shape, tried)
         moments.append(Moment(f"m{place + 1}", frame, courses))
         frame += plan.branch_s
-    name = f"{split[0]}{number + 1:03}-{front.name}-{back.name}"
+    name = f"{plan.name}{split[0]}{number + 1:03}-{front.name}-{back.name}"
     return Run(name, split, shape, tuple(sorted(starts, key=lambda each: each.frame)), tuple(moments))
 
 

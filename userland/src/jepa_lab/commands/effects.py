@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("--pack", type=Path, default=PACK)
     parser.add_argument("--recorded", type=Path, default=RECORDED, help="what the pack was trained on")
+    parser.add_argument("--branches", type=Path, default=RECORDED / "branches", help="moments with actions")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -26,6 +27,9 @@ def run(arguments: argparse.Namespace) -> None:
     from jepa.packs.machine import EffectsFile
     from jepa.packs.pack import load_pack
     from jepa.telemetry.recording import TWIN, UNTOUCHED, load_recording, load_twin
+    from jepa.telemetry.schema import load_schema
+    from jepa_lab.branches.store import load_moment, moments_in
+    from jepa_lab.branches.trials import trials
     from jepa_lab.data import find_recordings
     from jepa_lab.files import write_manifest
 
@@ -38,9 +42,17 @@ def run(arguments: argparse.Namespace) -> None:
         trial = acted.meta.labels.get("kind") == "trial"
         if trial and twin is not None and without is not None and again is not None:
             experiments.append(Experiment(acted, twin, without, again))
+    schema = load_schema()
+    sessions: dict[str, int] = {}
+    branches = []
+    # The pack was trained on none of them; what is held out is for judging the fit.
+    folders = [*moments_in(arguments.branches, "train"), *moments_in(arguments.branches, "validation")]
+    for folder in folders:
+        session = sessions.setdefault(folder.parent.name, len(experiments) + len(sessions))
+        branches += trials(load_moment(folder, schema), session, pack, schema)
     trained = find_recordings(arguments.recorded, "train")
     tried = [recording for folder in trained if (recording := load_recording(folder, pack.schema)).actions]
-    effects = known_effects(experiments, tried, pack)
+    effects = known_effects(experiments, tried, pack, branches)
     content = json.dumps(effects.model_dump(mode="json"), indent=1) + "\n"
     (arguments.pack / FILE).write_text(content, encoding="utf-8")
     entry = EffectsFile(file=FILE, sha256=hashlib.sha256(content.encode()).hexdigest())

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Branches as trials of single settings: what the model imagined of each, and what it did."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from jepa.evaluation.effect_errors import Trial
+from jepa.evaluation.effect_scoring import HORIZONS
+from jepa.packs.pack import Pack
+from jepa.planning.courses import PACK_SETTING, control, present_option
+from jepa.telemetry.frame import Frame
+from jepa.telemetry.roles import PLAYED, Role
+from jepa.telemetry.schema import Schema
+from jepa.world.controls import CONTROL_NAMES, CONTROLS, Host
+from jepa.world.forecast import FloatArray
+from jepa.world.model import WorldModel
+from jepa.world.scale import Scale
+from jepa_lab.branches.effects import taken, window_means
+from jepa_lab.branches.schedule import NOTHING
+from jepa_lab.branches.store import Branch, RecordedMoment
+
+_KEPT: Final = 0.8
+"""Of a window's length, for which a setting must be kept if it is to be judged by it."""
+
+
+def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> list[Trial]:
+    """The courses of ``moment`` that begin with a setting the pack knows; ``session`` tells it from others.
+
+    ``schema`` is that of the moment's frames. A second step ends the windows that it falls into.
+    """
+    host = Host(cpus=1, memory_mib=float(moment.facts["shape"]["memory_mib"]))
+    changes = [
+        (branch, *moved)
+        for branch in moment.branches
+        if branch.name not in NOTHING
+        and taken(branch.reports, len(branch.steps))
+        and (moved := _moved(branch.steps[0], branch.reports[0], host)) is not None
+    ]
+    if not changes:
+        return []
+    model = WorldModel.load(pack, schema, host, adapt=False)
+    for ts_ns, values in zip(moment.context.ts_ns, moment.context.values, strict=True):
+        model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
+    shape, scale = pack.manifest.shape, Scale(pack.schema)
+    sequences = np.zeros((2 * len(changes), shape.imagined, len(CONTROLS)), np.float32)
+    for row, (_, name, before, after) in enumerate(changes):
+        at = CONTROL_NAMES.index(name)
+        sequences[2 * row, :, at], sequences[2 * row + 1, :, at] = before, after
+    columns = [shape.horizons_s.index(horizon) for horizon in HORIZONS]
+    own = [schema.names.index(name) for name in pack.schema.names]
+
+    def on_unit(means: FloatArray) -> FloatArray:
+        """Means (..., C, H) of windows, in the channels' units, on the unit scale."""
+        return np.moveaxis(scale.to_unit(np.moveaxis(means, -2, -1)), -1, -2)
+
+    imagined = on_unit(model.imagine(sequences).mean[:, :, columns])  # (2N, C, H)
+    means = {
+        branch.name: on_unit(window_means(branch.frames.values, HORIZONS)[own]) for branch in moment.branches
+    }
+    one, other = (means[name] for name in NOTHING)
+    # What is measured is a branch less the mean of two that differ by chance alone.
+    noise = np.asarray(np.abs(one - other) * np.sqrt(0.75), np.float32)
+    found = []
+    for row, (branch, name, _, _) in enumerate(changes):
+        measured = np.where(_kept(branch), means[branch.name] - (one + other) / 2, np.nan)
+        found.append(
+            Trial(
+                session,
+                name,
+                imagined[2 * row + 1] - imagined[2 * row],
+                measured.astype(np.float32),
+                noise,
+            )
+        )
+    return found
+
+
+def _moved(
+    step: Mapping[str, Any], report: Mapping[str, Any], host: Host
+) -> tuple[str, float, float] | None:
+    """The pack's name of what a step set, and its strength before and after; None where it knows none."""
+    role: Role | None = next((each for each in PLAYED if each in step["target"]), None)
+    name = control(step["action"], role) if step["action"] in PACK_SETTING else None
+    if name not in CONTROL_NAMES or report["new"] == "idle" or report["old"] == "idle":
+        return None
+    before, after = (present_option(step["action"], report[end], 1, host).strength for end in ("old", "new"))
+    return None if before == after else (name, before, after)
+
+
+def _kept(branch: Branch) -> FloatArray:
+    """(H,) whether the first setting was alone in force for each window."""
+    until = branch.steps[1]["at_s"] if len(branch.steps) > 1 else max(HORIZONS)
+    return np.array([until >= _KEPT * horizon for horizon in HORIZONS])
