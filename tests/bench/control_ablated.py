@@ -20,7 +20,7 @@ import numpy as np
 
 from jepa.packs.effects import ChannelEffect, KnownEffects, SettingEffects
 from jepa.planning.goals import Knowledge
-from jepa.planning.planner import Moment, Planner
+from jepa.planning.planner import HORIZONS_S, Moment, Planner
 from jepa.telemetry.frame import FloatArray, Frame
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import QUOTA_SPAN, WEIGHT_SPAN
@@ -98,7 +98,8 @@ class Shares:
 
 def ruled(effects: KnownEffects) -> KnownEffects:
     """The settings of ``effects``, as sure as a rule is of what it says."""
-    every = {name: ChannelEffect(size=1.0, spread=RULE_SPREAD, changes=1) for name in RULED}
+    effect = ChannelEffect(size=1.0, spread=RULE_SPREAD, changes=1)
+    every = {name: dict.fromkeys(HORIZONS_S, effect) for name in RULED}
     return effects.model_copy(
         update={
             "settings": {

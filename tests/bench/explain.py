@@ -27,7 +27,7 @@ GUEST: Final = "explain_guest.py"
 MEMORY_MIB: Final = 1024
 INSTRUCTION_NS: Final = 2
 """500 million instructions a second."""
-USUAL_S: Final = 60
+USUAL_S: Final = 180
 """How long the machine does what it usually does before a fault: the band of each channel comes from it."""
 DEVICES: Final = ("-device", "pvpanic", "-action", "panic=pause")
 SMALL: Final = (

@@ -40,17 +40,17 @@ def test_who_imagines_half_of_it_is_known_to(judge: Judge) -> None:
     known = judge(2, 2, 2, 2, 2)
     setting = known.settings["pause.background"]
     assert (setting.low, setting.high) == (1, 1), "only what was tried"
-    assert setting.channels[CPU].size == pytest.approx(2, rel=0.01)
-    assert setting.channels[CPU].spread == pytest.approx(LEAST_SPREAD * 2, rel=0.01), (
-        "so few sessions show no more"
-    )
-    assert setting.channels[CPU].changes == 10
+    effect = setting.channels[CPU][5]
+    assert effect.size == pytest.approx(2, rel=0.01)
+    assert effect.spread == pytest.approx(LEAST_SPREAD * 2, rel=0.01), "so few sessions show no more"
+    assert effect.changes == 10
     assert known.lower_90 is not None and known.lower_90 > 0.9
 
 
 def test_sessions_that_differ_make_it_less_sure(judge: Judge) -> None:
     alike, apart = (
-        judge(*sizes).settings["pause.background"].channels[CPU] for sizes in ((1,) * 5, (3, 0.3, 2, 0.5, 1))
+        judge(*sizes).settings["pause.background"].channels[CPU][5]
+        for sizes in ((1,) * 5, (3, 0.3, 2, 0.5, 1))
     )
     assert apart.spread / apart.size > 2 * alike.spread / alike.size
 

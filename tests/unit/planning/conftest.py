@@ -115,7 +115,8 @@ def moment_of(dynamics: Heart, spread: float = 0.02) -> Moment:
 
 def effects(spread: float = 0.1, *names: str, channels: tuple[str, ...] = (WAIT, BUSY)) -> KnownEffects:
     """All of an effect is real, give or take ``spread``, for the settings ``names``."""
-    known = {name: ChannelEffect(size=1, spread=spread, changes=20) for name in channels}
+    effect = ChannelEffect(size=1, spread=spread, changes=20)
+    known = {name: dict.fromkeys(HORIZONS_S, effect) for name in channels}
     settings = {name: SettingEffects(low=-1, high=1, channels=known) for name in names}
     return KnownEffects(lower_90=0.9, coverage_90=0.9, windows=100, settings=settings)
 

@@ -14,10 +14,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from jepa.evaluation.effect_scoring import Experiment, changes_of, imagined_effects, measure_effects
+from jepa.evaluation.effect_scoring import (
+    HORIZONS,
+    Experiment,
+    changes_of,
+    imagined_effects,
+    measure_effects,
+)
 from jepa.packs.effects import NORMAL_80, NORMAL_90, ChannelEffect, KnownEffects, SettingEffects
 from jepa.packs.pack import Pack
-from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.world.controls import in_force
 from jepa.world.forecast import FloatArray
@@ -59,12 +64,18 @@ def known_effects(
     ranges = _ranges([*tried, *(each.acted for each in experiments)], pack.manifest.shape.controls)
     settings = {}
     for name, of in _by_setting(trials).items():
-        fits = {channel: _fit(of, at) for at, channel in enumerate(pack.schema.names)}
-        known = {
-            channel: ChannelEffect(size=round(fit.size, 3), spread=round(fit.spread, 3), changes=fit.changes)
-            for channel, fit in fits.items()
-            if fit is not None
-        }
+        known = {}
+        for at, channel in enumerate(pack.schema.names):
+            fits = {horizon: _fit(of, at, column) for column, horizon in enumerate(HORIZONS)}
+            found = {
+                horizon: ChannelEffect(
+                    size=round(fit.size, 3), spread=round(fit.spread, 3), changes=fit.changes
+                )
+                for horizon, fit in fits.items()
+                if fit is not None
+            }
+            if found:
+                known[channel] = found
         if known:
             low, high = (round(end, 3) for end in ranges[name])
             settings[name] = SettingEffects(low=low, high=high, channels=known)
@@ -118,18 +129,21 @@ def _by_setting(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
     return found
 
 
-def _fit(trials: Sequence[Trial], channel: int) -> _Fit | None:
-    """Of the ``trials`` of one setting; None where there are too few, or hardly anything is imagined."""
+def _fit(trials: Sequence[Trial], channel: int, horizon: int) -> _Fit | None:
+    """Of the ``trials`` of one setting, by the places of a channel and of a window's length.
+
+    None where there are too few, or hardly anything is imagined.
+    """
     if len(trials) < LEAST_CHANGES:
         return None
     imagined, measured, noise = (
-        np.stack([getattr(trial, name)[channel] for trial in trials]).astype(np.float64)
+        np.array([getattr(trial, name)[channel, horizon] for trial in trials], np.float64)
         for name in ("imagined", "measured", "noise")
     )
     known = np.isfinite(measured) & np.isfinite(noise)
-    sessions = np.broadcast_to(np.array([trial.session for trial in trials])[:, None], known.shape)[known]
+    sessions = np.array([trial.session for trial in trials])[known]
     x, y, chance = imagined[known], measured[known], noise[known]
-    many = int(known.any(axis=1).sum())
+    many = int(known.sum())
     present = np.unique(sessions)
     if many < LEAST_CHANGES or len(present) < LEAST_SESSIONS or not (np.abs(x) >= _LEAST_IMAGINED).any():
         return None
@@ -155,18 +169,21 @@ def _left_out(trials: Sequence[Trial]) -> npt.NDArray[np.float64]:
     for of in _by_setting(trials).values():
         for session in dict.fromkeys(trial.session for trial in of):
             others = [trial for trial in of if trial.session != session]
-            for channel in range(len(of[0].imagined)):
-                fit = _fit(others, channel)
+            for channel, horizon in np.ndindex(of[0].imagined.shape):
+                fit = _fit(others, channel, horizon)
                 if fit is None:
                     continue
                 for trial in of:
                     if trial.session == session:
-                        found += _deviations(trial, channel, fit)
+                        found += _deviations(trial, channel, horizon, fit)
     return np.array(found)
 
 
-def _deviations(trial: Trial, channel: int, fit: _Fit) -> list[float]:
-    x, y, noise = trial.imagined[channel], trial.measured[channel], trial.noise[channel]
-    judged: BoolArray = np.isfinite(y) & np.isfinite(noise) & (np.abs(x) >= _LEAST_IMAGINED)
-    away = (y - fit.size * x) * np.sign(x) / np.maximum(np.hypot(fit.spread * x, noise), 1e-9)
-    return [float(each) for each in away[judged]]
+def _deviations(trial: Trial, channel: int, horizon: int, fit: _Fit) -> list[float]:
+    """One number, or none where the effect is not known or next to nothing is imagined."""
+    x, y, noise = (
+        float(getattr(trial, name)[channel, horizon]) for name in ("imagined", "measured", "noise")
+    )
+    if not (np.isfinite(y) and np.isfinite(noise) and abs(x) >= _LEAST_IMAGINED):
+        return []
+    return [(y - fit.size * x) * float(np.sign(x)) / max(float(np.hypot(fit.spread * x, noise)), 1e-9)]

@@ -18,7 +18,8 @@ NORMAL_80: Final = 1.282
 
 
 class ChannelEffect(Strict):
-    """The real effect of one setting on one channel, as a multiple of the imagined one."""
+    """The real effect of one setting on the mean of one channel over one window, as a multiple of the
+    imagined one."""
 
     size: float
     """How much of it is real on average: the slope of measured effects on imagined ones, through 0."""
@@ -34,7 +35,9 @@ class SettingEffects(Strict):
     low: float = Field(ge=-1, le=1)
     high: float = Field(ge=-1, le=1)
     """The weakest and the strongest setting that was ever tried, as the graphs are given them."""
-    channels: dict[str, ChannelEffect]
+    channels: dict[str, dict[int, ChannelEffect]]
+    """By channel, and by the window's length in seconds: to act costs something, too, which is a good part
+    of what is seen in the first seconds."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "SettingEffects":

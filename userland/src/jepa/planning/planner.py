@@ -298,7 +298,7 @@ class _Courses:
         means, latents = self._imagined(candidates)
         kept, _ = self._imagined(self._keep)
         effect = (means - kept)[:, columns, at]  # (K, C), exactly 0 for what changes nothing
-        size, spread = self._trust(candidates, channels)
+        size, spread = self._trust(candidates, channels, horizon_s)
         without = view.without[columns, at]  # (C, 3)
         most = self._most(candidates, channels)
         return Outcome(
@@ -317,7 +317,7 @@ class _Courses:
         rows = course[None]
         names = tuple(dict.fromkeys((*goal.energy.channels, *goal.unharmed, *_SHOWN)))
         names = tuple(each for each in names if self._view.known(each))
-        _, spread = self._trust(rows, names)
+        _, spread = self._trust(rows, names, HORIZON_S)
         names = tuple(each for each, known in zip(names, np.isfinite(spread[0]), strict=True) if known)
         found: dict[str, dict[int, Window]] = {name: {} for name in names}
         for horizon in HORIZONS_S:
@@ -354,27 +354,30 @@ class _Courses:
         switched, dose, disrupting = self._space.effort(candidates)
         return np.asarray(SWITCH_COST * switched + DOSE_COST * dose + DISRUPT_COST * disrupting)
 
-    def _trust(self, candidates: IntArray, channels: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
-        """(K, C) each: how much of the imagined effect is real, and how far that varies.
+    def _trust(
+        self, candidates: IntArray, channels: tuple[str, ...], horizon_s: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """(K, C) each: how much of the imagined effect over a window is real, and how far that varies.
 
         Several settings at once were never tried: the least of their sizes holds, and their spreads add up.
         The spread is infinite where one of them is unknown.
         """
-        sizes, spreads = self._tables(channels)
+        sizes, spreads = self._tables(channels, horizon_s)
         moved = candidates > 0  # (K, V)
         size = np.where(moved[:, :, None], sizes[None], np.inf).min(axis=1, initial=np.inf)
         spread = np.where(moved[:, :, None], spreads[None], 0).sum(axis=1)
         return np.where(np.isfinite(size), size, 0).astype(np.float32), spread.astype(np.float32)
 
-    def _tables(self, channels: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+    def _tables(self, channels: tuple[str, ...], horizon_s: int) -> tuple[FloatArray, FloatArray]:
         """(V, C) each: size and spread by setting and channel."""
         shape = len(self._space.settings), len(channels)
         sizes, spreads = np.zeros(shape, np.float32), np.full(shape, np.inf, np.float32)
         for row, setting in enumerate(self._space.settings):
             known = self._view.effects.settings[setting.control].channels
             for column, channel in enumerate(channels):
-                if channel in known:
-                    sizes[row, column], spreads[row, column] = known[channel].size, known[channel].spread
+                effect = known.get(channel, {}).get(horizon_s)
+                if effect is not None:
+                    sizes[row, column], spreads[row, column] = effect.size, effect.spread
         return sizes, spreads
 
     def _most(self, candidates: IntArray, channels: tuple[str, ...]) -> FloatArray:

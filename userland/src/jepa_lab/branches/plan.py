@@ -97,9 +97,16 @@ class Plan:
     """Begins the names of its runs."""
 
     def about(self, want: Want) -> "Plan":
-        """The part of it in which programs want ``want``, and actions are about that."""
+        """The part of it in which programs want ``want``, and actions are about that.
+
+        It is for judging effects, which takes many courses; only training needs long contexts and branches.
+        """
         return replace(
             self,
+            moments=2,
+            courses=6,
+            context_s=min(self.context_s, 40),
+            branch_s=min(self.branch_s, 16),
             programs=tuple(each for each in self.programs if want in each.wants),
             tried=tuple(each for each in self.tried if each.wants == want),
             name=f"{want}-",

@@ -91,5 +91,5 @@ def _moved(
 
 def _kept(branch: Branch) -> FloatArray:
     """(H,) whether the first setting was alone in force for each window."""
-    until = branch.steps[1]["at_s"] if len(branch.steps) > 1 else max(HORIZONS)
+    until = branch.steps[1]["at_s"] if len(branch.steps) > 1 else len(branch.frames.ts_ns)
     return np.array([until >= _KEPT * horizon for horizon in HORIZONS])
