@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("--errors", action="store_true", help="print what was wrong, a line a template")
     args = parser.parse_args()
     corpus = sentences(args.part)
+    if not corpus:
+        parser.exit(1, f"The part {args.part} of the corpus has no sentences.\n")
     encoder = installed_encoder()
     if encoder is None:
         parser.exit(1, "There is no language pack; make it with `make packs-language`.\n")
