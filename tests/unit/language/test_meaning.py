@@ -24,6 +24,11 @@ INTENTS = (
     "reclaim",
     "service/restart",
     "service/stop",
+    "service/reload",
+    "service/disable",
+    "power/save",
+    "device/block",
+    "packs/remove",
     "watch",
     "query",
     "explain",
@@ -289,6 +294,58 @@ def test_words_of_sparing_that_spare_nothing_beside_some_acts(text: str, wish: s
 )
 def test_the_same_words_spare_beside_others(text: str, wish: str) -> None:
     assert parse(text, HERE, Says({wish: 0.9}, resource="memory"))["intent"] in ("none", "query")
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("zorg is up to no good again, its hunger grows, fence it in", "limit"),
+        ("zorg chokes on the line, fence it in", "limit"),
+        ("zorg hates the updater, fence it in", "limit"),
+        ("zorg hangs on nginx, fence it in", "limit"),
+        ("something starves zorg, fence it in", "limit"),
+        ("the last thing to try, fence zorg in", "limit"),
+        ("if the boss comes, fence zorg in", "limit"),
+        ("blow out the dust nobody asked you to touch", "reclaim"),
+        ("zorg may not start at the boot of nginx without a restart", "service/reload"),
+        ("zorg does not come up at boot", "service/disable"),
+        ("no saving of juice with no charger", "power/save"),
+        ("scoop out memory nobody is done with", "reclaim"),
+    ],
+)
+def test_what_looks_like_a_reason_and_is_none_ends_it(text: str, wish: str) -> None:
+    encoder = Says({wish: 0.9}, target=("program",), resource="memory")
+    assert parse(text, HERE, encoder)["intent"] in ("none", "query", "explain")
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("zorg saturates the link, fence it in", "limit"),
+        ("the shop stands still, fence zorg in", "limit"),
+        ("shrink the appetite of zorg", "limit"),
+        ("squash zorg while on battery", "limit"),
+        ("fence zorg in, it is far too loud", "limit"),
+        ("zorg has new wishes written down, have it take them in without a restart", "service/reload"),
+        ("zorg doesn't have to wake up at boot any more", "service/disable"),
+        ("be thrifty, no socket for hours", "power/save"),
+        ("sweep out junk that nobody needs from memory", "reclaim"),
+        ("bump zorg before anybody else", "prioritize"),
+        ("sdb1 looks strange to me somehow, shut it out", "device/block"),
+    ],
+)
+def test_a_reason_beside_a_wish_leaves_it_one(text: str, wish: str) -> None:
+    found = parse(text, HERE, Says({wish: 0.9}, target=("program",), resource="memory"))
+    assert found["intent"] == wish.partition("/")[0]
+
+
+def test_a_word_that_nobody_knows_is_no_program_where_the_encoder_reads_something_else() -> None:
+    text = "whos eating the cpu"
+    assert parse(text, HERE)["intent"] == "limit"
+    assert parse(text, HERE, Says({"explain": 0.9}))["intent"] == "explain"
+    assert parse(text, HERE, Says({"explain": 0.1}, refused=0.9))["intent"] == "none"
+    parsed = parse_openly(text, HERE, Says({"reclaim": 0.9}, resource="memory"))
+    assert [each["intent"] for each in parsed.choices] == ["limit", "reclaim"]
 
 
 def test_a_missing_target_is_asked_for() -> None:

@@ -31,7 +31,8 @@ _DRIVE: Final = re.compile(r"(/dev/.*|x?[svh]d[a-z]{1,2}\d*|nvme\d.*|mmcblk.*)")
 _PLAIN: Final = re.compile(r"[a-z]+(?:-[a-z]+)*(?:'[a-z]+)?")
 ANY_PROGRAM: Final = "program"
 """The word that every name is made."""
-_DRIVE_WORD: Final = "drive"
+DRIVE: Final = "drive"
+"""The word that names of disks are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Gist:
 def gist_of(tokens: tuple[Token, ...], inventory: Inventory) -> Gist:
     """The gist of a sentence."""
     reader = Reader(inventory)
-    rest, _, modifiers = reader.without_modifiers(tokens, tokens, ("protect", "until", "courtesy"))
+    rest, _, modifiers = reader.without_modifiers(tokens, tokens, ("protect", "until", "remark", "courtesy"))
     rest, _ = reader.without_openers(rest, rest)
     here = slots(rest, rest, inventory)
     words: list[Word] = []
@@ -82,7 +83,7 @@ def gist_of(tokens: tuple[Token, ...], inventory: Inventory) -> Gist:
         name = is_name(token, inventory)
         text = token.text
         if name:
-            text = _DRIVE_WORD if _DRIVE.fullmatch(text) else ANY_PROGRAM
+            text = DRIVE if _DRIVE.fullmatch(text) else ANY_PROGRAM
         words.append(Word(text, at, at + 1, name))
         at += 1
     return Gist(tuple(words), rest, modifiers, tuple(amounts), frozenset(measures))

@@ -10,7 +10,7 @@ from typing import Any, Final
 from jepa.language.lexicon import HERE, lexicon
 from jepa.language.template import Templates, compile_template, words_of
 
-MODIFIERS: Final = ("protect", "condition", "until", "vague", "courtesy", "notify")
+MODIFIERS: Final = ("protect", "condition", "until", "vague", "remark", "courtesy", "notify")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ class Lexicon:
     """Words with which another clause begins."""
     relating: frozenset[str]
     """Words that say where something is, or what it is to something else."""
+    own: frozenset[str]
+    """Words for what a program has or does."""
     determiners: frozenset[str]
     function: frozenset[str]
     spelled: frozenset[str]
@@ -43,6 +45,8 @@ class Lexicon:
     known: frozenset[str]
     ordinary: frozenset[str]
     """Words that are names only where a template has a place for one."""
+    groups: Mapping[str, frozenset[str]]
+    """Words that tell the safeguards something, by what that is."""
     rules: Mapping[str, Node]
     openers: tuple[str, ...]
 
@@ -62,6 +66,7 @@ def lexicon() -> Lexicon:
         contrasts=frozenset(words["contrasts"].split()),
         joining=frozenset(words["joining"].split()),
         relating=frozenset(words["relating"].split()),
+        own=frozenset(words["own"].split()),
         determiners=frozenset(words["determiners"].split()),
         function=frozenset(words["function"].split()),
         spelled=frozenset(words["spelled"].split()),
@@ -77,6 +82,7 @@ def lexicon() -> Lexicon:
         },
         known=frozenset(names["known"].split()),
         ordinary=frozenset(names["ordinary"].split()),
+        groups={name: frozenset(of.split()) for name, of in words["groups"].items()},
         rules=rules,
         openers=tuple(words["openers"]["say"]),
     )

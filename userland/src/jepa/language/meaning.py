@@ -16,7 +16,7 @@ from jepa.language.grammar import grammar
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
 from jepa.language.naming import Name, Naming
-from jepa.language.reading import Modifier, Reader
+from jepa.language.reading import CONDITIONS, Modifier, Reader
 from jepa.language.safeguards import LISTED, Safeguards
 from jepa.language.specs import READS, empty, infer, mark, modify
 from jepa.language.tokens import Token
@@ -47,6 +47,18 @@ _SHARES: Final = {
 }
 _BOUNDS: Final = frozenset(("bound", "cap", "ceiling", "clamp", "limit", "maximum", "quota", "restriction"))
 """Nouns that a limit is put by on, or for, a name."""
+_COMING_UP: Final = frozenset(("starting", "launching", "loading", "running", "booting"))
+_REACHED: Final = {
+    "service/restart": (("on", "restart"),),
+    "service/stop": tuple(("off", verb) for verb in ("shut", "switch", "turn", "power")),
+    "service/reload": tuple((by, of) for by in ("on", "of", "for") for of in ("settings", "config")),
+    "service/disable": (("of", "autostart"), ("for", "autostart")),
+    "service/enable": (("of", "autostart"), ("for", "autostart")),
+    "device/allow": (("to", "access"),),
+    "device/block": (("to", "access"), ("on", "gate"), ("on", "door")),
+    "packs/install": (("in", "pull"), ("in", "bring"), ("in", "put"), ("on", "put")),
+}
+"""Words by which a wish reaches its object, and what must stand before each: "get off nginx" is no stop."""
 _MOST_NAMES: Final = 8
 _NEAR: Final = 0.5
 """Of the likeliest wish, from where on another one is near."""
@@ -81,6 +93,8 @@ def meant(tokens: tuple[Token, ...], inventory: Inventory, encoder: "Encoder") -
     best, share = wishes[0], heard.intents[wishes[0]]
     least = limits.reads if _reads(best) else limits.acts
     near = [each for each in wishes[1:3] if heard.intents[each] >= _NEAR * share]
+    if all(map(_reads, (best, *near))):  # an answer changes nothing, and costs less than a question back
+        near = []
     reader = _Filling(gist, heard, inventory, encoder)
     if share < least or near:
         specs = [spec for each in (best, *near) if (spec := reader.spec(each)) is not None]
@@ -153,16 +167,15 @@ class _Filling:
 
     def _modifiers(self, acts: bool) -> tuple[tuple[Modifier, ...], frozenset[int]] | None:
         """What is said beside the wish, and the tokens that are left; None where that cannot be done."""
-        kinds = ("condition", "notify", "vague")
         tokens = self._gist.tokens
-        rest, _, own = Reader(self._inventory).without_modifiers(tokens, tokens, kinds)
+        rest, _, own = Reader(self._inventory).without_modifiers(tokens, tokens, CONDITIONS)
         every = (*self._gist.modifiers, *own)
         said_kinds = [each.kind for each in every]
         vague = any(said_kinds.count(kind) > 1 for kind in ("condition", "until")) or "vague" in said_kinds
         if acts and vague:
             return None
         kept = frozenset(at for at, token in enumerate(tokens) if token in rest)
-        return tuple(each for each in every if each.kind not in ("vague", "courtesy")), kept
+        return tuple(each for each in every if each.kind not in ("vague", "remark", "courtesy")), kept
 
     def _place(
         self,
@@ -212,14 +225,23 @@ class _Filling:
         before = at - 1
         while before >= 0 and tokens[before].text in words.determiners:
             if tokens[before].text == "of" and not self._measured(before - 1):
-                return False
+                return tokens[max(before - 1, 0)].text in words.own
             before -= 1
         if before < 0:
             return True
         text = tokens[before].text
         if text in words.relating:
-            return self._relates(text, tokens[max(before - 1, 0)].text, wish)
-        return not (text.endswith("ing") and before > 0)
+            return self._relates(text, self._related(before - 1), wish)
+        return not (text.endswith("ing") and before > 0) or (
+            wish == "service/disable" and text in _COMING_UP
+        )
+
+    def _related(self, at: int) -> str:
+        """What the token at ``at`` is part of: of "a ceiling of 2 GiB", the ceiling."""
+        tokens = self._gist.tokens
+        while at > 0 and (at in self._gist.measures or tokens[at].text == "of"):
+            at -= 1
+        return tokens[max(at, 0)].text
 
     def _relates(self, text: str, before: str, wish: str) -> bool:
         """Whether a wish reaches its object by the word ``text``, behind ``before``."""
@@ -228,10 +250,9 @@ class _Filling:
         if wish == "prioritize":
             return text in ("at", "for", "to", "on")
         if wish == "limit":
-            return text in ("for", "on") and before in _BOUNDS
-        if wish == "service/restart":
-            return text == "on" and before == "restart"
-        return wish == "service/start" and text == "up"
+            bound = text in ("for", "on") and before in _BOUNDS
+            return bound or (text in ("by", "for", "from") and before in lexicon().own)
+        return (text, before) in _REACHED.get(wish, ()) or (wish == "service/start" and text == "up")
 
     def _measured(self, at: int) -> bool:
         """Whether the token at ``at`` is a share, as in "half of", or something that is measured."""

@@ -7,7 +7,7 @@ unknown word that no template names leaves no sentence, so that nothing is done.
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -17,8 +17,8 @@ from jepa.language.lexicon import lexicon
 from jepa.language.meaning import Meant, meant
 from jepa.language.quantities import span_to
 from jepa.language.reading import Found, Reader, known_name, names_in, spelled_right
-from jepa.language.specs import empty, fill, infer, mark, modify
-from jepa.language.tokens import Token, Unreadable, tokenise
+from jepa.language.specs import READS, empty, fill, infer, mark, modify
+from jepa.language.tokens import SHAPED, Token, Unreadable, tokenise
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Encoder
@@ -43,6 +43,8 @@ class Parsed:
     """The task spec whose target the question asks for."""
     loose: bool = False
     """Whether no template says it word for word."""
+    doubtful: bool = False
+    """Whether it would act upon something that is nothing but a word nobody knows."""
 
 
 def parse(
@@ -90,14 +92,36 @@ def _read(text: str, inventory: Inventory | None, encoder: "Encoder | None") -> 
         return Parsed(_none(str(unreadable)))
     here = inventory or Nothing()
     read = _by_templates(text, tokens, here)
-    if encoder is None or not read.loose:
+    if encoder is None:
         return read
+    if not read.loose:
+        return _doubted(read, tokens, here, encoder) if read.doubtful else read
     return _by_meaning(read, meant(tokens, here, encoder))
+
+
+def _doubted(read: Parsed, tokens: tuple[Token, ...], here: Inventory, encoder: "Encoder") -> Parsed:
+    """An act upon what nobody knows by that name, if the encoder does not make something else of it.
+
+    "Whos eating the cpu" names no program "whos" that is to be limited, and "stop the music" no service.
+    """
+    found = meant(tokens, here, encoder)
+    if found.foreign:
+        return Parsed(_none(_NOT_UNDERSTOOD, read.spec["protect"]))
+    if found.spec is None or found.spec["intent"] == read.spec["intent"]:
+        return read
+    if found.spec["intent"] in READS:
+        return Parsed(found.spec)
+    wishes = (read.spec, found.spec)
+    question = f"That may mean {' or '.join(map(_said, wishes))}: which?"
+    return Parsed(_none(question, read.spec["protect"]), wishes)
 
 
 def _by_meaning(read: Parsed, found: Meant) -> Parsed:
     """What the encoder made of a sentence, where it made something of it; else as it was ``read``."""
     protect = read.spec["protect"]
+    if read.choices:  # templates say what it may be, and the encoder nothing else
+        meanings = [each["intent"] for each in read.choices]
+        return read if found.spec is None or found.spec["intent"] not in meanings else Parsed(found.spec)
     if found.spec is not None:
         return Parsed(found.spec)
     if found.choices:
@@ -131,9 +155,11 @@ def _by_templates(text: str, tokens: tuple[Token, ...], here: Inventory) -> Pars
         question = _none(f"That may mean {wishes}: which?", protect=best[0]["protect"])
         settled = [_settled(*each, here).spec for each in zip(best, likely, strict=True)]
         distinct = {_said(each): each for each in settled if each["intent"] != "none"}
-        return Parsed(question, tuple(distinct.values()))
+        # Between questions the encoder may choose, since an answer changes nothing.
+        return Parsed(question, tuple(distinct.values()), loose=not any(each.acts for each in likely))
     loose = _skips(likely[0]) or (_names_unknown(likely[0], here) and likely[0].changed == 0)
-    return replace(_settled(best[0], likely[0], here), loose=loose)
+    doubtful = likely[0].acts and _is_strange(best[0], here)
+    return replace(_settled(best[0], likely[0], here), loose=loose, doubtful=doubtful)
 
 
 def _skips(found: Found) -> bool:
@@ -150,6 +176,11 @@ def _names_unknown(found: Found, inventory: Inventory) -> bool:
         for name in capture.value
     ]
     return not found.acts and not all(known_name(name, inventory) for name in names)
+
+
+def _is_strange(spec: Mapping[str, Any], inventory: Inventory) -> bool:
+    """Whether a target of ``spec`` is neither known nor looks like a name."""
+    return any(not known_name(name, inventory) and SHAPED.search(name) is None for name in spec["targets"])
 
 
 def _better_spelled(tokens: tuple[Token, ...], found: list[Found], inventory: Inventory) -> list[Found]:
@@ -268,6 +299,8 @@ def _unclear(text: str, tokens: tuple[Token, ...], inventory: Inventory) -> Pars
     if two := next(_two(tokens, inventory), None):
         question = _none(f"These are two wishes, {' and '.join(two.values())}: which one first?")
         wishes = [_part(text, tokens[start:end], inventory) for start, end in two]
+        if (one := _same_wish(wishes)) is not None:
+            return Parsed(one)
         return Parsed(question, () if any(each["intent"] == "none" for each in wishes) else tuple(wishes))
     return Parsed(_none(_NOT_UNDERSTOOD), loose=True)
 
@@ -283,6 +316,19 @@ def _two(tokens: tuple[Token, ...], inventory: Inventory) -> Iterator[dict[tuple
                 (0, at): _said(_spec(first[0])),
                 (at + 1, len(tokens)): _said(_spec(second[0])),
             }
+
+
+def _same_wish(wishes: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The one that says all that the others do, as in "the fans scream, why is it so hot"; None if none."""
+
+    def says(spec: dict[str, Any], other: dict[str, Any]) -> bool:
+        fields = _meaning(other).items()
+        return all(spec[name] == value for name, value in fields if value and name != "tier")
+
+    return next(
+        (each for each in wishes if each["intent"] != "none" and all(says(each, other) for other in wishes)),
+        None,
+    )
 
 
 def _part(text: str, tokens: tuple[Token, ...], inventory: Inventory) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from jepa.language.template import Capture, Match, Reading, Sequence, Template
 from jepa.language.tokens import Token
 from jepa.language.typos import MOST, Spelling
 
+CONDITIONS: Final = ("condition", "notify", "vague")
+"""Modifiers that tell when."""
+_JOINS: Final = ("because", "since", "as", "so", "and")
 _OF_A_NAME: Final = ("the", "my", "our", "this")
 
 
@@ -63,7 +66,7 @@ class Reader:
         for kinds in (
             MODIFIERS,
             MODIFIERS[:-1],
-            ("protect", "until", "vague", "courtesy"),
+            ("protect", "until", "vague", "remark", "courtesy"),
             ("protect",),
             (),
         ):
@@ -120,6 +123,8 @@ class Reader:
             longest: tuple[int, int, str, Template, Match] | None = None
             for kind, template in fitting:
                 for match in template.at(reading, at):
+                    if kind == "remark" and not _is_clause(tokens, at, match.end):
+                        continue
                     if match.end > at and (longest is None or (match.end, match.words) > longest[:2]):
                         longest = (match.end, match.words, kind, template, match)
             if longest is None or (reading.idle[at] and _fits_later(longest, reading, at)):
@@ -191,6 +196,17 @@ def _fits_later(longest: tuple[int, int, str, Template, Match], reading: Reading
     return any(
         match.end == longest[0] and match.words == longest[1] for match in longest[3].at(reading, at + 1)
     )
+
+
+def _is_clause(tokens: tuple[Token, ...], start: int, end: int) -> bool:
+    """Whether those from ``start`` to ``end`` are a clause of their own, with a pause or a joint beside."""
+    begins = (
+        start == 0
+        or tokens[start - 1].kind == "pause"
+        or tokens[start].text in _JOINS
+        or tokens[start - 1].text in _JOINS
+    )
+    return begins and (end == len(tokens) or tokens[end].kind == "pause" or tokens[end].text in _JOINS)
 
 
 def spelled_right(tokens: tuple[Token, ...], inventory: Inventory) -> tuple[Token, ...]:

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What forbids an act that the encoder read: a negation, words of sparing, another clause, a second wish."""
 
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from jepa.language.gist import ANY_PROGRAM, Gist
+from jepa.language.clauses import Clauses
+from jepa.language.gist import ANY_PROGRAM, DRIVE, Gist
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
 from jepa.language.naming import Naming
-from jepa.language.reading import known_name, names_in
+from jepa.language.negations import Negations
+from jepa.language.reading import CONDITIONS, Reader, known_name, names_in
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Encoder, Heard
@@ -18,14 +20,24 @@ LISTED: Final = ("and", "or", ",", "&", "the", "my", "both")
 _JOINTS: Final = ("and", "then", ";", ".", "but", "also", ",")
 _OF_NOTHING: Final = frozenset(("undo", "autonomy/off", "autonomy/advise", "autonomy/ask", "packs/verify"))
 """Acts that touch no unit, by which nothing that is to be left alone could be hit."""
-_BY_IT: Final = frozenset(("prioritize", "service/restart", "service/start", "watch", "watch/restart"))
-"""Acts that may speak of their object as "it": they do not take anything from it."""
+_BY_IT: Final = frozenset(
+    (
+        *("prioritize", "service/restart", "service/start", "service/reload", "service/enable"),
+        *("watch", "watch/restart", "device/allow", "device/block", "device/eject"),
+    )
+)
+"""Acts that may speak of their object as "it": they take nothing from it, or nothing else could be meant."""
+_TAKEN_BY_IT: Final = frozenset(("service/stop", "service/disable", "packs/install", "packs/remove"))
+"""Acts that may, where it is who the sentence begins with and nobody else could be meant by "it"."""
+_IT: Final = ("it", "its")
 _SAME: Final = {"watch/restart": ("watch/restart", "service/restart")}
 """What a clause by itself may ask for where the whole sentence, with its condition, asks for another act."""
 _GIVES: Final = frozenset(("device/allow", "power/performance"))
 _GIVING: Final = frozenset(("let",))
 _HOLDING: Final = frozenset(("keep", "keeps", "hold"))
 """Words of sparing that are none beside some acts."""
+_OTHERS: Final = frozenset(("else", "everyone", "everybody", "anyone", "anybody"))
+"""Whom something may be put before; who of these is named is found elsewhere."""
 _LINKS: Final = ("and", "so", "because", "since", "then")
 """Words between clauses of which neither takes anything out of the other."""
 _BEHIND_LIST: Final = ("to", "at", "by", "please", "too", "now", "again", "off", "down", "up")
@@ -34,21 +46,10 @@ _EXCLUDES: Final = frozenset(
     ("but", "without", "ignoring", "avoiding", "excluding", "minus", "against", "versus")
 )
 """Words that take something out of what is asked for."""
-_MORE: Final = frozenset(
-    (
-        "more",
-        "exceed",
-        "exceeds",
-        "surpass",
-        "surpasses",
-        "over",
-        "above",
-        "beyond",
-        "past",
-        "higher",
-        "greater",
-    )
+_IDIOMS: Final = frozenset(
+    (("off", "on"), ("up", "running"), ("down", "up"), ("nice", "fast"), ("nice", "smooth"), ("once", "for"))
 )
+_WHENEVER: Final = ("every", "each", "if", "when", "whenever", "should", "once")
 
 
 class Safeguards:
@@ -59,13 +60,16 @@ class Safeguards:
     ) -> None:
         self._gist, self._heard, self._inventory, self._encoder = gist, heard, inventory, encoder
         self._limits, self._naming = encoder.thresholds, naming
+        self._asked: dict[tuple[str, ...], Heard | None] = {}
+        self._aside = self._conditions()
+        self._negations = Negations(gist, naming, self._aside)
 
     def forbid(self, wish: str) -> bool:
         """Whether ``wish``, an act, may not be done by this sentence."""
         return (
-            self._negated(wish)
+            self._negations.forbid(wish)
             or self._spares()
-            or self._protects()
+            or self._protects(wish)
             or self._bare()
             or self._contrasts(wish)
             or self._spares_an_adverb()
@@ -73,10 +77,19 @@ class Safeguards:
             or self._two(wish)
         )
 
-    def _negated(self, wish: str) -> bool:
-        """Whether something in it is not to be; "not more than 40 %" only bounds."""
-        found = [at for at, token in enumerate(self._gist.tokens) if self._naming.negates(token)]
-        return bool(found) and not (wish == "limit" and len(found) == 1 and self._bounds(found[0]))
+    def _conditions(self) -> frozenset[int]:
+        """The tokens of a condition of the machine, known word for word, that names nothing."""
+        tokens = self._gist.tokens
+        *_, found = Reader(self._inventory).without_modifiers(tokens, tokens, CONDITIONS)
+        aside = [
+            token
+            for each in found
+            if each.kind == "condition"
+            and not any(one.name in ("target", "device") for one in each.captures)
+            if each.fields["kind"] != "failed"
+            for token in each.tokens
+        ]
+        return frozenset(at for at, token in enumerate(tokens) if token in aside)
 
     def _spares(self) -> bool:
         """Whether it may say without a negation that something is to be left as it is."""
@@ -89,28 +102,37 @@ class Safeguards:
         """
         words = lexicon()
         harmless: frozenset[str] = _GIVING if wish in _GIVES else frozenset()
+        if wish == "prioritize":
+            harmless = _OTHERS
+        texts = [token.text for at, token in enumerate(self._gist.tokens) if at not in self._aside]
+        found = [text for text in texts if text in words.contrasts | words.sparing]
         if wish == "watch" or (wish == "limit" and len(self._gist.amounts) == 1):
             harmless = _HOLDING
-        return any(
-            token.text in words.contrasts | words.sparing and token.text not in harmless
-            for token in self._gist.tokens
-        )
+            if found == ["let"] and wish == "limit":  # "let caddy run on one core"
+                return False
+        return any(text not in harmless for text in found)
 
     def _parted(self, wish: str) -> bool:
         """Whether it has more than one clause, and the others may forbid what one asks for.
 
-        They may not where each name stands in the first clause and that asks for ``wish`` by itself, or the
-        next one does and speaks of the only name as "it"; nor where nothing is named at all. "Squash it,
-        caddy chokes" names who suffers.
+        They may not where all names stand in one clause that asks for ``wish`` by itself, and those before
+        it say how things are; or where the names are who the first clause is about, and the next one asks
+        for ``wish`` and speaks of them as "it"; nor where nothing is named at all. "Squash it, caddy chokes"
+        names who suffers.
         """
         tokens, words = self._gist.tokens, lexicon()
         inner = [
-            at for at, each in enumerate(tokens) if each.kind != "pause" and each.text not in words.idle
+            at
+            for at, each in enumerate(tokens)
+            if each.kind != "pause" and each.text not in words.idle and at not in self._aside
         ]
         parts = [
             at
             for at in range(min(inner, default=0), max(inner, default=0))
-            if (tokens[at].kind == "pause" or tokens[at].text in words.joining) and not self._lists(at)
+            if (tokens[at].kind == "pause" or tokens[at].text in words.joining)
+            and at not in self._aside
+            and not self._lists(at)
+            and not self._is_phrase(at, wish)
         ]
         if not parts or wish in _OF_NOTHING:
             return False
@@ -122,28 +144,88 @@ class Safeguards:
             return True
         if "than" in joints and max(named) < parts[-1]:  # "more than the rest"
             parts = parts[:-1]
-        bounds = [-1, *parts, len(tokens)]
-        clauses = [range(begin + 1, end) for begin, end in pairwise(bounds)]
-        if not set(clauses[0]) >= named:
+        found = Clauses(self._gist, parts, self._aside)
+        own = next((at for at, clause in enumerate(found.every) if not named.isdisjoint(clause)), None)
+        if own is None or not named <= set(found.every[own]):
             return True
-        by_it = len(named) == 1 and wish in _BY_IT and any(tokens[at].text == "it" for at in clauses[1])
-        return not (self._asks(clauses[0], wish) or (by_it and self._asks(clauses[1], wish)))
+        if len(found.every) == 1:
+            return False
+        if not all(map(found.told, found.every[:own])):
+            return True
+        own_clause, others = found.every[own], found.every[own + 1 :]
+        orders = found.orders(own_clause, named)
+        if orders and all(map(found.told, others)):
+            return False  # nothing else is asked for, and the whole sentence was heard
+        if self._asks_by_it(found, own, named, wish):
+            return False
+        of_it = others and self._says_it(others[0]) and not found.told(others[0])
+        # "Something starves caddy, squash it" asks in its second clause, whatever the first is taken for.
+        return bool(of_it and not orders) or not self._asks(own_clause, wish)
+
+    def _says_it(self, clause: range) -> bool:
+        return any(self._gist.tokens[at].text in _IT for at in clause)
+
+    def _is_phrase(self, at: int, wish: str) -> bool:
+        """Whether the word at ``at`` joins no clauses: "off and on", "with 2 GiB", "or less"."""
+        tokens = self._gist.tokens
+        text, before = tokens[at].text, tokens[max(at - 1, 0)].text
+        after = [token.text for token in tokens[at + 1 : at + 4]]
+        if not after:
+            return True
+        match text:
+            case "and":
+                return (before, after[0]) in _IDIOMS or self._two_verbs(at)
+            case "or" | "than":
+                return after[0] in lexicon().groups["quite"]
+            case "that":
+                return before in lexicon().groups["wishing"]
+            case "without":
+                return wish == "service/reload"  # of which the negation was let through
+            case "with":
+                whole = len(after) == 2 and after[0] in ("a", "an") and at + 3 == len(tokens)
+                return at + 1 in self._gist.measures or whole
+        return False
+
+    def _two_verbs(self, at: int) -> bool:
+        """Whether the sentence begins with a verb, "and" and another one: "sync and unmount the stick"."""
+        idle = lexicon().idle
+        before = [each for each in self._gist.tokens[:at] if each.text not in idle]
+        return len(before) == 1 and before[0].kind == "word" and not self._naming.known(before[0])
+
+    def _asks_by_it(self, clauses: Clauses, own: int, named: set[int], wish: str) -> bool:
+        """Whether the first clause is about what is ``named``, and the second asks for ``wish`` of "it"."""
+        first, second = clauses.every[own], clauses.every[own + 1 : own + 2]
+        if not second or not self._says_it(second[0]):
+            return False
+        one = max(named) - min(named) == len(named) - 1
+        about = wish in _BY_IT and one
+        about = about or (wish in _TAKEN_BY_IT and one and clauses.says_of(first, named))
+        if wish == "limit" and one and clauses.says_of(first, named):
+            about = all(self._gist.tokens[at].text not in lexicon().groups["suffering"] for at in first)
+        return about and self._asks(second[0], wish)
 
     def _asks(self, clause: range, wish: str) -> bool:
         """Whether the tokens of ``clause`` ask for ``wish`` by themselves."""
         words = [word.text for word in self._gist.words if word.start in clause]
-        words = [ANY_PROGRAM if word == "it" else word for word in words]
-        heard = self._encoder.hear(words) if words else None
+        it = DRIVE if wish.startswith("device/") else ANY_PROGRAM
+        heard = self._hear(tuple(it if word in _IT else word for word in words))
         return (
             heard is not None
             and sum(heard.intents.get(each, 0.0) for each in _SAME.get(wish, (wish,))) >= self._limits.acts
             and heard.negated < self._limits.negated
         )
 
+    def _hear(self, words: tuple[str, ...]) -> "Heard | None":
+        """What the encoder makes of ``words``, which it is asked once."""
+        if words not in self._asked:
+            self._asked[words] = self._encoder.hear(words) if words else None
+        return self._asked[words]
+
     def _named(self) -> set[int]:
         """The tokens that are, or may be, part of a name."""
         names = {at for name in self._naming.names(True, False) for at in range(name.start, name.end)}
         names |= {at for name in self._naming.names(False, False) for at in range(name.start, name.end)}
+        names = {at for at in names if (self._gist.tokens[at].text,) not in lexicon().resources}
         return names | {at for at, token in enumerate(self._gist.tokens) if self._naming.known(token)}
 
     def _lists(self, at: int) -> bool:
@@ -165,14 +247,6 @@ class Safeguards:
     def _known_at(self, at: int) -> bool:
         return 0 <= at < len(self._gist.tokens) and self._naming.known(self._gist.tokens[at])
 
-    def _bounds(self, negation: int) -> bool:
-        """Whether a negation stands before "more than" and the amount, or behind it: "not a byte more"."""
-        places = [at for at, token in enumerate(self._gist.tokens) if token.text in _MORE]
-        if len(self._gist.amounts) != 1 or not places or negation > places[0]:
-            return False
-        after = all(token.kind == "pause" for token in self._gist.tokens[places[-1] + 1 :])
-        return places[-1] < min(self._gist.measures) or (negation > max(self._gist.measures) and after)
-
     def _bare(self) -> bool:
         """Whether something is to be left alone, and beside it nothing is said that a wish could be about.
 
@@ -187,16 +261,27 @@ class Safeguards:
             for token in self._gist.tokens
         )
 
-    def _protects(self) -> bool:
-        return any(tags["protect"] >= self._limits.protected for tags in self._heard.tags)
+    def _protects(self, wish: str) -> bool:
+        """Whether a word may name what is to be left alone; the memory or disk that is cleared is none."""
+        cleared = lexicon().resources if wish == "reclaim" else {}
+        return any(
+            tags["protect"] >= self._limits.protected and (word.text,) not in cleared
+            for word, tags in zip(self._gist.words, self._heard.tags, strict=True)
+        )
 
     def _two(self, wish: str) -> bool:
         """Whether both sides of an "and" are wishes by themselves, and not the same."""
-        words = [word.text for word in self._gist.words]
+        own = [word for word in self._gist.words if word.start not in self._aside]
+        words = [word.text for word in own]
+        clauses = Clauses(self._gist, (), self._aside)
         for at, word in enumerate(words):
             if word not in _JOINTS or not 0 < at < len(words) - 1:
                 continue
-            sides = [self._encoder.hear(part) for part in (words[:at], words[at + 1 :])]
+            if wish == "watch/restart" and words[0] in _WHENEVER:  # the first side is when
+                continue
+            if clauses.told(range(own[0].start, own[at].start)) and _is_one(words[:at]):
+                continue  # it says how things are
+            sides = [self._hear(tuple(part)) for part in (words[:at], words[at + 1 :])]
             wishes = [
                 max(side.intents, key=side.intents.__getitem__)
                 for side in sides
@@ -210,3 +295,8 @@ class Safeguards:
         """Whether what was taken for a name to be left alone is an adverb: "particularly not caddy's"."""
         kept = names_in(each for each in self._gist.modifiers if each.kind == "protect")
         return any(name.endswith("ly") and not known_name(name, self._inventory) for name in kept)
+
+
+def _is_one(words: Sequence[str]) -> bool:
+    """Whether ``words`` are one clause."""
+    return lexicon().joining.isdisjoint(words) and not any(word in _JOINTS for word in words)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""No sentence of the corpus that spares or negates something is acted upon, whatever it names."""
+
+import random
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from jepa.errors import JepaError
+from jepa.language.encoder import Encoder
+from jepa.language.inventory import LiveInventory
+from jepa.language.parser import parse
+from jepa.language.specs import READS
+from jepa.packs.language import LanguageManifest
+from jepa.packs.pack import read_manifest, verified_graph
+from jepa_lab.language.corpus import CORPUS, NOW, PARTS, Sentence, sentences
+from jepa_lab.language.names import invented
+
+PACK = CORPUS.parent
+
+
+def _encoder() -> Encoder | None:
+    """That of the pack in the source tree; None where it was not made, or is an older one."""
+    from jepa.language.encoder import PackedEncoder
+
+    try:
+        manifest = read_manifest(PACK)
+        assert isinstance(manifest, LanguageManifest)
+        verified_graph(PACK, manifest.graphs["encoder"])
+    except JepaError:
+        return None
+    return PackedEncoder.load(PACK)
+
+
+def _held() -> Iterator[tuple[Sentence, set[str]]]:
+    """Each template that negates or spares something once, and what it spares."""
+    every = {(each.person, each.template): each for part in PARTS for each in sentences(part)}
+    for sentence in every.values():
+        spared = {name for right in sentence.meanings for name in right["protect"]}
+        if sentence.kind == "negated" or spared:
+            yield sentence, spared
+
+
+def _named_anew(
+    sentence: Sentence, spared: set[str], chance: random.Random
+) -> tuple[str, set[str], set[str]]:
+    """The text with other names, what it spares, and all its names."""
+    text, now = sentence.text, {}
+    names = {*spared, *(name for right in sentence.meanings for name in right["targets"])}
+    for name in sorted(names, key=len, reverse=True):
+        new = invented(chance)
+        changed = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", new, text, flags=re.IGNORECASE)
+        now[name] = new if changed != text and " " not in new else name
+        text = changed if now[name] == new else text
+    return text, {now[name] for name in spared}, {*now.values()}
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_nothing_negated_or_spared_is_acted_upon(seed: int | None) -> None:
+    encoder = _encoder()
+    chance = random.Random(seed)
+    for sentence, spared in _held():
+        text, names = sentence.text, spared
+        if seed is not None:
+            text, spared, names = _named_anew(sentence, spared, chance)
+        spec = parse(text, LiveInventory(frozenset(names)), encoder, NOW)
+        acts = spec["intent"] not in READS and spec["operation"] != "list"
+        right = any(each["intent"] == spec["intent"] for each in sentence.meanings)
+        if sentence.kind == "negated":
+            assert not acts or right, text
+        elif acts:
+            assert spared <= set(spec["protect"]), text
+            assert not spared & set(spec["targets"]), text
