@@ -103,7 +103,7 @@ def ruled(effects: KnownEffects) -> KnownEffects:
     return effects.model_copy(
         update={
             "settings": {
-                name: SettingEffects(low=each.low, high=each.high, channels=every)
+                name: SettingEffects(low=each.low, high=each.high, up=every, down=every)
                 for name, each in effects.settings.items()
                 if name in ("cpu.weight.background", "cpu.max.background", "pause.background")
             }

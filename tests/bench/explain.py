@@ -16,7 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from jepa_lab.branches.plan import Shape
 from tests.bench.explain_scenes import SCENES, Scene, Verdict, scene_named, verdict
+from tools.laboratory import make_work_disk
 from tools.vm.image import BUILD, built_image
 from tools.vm.machine import Machine, MachineError, Setup
 from tools.vm.sources import push
@@ -24,8 +26,7 @@ from tools.vm.sources import push
 DIRECTORY: Final = BUILD / "bench/explain"
 FOLDER: Final = "/run/explain"
 GUEST: Final = "explain_guest.py"
-MEMORY_MIB: Final = 1024
-INSTRUCTION_NS: Final = 2
+SHAPE: Final = Shape("explain", memory_mib=1024, operations_per_s=400, instruction_ns=2)
 """500 million instructions a second."""
 USUAL_S: Final = 180
 """How long the machine does what it usually does before a fault: the band of each channel comes from it."""
@@ -46,11 +47,11 @@ def ready(*, sources: bool) -> Machine:
         image.overlay(DIRECTORY / "disk.qcow2"),
         kernel=image.kernel,
         initrd=image.initrd,
-        memory_mib=MEMORY_MIB,
+        memory_mib=SHAPE.memory_mib,
         cpus=1,
         devices=DEVICES,
         virtual_time=True,
-        instruction_ns=INSTRUCTION_NS,
+        instruction_ns=SHAPE.instruction_ns,
     )
     machine = Machine("explain", setup, DIRECTORY, lambda line: print(line, flush=True))
     machine.start()
@@ -61,6 +62,7 @@ def ready(*, sources: bool) -> Machine:
     machine.execute("systemctl is-system-running --wait", 120)
     program = Path(__file__).with_name(GUEST).read_text()
     machine.succeed(f"mkdir -p {FOLDER}; cat > {FOLDER}/{GUEST} <<'END-OF-FILE'\n{program}\nEND-OF-FILE")
+    machine.succeed(make_work_disk(SHAPE), 60)
     machine.succeed(SMALL, 60)
     machine.succeed(f"systemd-run --quiet --unit=usual python3 {FOLDER}/{GUEST} usual")
     machine.succeed("jepa explain --json", 120)  # so that its files are in memory, as where it is in use
@@ -72,7 +74,6 @@ def ready(*, sources: bool) -> Machine:
 def play(machine: Machine, scene: Scene) -> dict[str, Any]:
     """The explanation of ``scene``, and the seconds that it took in the machine. MachineError."""
     machine.restore("usual")
-    machine.slow_disk(scene.disk_operations)
     told = json.dumps(asdict(scene))
     machine.succeed(f"cat > {FOLDER}/scene.json <<'END-OF-FILE'\n{told}\nEND-OF-FILE")
     machine.succeed(

@@ -19,7 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 USUAL, SERVER = ("127.0.0.1", 8100), ("127.0.0.1", 8101)
-PLACE = Path("/var/tmp")
+PLACE = Path("/var/tmp/lab")
+"""On the disk that is as slow as it is told to be."""
+DELAY = Path("/sys/bus/pseudo/drivers/scsi_debug/ndelay")
 MIB = 1 << 20
 
 
@@ -44,20 +46,20 @@ def write() -> None:
 
 
 def leak() -> None:
-    """Five mebibytes a second that are never given back."""
+    """Two mebibytes a second that are never given back."""
     held = []
     while True:
-        held.append(bytearray(os.urandom(4096)) * (5 * MIB // 4096))
+        held.append(bytearray(os.urandom(4096)) * (2 * MIB // 4096))
         time.sleep(1.0)
 
 
 def hoard() -> None:
-    """More than there is, of which all is used again and again."""
+    """More than there is left, all of it used again and again; a quarter of each page says something."""
     held: list[bytearray] = []
-    size = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
+    size = 4 * int(Path("/proc/meminfo").read_text().split()[1]) * 1024 // 5
     while True:
         if len(held) * 8 * MIB < size:
-            held.append(bytearray(os.urandom(8 * MIB)))
+            held.append(bytearray((os.urandom(1024) + bytes(3072)) * (8 * MIB // 4096)))
         else:
             random.choice(held)[random.randrange(8 * MIB)] = 1
 
@@ -128,6 +130,7 @@ def usual() -> None:
 def scene(folder: Path) -> None:
     """Start the units, wait, ask, and stop the machine."""
     told = json.loads((folder / "scene.json").read_text())
+    DELAY.write_text(str(10**9 // told["disk_operations"]))
     begin = time.monotonic()
     for unit in told["units"]:
         command = unit["command"]

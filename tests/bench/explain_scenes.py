@@ -59,7 +59,6 @@ SCENES: Final = (
         (Unit("ledger", "@append"), Unit("writer", "@write")),
         "writer.service",
         ("disk_contention",),
-        disk_operations=40,
     ),
     Scene("slow disk", (Unit("ledger", "@append"),), "", ("slow_disk",), disk_operations=8),
     Scene("leak", (Unit("leaky", "@leak"),), "leaky.service", ("memory_leak", "leak"), after_s=110),

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much of an imagined effect is real, as trials show it: its size, and how it varies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from jepa.evaluation import effect_errors
 from jepa.evaluation.effect_errors import LEAST_SPREAD, known_effects
-from jepa.evaluation.effect_scoring import measure_effects
+from jepa.evaluation.effect_scoring import Change, measure_effects
 from jepa.packs.effects import KnownEffects
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Recording
@@ -37,22 +37,38 @@ def judge(recording: Recording, schema: Schema, pack: Pack, monkeypatch: pytest.
 
 
 def test_who_imagines_half_of_it_is_known_to(judge: Judge) -> None:
-    known = judge(2, 2, 2, 2, 2)
+    known = judge(*[2] * 9)
     setting = known.settings["pause.background"]
     assert (setting.low, setting.high) == (1, 1), "only what was tried"
-    effect = setting.channels[CPU][5]
+    effect = setting.up[CPU][5]
     assert effect.size == pytest.approx(2, rel=0.01)
     assert effect.spread == pytest.approx(LEAST_SPREAD * 2, rel=0.01), "so few sessions show no more"
-    assert effect.changes == 10
+    assert effect.changes == 9
     assert known.lower_90 is not None and known.lower_90 > 0.9
 
 
 def test_sessions_that_differ_make_it_less_sure(judge: Judge) -> None:
     alike, apart = (
-        judge(*sizes).settings["pause.background"].channels[CPU][5]
-        for sizes in ((1,) * 5, (3, 0.3, 2, 0.5, 1))
+        judge(*sizes).settings["pause.background"].up[CPU][5]
+        for sizes in ((1,) * 8, (3, 0.3, 2, 0.5, 1, 3, 0.3, 1))
     )
     assert apart.spread / apart.size > 2 * alike.spread / alike.size
+
+
+def test_a_setting_that_is_given_back_is_judged_by_itself(
+    recording: Recording, schema: Schema, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each = experiment(recording, schema)
+
+    def imagined(_: object, changes: Sequence[Change], __: object) -> tuple[np.ndarray, np.ndarray]:
+        truth = np.nan_to_num(measure_effects(each, changes).effect)
+        part = np.array([4 if (change.after > change.before).any() else 1 for change in changes])
+        return truth / part[:, None, None], truth[:, None]
+
+    monkeypatch.setattr(effect_errors, "imagined_effects", imagined)
+    setting = known_effects([each] * 8, [], pack).settings["pause.background"]
+    assert setting.up[CPU][5].size == pytest.approx(4, rel=0.01)
+    assert setting.down[CPU][5].size == pytest.approx(1, rel=0.01)
 
 
 def test_too_few_trials_show_nothing(judge: Judge) -> None:

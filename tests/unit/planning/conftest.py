@@ -117,7 +117,7 @@ def effects(spread: float = 0.1, *names: str, channels: tuple[str, ...] = (WAIT,
     """All of an effect is real, give or take ``spread``, for the settings ``names``."""
     effect = ChannelEffect(size=1, spread=spread, changes=20)
     known = {name: dict.fromkeys(HORIZONS_S, effect) for name in channels}
-    settings = {name: SettingEffects(low=-1, high=1, channels=known) for name in names}
+    settings = {name: SettingEffects(low=-1, high=1, up=known, down=known) for name in names}
     return KnownEffects(lower_90=0.9, coverage_90=0.9, windows=100, settings=settings)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from jepa.explanation.ranking import Question
-from jepa.explanation.situation import Situation
+from jepa.explanation.situation import JournalLine, Situation
 from jepa.healing.observation import Broken, Space
 from tests.unit.explanation.scenes import (
     GIB,
@@ -149,6 +149,26 @@ SCENES: dict[str, tuple[Situation, str, str]] = {
                 event("oom_kill", "python3", OOM, ago=40),
                 event("unit_failed", "hungry.service", "result oom-kill (killed)", ago=39),
             ),
+        ),
+        "oom_kill",
+        "hungry.service",
+    ),
+    "a kill of what was swapped out by then": (
+        replace(
+            situation(
+                events=(
+                    event("oom_kill", "python3", "Killed process 900 (python3) anon-rss:160000kB", ago=40),
+                    event("unit_failed", "hungry.service", "result oom-kill (killed)", ago=39),
+                ),
+            ),
+            journal={
+                "hungry.service": JournalLine(
+                    "hungry.service",
+                    "hungry.service: Consumed 3.4s CPU time, 1.5G memory peak, 900M memory swap peak.",
+                    "s=1",
+                    1,
+                )
+            },
         ),
         "oom_kill",
         "hungry.service",

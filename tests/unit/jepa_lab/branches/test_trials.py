@@ -56,7 +56,7 @@ def test_the_measured_effect_is_the_branch_less_those_without(
 ) -> None:
     course = ([step("cpu.weight", "background", 1)], [report(20, 1)])
     (trial,) = trials(moment(course), 7, pack, schema)
-    assert (trial.session, trial.setting) == (7, "cpu.weight.background")
+    assert (trial.session, trial.setting, trial.up) == (7, "cpu.weight.background", False)
     column = pack.schema.names.index(CHANNEL)
     rows = np.zeros((2, len(pack.schema.names)), np.float32)
     rows[:, column] = 80, 30

@@ -115,6 +115,19 @@ def test_what_is_read_through_a_device_that_lies_on_a_disk_counts_once(root: Pat
     assert source.read(2.0).values["system.role.foreground.io.read"] == pytest.approx(8.0)
 
 
+def test_what_is_written_into_a_file_system_in_a_file_counts_once(root: Path) -> None:
+    (root / "sys/block/loop0/loop").mkdir(parents=True)
+    (root / "sys/block/loop0/loop/backing_file").write_text("/var/disk.img\n")
+    (root / "sys/block/loop0/dev").write_text("7:0\n")
+    group(root, "user.slice")
+    io = root / "sys/fs/cgroup/user.slice/io.stat"
+    io.write_text("254:0 rbytes=0 wbytes=0\n7:0 rbytes=0 wbytes=0\n")
+    source = RoleSource(root, Roles(root))
+    source.read(1.0)
+    io.write_text("254:0 rbytes=0 wbytes=8192\n7:0 rbytes=0 wbytes=8192\n")
+    assert source.read(2.0).values["system.role.foreground.io.write"] == pytest.approx(8.0)
+
+
 def test_many_groups_cost_little(root: Path) -> None:
     for number in range(100):
         group(root, f"user.slice/user-{number}.slice/user@{number}.service/background.slice")

@@ -21,7 +21,7 @@ from jepa.evaluation.effect_scoring import (
     imagined_effects,
     measure_effects,
 )
-from jepa.packs.effects import NORMAL_80, NORMAL_90, ChannelEffect, KnownEffects, SettingEffects
+from jepa.packs.effects import NORMAL_80, NORMAL_90, ChannelEffect, Channels, KnownEffects, SettingEffects
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Recording
 from jepa.world.controls import in_force
@@ -42,6 +42,8 @@ class Trial:
 
     session: int
     setting: str
+    up: bool
+    """Whether the setting became stronger."""
     imagined: FloatArray
     measured: FloatArray
     """NaN where it is not known."""
@@ -62,23 +64,13 @@ def known_effects(
     trials = [trial for number, each in enumerate(experiments) for trial in _trials(number, each, pack)]
     trials += branches
     ranges = _ranges([*tried, *(each.acted for each in experiments)], pack.manifest.shape.controls)
+    groups = _by_setting(trials)
     settings = {}
-    for name, of in _by_setting(trials).items():
-        known = {}
-        for at, channel in enumerate(pack.schema.names):
-            fits = {horizon: _fit(of, at, column) for column, horizon in enumerate(HORIZONS)}
-            found = {
-                horizon: ChannelEffect(
-                    size=round(fit.size, 3), spread=round(fit.spread, 3), changes=fit.changes
-                )
-                for horizon, fit in fits.items()
-                if fit is not None
-            }
-            if found:
-                known[channel] = found
-        if known:
+    for name in dict.fromkeys(name for name, _ in groups):
+        up, down = (_known(groups.get((name, way), []), pack) for way in (True, False))
+        if up or down:
             low, high = (round(end, 3) for end in ranges[name])
-            settings[name] = SettingEffects(low=low, high=high, channels=known)
+            settings[name] = SettingEffects(low=low, high=high, up=up, down=down)
     z = _left_out(trials)
     return KnownEffects(
         lower_90=round(float((z >= -NORMAL_80).mean()), 4) if len(z) else None,
@@ -86,6 +78,21 @@ def known_effects(
         windows=len(z),
         settings=settings,
     )
+
+
+def _known(trials: Sequence[Trial], pack: Pack) -> Channels:
+    """What ``trials`` of one setting in one direction show."""
+    known: Channels = {}
+    for at, channel in enumerate(pack.schema.names):
+        fits = {horizon: _fit(trials, at, column) for column, horizon in enumerate(HORIZONS)}
+        found = {
+            horizon: ChannelEffect(size=round(fit.size, 3), spread=round(fit.spread, 3), changes=fit.changes)
+            for horizon, fit in fits.items()
+            if fit is not None
+        }
+        if found:
+            known[channel] = found
+    return known
 
 
 def _trials(session: int, each: Experiment, pack: Pack) -> list[Trial]:
@@ -100,7 +107,8 @@ def _trials(session: int, each: Experiment, pack: Pack) -> list[Trial]:
         (moved,) = np.nonzero(change.after != change.before)
         if len(moved) == 1:
             name = pack.manifest.shape.controls[moved[0]]
-            trials.append(Trial(session, name, imagined[number], measured.effect[number], noise))
+            up = bool(change.after[moved[0]] > change.before[moved[0]])
+            trials.append(Trial(session, name, up, imagined[number], measured.effect[number], noise))
     return trials
 
 
@@ -122,15 +130,16 @@ class _Fit:
     changes: int
 
 
-def _by_setting(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    found: dict[str, list[Trial]] = {}
+def _by_setting(trials: Sequence[Trial]) -> dict[tuple[str, bool], list[Trial]]:
+    """By setting, and by whether it became stronger."""
+    found: dict[tuple[str, bool], list[Trial]] = {}
     for trial in trials:
-        found.setdefault(trial.setting, []).append(trial)
+        found.setdefault((trial.setting, trial.up), []).append(trial)
     return found
 
 
 def _fit(trials: Sequence[Trial], channel: int, horizon: int) -> _Fit | None:
-    """Of the ``trials`` of one setting, by the places of a channel and of a window's length.
+    """Of ``trials`` of one setting in one direction, by the places of a channel and of a window's length.
 
     None where there are too few, or hardly anything is imagined.
     """

@@ -29,15 +29,26 @@ class ChannelEffect(Strict):
     """Changes of the setting that it was measured on."""
 
 
+Channels = dict[str, dict[int, ChannelEffect]]
+"""By channel, and by the window's length in seconds: to act costs something, too, which is a good part of
+what is seen in the first seconds."""
+
+
 class SettingEffects(Strict):
     """One setting of the pack's manifest, such as ``cpu.weight.background``."""
 
     low: float = Field(ge=-1, le=1)
     high: float = Field(ge=-1, le=1)
     """The weakest and the strongest setting that was ever tried, as the graphs are given them."""
-    channels: dict[str, dict[int, ChannelEffect]]
-    """By channel, and by the window's length in seconds: to act costs something, too, which is a good part
-    of what is seen in the first seconds."""
+    up: Channels
+    """Of a stronger setting than before."""
+    down: Channels
+    """Of a weaker one: to take a weight away from somebody is not what giving it is, the other way round."""
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Those on which any effect is known."""
+        return tuple(dict.fromkeys((*self.up, *self.down)))
 
     @model_validator(mode="after")
     def _ordered(self) -> "SettingEffects":

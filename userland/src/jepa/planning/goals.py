@@ -157,7 +157,7 @@ class _Compiler:
         settings = [each for each in settings if self._keeps_protected(each)]
         every = self._known.effects.settings
         shared = [every[each.control].channels for each in settings] or [
-            {name: effect for each in every.values() for name, effect in each.channels.items()}
+            tuple(name for each in every.values() for name in each.channels)
         ]
         terms = tuple(
             Near(name, mean)

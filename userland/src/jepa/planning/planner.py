@@ -286,7 +286,8 @@ class _Courses:
         ]
         if not any(usual):
             return None
-        outcome = self.outcome(np.array([usual], np.intp), self._energy.channels)
+        # Harm shows at once; whether it lasts, few trials of a setting given back have shown.
+        outcome = self.outcome(np.array([usual], np.intp), self._energy.channels, HORIZONS_S[0])
         return round(float(self._energy.worst(outcome, NORMAL_80)[0]), 5)
 
     def outcome(
@@ -364,21 +365,31 @@ class _Courses:
         """
         sizes, spreads = self._tables(channels, horizon_s)
         moved = candidates > 0  # (K, V)
-        size = np.where(moved[:, :, None], sizes[None], np.inf).min(axis=1, initial=np.inf)
-        spread = np.where(moved[:, :, None], spreads[None], 0).sum(axis=1)
+        way, setting = self._ways(candidates), np.arange(len(self._space.settings))  # (K, V), (V,)
+        size = np.where(moved[:, :, None], sizes[way, setting], np.inf).min(axis=1, initial=np.inf)
+        spread = np.where(moved[:, :, None], spreads[way, setting], 0).sum(axis=1)
         return np.where(np.isfinite(size), size, 0).astype(np.float32), spread.astype(np.float32)
 
     def _tables(self, channels: tuple[str, ...], horizon_s: int) -> tuple[FloatArray, FloatArray]:
-        """(V, C) each: size and spread by setting and channel."""
-        shape = len(self._space.settings), len(channels)
+        """(2, V, C) each: size and spread, of weaker and of stronger settings, by setting and channel."""
+        shape = 2, len(self._space.settings), len(channels)
         sizes, spreads = np.zeros(shape, np.float32), np.full(shape, np.inf, np.float32)
         for row, setting in enumerate(self._space.settings):
-            known = self._view.effects.settings[setting.control].channels
-            for column, channel in enumerate(channels):
-                effect = known.get(channel, {}).get(horizon_s)
-                if effect is not None:
-                    sizes[row, column], spreads[row, column] = effect.size, effect.spread
+            known = self._view.effects.settings[setting.control]
+            for way, effects in enumerate((known.down, known.up)):
+                for column, channel in enumerate(channels):
+                    effect = effects.get(channel, {}).get(horizon_s)
+                    if effect is not None:
+                        sizes[way, row, column], spreads[way, row, column] = effect.size, effect.spread
         return sizes, spreads
+
+    def _ways(self, candidates: IntArray) -> IntArray:
+        """(K, V) 1 where a setting becomes stronger than it is, else 0."""
+        ways = np.zeros_like(candidates)
+        for at, setting in enumerate(self._space.settings):
+            strengths = np.array([option.strength for option in setting.options])
+            ways[:, at] = (strengths > strengths[0])[candidates[:, at]]
+        return ways
 
     def _most(self, candidates: IntArray, channels: tuple[str, ...]) -> FloatArray:
         """(K, C) what the kernel lets each be at most: a quota is kept, whatever is imagined."""

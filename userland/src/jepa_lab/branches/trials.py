@@ -63,12 +63,13 @@ def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> 
     # What is measured is a branch less the mean of two that differ by chance alone.
     noise = np.asarray(np.abs(one - other) * np.sqrt(0.75), np.float32)
     found = []
-    for row, (branch, name, _, _) in enumerate(changes):
+    for row, (branch, name, before, after) in enumerate(changes):
         measured = np.where(_kept(branch), means[branch.name] - (one + other) / 2, np.nan)
         found.append(
             Trial(
                 session,
                 name,
+                after > before,
                 imagined[2 * row + 1] - imagined[2 * row],
                 measured.astype(np.float32),
                 noise,

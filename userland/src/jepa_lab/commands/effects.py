@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         "jepa-lab train` and `jepa-lab effects",
     )
     for name, setting in effects.settings.items():
-        print(f"{name:24} {setting.low:+.2f}..{setting.high:+.2f}  {len(setting.channels)} channels")
+        known = f"{len(setting.up)} channels up, {len(setting.down)} down"
+        print(f"{name:24} {setting.low:+.2f}..{setting.high:+.2f}  {known}")
     print(f"of {effects.windows} effects of sessions left out {effects.lower_90} reach the lower end,")
     print(f"{effects.coverage_90} lie within the 90 % interval")

@@ -25,6 +25,8 @@ _LEAST: Final = 3.0
 _AHEAD_S: Final = 3600.0
 _HALF: Final = 0.5
 _KILLED: Final = re.compile(r"anon-rss:(\d+)kB")
+_PEAK: Final = re.compile(r"([\d.]+)([KMGT]?) memory peak")
+"""In systemd's last line about a unit, which rounds bytes as systemctl does."""
 _TOGETHER_NS: Final = 10 * 10**9
 """The kernel and systemd tell of one kill within this."""
 
@@ -132,8 +134,11 @@ def oom_kill(seen: Situation) -> Iterator[Cause]:
         of_its_own = "Memory cgroup out of memory" in (event.detail or "")
         share = 100 * 1024 * int(held[1]) / seen.memory_total if held and seen.memory_total else 0.0
         offenders: tuple[Offender, ...] = ()
+        peak = _peak_share(seen, unit)
         if share >= 100 * _HOLDS or (of_its_own and held):
             offenders = (Offender(unit, round(min(100.0, share), 1), "memory, when it was killed"),)
+        elif peak >= 100 * _HOLDS:  # where there is swap, a good part of it is there
+            offenders = (Offender(unit, round(min(100.0, peak), 1), "memory, at its peak"),)
         yield Cause(
             "oom_kill",
             "memory",
@@ -148,3 +153,13 @@ def oom_kill(seen: Situation) -> Iterator[Cause]:
                 *seen.channels("system.memory.utilization", "system.pressure.memory.some"),
             ),
         )
+
+
+def _peak_share(seen: Situation, unit: str) -> float:
+    """Percent of memory that ``unit`` held at most, by the line that systemd wrote when it ended; or 0."""
+    line = seen.journal.get(unit)
+    found = _PEAK.search(line.text) if line is not None else None
+    if found is None or not seen.memory_total:
+        return 0.0
+    scale = 1024.0 ** " KMGT".index(found[2] or " ")
+    return 100 * float(found[1]) * scale / seen.memory_total

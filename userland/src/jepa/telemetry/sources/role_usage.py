@@ -57,7 +57,7 @@ def parse_io_stat(content: bytes, stacked: Container[bytes] = ()) -> tuple[int, 
 
 
 class StackedDevices:
-    """Numbers of devices that lie on others, such as those of verity, encryption and RAID.
+    """Numbers of devices that lie on others, such as those of verity, encryption and RAID, or in a file.
 
     What a group reads through one is counted there and once more at the disk below.
     """
@@ -75,9 +75,10 @@ class StackedDevices:
         return self._found
 
     def _look(self) -> Iterator[bytes]:
-        for below in self._block.glob("*/slaves/*"):
-            with suppress(OSError):
-                yield (below.parents[1] / "dev").read_bytes().strip()
+        for pattern in ("*/slaves/*", "loop*/loop/backing_file"):
+            for below in self._block.glob(pattern):
+                with suppress(OSError):
+                    yield (below.parents[1] / "dev").read_bytes().strip()
 
 
 class _Group:
