@@ -134,6 +134,11 @@ bench-availability: $(IMAGE) ## measure how available a service stays while faul
 	@$(PYTHON) -m tools.host run
 	@$(PY) -m tests.bench.availability
 
+.PHONY: bench-explain
+bench-explain: $(IMAGE) ## measure whether planted faults are laid at the right unit's door (half an hour)
+	@$(PYTHON) -m tools.host run
+	@$(PY) -m tests.bench.explain
+
 .PHONY: bench-control
 bench-control: $(IMAGE) ## measure how much work the planner gets done beside a foreground, and every simple rule (hours; goes on where it stopped)
 	@$(PYTHON) -m tools.host run

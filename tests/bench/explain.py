@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -116,6 +116,25 @@ def entries(verdicts: dict[str, Verdict], took_s: Sequence[float]) -> list[dict[
     return rows
 
 
+def table(played: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A row a scene: who was to be named, and what was said first."""
+    rows = []
+    for name, each in played.items():
+        scene = scene_named(name)
+        first = next(iter(each["found"]["causes"]), None)
+        said = "nothing stands out" if first is None else first["kind"].replace("_", " ")
+        named = ", ".join(offender["name"] for offender in first["offenders"]) if first else ""
+        rows.append(
+            [
+                name,
+                scene.culprit or ("the disk itself" if scene.kinds else "nobody"),
+                f"{said}: {named}" if named else said,
+                verdict(scene, each["found"]),
+            ]
+        )
+    return {"columns": ["scene", "true", "said first", "verdict"], "rows": rows}
+
+
 def kept(scene: Scene) -> Path:
     """Where the outcome of a scene is kept."""
     return DIRECTORY / f"{scene.name.replace(' ', '-')}.json"
@@ -152,7 +171,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     verdicts = {name: verdict(scene_named(name), each["found"]) for name, each in played.items()}
     if verdicts:
         rows = entries(verdicts, [each["took_s"] for each in played.values()])
-        (BUILD / "bench/explain.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+        for file, content in (("explain.json", rows), ("explain-scenes.json", table(played))):
+            (BUILD / "bench" / file).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         print(json.dumps(rows, indent=1))
     return 0
 

@@ -62,7 +62,9 @@ SCENES: Final = (
     ),
     Scene("slow disk", (Unit("ledger", "@append"),), "", ("slow_disk",), disk_operations=8),
     Scene("leak", (Unit("leaky", "@leak"),), "leaky.service", ("memory_leak", "leak"), after_s=110),
-    Scene("swapping", (Unit("hoard", "@hoard"),), "hoard.service", ("swap_thrashing",), after_s=30),
+    Scene(
+        "swapping", (Unit("hoard", "@hoard"),), "hoard.service", ("swap_thrashing", "oom_kill"), after_s=30
+    ),
     Scene(
         "killed at its limit",
         (Unit("job", "@hoard", ("MemoryMax=64M", "MemorySwapMax=0")),),

@@ -30,7 +30,7 @@ def planned(dynamics: Heart, knowing: Knowledge, spread: float = 0.02, **spec: A
 
 
 def test_what_waits_is_helped_by_the_smallest_change_that_does_it(schema: Schema, knowing: Knowing) -> None:
-    plan = planned(Heart(schema, {WAIT: 0.4}, HELPS), knowing())
+    plan = planned(Heart(schema, {WAIT: 0.48}, HELPS), knowing())
     (step,) = plan.steps
     assert (step.action, step.target, step.old, step.inverse) == (
         "cpu.weight",

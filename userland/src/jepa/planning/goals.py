@@ -31,8 +31,11 @@ from jepa.tasks.spec import TaskSpec
 from jepa.telemetry.roles import PLAYED, Role
 from jepa.world.controls import Host
 
-WAITING: Final = {"cpu": 5.0, "memory": 2.0, "io": 5.0}
-"""Percent of the time for which a role may wait for each resource before it is in need of anything."""
+WAITING: Final = {"cpu": 1.0, "memory": 2.0, "io": 5.0}
+"""Percent of the time for which a role may wait for each resource before it is in need of anything.
+
+A role that uses a tenth of a CPU and waits for it a hundredth of the time is slowed down by a tenth.
+"""
 DWELL_S: Final = 30.0
 """A setting that was changed is left alone so long: before that its effect cannot be seen."""
 _ACTIONS: Final = {

@@ -53,7 +53,7 @@ def swap_thrashing(seen: Situation) -> Iterator[Cause]:
         "swap_thrashing",
         "memory",
         f"The machine {how}: tasks wait for memory {some:.0f} % of the time{who}",
-        min(1.0, 0.86 + some / 1000),
+        min(1.0, 0.86 + some / 1000) * (1.0 if holders else 0.7),
         offenders,
         (),
         (
