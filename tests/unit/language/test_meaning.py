@@ -401,3 +401,34 @@ def _has_negation(text: str) -> bool:
 def test_any_text_gives_a_valid_spec(intent: str, text: str) -> None:
     spec = parse(text, HERE, SaysAnything(intent))
     TaskSpec.model_validate(spec)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "restart zorg over my dead body",
+        "far be it from me to have zorg slowed down",
+        "the distro folks suggested to disable zorg",
+        "disable zorg; nacked",
+        "zorg eats 800% cpu and that's by design",
+        "the priority of zorg is adequate",
+        "zorg is fine with what it has",
+        "if i stop zorg do the scanners die?",
+        "pkill zorg, !borg",
+        "squeeze zorg to one core, borg gets a pass",
+        "squeeze zorg to one core n keep borg in ram",
+        "squeeze zorg to one core, borg runs free",
+        "squeeze zorg w/o regressing borg",
+        "squeeze zorg, nginx's state dir excepted",
+    ],
+)
+@pytest.mark.parametrize("intent", ["limit", "prioritize", "service/stop", "service/disable", "watch"])
+def test_what_says_no_in_other_words_is_no_act(text: str, intent: str) -> None:
+    assert parse(text, HERE, SaysAnything(intent))["intent"] == "none"
+
+
+@pytest.mark.parametrize(
+    "text", ["like hell restart nginx", "restart nginx over my dead body", "heaven forbid, restart nginx"]
+)
+def test_templates_do_nothing_beside_what_says_no(text: str) -> None:
+    assert parse(text)["intent"] == "none"

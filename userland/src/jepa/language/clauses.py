@@ -17,11 +17,14 @@ from jepa.language.lexicon import lexicon
 REASONS: Final = ("because", "since", "so")
 """Words that begin a reason or a purpose."""
 _PRONOUNS: Final = frozenset(
-    ("i", "we", "it", "he", "she", "they", "i'm", "we're", "it's", "they're", "there")
+    ("i", "we", "it", "he", "she", "they", "i'm", "we're", "it's", "they're", "there", "that's")
 )
 """Subjects that nothing could be named by; not "you", who is asked."""
 _OWNED: Final = frozenset(("the", "my", "our", "his", "her", "their", "this", "these", "all", "every"))
 _LINKS: Final = frozenset(("because", "since", "as"))
+_DOES: Final = frozenset(("has", "have", "must", "can", "will", "should", "may", "shall", "would", "could"))
+_EARLY: Final = 4
+"""Before which word of a clause the verb of its subject stands, where it has one."""
 _LONGEST: Final = 9
 """Words that a clause says of its subject."""
 
@@ -49,6 +52,17 @@ class Clauses:
             and lexicon().groups["unreal"].isdisjoint(words)
             and lexicon().groups["when"].isdisjoint(words)
         )
+
+    def says_of_another(self, clause: range) -> bool:
+        """Whether ``clause`` seems to say what something else does or is: "redis runs free".
+
+        Its subject may be a name that nobody knows, and what it says a way to leave that alone.
+        """
+        words = lexicon()
+        texts = [text for text in self._texts(clause) if text not in words.idle]
+        if self.told(clause) or not texts or texts[0] in words.function | words.relating:
+            return False
+        return any(text in _DOES or (text.isalpha() and text.endswith("s")) for text in texts[1:_EARLY])
 
     def orders(self, clause: range, name: Collection[int]) -> bool:
         """Whether ``clause`` begins with neither a subject nor a part of ``name``: with a verb."""

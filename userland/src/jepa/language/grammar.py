@@ -25,6 +25,8 @@ class Grammar:
     """Of what may stand before a wish and says nothing of it."""
     words: frozenset[str]
     """Every word of all these."""
+    refusals: Templates
+    """Of what says no, anywhere in a sentence; no other word is taken for one of theirs misspelt."""
 
 
 @cache
@@ -50,6 +52,7 @@ def grammar() -> Grammar:
         {kind: Templates(of) for kind, of in modifiers.items()},
         Templates(openers),
         frozenset(word for template in every for word in words_of(template.node)),
+        Templates([compile_template(text, rules, {}) for text in lexicon().refusals]),
     )
 
 

@@ -49,6 +49,7 @@ class Lexicon:
     """Words that tell the safeguards something, by what that is."""
     rules: Mapping[str, Node]
     openers: tuple[str, ...]
+    refusals: tuple[str, ...]
 
 
 @cache
@@ -85,6 +86,7 @@ def lexicon() -> Lexicon:
         groups={name: frozenset(of.split()) for name, of in words["groups"].items()},
         rules=rules,
         openers=tuple(words["openers"]["say"]),
+        refusals=tuple(words["refusals"]["say"]),
     )
 
 

@@ -17,6 +17,7 @@ from jepa.language.lexicon import lexicon
 from jepa.language.meaning import Meant, meant
 from jepa.language.quantities import span_to
 from jepa.language.reading import Found, Reader, known_name, names_in, spelled_right
+from jepa.language.refusals import refuses
 from jepa.language.specs import READS, empty, fill, infer, mark, modify
 from jepa.language.tokens import SHAPED, Token, Unreadable, tokenise
 
@@ -29,6 +30,7 @@ _RAREST: Final = ("explain", "forecast", "query")
 _LOOSE: Final = 4.0
 """How much a question with skipped words weighs less than any that has none."""
 _NOT_UNDERSTOOD: Final = "`jepa help` says what can be asked; say it in other words?"
+_SAYS_NO: Final = "Nothing is done, since a part of that says no. What should be done instead?"
 _SURE, _CORRECTED, _UNKNOWN_NAME, _SKIPPED = 1.0, 0.9, 0.8, 0.6
 
 
@@ -85,6 +87,22 @@ def _counted(spec: dict[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def _read(text: str, inventory: Inventory | None, encoder: "Encoder | None") -> Parsed:
+    """What the sentence means; nothing that acts where it says no."""
+    read = _understood(text, inventory, encoder)
+    wishes = (read.spec, *read.choices, *(() if read.open is None else (read.open,)))
+    if not any(map(_acts, wishes)):
+        return read
+    tokens = tokenise(unicodedata.normalize("NFC", text))
+    if not refuses(tokens, inventory or Nothing()):
+        return read
+    return Parsed(_none(_SAYS_NO, read.spec["protect"]))
+
+
+def _acts(spec: Mapping[str, Any]) -> bool:
+    return spec["intent"] not in READS and spec["operation"] != "list"
+
+
+def _understood(text: str, inventory: Inventory | None, encoder: "Encoder | None") -> Parsed:
     text = unicodedata.normalize("NFC", text)
     try:
         tokens = tokenise(text)

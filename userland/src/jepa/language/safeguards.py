@@ -11,6 +11,7 @@ from jepa.language.lexicon import lexicon
 from jepa.language.naming import Naming
 from jepa.language.negations import Negations
 from jepa.language.reading import CONDITIONS, Reader, known_name, names_in
+from jepa.language.tokens import Token
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Encoder, Heard
@@ -49,6 +50,8 @@ _EXCLUDES: Final = frozenset(
 _IDIOMS: Final = frozenset(
     (("off", "on"), ("up", "running"), ("down", "up"), ("nice", "fast"), ("nice", "smooth"), ("once", "for"))
 )
+_NEXT: Final = 5
+"""Words behind a form of "to be" that may say how something is."""
 _WHENEVER: Final = ("every", "each", "if", "when", "whenever", "should", "once")
 
 
@@ -71,6 +74,8 @@ class Safeguards:
             or self._spares()
             or self._protects(wish)
             or self._bare()
+            or (wish not in _GIVES and self._is_content())
+            or self._spares_a_part()
             or self._contrasts(wish)
             or self._spares_an_adverb()
             or self._parted(wish)
@@ -108,9 +113,47 @@ class Safeguards:
         found = [text for text in texts if text in words.contrasts | words.sparing]
         if wish == "watch" or (wish == "limit" and len(self._gist.amounts) == 1):
             harmless = _HOLDING
+            if wish == "limit" and not self._holds_an_amount():
+                harmless = frozenset()
             if found == ["let"] and wish == "limit":  # "let caddy run on one core"
                 return False
         return any(text not in harmless for text in found)
+
+    def _holds_an_amount(self) -> bool:
+        """Whether each word of holding stands before the amount: "keep caddy under 2 GiB"."""
+        places = [at for at, token in enumerate(self._gist.tokens) if token.text in _HOLDING]
+        return not places or max(places) < min(self._gist.measures)
+
+    def _is_content(self) -> bool:
+        """Whether it says of something named, or of what that has, that it is as it should be."""
+        words, tokens = lexicon(), self._gist.tokens
+        named = self._named()
+        for at, token in enumerate(tokens):
+            if token.text in words.groups["being"] and not named.isdisjoint(range(at)):
+                behind = [each.text for each in tokens[at + 1 : at + 1 + _NEXT]]
+                if not words.groups["content"].isdisjoint(behind) and "to" not in behind:
+                    return True
+        return False
+
+    def _spares_a_part(self) -> bool:
+        """Whether what is to be left alone is a part of something that was not taken for it.
+
+        Of "caddy's state dir excepted" the last name would be "dir".
+        """
+        begins = [
+            each.tokens[0]
+            for each in self._gist.modifiers
+            if each.kind == "protect" and each.tokens[0].text in names_in((each,))
+        ]
+        before = [
+            max((token for token in self._gist.tokens if token.end <= begin.start), key=_end, default=None)
+            for begin in begins
+        ]
+        words = lexicon()
+        between = words.joining | words.function | words.idle | words.contrasts | words.relating
+        return any(
+            token is not None and token.kind != "pause" and token.text not in between for token in before
+        )
 
     def _parted(self, wish: str) -> bool:
         """Whether it has more than one clause, and the others may forbid what one asks for.
@@ -160,7 +203,9 @@ class Safeguards:
             return False
         of_it = others and self._says_it(others[0]) and not found.told(others[0])
         # "Something starves caddy, squash it" asks in its second clause, whatever the first is taken for.
-        return bool(of_it and not orders) or not self._asks(own_clause, wish)
+        if (of_it and not orders) or any(map(found.says_of_another, others)):
+            return True
+        return not self._asks(own_clause, wish)
 
     def _says_it(self, clause: range) -> bool:
         return any(self._gist.tokens[at].text in _IT for at in clause)
@@ -300,3 +345,7 @@ class Safeguards:
 def _is_one(words: Sequence[str]) -> bool:
     """Whether ``words`` are one clause."""
     return lexicon().joining.isdisjoint(words) and not any(word in _JOINTS for word in words)
+
+
+def _end(token: Token) -> int:
+    return token.end

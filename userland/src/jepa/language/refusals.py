@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What says no without a word of negation, whoever reads the sentence: templates or the encoder."""
+
+from itertools import pairwise
+from typing import Final
+
+from jepa.language.grammar import grammar
+from jepa.language.inventory import Inventory, Nothing
+from jepa.language.lexicon import lexicon
+from jepa.language.reading import Reader, reading_of
+from jepa.language.tokens import Token
+
+_IF: Final = ("if", "when")
+_SOMEBODY: Final = frozenset(("i", "we", "you", "u", "one", "someone", "somebody", "they", "he", "she"))
+
+
+def refuses(tokens: tuple[Token, ...], inventory: Inventory) -> bool:
+    """Whether nothing is to be done by a sentence, or something in it is marked as left out.
+
+    What is said of something protected ("hands off caddy") says no to that alone.
+    """
+    if _marks_out(tokens) or _asks_what_if(tokens):
+        return True
+    rest, *_ = Reader(inventory).without_modifiers(tokens, tokens, ("protect",))
+    return _says_no(rest)
+
+
+def _says_no(tokens: tuple[Token, ...]) -> bool:
+    reading = reading_of(tokens, tokens, Nothing())
+    return any(
+        match.end > at
+        for template in grammar().refusals.fitting(reading)
+        for at in range(len(tokens))
+        for match in template.at(reading, at)
+    )
+
+
+def _marks_out(tokens: tuple[Token, ...]) -> bool:
+    """Whether a mark says that the name behind it is not meant: "!caddy", ", -caddy"."""
+    for at, (mark, name) in enumerate(pairwise(tokens)):
+        if mark.kind != "pause" or name.kind not in ("word", "quoted") or mark.end != name.start:
+            continue
+        if mark.text.endswith("!") or (mark.text == "-" and at and tokens[at - 1].kind == "pause"):
+            return True
+    return False
+
+
+def _asks_what_if(tokens: tuple[Token, ...]) -> bool:
+    """Whether it asks what would be if somebody did it: "if i stop caddy do the scanners die?"."""
+    words = [token.text for token in tokens if token.kind != "pause" and token.text not in lexicon().idle]
+    asks = bool(tokens) and tokens[-1].text.endswith("?")
+    return asks and len(words) > 1 and words[0] in _IF and words[1] in _SOMEBODY
