@@ -37,7 +37,7 @@ class Scene:
     culprit: str = ""
     """The unit that is to be named first; empty where none is to blame."""
     kinds: tuple[str, ...] = ()
-    """What the first cause may be called; empty for a control, of which nothing is to be said of anybody."""
+    """What the fault is called; empty for a control, of which nothing is to be said of anybody."""
     after_s: int = 20
     """How long after the onset the question is asked."""
     then: str = ""
@@ -136,6 +136,7 @@ def scene_named(name: str) -> Scene:
 def verdict(scene: Scene, found: Mapping[str, Any]) -> Verdict:
     """What an explanation, as `jepa explain --json` prints it, is worth.
 
+    ``right`` is the true unit first, for whatever it does; where no unit is to blame, the fault by its name.
     ``wrong`` is an accusation of somebody else first; in a control, of anybody at all.
     """
     causes: Sequence[Mapping[str, Any]] = found["causes"]
@@ -146,6 +147,8 @@ def verdict(scene: Scene, found: Mapping[str, Any]) -> Verdict:
         return "missed"
     first = causes[0]
     named = [each["name"] for each in first["offenders"]]
-    if first["kind"] in scene.kinds and named[:1] == ([scene.culprit] if scene.culprit else []):
+    if scene.culprit and named[:1] == [scene.culprit]:
+        return "right"
+    if not scene.culprit and not named and first["kind"] in scene.kinds:
         return "right"
     return "wrong" if accused and accused[0] != scene.culprit else "missed"

@@ -241,6 +241,19 @@ SCENES: dict[str, tuple[Situation, str, str]] = {
         "not_accepting",
         "web.service",
     ),
+    "a flood of the log that takes all there is": (
+        situation(
+            CPU_SHORT,
+            (
+                unit("systemd-journald.service", cpu=55.0),
+                unit("chatty.service", cpu=30.0),
+                unit("work.service", cpu=5.0, cpu_wait=30.0),
+            ),
+            machine=replace(MACHINE, log_lines={"chatty.service": 950, "work.service": 50}),
+        ),
+        "log_storm",
+        "chatty.service",
+    ),
     "a flood of the log": (
         situation(
             {"system.cpu.utilization": 60.0},

@@ -8,7 +8,7 @@ from typing import Final
 from jepa.explanation.evidence import Cause, Evidence, Offender
 from jepa.explanation.situation import Situation
 
-_JOURNAL: Final = "systemd-journald.service"
+JOURNAL: Final = "systemd-journald.service"
 _BUSY: Final = 10.0
 """Percent of one CPU."""
 _SHARE: Final = 0.6
@@ -16,7 +16,7 @@ _SHARE: Final = 0.6
 
 def log_storm(seen: Situation) -> Iterator[Cause]:
     """journald is busy, and most of the newest lines are of one unit."""
-    journal = seen.uses.get(_JOURNAL)
+    journal = seen.uses.get(JOURNAL)
     busy = journal.cpu * seen.cpus if journal else 0.0
     lines = seen.machine.log_lines if seen.machine else {}
     total = sum(lines.values())
@@ -33,7 +33,7 @@ def log_storm(seen: Situation) -> Iterator[Cause]:
         (Offender(name, round(share, 1), "the newest lines of the log"),),
         (),
         (
-            seen.unit(_JOURNAL, f"{_JOURNAL} takes {busy:.0f} % of a CPU", busy, "%"),
+            seen.unit(JOURNAL, f"{JOURNAL} takes {busy:.0f} % of a CPU", busy, "%"),
             Evidence(
                 "state", name, f"{most} of the newest {total} lines are of {name}",
                 f"journalctl -u {shlex.quote(name)} -n 20", seen.window.at_ns, share, "%",

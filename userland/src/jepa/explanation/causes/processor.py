@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from jepa.explanation.causes.log import JOURNAL, log_storm
 from jepa.explanation.evidence import Cause, Offender
 from jepa.explanation.situation import Situation
 from jepa.explanation.use import UnitUse, largest
@@ -52,6 +53,8 @@ def cpu_contention(seen: Situation) -> Iterator[Cause]:
         return
     if hog and not suffering and (hog.weight or _USUAL_WEIGHT) < _USUAL_WEIGHT:
         return  # it runs where nobody else wants to
+    if hog and hog.name == JOURNAL and any(log_storm(seen)):
+        return  # it works for whoever floods the log, and that is told
     evidence = seen.channels(
         "system.cpu.utilization", "system.pressure.cpu.some", "system.cpu.run_queue.latency.p99"
     )
