@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.actions.catalogue import ActionType, TargetKind, Tier, Value, ValueType
-from jepa.actions.values import parse, shown
+from jepa.actions.values import parse, same, shown
 from jepa.errors import JepaError
 
 
@@ -58,3 +58,18 @@ def test_nothing_out_of_range_gets_through(written: Value) -> None:
 @given(st.integers(4096, 2**62))
 def test_what_is_shown_is_read_back_alike(count: int) -> None:
     assert parse(BYTES, shown(BYTES, count)) == count
+
+
+@pytest.mark.parametrize("setting", ["cpu.weight", "io.weight"])
+def test_a_weight_of_a_hundred_and_none_at_all_are_the_same(setting: str) -> None:
+    assert same(setting, 100, "default")
+    assert same(setting, "default", 100)
+    assert same(setting, 20, 20)
+    assert not same(setting, 20, "default")
+    assert not same(setting, "idle", "default")
+
+
+def test_of_other_settings_only_what_is_equal_is_the_same() -> None:
+    assert same("cpu.max", "max", "max")
+    assert not same("cpu.max", 100, "default")
+    assert not same("cpu.max", 100, "max")

@@ -16,7 +16,7 @@ from jepa.actions.family import Family, Resource
 from jepa.actions.journal import Journal
 from jepa.actions.messages import Request, Verdict
 from jepa.actions.undo import Settings
-from jepa.actions.values import parse, shown
+from jepa.actions.values import parse, same, shown
 from jepa.errors import JepaError
 
 WATCH_S: Final = 30.0
@@ -67,7 +67,7 @@ class Admission:
         value = parse(action, request.value, self._memory_bytes(action))
         old = family.read(self.settings.host, resource)
         new = family.check(self.settings.host, action, resource, value)
-        if request.plan and old != request.expected:
+        if request.plan and not same(resource.setting, old, request.expected):
             raise JepaError(
                 f"The plan is stale: {resource.setting} is {shown(action, old)}, not "
                 f"{shown(action, request.expected)} as when it was made.",

@@ -13,6 +13,8 @@ _NUMBER: Final = r"[+-]?[0-9]{1,18}(\.[0-9]{1,6})?"
 _BYTES: Final = r"([0-9]{1,19}(?:\.[0-9]{1,6})?)([KMGT]?)(?:i?B)?(?:/s)?"
 _DEVICE: Final = r"(?:/dev/)?([A-Za-z0-9_!-]{1,32}):(.+)"
 _TEXT_MOST = 256
+_USUAL: Final = {"cpu.weight": 100, "io.weight": 100}
+"""What the kernel has where nothing is set (cgroup-v2): there "default" is the same."""
 
 
 def parse(action: ActionType, written: Value, memory_bytes: int = 0) -> Value:
@@ -48,6 +50,12 @@ def parse(action: ActionType, written: Value, memory_bytes: int = 0) -> Value:
             if len(text) > _TEXT_MOST or not text.isprintable():
                 raise _refuse(action, f"the value is longer than {_TEXT_MOST} characters or not printable")
             return text
+
+
+def same(setting: str, one: Value, other: Value) -> bool:
+    """Whether two values of ``setting`` come to the same in the kernel."""
+    usual = _USUAL.get(setting, "default")
+    return one == other or {one, other} == {usual, "default"}
 
 
 def takes(action: ActionType) -> str:
