@@ -73,16 +73,21 @@ def test_looking_is_no_use_of_the_unit_that_looks(tmp_path: Path) -> None:
         shutil.copy(f"/proc/self/{name}", own)
     (own / "cgroup").write_text("0::/system.slice/web.service\n")
 
+    waited = "".join(f"{kind} avg10=0.00 avg60=0.00 avg300=0.00 total={{0}}\n" for kind in ("some", "full"))
+
     def compute(seconds: float) -> None:
         end = time.process_time() + seconds
         while time.process_time() < end:
             pass
         stat.write_text(f"usage_usec {1e6 * time.process_time():.0f}\nthrottled_usec 0\n")
+        stat.with_name("cpu.pressure").write_text(waited.format(400_000))
 
+    stat.with_name("cpu.pressure").write_text(waited.format(0))
     stat.write_text(f"usage_usec {1e6 * time.process_time():.0f}\nthrottled_usec 0\n")
     found = sample(NoServiceManager(), tmp_path, 0.5, sleep=compute)  # type: ignore[arg-type]
     assert found.own_cpu > 10
     assert found.uses["web.service"].cpu < found.own_cpu / 4
+    assert found.uses["web.service"].cpu_wait == 0, "it waited only to look"
 
 
 def test_without_a_journal_there_is_no_line() -> None:

@@ -70,8 +70,16 @@ def sample(
     own = second.pop(os.getpid(), None)
     uses = unit_uses(before, after, asked)
     if own is not None and own.unit in uses:
-        uses[own.unit] = replace(uses[own.unit], cpu=max(0.0, uses[own.unit].cpu - own_cpu))
+        uses[own.unit] = _without_looking(uses[own.unit], own_cpu)
     return Sample(uses, process_uses(first, second, took, after.cpus), after, took, own_cpu)
+
+
+def _without_looking(use: UnitUse, own_cpu: float) -> UnitUse:
+    """``use`` of the unit that looks, less the CPU time of that; nobody suffers by waiting only to look."""
+    left = max(0.0, use.cpu - own_cpu)
+    if left < own_cpu:
+        return replace(use, cpu=left, cpu_wait=0.0, io_wait=0.0)
+    return replace(use, cpu=left)
 
 
 def newest_lines(units: Iterable[str]) -> dict[str, JournalLine]:
