@@ -12,7 +12,7 @@ JOBS ?= 1
 VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
-BUILDERS := $(addprefix tools/,build_image.py userland.py apt_source.py mkosi_source.py uki.py)
+BUILDERS := $(addprefix tools/,build_image.py keys.py userland.py apt_source.py mkosi_source.py uki.py)
 LANGUAGE := model-packs/language/encoder.onnx.data
 IMAGE_SOURCES = $(BUILDERS) $(LANGUAGE) $(shell find mkosi.* kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)
@@ -44,10 +44,21 @@ $(LANGUAGE): $(VENV)/.done $(wildcard model-packs/language/pack.toml model-packs
 	@$(VENV)/bin/jepa-lab build-language
 	@test ! -e $@ || touch $@
 
-$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES)
+$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg)
 	@$(PYTHON) -m tools.host build
 	@$(PY) -m tools.build_image
 	@touch $@
+
+.PHONY: keys
+keys: $(VENV)/.done ## make the key that releases are signed with, in keys/
+	@$(PYTHON) -m tools.host release
+	@$(PY) -m tools.keys
+
+.PHONY: release
+release: $(VENV)/.done ## add the image to the releases in build/release, signed (VERSION=1.2.3)
+	@$(PYTHON) -m tools.host build release
+	@$(PY) -m tools.build_image $(if $(VERSION),--version $(VERSION))
+	@$(PY) -m tools.release
 
 .PHONY: run
 run: $(IMAGE) ## boot the image in QEMU and land in its shell (FRESH=1: forget the last run's state)

@@ -16,7 +16,7 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tools import apt_source, mkosi_source, sbom, uki, userland
+from tools import apt_source, keys, mkosi_source, sbom, uki, userland
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -25,21 +25,21 @@ ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "cmdline", "config", "manifest",
 ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "arm64"}
 
 
-def publish(output: Path) -> None:
-    """Put the new image under its stable name by renaming, so that a running machine keeps its own.
+def publish(output: Path, image: Path) -> None:
+    """Put the new image into `image`, under its stable name by renaming: a running machine keeps its own.
 
     The command line in its UKI, with the root hash of /usr, goes beside it for a start without firmware.
     """
-    IMAGE.mkdir(exist_ok=True)
+    image.mkdir(parents=True, exist_ok=True)
     words = output / "jepa-os.cmdline"
     words.unlink(missing_ok=True)  # the last one is the same file as the one that was published
     words.write_text(uki.command_line(output / "jepa-os.efi") + "\n")
     for suffix in ARTIFACTS:
         source = output / f"jepa-os.{suffix}"
-        new = IMAGE / f".jepa-os.{suffix}.new"
+        new = image / f".jepa-os.{suffix}.new"
         new.unlink(missing_ok=True)
         new.hardlink_to(source)
-        new.replace(IMAGE / f"jepa-os.{suffix}")
+        new.replace(image / f"jepa-os.{suffix}")
         new.unlink(missing_ok=True)  # rename(2) leaves both names where they are of one file
 
 
@@ -49,17 +49,27 @@ def project_version() -> str:
     return project["version"]
 
 
-def list_contents(output: Path, site: Path, libraries: Path) -> None:
+def list_contents(output: Path, site: Path, libraries: Path, version: str) -> None:
     """Write the image's bill of materials: what mkosi installed, and what lies in the two trees."""
     components = [
         *sbom.debian(output / "jepa-os.manifest"),
         *sbom.python(site),
         *sbom.packs(libraries / "packs"),
     ]
-    document = sbom.document(project_version(), components, datetime.now(UTC))
+    document = sbom.document(version, components, datetime.now(UTC))
     place = output / "jepa-os.spdx.json"
     place.unlink(missing_ok=True)  # the last one is the same file as the one that was published
     place.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def trust(folder: Path) -> None:
+    """Put the key that updates are signed with into `folder`; without one, a list of none.
+
+    It takes the place of systemd's own list, by which other distributions could sign an update.
+    """
+    folder.mkdir(parents=True)
+    public = keys.public_key()
+    (folder / public.name).write_bytes(public.read_bytes() if public.exists() else b"")
 
 
 def set_modes(tree: Path) -> None:
@@ -78,7 +88,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     native = ARCHITECTURES.get(platform.machine(), "x86-64")
     parser.add_argument("--architecture", choices=sorted(userland.MACHINES), default=native)
-    architecture: str = parser.parse_args().architecture
+    parser.add_argument("--version", default=project_version(), help="of the image (default: the project's)")
+    parser.add_argument("--to", type=Path, default=IMAGE, help="directory (default: build/image)")
+    arguments = parser.parse_args()
+    architecture: str = arguments.architecture
     os.umask(0o022)  # what is made here goes into the image
     BUILD.mkdir(exist_ok=True)
     # Held until this process ends; two builds would mix their trees.
@@ -95,6 +108,7 @@ def main() -> int:
     packages = userland.make_site(architecture)
     userland.make_userland()
     shutil.copytree(ROOT / "kernel-config", BUILD / "userland/usr/lib/jepa/kernel-config")
+    trust(BUILD / "userland/usr/lib/systemd")
     for tree in (BUILD / "site" / architecture, BUILD / "userland"):
         set_modes(tree)
     for name in ("output", "cache", "pkgcache", "workspace"):
@@ -102,7 +116,7 @@ def main() -> int:
 
     command, environment = mkosi_source.command(BUILD, mirrors.archive)
     options = ["--architecture", architecture, "--mirror", mirrors.archive, "--force"]
-    options += ["--prepare-script", str(packages), "--image-version", project_version()]
+    options += ["--prepare-script", str(packages), "--image-version", arguments.version]
     log = BUILD / "image.log"
     print(f"building the image with mkosi; its messages go to {log.relative_to(ROOT)}", flush=True)
     with log.open("w") as messages:
@@ -114,11 +128,12 @@ def main() -> int:
         print(f"The image was not built. The whole log is {log.relative_to(ROOT)}.", file=sys.stderr)
         return 1
     site, libraries = BUILD / "site" / architecture, BUILD / "userland/usr/lib/jepa"
-    list_contents(BUILD / "mkosi.output", site, libraries)
-    publish(BUILD / "mkosi.output")
+    list_contents(BUILD / "mkosi.output", site, libraries, arguments.version)
+    image: Path = arguments.to
+    publish(BUILD / "mkosi.output", image)
     shutil.rmtree(BUILD / "mkosi.workspace", ignore_errors=True)
-    size = (IMAGE / "jepa-os.raw").stat().st_size / 2**20
-    print(f"build/image/jepa-os.raw: {size:.0f} MiB, built in {time.monotonic() - started:.0f} s")
+    size = (image / "jepa-os.raw").stat().st_size / 2**20
+    print(f"{image}/jepa-os.raw: {size:.0f} MiB, built in {time.monotonic() - started:.0f} s")
     return 0
 
 

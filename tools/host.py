@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check that this host can build and run the image; as root, install what is missing, saying what.
 
-Called with the purposes: `venv`, `build`, `run`, `lint`, `tests`, `bpf`. What is there stays as it is.
+Called with the purposes: `venv`, `build`, `run`, `release`, `lint`, `tests`, `bpf`. What is there stays.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ PACKAGES = {
         "qemu-utils": "/usr/bin/qemu-img",
         "ovmf": "/usr/share/OVMF",
     },
+    "release": {"gpg": "/usr/bin/gpg", "gpg-agent": "/usr/bin/gpg-agent"},
     "lint": {"shellcheck": "/usr/bin/shellcheck"},
     "tests": {
         "dbus-daemon": "/usr/bin/dbus-daemon",

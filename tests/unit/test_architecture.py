@@ -24,6 +24,7 @@ ORDER = [
     "planning",
     "service",
     "evaluation",
+    "updates",
     "shell",
 ]
 """Each package may import itself and those before it. The daemons are in those before `evaluation`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.tools.disk_files import portable_executable
-from tools import build_image, userland
+from tools import userland
 from tools.build_image import ARTIFACTS, list_contents, publish, set_modes
 from tools.vm.image import ROOT
 
@@ -99,23 +99,20 @@ def test_a_file_that_all_may_write_is_closed(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_build_that_changes_nothing_leaves_what_was_published_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_that_changes_nothing_leaves_what_was_published_whole(tmp_path: Path) -> None:
     image, output = tmp_path / "image", tmp_path / "output"
-    monkeypatch.setattr(build_image, "IMAGE", image)
     (tmp_path / "packs").mkdir()
     output.mkdir()
     for suffix in ARTIFACTS:
         (output / f"jepa-os.{suffix}").write_text('{"packages": []}')
     (output / "jepa-os.efi").write_bytes(portable_executable((".cmdline", b"usrhash=12 rw")))
-    list_contents(output, tmp_path, tmp_path)
-    publish(output)
+    list_contents(output, tmp_path, tmp_path, "1.2")
+    publish(output, image)
     assert (image / "jepa-os.cmdline").read_text() == "usrhash=12 rw\n"
     with (image / "jepa-os.spdx.json").open() as reader:
         first = reader.read()
-        list_contents(output, tmp_path, tmp_path)
-        publish(output)
+        list_contents(output, tmp_path, tmp_path, "1.2")
+        publish(output, image)
         reader.seek(0)
         assert reader.read() == first
     assert sorted(each.name for each in image.iterdir()) == sorted(f"jepa-os.{each}" for each in ARTIFACTS)

@@ -10,8 +10,8 @@ from tools.vm.image import ROOT
 
 EXTRA = ROOT / "mkosi.extra"
 UNITS = EXTRA / "usr/lib/systemd/system"
-FREE = {"jepa-console@", "jepa-grow"}
-"""A person's shell, and a helper that partitions the disk: neither can be shut in."""
+FREE = {"jepa-console@", "jepa-grow", "jepa-boot-check"}
+"""A person's shell, a helper that partitions the disk, and one that starts the machine anew."""
 CHANGING = {"jepa-actuator", "jepa-recovery"}
 """What sets the kernel and other processes, as root."""
 SANDBOXED = sorted({unit.stem for unit in UNITS.glob("jepa*.service")} - FREE)

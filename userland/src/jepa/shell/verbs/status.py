@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa status`: the state of each part, and the budget used."""
 
+from pathlib import Path
+
 from jepa.probability import shown_surprise
 from jepa.shell.durations import duration
 from jepa.shell.request import Request
+from jepa.updates.versions import tell, versions
 
 
 def run(request: Request) -> int:
@@ -16,6 +19,9 @@ def run(request: Request) -> int:
     out.line(
         f"{status.host}: {out.state(status.state)}, jepa {status.version}, {duration(status.uptime_s)} up"
     )
+    system = versions(Path("/"))
+    if system is not None:
+        out.line(tell(system))
     surprise = shown_surprise(status.surprise, status.surprise_reason)
     out.line(f"{status.frames} frames, {status.missed} missed, surprise {surprise}")
     pack = status.pack or "no pack"

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From one version to the next, back by hand, and back by itself when the next does not work."""
+
+import base64
+import json
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vm.guest import essential_faults, status
+from tests.vm.releases import TRUSTED, Channel, built, served, with_words
+from tools.vm.emulator import Firmware
+from tools.vm.image import Image, own_firmware
+from tools.vm.machine import Machine, Say, Setup
+from tools.vm.qemu import Disk
+from tools.vm.ready import wait_until_ready
+
+pytestmark = pytest.mark.vm
+
+NEXT, BROKEN = "99.1", "99.2"
+"""Versions after every one that a project's file may name."""
+TRIES = 3
+UKIS = "ls $(bootctl --print-boot-path)/EFI/Linux"
+UNREACHABLE = "http://10.0.2.2:9"
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A machine, off, that was updated from the version `first` to NEXT."""
+
+    first: str
+    disk: Path
+    firmware: Firmware
+
+    def copy(self, directory: Path, name: str) -> tuple[Disk, Firmware]:
+        """A disk and firmware for a machine to begin as this one."""
+        disk, variables = directory / f"{name}.raw", directory / f"{name}.fd"
+        shutil.copyfile(self.firmware.variables, variables)
+        return _copy(self.disk, disk), Firmware(self.firmware.code, variables)
+
+
+def _copy(disk: Path, to: Path) -> Disk:
+    return Image(disk, disk, disk).copy(to)
+
+
+def firmware_of(directory: Path, name: str) -> Firmware:
+    """Firmware with variables that no other machine has written."""
+    place = directory / f"{name}.firmware"
+    place.mkdir()
+    return own_firmware(place)
+
+
+@pytest.fixture(scope="module")
+def channel(image: Image) -> Iterator[Channel]:
+    """The version that is built and two later ones; the key's path is short, for its agent's socket."""
+    place = Path(tempfile.mkdtemp(prefix="jepa-", dir=image.raw.parents[1]))
+    key = Path(tempfile.mkdtemp(prefix="jepa-"))
+    channel = Channel(place / "releases", key / "keys")
+    for each in (image.raw.parent, built(NEXT, image), built(BROKEN, image)):
+        channel.add(each)
+    yield channel
+    shutil.rmtree(place)
+    shutil.rmtree(key)
+
+
+def trust(machine: Machine, channel: Channel) -> None:
+    """Let ``machine`` trust the key of ``channel``, and have a network and a second slot."""
+    key = base64.b64encode(channel.public_key).decode()
+    machine.succeed(f"mkdir -p /etc/systemd; echo {key} | base64 -d >{TRUSTED}; sync")
+    machine.wait_until_succeeds("ip route | grep default")
+    machine.wait_for_unit("jepa-grow.service")
+    machine.succeed("udevadm settle")
+
+
+def version(machine: Machine) -> str:
+    return machine.succeed(". /usr/lib/os-release; echo $IMAGE_VERSION").strip()
+
+
+def told(machine: Machine) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(machine.succeed("jepa update --json"))
+    return found
+
+
+def reboot(machine: Machine) -> None:
+    machine.execute("systemctl reboot --no-block")
+    machine.wait_for_shutdown()
+    machine.start()
+
+
+def apply(machine: Machine, channel: Channel, named: str = "") -> None:
+    with served(channel.place) as address:
+        machine.succeed(f"jepa update apply {named} --from {shlex.quote(address)}", 600)
+
+
+@pytest.fixture(scope="module")
+def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel) -> Iterator[Updated]:
+    """The built version, updated to NEXT, and started so that it passed its check."""
+    disk = image.copy(directory / "updated.disk")
+    firmware = firmware_of(directory, "updating")
+    machine = Machine("updating", Setup(disk, firmware=firmware, kvm=kvm), directory, say)
+    machine.start()
+    try:
+        wait_until_ready(machine)
+        trust(machine, channel)
+        first = version(machine)
+        machine.succeed("echo kept | tee /etc/kept >/var/kept")
+        apply(machine, channel.other("next", NEXT))
+        assert (told(machine)["role"], told(machine)["other"]) == ("pending", NEXT)
+        assert f"jepa-os_{NEXT}+3-0.efi" in machine.succeed(UKIS)
+        reboot(machine)
+        wait_until_ready(machine)
+        machine.wait_until_succeeds(f"{UKIS} | grep -x jepa-os_{NEXT}.efi")
+        machine.shutdown()
+    finally:
+        if machine.running:
+            machine.crash()
+    yield Updated(first, disk.path, firmware)
+    disk.path.unlink()
+
+
+def test_versions_are_told_and_a_list_signed_by_a_stranger_is_refused(machine: Machine) -> None:
+    found = told(machine)
+    assert (found["running"], found["other"], found["trial"]) == (version(machine), None, False)
+    assert f"JEPA OS {found['running']} runs" in machine.succeed("jepa status")
+    machine.wait_until_succeeds("ip route | grep default")
+    place = Path(tempfile.mkdtemp(prefix="jepa-"))
+    strange = Channel(place / "releases", place / "keys")
+    strange.place.mkdir()
+    strange.sign()
+    with served(strange.place) as address:
+        refused = machine.fail(f"jepa update check --from {address}").err
+    shutil.rmtree(place)
+    assert f"{address} cannot be used: its list of sums was altered, or is signed with a key" in refused
+
+
+@pytest.mark.slow
+def test_an_update_keeps_state_and_a_person_can_go_back(
+    new_machine: Callable[..., Machine], directory: Path, updated: Updated
+) -> None:
+    disk, firmware = updated.copy(directory, "kept")
+    machine = new_machine("kept", disk, firmware=firmware)
+    machine.start()
+    wait_until_ready(machine)
+    assert version(machine) == NEXT
+    assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
+    assert essential_faults(status(machine)) == []
+    found = told(machine)
+    assert (found["other"], found["role"], found["trial"]) == (updated.first, "previous", False)
+
+    assert updated.first in machine.succeed("jepa update rollback")
+    assert (told(machine)["other"], told(machine)["role"]) == (updated.first, "pending")
+    reboot(machine)
+    wait_until_ready(machine)
+    assert version(machine) == updated.first
+    assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
+    assert told(machine)["reason"] == "a person went back from it."
+    assert "a person went back from it" in machine.succeed("jepa status")
+    machine.shutdown()
+
+
+def mask_jepad(channel: Channel) -> None:
+    channel.change(".efi", with_words(channel.file(".efi").read_bytes(), "systemd.mask=jepad.service"))
+
+
+def panic(channel: Channel) -> None:
+    channel.change(".efi", with_words(channel.file(".efi").read_bytes(), "rdinit=/none"))
+
+
+def cut_short(channel: Channel) -> None:
+    content = channel.file(".efi").read_bytes()
+    channel.change(".efi", content[: len(content) // 2])
+
+
+def alter_usr(channel: Channel) -> None:
+    channel.flip(".usr.raw", 1024)  # where erofs has its superblock
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("spoil", "starts", "reason"),
+    [
+        pytest.param(mask_jepad, TRIES, "jepad", id="its-check-fails"),
+        pytest.param(panic, TRIES, "did not get as far", id="its-kernel-panics"),
+        # the firmware goes on to its next boot option, without a start
+        pytest.param(cut_short, 0, "did not get as far", id="its-uki-is-cut-short"),
+        pytest.param(alter_usr, TRIES, "did not get as far", id="its-usr-is-altered"),
+    ],
+)
+def test_a_version_that_does_not_work_is_left_by_itself(
+    new_machine: Callable[..., Machine],
+    directory: Path,
+    channel: Channel,
+    updated: Updated,
+    spoil: Callable[[Channel], None],
+    starts: int,
+    reason: str,
+) -> None:
+    name = spoil.__name__.replace("_", "-")
+    disk, firmware = updated.copy(directory, name)
+    machine = new_machine(name, disk, firmware=firmware)
+    broken = channel.other(name, BROKEN)
+    spoil(broken)
+    broken.sign()
+    machine.start()
+    wait_until_ready(machine)
+    apply(machine, broken)
+    assert (told(machine)["other"], told(machine)["role"]) == (BROKEN, "pending")
+    reboot(machine)
+    for attempt in range(starts):
+        machine.say(f"start {attempt + 1} of {BROKEN}")
+        machine.wait_for_shutdown(120)
+        machine.start()
+    wait_until_ready(machine)
+    assert version(machine) == NEXT
+    found = told(machine)
+    assert (found["other"], found["role"]) == (BROKEN, "failed")
+    said = machine.succeed("jepa update")
+    assert re.search(rf"{BROKEN} was started and left again: .*{reason}", said), said
+    assert said.strip() in machine.succeed("jepa status")
+    assert f"jepa-os_{BROKEN}+0-3.efi" in machine.succeed(UKIS)
+    with served(broken.place) as address:
+        assert "Nothing at" in machine.succeed(f"jepa update apply --from {address}", 60), (
+            "it is tried again"
+        )
+    assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
+    machine.shutdown()
+
+
+@pytest.mark.slow
+def test_what_is_no_update_is_refused_in_one_sentence(
+    new_machine: Callable[..., Machine], directory: Path, channel: Channel, updated: Updated
+) -> None:
+    disk, firmware = updated.copy(directory, "refusing")
+    machine = new_machine("refusing", disk, firmware=firmware)
+    machine.start()
+    wait_until_ready(machine)
+
+    def refused(address: str) -> str:
+        said = machine.fail(f"jepa update apply --from {address}", 120).err.strip()
+        assert len(said.splitlines()) == 1, said
+        assert said.endswith("The version that runs is as it was."), said
+        machine.say(said)
+        return said
+
+    before = told(machine)
+    assert "nothing answers there" in refused(UNREACHABLE)
+
+    altered = channel.other("altered-list", BROKEN)
+    sums = altered.place / "SHA256SUMS"
+    sums.write_bytes(bytes([sums.read_bytes()[0] ^ 1]) + sums.read_bytes()[1:])
+    with served(altered.place) as address:
+        assert "its list of sums was altered" in refused(address)
+
+    wrong = channel.other("wrong-architecture", BROKEN, "arm64")
+    with served(wrong.place) as address:
+        said = machine.succeed(f"jepa update apply --from {address}", 60)
+        assert "is for this machine and newer" in said
+
+    old = channel.other("old", updated.first)
+    with served(old.place) as address:
+        said = machine.succeed(f"jepa update apply --from {address}", 60)
+        assert "is for this machine and newer" in said
+    # all that was refused so far was refused before anything was changed
+    assert told(machine) == before
+
+    flipped = channel.other("flipped", BROKEN)
+    flipped.flip(".usr-verity.raw", 5000)
+    with served(flipped.place) as address:
+        assert re.search(r"\.usr-verity\.raw is not what its list of sums says", refused(address))
+
+    cut = channel.other("cut", BROKEN)
+    cut.change(".usr-verity.raw", cut.file(".usr-verity.raw").read_bytes()[:100000])
+    with served(cut.place) as address:
+        assert re.search(r"\.usr-verity\.raw is not what its list of sums says", refused(address))
+
+    with served(channel.place, halting=True) as address:
+        assert "broke off" in refused(address)
+
+    # what a download that broke off costs is the previous version, whose slot it was for
+    assert (told(machine)["running"], told(machine)["other"]) == (NEXT, None)
+    assert machine.succeed(UKIS).split() == [f"jepa-os_{NEXT}.efi"]
+    reboot(machine)
+    wait_until_ready(machine)
+    assert version(machine) == NEXT
+    machine.shutdown()
+
+
+@pytest.mark.slow
+def test_an_older_version_is_put_in_place_only_when_it_is_asked_for(
+    new_machine: Callable[..., Machine], image: Image, directory: Path, channel: Channel
+) -> None:
+    later = built(NEXT, image)
+    disk = _copy(later / "jepa-os.raw", directory / "older.raw")
+    machine = new_machine("older", disk, firmware=firmware_of(directory, "older"))
+    machine.start()
+    wait_until_ready(machine)
+    trust(machine, channel)
+    old = channel.other("older", next(iter(_versions(channel) - {NEXT, BROKEN})))
+    first = next(iter(_versions(old)))
+    with served(old.place) as address:
+        said = machine.succeed(f"jepa update apply --from {address}", 60)
+        assert f"{first} is older than {NEXT}" in said
+        assert told(machine)["other"] is None
+        machine.succeed(f"jepa update apply {first} --from {address}", 600)
+    assert (told(machine)["other"], told(machine)["role"]) == (first, "pending")
+    reboot(machine)
+    wait_until_ready(machine)
+    assert version(machine) == first
+    machine.wait_until_succeeds(f"{UKIS} | grep -x jepa-os_{first}.efi")
+    machine.shutdown()
+
+
+def _versions(channel: Channel) -> set[str]:
+    return {path.name.split("_")[1] for path in channel.place.glob("jepa-os_*.efi")}
+
+
+@pytest.mark.slow
+def test_a_disk_without_a_second_slot_takes_no_update(
+    new_machine: Callable[..., Machine], image: Image, directory: Path, channel: Channel
+) -> None:
+    disk = image.copy(directory / "small.raw")
+    with disk.path.open("r+b") as file:
+        file.truncate(image.raw.stat().st_size + (64 << 20))
+    machine = new_machine("small", disk, firmware=firmware_of(directory, "small"))
+    machine.start()
+    wait_until_ready(machine)
+    trust(machine, channel)
+    with served(channel.place) as address:
+        refused = machine.fail(f"jepa update apply --from {address}", 60).err
+    assert "This disk has no second slot" in refused
+    assert told(machine)["other"] is None
+    machine.shutdown()

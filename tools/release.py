@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a release of the built image: the files that an update fetches, their sums, and a signature.
+
+A directory of releases is a channel; versions lie side by side in it, and `jepa update` takes the newest. It
+can be served over HTTP as it is, or carried on a disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import lzma
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools import keys, uki
+from tools.partitions import partitions
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGE = ROOT / "build/image"
+RELEASE = ROOT / "build/release"
+SUMS = "SHA256SUMS"
+CHUNK = 1 << 20
+PRESET = 1
+"""Of xz: /usr is compressed already, and a machine that updates has to unpack it."""
+
+
+def slots(image: Path) -> Iterator[tuple[str, uuid.UUID, int, int]]:
+    """Yield kind, UUID, start and size of the two partitions that the root hash in the UKI names."""
+    words = uki.command_line(image / "jepa-os.efi").split()
+    root_hash = next(word.removeprefix("usrhash=") for word in words if word.startswith("usrhash="))
+    kinds = {uuid.UUID(root_hash[:32]): "usr", uuid.UUID(root_hash[32:]): "usr-verity"}
+    for partition in partitions(image / "jepa-os.raw"):
+        if partition.uuid in kinds:
+            yield kinds[partition.uuid], partition.uuid, partition.start, partition.size
+
+
+def make(image: Path, release: Path, key: Path, architecture: str, *, compress: bool = True) -> str:
+    """Add the image in the directory `image` to those in `release`, and return its version.
+
+    The list of sums is written last, as a file that appears whole, and signed with the key in `key`.
+    """
+    version = uki.version(image / "jepa-os.efi")
+    name = f"jepa-os_{version}_{architecture}"
+    release.mkdir(parents=True, exist_ok=True)
+    for kind, identity, start, size in slots(image):
+        packed = release / f"{name}_{identity}.{kind}.raw{'.xz' if compress else ''}"
+        with (
+            (image / "jepa-os.raw").open("rb") as disk,
+            lzma.open(packed, "wb", preset=PRESET) if compress else packed.open("wb") as file,
+        ):
+            disk.seek(start)
+            for at in range(0, size, CHUNK):
+                file.write(disk.read(min(CHUNK, size - at)))
+    shutil.copyfile(image / "jepa-os.efi", release / f"{name}.efi")
+    shutil.copyfile(image / "jepa-os.manifest", release / f"{name}.manifest")
+    sign(release, key)
+    return version
+
+
+def sign(release: Path, key: Path) -> None:
+    """List the sums of all files in `release`, and sign the list."""
+    lines = []
+    for path in sorted(release.glob("jepa-os_*")):
+        with path.open("rb") as file:
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+    new = release / f".{SUMS}"
+    new.write_text("".join(lines))
+    keys.gpg(key, "--output", f"{new}.gpg", "--detach-sign", str(new))
+    Path(f"{new}.gpg").rename(release / f"{SUMS}.gpg")
+    new.rename(release / SUMS)
+
+
+def main() -> int:
+    """Make the release and say what it is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--to", type=Path, default=RELEASE, help="the channel: a directory")
+    parser.add_argument("--architecture", default="x86-64")
+    arguments = parser.parse_args()
+    if not keys.public_key().exists():
+        print("There is no key to sign with. Run: make keys, and then make image", file=sys.stderr)
+        return 1
+    version = make(IMAGE, arguments.to, keys.KEYS, arguments.architecture)
+    size = sum(path.stat().st_size for path in arguments.to.glob(f"jepa-os_{version}_*")) / 2**20
+    print(f"{arguments.to}: version {version}, {size:.0f} MiB to fetch")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

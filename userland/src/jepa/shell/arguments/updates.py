@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb for the version of the system: update."""
+
+from jepa.shell.usage import Parser, Verb
+
+
+def _update(parser: Parser) -> None:
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("check", "apply", "rollback"),
+        metavar="WHAT",
+        help="check, apply or rollback; show the versions that are here when none is given",
+    )
+    parser.add_argument(
+        "version",
+        nargs="?",
+        metavar="VERSION",
+        help="with apply: this one, even if it is older than what runs (default: the newest if newer)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="SOURCE",
+        help="a directory or an http(s) address with a release (default: in /etc/jepa/update.toml)",
+    )
+
+
+VERBS = (
+    Verb(
+        "update",
+        "the versions of the system; a newer one, or the one before (as root)",
+        (
+            "jepa update",
+            "jepa update check --from /media/stick",
+            "jepa update apply",
+            "jepa update rollback",
+        ),
+        _update,
+    ),
+)

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look for versions of the system at a source, put one into the other slot, or let the one before start.
+
+Putting one in place is the work of systemd-sysupdate, which checks signature and sums; starting the right
+one is that of the boot loader, which counts the tries of a new one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from jepa.errors import JepaError
+from jepa.updates import boot_options
+from jepa.updates.refusals import refusal
+from jepa.updates.versions import EMPTY, PREFIX, TRIES, forget, note_failed, note_next, order, running, slots
+
+SETTINGS: Final = "etc/jepa/update.toml"
+"""Where an administrator may name the source of updates: `source = "..."`."""
+SYSUPDATE: Final = "/usr/lib/systemd/systemd-sysupdate"
+_SHIPPED: Final = "Path=file:///var/lib/jepa-update/release\n"
+"""The source in the transfer files as the image has them."""
+_UKI: Final = re.compile(rf"{PREFIX}(?P<version>[^+]+)(\+(?P<left>\d+)(-\d+)?)?\.efi")
+_BACK: Final = "a person went back from it."
+
+Runner = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
+"""Runs a command and returns what it wrote and its exit status."""
+
+
+def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` to its end; JepaError when it is not installed."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise JepaError(f"{command[0]} is not installed.", "Updates need the image.", status=404) from None
+
+
+def source(root: Path, named: str | None) -> str:
+    """The address of the releases: ``named`` by the person, else in the settings; a directory becomes file://."""
+    settings = root / SETTINGS
+    if named is None and settings.exists():
+        try:
+            named = str(tomllib.loads(settings.read_text())["source"])
+        except (OSError, KeyError, ValueError) as error:
+            problem = f"/{SETTINGS} cannot be used: {error}."
+            raise JepaError(problem, 'It has one line: source = "ADDRESS".', status=422) from None
+    if named is None:
+        raise JepaError(
+            "No source of updates is set.",
+            f"Name one with --from, a directory or an http(s) address, or in /{SETTINGS}.",
+            status=404,
+        )
+    if re.fullmatch(r"(https?|file)://\S+", named):
+        return named.rstrip("/")
+    if not Path(named).is_dir():
+        problem = f"{named} is neither a directory here nor an http(s) address."
+        raise JepaError(problem, "Name where a release lies.", status=404)
+    return Path(named).resolve().as_uri()
+
+
+class Updater:
+    """Changes which version of the system starts; needs root.
+
+    Below ``root`` lie the transfer files, the state and the loader's folder; ``runner`` runs commands.
+    """
+
+    def __init__(self, root: Path = Path("/"), runner: Runner = run) -> None:
+        self._root, self._run = root, runner
+
+    def newer(self, address: str) -> str | None:
+        """The newest version at ``address`` if it is newer than all that is here; else None."""
+        self._check_clock()
+        self._loader()
+        done = self._sysupdate(address, "--json=short", "check-new")
+        found = _answer(done, address, "available")
+        now = running(self._root)
+        # an update that broke off lets systemd-sysupdate also take one older than what runs
+        return str(found) if found is not None and (now is None or order(str(found)) > order(now)) else None
+
+    def offered(self, address: str) -> list[str]:
+        """All versions for this machine at ``address`` or here, the oldest first."""
+        found = _answer(self._sysupdate(address, "--json=short", "list"), address, "all")
+        return sorted(map(str, found if isinstance(found, list) else ()), key=order)
+
+    def apply(self, address: str, version: str) -> None:
+        """Put ``version`` of ``address`` into the other slot, to be started next, even if it is older.
+
+        Takes as long as the download. What runs is not touched. JepaError says why it was refused.
+        """
+        self._check_clock()
+        folder = self._loader()
+        there = slots(self._root)
+        now = running(self._root)
+        if f"{PREFIX}{version}" in there and _files(folder, version):
+            here = "runs" if version == now else "is here"
+            raise JepaError(
+                f"{version} {here} already.", "To let the other version start: rollback.", status=409
+            )
+        if EMPTY not in there and not any(
+            name.startswith(PREFIX) and name != f"{PREFIX}{now}" for name in there
+        ):
+            raise JepaError(
+                "This disk has no second slot, so that no update can be put beside what runs.",
+                "A slot is made soon after the first boot, where a disk has 476 MiB left for it.",
+                status=409,
+            )
+        done = self._sysupdate(address, "update", version)
+        if done.returncode:
+            raise refusal(done.stderr, done.returncode, f"{version} was not put in place")
+        forget(self._root, version)
+        if now is not None and order(version) < order(now):
+            self._step_back(folder, now)
+        boot_options.ensure(self._root, folder.parents[1], TRIES)
+        note_next(self._root, version, trial=True)
+
+    def back(self) -> str:
+        """Let the loader start the other version from the next boot on, and return which that is."""
+        now = running(self._root)
+        folder = self._loader()
+        here = {match["version"] for path in folder.iterdir() if (match := _UKI.fullmatch(path.name))}
+        others = [
+            version
+            for version in here - {now}
+            if f"{PREFIX}{version}" in slots(self._root)
+            and not any(_left(path) == 0 for path in _files(folder, version))
+        ]
+        if now is None or now not in here or not others:
+            problem = "There is no other version to go back to."
+            raise JepaError(problem, "The one that runs stays.", status=404)
+        version = max(others, key=order)
+        if order(version) < order(now):
+            self._step_back(folder, now)
+        note_next(self._root, version, trial=False)
+        return version
+
+    def _step_back(self, folder: Path, now: str) -> None:
+        """Let the loader take the older version first: as if all tries of the one that runs were used up."""
+        for path in _files(folder, now):
+            path.rename(folder / f"{PREFIX}{now}+0-0.efi")
+        note_failed(self._root, now, _BACK)
+
+    def _check_clock(self) -> None:
+        """A clock from before this system was built makes every signature one from the future."""
+        built = (self._root / "usr/lib/os-release").stat().st_mtime
+        if time.time() < built - 86400:
+            shown = time.strftime("%Y-%m-%d", time.gmtime())
+            problem = (
+                f"The clock shows {shown}, when this system did not exist yet: no signature can be checked."
+            )
+            raise JepaError(problem, "Set it, as with: date -s 2026-12-31", status=409)
+
+    def _loader(self) -> Path:
+        """The folder of the UKIs."""
+        done = self._run(["bootctl", "--print-boot-path"])
+        place = done.stdout.strip()
+        folder = self._root / place.lstrip("/") / "EFI/Linux"
+        if done.returncode or not place or not folder.is_dir():
+            raise JepaError(
+                "The partition that the firmware starts from is not there.",
+                "Versions are changed on a machine that was started by its firmware, as root.",
+                status=409,
+            )
+        return folder
+
+    def _sysupdate(self, address: str, *words: str) -> subprocess.CompletedProcess[str]:
+        shipped = sorted((self._root / "usr/lib/sysupdate.d").glob("*.transfer"))
+        with tempfile.TemporaryDirectory(prefix="jepa-update-") as folder:
+            for path in shipped:
+                text = path.read_text().replace(_SHIPPED, f"Path={address}\n")
+                (Path(folder) / path.name).write_text(text)
+            return self._run([SYSUPDATE, f"--definitions={folder}", *words])
+
+
+def _answer(done: subprocess.CompletedProcess[str], address: str, key: str) -> object:
+    try:
+        found: object = json.loads(done.stdout)[key]
+    except (ValueError, KeyError, TypeError):
+        raise refusal(done.stderr, done.returncode, f"{address} cannot be used") from None
+    return found
+
+
+def _files(folder: Path, version: str) -> list[Path]:
+    """The UKIs of ``version``: one, under a name with or without tries."""
+    return [
+        path
+        for path in folder.iterdir()
+        if (match := _UKI.fullmatch(path.name)) and match["version"] == version
+    ]
+
+
+def _left(uki: Path) -> int | None:
+    """How many tries ``uki`` has left; None when they are not counted."""
+    match = _UKI.fullmatch(uki.name)
+    return int(match["left"]) if match and match["left"] else None
