@@ -87,13 +87,13 @@ test: ## everything a change must pass: lint, unit tests, the image booted and a
 
 .PHONY: test-unit
 test-unit: $(VENV)/.done $(LANGUAGE) ## unit tests alone; the linters are among them
-	@$(PYTHON) -m tools.host lint tests bpf
+	@$(PYTHON) -m tools.host lint tests bpf release
 	@# A worker has one core: threads of OpenMP, which wait by spinning, would take it from the others.
 	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/unit -m 'not vm and not slow' -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-vm
 test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
-	@$(PYTHON) -m tools.host run
+	@$(PYTHON) -m tools.host run release
 	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 2 --dist worksteal
 
 .PHONY: test-all

@@ -2,6 +2,7 @@
 """Later versions of the image for tests of updates, signed with a key of the tests' own, and servers."""
 
 import http.server
+import lzma
 import os
 import subprocess
 import sys
@@ -69,6 +70,14 @@ class Channel:
         path = self.file(ending)
         path.unlink()  # other channels have the same file
         path.write_bytes(content)
+
+    def compress(self, ending: str) -> None:
+        """Compress the file with ``ending``, as `make release` does with both of a slot."""
+        path = self.file(ending)
+        path.with_name(f"{path.name}.xz").write_bytes(
+            lzma.compress(path.read_bytes(), preset=release.PRESET)
+        )
+        path.unlink()
 
     def flip(self, ending: str, place: int) -> None:
         """Alter one bit of the file with ``ending``."""

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.vm
 NEXT, BROKEN = "99.1", "99.2"
 """Versions after every one that a project's file may name."""
 TRIES = 3
+DEVICE_TIMEOUT = "systemd.default_device_timeout_sec=90"
+"""What it is without an emulator: so long an initrd waits for a /usr that cannot be read."""
 UKIS = "ls $(bootctl --print-boot-path)/EFI/Linux"
 UNREACHABLE = "http://10.0.2.2:9"
 
@@ -133,6 +135,7 @@ def test_versions_are_told_and_a_list_signed_by_a_stranger_is_refused(machine: M
     place = Path(tempfile.mkdtemp(prefix="jepa-"))
     strange = Channel(place / "releases", place / "keys")
     strange.place.mkdir()
+    (strange.place / f"jepa-os_{NEXT}_x86-64.efi").touch()
     strange.sign()
     with served(strange.place) as address:
         refused = machine.fail(f"jepa update check --from {address}").err
@@ -204,7 +207,7 @@ def test_a_version_that_does_not_work_is_left_by_itself(
 ) -> None:
     name = spoil.__name__.replace("_", "-")
     disk, firmware = updated.copy(directory, name)
-    machine = new_machine(name, disk, firmware=firmware)
+    machine = new_machine(name, disk, firmware=firmware, kernel_arguments=[DEVICE_TIMEOUT])
     broken = channel.other(name, BROKEN)
     spoil(broken)
     broken.sign()
@@ -267,6 +270,15 @@ def test_what_is_no_update_is_refused_in_one_sentence(
     with served(old.place) as address:
         said = machine.succeed(f"jepa update apply --from {address}", 60)
         assert "is for this machine and newer" in said
+    machine.succeed("date -s 1970-01-02")
+    assert "The clock shows 1970-01-02" in machine.fail("jepa update apply --from /usr", 60).err
+    machine.set_clock()
+
+    next_one = channel.other("full", BROKEN)
+    machine.succeed("head -c 260M /dev/zero >/boot/full 2>/dev/null || true; sync")
+    with served(next_one.place) as address:
+        assert "firmware starts from is full" in machine.fail(f"jepa update apply --from {address}", 60).err
+    machine.succeed("rm /boot/full")
     # all that was refused so far was refused before anything was changed
     assert told(machine) == before
 
@@ -304,6 +316,8 @@ def test_an_older_version_is_put_in_place_only_when_it_is_asked_for(
     trust(machine, channel)
     old = channel.other("older", next(iter(_versions(channel) - {NEXT, BROKEN})))
     first = next(iter(_versions(old)))
+    old.compress(".usr-verity.raw")  # not the other one, which a guest would unpack for minutes
+    old.sign()
     with served(old.place) as address:
         said = machine.succeed(f"jepa update apply --from {address}", 60)
         assert f"{first} is older than {NEXT}" in said

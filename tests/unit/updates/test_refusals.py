@@ -36,6 +36,15 @@ FILE = "http://10.0.2.2:8099/jepa-os_99.1_x86-64_5178d27a.usr.raw"
             "Transfer failed: Could not read a file:// file\nExiting.\n(sd-pull) failed with exit status 1.",
             "no release lies there",
         ),
+        (
+            "Failed to write file: No space left on device\n"
+            "Transfer failed: Failed writing received data to disk/application\n",
+            "the partition that the firmware starts from is full",
+        ),
+        (
+            "Transfer failed: Transferred a partial file\nExiting.\n",
+            "the connection broke off before all was here",
+        ),
     ],
 )
 def test_a_known_reason_is_said_in_one_sentence(said: str, meaning: str) -> None:

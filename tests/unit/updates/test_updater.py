@@ -106,11 +106,21 @@ def test_an_older_one_that_is_asked_for_goes_before_the_one_that_runs(tmp_path: 
 
 def test_an_update_that_breaks_off_leaves_no_record(tmp_path: Path) -> None:
     root = with_slots(tmp_path)
-    said = "Transfer failed: Failed writing received data to disk/application\n"
+    said = "Transfer failed: Transferred a partial file\n"
     with pytest.raises(JepaError, match=r"1\.3\.0 was not put in place: the connection broke off"):
         Updater(root, Commands(error=said, status=1)).apply("file:///r", "1.3.0")
     assert not (root / "var/lib/jepa-update").exists()
     assert [path.name for path in (root / "boot/EFI/Linux").iterdir()] == ["jepa-os_1.2.0.efi"]
+
+
+def test_nothing_is_fetched_where_the_loader_has_no_room(tmp_path: Path) -> None:
+    root = with_slots(tmp_path)
+    with (root / "boot/EFI/Linux/jepa-os_1.2.0.efi").open("wb") as huge:
+        huge.truncate(1 << 42)
+    commands = Commands()
+    with pytest.raises(JepaError, match="firmware starts from is full"):
+        Updater(root, commands).apply("file:///r", "1.3.0")
+    assert [command[0] for command in commands.asked] == ["bootctl"]
 
 
 def test_nothing_is_fetched_where_there_is_no_second_slot(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from jepa.errors import JepaError
 
 _SAME: Final = "The version that runs is as it was."
 _KNOWN: Final = (
+    (r"No space left on device", "the partition that the firmware starts from is full"),
     (
         r"Signature verification failed",
         "its list of sums was altered, or is signed with a key that is not trusted here",
@@ -26,7 +27,7 @@ _KNOWN: Final = (
     (r"Timeout was reached", "it answers no more"),
     (
         r"Premature connection termination|Download truncated"
-        r"|Transfer failed: (Transferred a partial|.*(Recv|receiv))",
+        r"|Transfer failed: (Transferred a partial|Fail.*when receiving|Recv failure)",
         "the connection broke off before all was here",
     ),
     (r"(Couldn't|Could not) (read a|open) file", "no release lies there"),
@@ -35,7 +36,6 @@ _KNOWN: Final = (
         r"two partition slots|enough partition slots|No available partition|Content too large|overly large",
         "this disk has no second slot that it fits into",
     ),
-    (r"No space left on device", "the partition that the firmware starts from is full"),
     (r"Update '.*' not found", "it is not there for this machine"),
     (r"Corrupt manifest|Truncated manifest|Manifest file|manifest line", "its list of sums cannot be read"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -28,6 +29,8 @@ SYSUPDATE: Final = "/usr/lib/systemd/systemd-sysupdate"
 _SHIPPED: Final = "Path=file:///var/lib/jepa-update/release\n"
 """The source in the transfer files as the image has them."""
 _UKI: Final = re.compile(rf"{PREFIX}(?P<version>[^+]+)(\+(?P<left>\d+)(-\d+)?)?\.efi")
+_GROWTH: Final = 1.1
+"""A new UKI may be so much larger than the one that runs."""
 _BACK: Final = "a person went back from it."
 
 Runner = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
@@ -111,6 +114,7 @@ class Updater:
                 "A slot is made soon after the first boot, where a disk has 476 MiB left for it.",
                 status=409,
             )
+        self._check_room(folder, now)
         done = self._sysupdate(address, "update", version)
         if done.returncode:
             raise refusal(done.stderr, done.returncode, f"{version} was not put in place")
@@ -145,6 +149,19 @@ class Updater:
         for path in _files(folder, now):
             path.rename(folder / f"{PREFIX}{now}+0-0.efi")
         note_failed(self._root, now, _BACK)
+
+    def _check_room(self, folder: Path, now: str | None) -> None:
+        """Whether a UKI has room is told before the slot has lost what it had: a UKI comes last."""
+        sizes = {path: path.stat().st_size for path in folder.iterdir() if _UKI.fullmatch(path.name)}
+        mine = sum(sizes[path] for path in (_files(folder, now) if now is not None else ()))
+        # those of other versions make way
+        free = shutil.disk_usage(folder).free + sum(sizes.values()) - mine
+        if free < mine * _GROWTH:
+            raise JepaError(
+                f"The partition that the firmware starts from is full: a new system has {free >> 20} MiB.",
+                f"What is not of JEPA OS below {folder.parents[1]} may be removed.",
+                status=409,
+            )
 
     def _check_clock(self) -> None:
         """A clock from before this system was built makes every signature one from the future."""
