@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes end, whatever their threads do by then."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from jepa.ending import when_asked
 
 MULTIPLYING = """\
 import atexit, sys, threading, time
@@ -32,3 +40,28 @@ def test_without_threads_python_ends_the_process() -> None:
         [sys.executable, "-c", code], timeout=30, stdout=subprocess.PIPE, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (4, "cleaned up\n")
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """What handles signals afterwards is what did before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_is_asked_to_end_while_it_holds_the_lock_that_ending_takes_does_end(number: int) -> None:
+    lock, ending = threading.Lock(), threading.Event()
+
+    def end() -> None:
+        with lock:
+            ending.set()
+
+    when_asked(end)
+    with lock:
+        os.kill(os.getpid(), number)
+        assert not ending.wait(0.1)
+    assert ending.wait(10)

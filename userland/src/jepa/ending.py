@@ -4,9 +4,21 @@
 import atexit
 import contextlib
 import os
+import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import NoReturn
+
+
+def when_asked(stop: Callable[[], object]) -> None:
+    """Call ``stop``, in a thread of its own, when SIGTERM or SIGINT comes. For the main thread.
+
+    A handler runs in the middle of whatever the main thread does, which may just hold the lock that ``stop``
+    needs: to set an Event there on which the main thread waits can wait for ever.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=stop).start())
 
 
 def end(status: int) -> NoReturn:

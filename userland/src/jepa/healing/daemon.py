@@ -3,7 +3,6 @@
 
 import argparse
 import ctypes
-import signal
 import sys
 import threading
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jepa.actions.messages import Request
+from jepa.ending import when_asked
 from jepa.errors import JepaError
 from jepa.healing.detectors import all_detectors
 from jepa.healing.hands import ActuatorHands
@@ -103,8 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from jepa.actions.systemd_bus import SystemdBus
 
     ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+    when_asked(ending.set)
     mode = ModeFile(args.config)
     hands = ActuatorHands(connect)
     reporter = EventReporter(args.reports)

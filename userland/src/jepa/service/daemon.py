@@ -2,7 +2,6 @@
 """jepad: the engine and the API on a socket, under systemd or in the foreground of any Linux."""
 
 import argparse
-import signal
 import socket
 import sys
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jepa.ending import when_asked
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.service.paths import socket_path, state_dir
@@ -76,8 +76,7 @@ def run(engine: "Engine", listener: socket.socket, notifier: Notifier) -> None:
 
     path = Path(listener.getsockname())
     ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+    when_asked(ending.set)
     engine.start()
     server = Server(engine, listener)
     serving = threading.Thread(target=server.serve_forever, name="http", daemon=True)

@@ -7,7 +7,6 @@ can be held up, fed or reached by one. It has a thread for each signal, so that 
 
 import argparse
 import contextlib
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from jepa.ending import end
+from jepa.ending import end, when_asked
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.signals import published, store
@@ -120,8 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+    when_asked(ending.set)
     notifier = Notifier()
     signals = SignalStore(args.config)
     reader = Reader(signals, args.publish)

@@ -2,12 +2,12 @@
 """jepa-vision: watches the cameras, under systemd or in the foreground, and reports what surprises."""
 
 import argparse
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from jepa.ending import when_asked
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.telemetry.events.event import Event
@@ -118,8 +118,7 @@ def watch(config: Config, reporter: EventReporter, found: Callable[[], Sequence[
     notifier = Notifier()
     notifier.send(STATUS="Starting.")
     ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+    when_asked(ending.set)
     sight, coarse_because = sights(config.pack)
     if coarse_because:
         _say(f"watching plain changes of coarse pictures. {coarse_because}")
