@@ -29,10 +29,10 @@ from tests.bench.control_entries import entries, table
 from tests.bench.control_figures import TOLERATED, Run, Score, alone_p99, run_of, score
 from tests.bench.control_plan import LEAD_S, PAIRS, RIVALS, Pair, order, pair_named
 from tests.bench.peers import fetch
+from tests.bench.virtual import boot, give
 from tools.laboratory import make_work_disk
-from tools.vm.image import BUILD, ROOT, built_image
-from tools.vm.machine import Machine, MachineError, Setup
-from tools.vm.sources import push
+from tools.vm.image import BUILD, ROOT
+from tools.vm.machine import Machine, MachineError
 
 DIRECTORY: Final = BUILD / "bench/control"
 EFFECTS: Final = ROOT / "model-packs/machine/effects.json"
@@ -45,11 +45,6 @@ PROFILE: Final = "latency-performance"
 CONTEXT_S: Final = 36
 """Seconds of work before the moment: a plan needs 32 frames of it."""
 IDLE: Final = "jepa-healing.service jepa-bpf-cost.timer jepa-health.timer systemd-tmpfiles-clean.timer"
-DEVICES: Final = (
-    *("-device", "pvpanic", "-action", "panic=pause"),
-    # What the machine asks of a device reaches it at that instruction, not when the host gets to it.
-    *("-global", "virtio-blk-pci.ioeventfd=off", "-global", "virtio-serial-pci.ioeventfd=off"),
-)
 _JEPAD: Final = f"""\
 mkdir -p /run/systemd/system/jepad.service.d /run/systemd/system/background.slice.d
 printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/python3 {FOLDER}/control_ablated.py\\n' \
@@ -64,40 +59,17 @@ _LIMIT_S: Final = 90.0
 
 def ready(*, sources: bool) -> Machine:
     """A machine in virtual time, booted and kept as snapshot "ready", with jepad forecasting."""
-    image = built_image()
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
-    setup = Setup(
-        image.overlay(DIRECTORY / "disk.qcow2"),
-        kernel=image.kernel,
-        initrd=image.initrd,
-        memory_mib=SHAPE.memory_mib,
-        cpus=1,
-        devices=DEVICES,
-        virtual_time=True,
-        instruction_ns=SHAPE.instruction_ns,
-    )
-    machine = Machine("control", setup, DIRECTORY, lambda line: print(line, flush=True))
-    machine.start()
-    machine.wait_for_shell(240)  # beside other work of the host a boot may take long
-    if sources:
-        push(machine)
-    machine.wait_for_unit("jepad.service", 120)
-    machine.execute("systemctl is-system-running --wait", 120)
-    machine.succeed(f"systemctl stop {IDLE}; mkdir -p {FOLDER}")
+    machine = boot(SHAPE, DIRECTORY, sources=sources)
+    machine.succeed(f"systemctl stop {IDLE}")
     for name in GUEST:
-        give(machine, name, Path(__file__).with_name(name).read_text())
-    give(machine, "tuned.json", json.dumps(tuned_parameters()))
+        give(machine, f"{FOLDER}/{name}", Path(__file__).with_name(name).read_text())
+    give(machine, f"{FOLDER}/tuned.json", json.dumps(tuned_parameters()))
     machine.succeed(make_work_disk(SHAPE), 60)
     machine.succeed(_JEPAD, 120)
     machine.wait_for_unit("jepad.service", 120)
     machine.wait_until_succeeds("jepa forecast --json", 120, poll=3)
     machine.snapshot("ready")
     return machine
-
-
-def give(machine: Machine, name: str, content: str) -> None:
-    """Write a file into the guest's folder."""
-    machine.succeed(f"cat > {FOLDER}/{name} <<'END-OF-FILE'\n{content}\nEND-OF-FILE")
 
 
 def tuned_parameters() -> dict[str, str]:
@@ -122,7 +94,7 @@ def begin(machine: Machine, pair: Pair, seed: int) -> None:
     """Let both programs of ``pair`` work until a moment, and keep that."""
     machine.restore("ready")
     machine.slow_disk(SHAPE.operations_per_s)
-    give(machine, "order.json", json.dumps(order(pair, seed)))
+    give(machine, f"{FOLDER}/order.json", json.dumps(order(pair, seed)))
     for role, slice_ in (("foreground", "user.slice"), ("background", "background.slice")):
         machine.succeed(
             f"systemd-run --quiet --unit=lab-{role} --slice={slice_} -p OOMScoreAdjust=300 "
@@ -149,7 +121,7 @@ def branch(
     """What comes of the moment when ``rival`` looks after the machine."""
     machine.restore(moment(pair, seed))
     machine.slow_disk(SHAPE.operations_per_s)
-    give(machine, "targets.json", json.dumps(targets))
+    give(machine, f"{FOLDER}/targets.json", json.dumps(targets))
     properties = "-p OOMScoreAdjust=-900 -p CPUWeight=1000"
     machine.succeed(
         f"systemd-run --quiet --unit=control-branch {properties} "

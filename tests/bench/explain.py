@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from jepa_lab.branches.plan import Shape
 from tests.bench.explain_scenes import SCENES, Scene, Verdict, scene_named, verdict
+from tests.bench.virtual import boot, give
 from tools.laboratory import make_work_disk
-from tools.vm.image import BUILD, built_image
-from tools.vm.machine import Machine, MachineError, Setup
-from tools.vm.sources import push
+from tools.vm.image import BUILD
+from tools.vm.machine import Machine, MachineError
 
 DIRECTORY: Final = BUILD / "bench/explain"
 FOLDER: Final = "/run/explain"
@@ -30,7 +30,6 @@ SHAPE: Final = Shape("explain", memory_mib=1024, operations_per_s=400, instructi
 """500 million instructions a second."""
 USUAL_S: Final = 180
 """How long the machine does what it usually does before a fault: the band of each channel comes from it."""
-DEVICES: Final = ("-device", "pvpanic", "-action", "panic=pause")
 SMALL: Final = (
     "mkdir -p /mnt/small && truncate -s 64M /var/small.img && mkfs.ext4 -q -m 0 /var/small.img "
     "&& mount -o loop /var/small.img /mnt/small"
@@ -41,27 +40,8 @@ _LIMIT_S: Final = 180.0
 
 def ready(*, sources: bool) -> Machine:
     """A machine in virtual time that has done its usual work for a while, kept as a snapshot."""
-    image = built_image()
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
-    setup = Setup(
-        image.overlay(DIRECTORY / "disk.qcow2"),
-        kernel=image.kernel,
-        initrd=image.initrd,
-        memory_mib=SHAPE.memory_mib,
-        cpus=1,
-        devices=DEVICES,
-        virtual_time=True,
-        instruction_ns=SHAPE.instruction_ns,
-    )
-    machine = Machine("explain", setup, DIRECTORY, lambda line: print(line, flush=True))
-    machine.start()
-    machine.wait_for_shell(240)
-    if sources:
-        push(machine)
-    machine.wait_for_unit("jepad.service", 120)
-    machine.execute("systemctl is-system-running --wait", 120)
-    program = Path(__file__).with_name(GUEST).read_text()
-    machine.succeed(f"mkdir -p {FOLDER}; cat > {FOLDER}/{GUEST} <<'END-OF-FILE'\n{program}\nEND-OF-FILE")
+    machine = boot(SHAPE, DIRECTORY, sources=sources)
+    give(machine, f"{FOLDER}/{GUEST}", Path(__file__).with_name(GUEST).read_text())
     machine.succeed(make_work_disk(SHAPE), 60)
     machine.succeed(SMALL, 60)
     machine.succeed(f"systemd-run --quiet --unit=usual python3 {FOLDER}/{GUEST} usual")
@@ -74,8 +54,7 @@ def ready(*, sources: bool) -> Machine:
 def play(machine: Machine, scene: Scene) -> dict[str, Any]:
     """The explanation of ``scene``, and the seconds that it took in the machine. MachineError."""
     machine.restore("usual")
-    told = json.dumps(asdict(scene))
-    machine.succeed(f"cat > {FOLDER}/scene.json <<'END-OF-FILE'\n{told}\nEND-OF-FILE")
+    give(machine, f"{FOLDER}/scene.json", json.dumps(asdict(scene)))
     machine.succeed(
         "systemd-run --quiet --unit=scene -p OOMScoreAdjust=-900 -p CPUWeight=1000 -p MemoryMin=96M "
         f"python3 {FOLDER}/{GUEST} scene {FOLDER}"

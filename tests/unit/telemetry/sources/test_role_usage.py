@@ -101,31 +101,25 @@ def test_io_is_summed_over_devices_and_garbage_counts_nothing() -> None:
     assert parse_io_stat(b"254:0 rbytes=10 wbytes=5 rios=1\n8:0 rbytes=1 wbytes=x\n\xff\n") == (11, 5)
 
 
-def test_what_is_read_through_a_device_that_lies_on_a_disk_counts_once(root: Path) -> None:
-    for name, number in (("vda", "254:0"), ("dm-0", "253:0")):
+@pytest.mark.parametrize(
+    ("device", "sign"), [("dm-0", "slaves/vda3"), ("loop0", "loop/backing_file")], ids=["verity", "file"]
+)
+def test_what_goes_through_a_device_that_lies_on_a_disk_counts_once(
+    root: Path, device: str, sign: str
+) -> None:
+    for name, number in (("vda", "254:0"), (device, "253:0")):
         (root / "sys/block" / name).mkdir(parents=True)
         (root / "sys/block" / name / "dev").write_text(f"{number}\n")
-    (root / "sys/block/dm-0/slaves/vda3").mkdir(parents=True)
+    (root / "sys/block" / device / sign).mkdir(parents=True)
     group(root, "user.slice")
     io = root / "sys/fs/cgroup/user.slice/io.stat"
     io.write_text("254:0 rbytes=0 wbytes=0\n253:0 rbytes=0 wbytes=0\n")
     source = RoleSource(root, Roles(root))
     source.read(1.0)
-    io.write_text("254:0 rbytes=8192 wbytes=0\n253:0 rbytes=4096 wbytes=0\n")
-    assert source.read(2.0).values["system.role.foreground.io.read"] == pytest.approx(8.0)
-
-
-def test_what_is_written_into_a_file_system_in_a_file_counts_once(root: Path) -> None:
-    (root / "sys/block/loop0/loop").mkdir(parents=True)
-    (root / "sys/block/loop0/loop/backing_file").write_text("/var/disk.img\n")
-    (root / "sys/block/loop0/dev").write_text("7:0\n")
-    group(root, "user.slice")
-    io = root / "sys/fs/cgroup/user.slice/io.stat"
-    io.write_text("254:0 rbytes=0 wbytes=0\n7:0 rbytes=0 wbytes=0\n")
-    source = RoleSource(root, Roles(root))
-    source.read(1.0)
-    io.write_text("254:0 rbytes=0 wbytes=8192\n7:0 rbytes=0 wbytes=8192\n")
-    assert source.read(2.0).values["system.role.foreground.io.write"] == pytest.approx(8.0)
+    io.write_text("254:0 rbytes=8192 wbytes=4096\n253:0 rbytes=4096 wbytes=4096\n")
+    values = source.read(2.0).values
+    assert values["system.role.foreground.io.read"] == pytest.approx(8.0)
+    assert values["system.role.foreground.io.write"] == pytest.approx(4.0)
 
 
 def test_many_groups_cost_little(root: Path) -> None:
