@@ -10,8 +10,9 @@ trouble on purpose says so: ``@pytest.mark.allow("pattern", "reason")``. Everyth
 With ``--sources`` the shared machine runs the sources of this tree, not those that its image was built with.
 
 With pytest-xdist each worker has a machine of its own, and only while a test uses it. A test that measures
-how well a machine keeps up with time has the host to itself: ``@pytest.mark.quiet``. What needs nothing of
-ours but the actuator says ``@pytest.mark.actuator_only``: the others take two fifths of an emulated CPU.
+how well a machine keeps up with time says ``@pytest.mark.quiet``: the host prefers its machine to all
+others, or has no other where no priority may be raised. What needs nothing of ours but the actuator says
+``@pytest.mark.actuator_only``: the others take two fifths of an emulated CPU.
 """
 
 import fcntl
@@ -25,6 +26,7 @@ from typing import Any
 
 import pytest
 
+from tools.vm import priority
 from tools.vm.console import Allow, scan
 from tools.vm.emulator import installed
 from tools.vm.image import BUILD, Image, built_image, kvm_works
@@ -58,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "allow(pattern, reason): trouble on the console that this test provokes"
     )
-    config.addinivalue_line("markers", "quiet: measures time, so that no other machine may run beside it")
+    config.addinivalue_line("markers", "quiet: measures time, so that other machines must not hold it up")
     config.addinivalue_line("markers", f"actuator_only: {', '.join(OTHERS)} are stopped before the test")
 
 
@@ -182,18 +184,21 @@ def station(
 
 @pytest.fixture
 def alone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Waits until no other worker's machine runs when the test is quiet, else until no quiet test runs.
+    """Sees to it that one quiet test runs at a time, and nothing beside it where no priority can be raised.
 
-    All tests share the room, and a quiet one has it alone; who waits for the room holds the door, so that
-    nobody slips in before.
+    There all tests share the room, and a quiet one has it alone; who waits for the room holds the door, so
+    that nobody slips in before.
     """
-    room_for = fcntl.LOCK_EX if request.node.get_closest_marker("quiet") else fcntl.LOCK_SH
+    quiet = request.node.get_closest_marker("quiet") is not None
     place = BUILD / "vm"
     place.mkdir(parents=True, exist_ok=True)
     with (place / "door.lock").open("w") as door, (place / "room.lock").open("w") as room:
-        fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(room, room_for)
-        fcntl.flock(door, fcntl.LOCK_UN)
+        if not priority.permitted():
+            fcntl.flock(door, fcntl.LOCK_EX)
+            fcntl.flock(room, fcntl.LOCK_EX if quiet else fcntl.LOCK_SH)
+            fcntl.flock(door, fcntl.LOCK_UN)
+        elif quiet:
+            fcntl.flock(door, fcntl.LOCK_EX)
         yield
 
 
@@ -204,6 +209,8 @@ def machine(alone: None, station: Station, request: pytest.FixtureRequest, say: 
     machine = station.fresh()
     if request.node.get_closest_marker("actuator_only"):
         machine.succeed(f"systemctl stop {' '.join(OTHERS)}", 60)
+    if request.node.get_closest_marker("quiet") and priority.permitted():
+        machine.prioritise()
     say(f"{request.node.name}: machine there after {time.monotonic() - begin:.1f} s")
     _use(request.node, machine)
     yield machine

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.vm import console, screen, terminal
+from tools.vm import console, priority, screen, terminal
 from tools.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
 from tools.vm.emulator import Emulator, Firmware, newest
 from tools.vm.qemu import Disk, qemu_command
@@ -439,6 +439,14 @@ class Machine:
         """Remove a snapshot, so that another may have its name."""
         arguments: dict[str, object] = {"tag": tag, "devices": [self._monitor().disk_node()]}
         self._monitor().run_job("snapshot-delete", arguments, timeout=30 * self.factor)
+
+    def prioritise(self) -> None:
+        """Let the host's scheduler prefer this machine to all others until it is switched off.
+
+        PermissionError for who may not: see ``tools.vm.priority.permitted``.
+        """
+        assert self._process is not None
+        priority.raise_of(self._process.pid)
 
     def restore(self, tag: str = "ready") -> float:
         """Go back to a snapshot; returns the seconds until the guest's shell answers again.
