@@ -171,7 +171,7 @@ def begin_watched(machine: Machine, wanted: int) -> None:
 @pytest.mark.allow("jepa", "everything of it is killed")
 def test_the_dead_mans_timer_needs_none_of_us(machine: Machine) -> None:
     old = value(machine)
-    change = act(machine, 18, for_s=40)["id"]
+    change = act(machine, 18, for_s=20)["id"]
     assert f"jepa-revert-{change}" in machine.succeed("systemctl list-timers --all --no-pager")
     machine.succeed("systemctl mask --runtime jepa-actuator.service jepad.service jepa-healing.service")
     machine.succeed(
