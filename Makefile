@@ -14,7 +14,7 @@ PY := $(VENV)/bin/python
 IMAGE := build/image/jepa-os.raw
 BUILDERS := $(addprefix tools/,build_image.py keys.py userland.py apt_source.py mkosi_source.py uki.py)
 LANGUAGE := model-packs/language/encoder.onnx.data
-IMAGE_SOURCES = $(BUILDERS) $(LANGUAGE) $(shell find mkosi.* kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
+IMAGE_SOURCES = $(BUILDERS) $(LANGUAGE) $(shell find mkosi.* tools/mkosi-programs kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)
 # Tests start Python hundreds of times: it is to keep its byte code, whatever the caller wishes.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,13 +44,13 @@ $(LANGUAGE): $(VENV)/.done $(wildcard model-packs/language/pack.toml model-packs
 	@$(VENV)/bin/jepa-lab build-language
 	@test ! -e $@ || touch $@
 
-$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg)
+$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg keys/secure-boot.crt)
 	@$(PYTHON) -m tools.host build
 	@$(PY) -m tools.build_image
 	@touch $@
 
 .PHONY: keys
-keys: $(VENV)/.done ## make the key that releases are signed with, in keys/
+keys: $(VENV)/.done ## make the keys that releases and boot loaders are signed with, in keys/
 	@$(PYTHON) -m tools.host release
 	@$(PY) -m tools.keys
 
@@ -59,6 +59,11 @@ release: $(VENV)/.done ## add the image to the releases in build/release, signed
 	@$(PYTHON) -m tools.host build release
 	@$(PY) -m tools.build_image $(if $(VERSION),--version $(VERSION))
 	@$(PY) -m tools.release
+
+.PHONY: reproducible
+reproducible: $(VENV)/.done $(LANGUAGE) ## build the last commit's image twice, here and in a clone, and compare every byte
+	@$(PYTHON) -m tools.host build
+	@$(PY) -m tools.reproducible
 
 .PHONY: run
 run: $(IMAGE) ## boot the image in QEMU and land in its shell (FRESH=1: forget the last run's state)

@@ -49,27 +49,53 @@ def project_version() -> str:
     return project["version"]
 
 
-def list_contents(output: Path, site: Path, libraries: Path, version: str) -> None:
+def born() -> int:
+    """Return the time that everything in the image bears at the latest, for two builds to be alike.
+
+    $SOURCE_DATE_EPOCH, else the time of the last commit; outside of git that of the project's file.
+    """
+    if said := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(said)
+    asked = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
+    found = subprocess.run(asked, check=False, capture_output=True, text=True)
+    return int(found.stdout) if found.returncode == 0 else int((ROOT / "pyproject.toml").stat().st_mtime)
+
+
+def list_contents(output: Path, site: Path, libraries: Path, version: str, made: int) -> None:
     """Write the image's bill of materials: what mkosi installed, and what lies in the two trees."""
     components = [
         *sbom.debian(output / "jepa-os.manifest"),
         *sbom.python(site),
         *sbom.packs(libraries / "packs"),
     ]
-    document = sbom.document(version, components, datetime.now(UTC))
+    document = sbom.document(version, components, datetime.fromtimestamp(made, UTC))
     place = output / "jepa-os.spdx.json"
     place.unlink(missing_ok=True)  # the last one is the same file as the one that was published
     place.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def trust(folder: Path) -> None:
-    """Put the key that updates are signed with into `folder`; without one, a list of none.
+def trust(folder: Path, signing: Path) -> None:
+    """Put the public key of updates, which is in `signing`, into `folder`; without one, a list of none.
 
     It takes the place of systemd's own list, by which other distributions could sign an update.
     """
     folder.mkdir(parents=True)
-    public = keys.public_key()
+    public = keys.public_key(signing)
     (folder / public.name).write_bytes(public.read_bytes() if public.exists() else b"")
+
+
+def signatures(signing: Path) -> list[str]:
+    """Return mkosi's options to sign what the firmware starts with the key in `signing`; none without one.
+
+    The certificate then lies on the EFI system partition too, for the boot loader to hand it to firmware
+    without an owner: in a virtual machine by itself, on a real one when a person chooses that in its menu.
+    """
+    pair = keys.secure_boot(signing)
+    if not pair.made:
+        return []
+    options = {"secure-boot": "yes", "secure-boot-auto-enroll": "yes"}
+    files = {"secure-boot-key": pair.key, "secure-boot-certificate": pair.certificate}
+    return [f"--{name}={value}" for name, value in {**options, **files}.items()]
 
 
 def set_modes(tree: Path) -> None:
@@ -90,6 +116,7 @@ def main() -> int:
     parser.add_argument("--architecture", choices=sorted(userland.MACHINES), default=native)
     parser.add_argument("--version", default=project_version(), help="of the image (default: the project's)")
     parser.add_argument("--to", type=Path, default=IMAGE, help="directory (default: build/image)")
+    parser.add_argument("--keys", type=Path, default=keys.KEYS, help="to sign with (default: keys)")
     arguments = parser.parse_args()
     architecture: str = arguments.architecture
     os.umask(0o022)  # what is made here goes into the image
@@ -108,7 +135,7 @@ def main() -> int:
     packages = userland.make_site(architecture)
     userland.make_userland()
     shutil.copytree(ROOT / "kernel-config", BUILD / "userland/usr/lib/jepa/kernel-config")
-    trust(BUILD / "userland/usr/lib/systemd")
+    trust(BUILD / "userland/usr/lib/systemd", arguments.keys)
     for tree in (BUILD / "site" / architecture, BUILD / "userland"):
         set_modes(tree)
     for name in ("output", "cache", "pkgcache", "workspace"):
@@ -117,6 +144,9 @@ def main() -> int:
     command, environment = mkosi_source.command(BUILD, mirrors.archive)
     options = ["--architecture", architecture, "--mirror", mirrors.archive, "--force"]
     options += ["--prepare-script", str(packages), "--image-version", arguments.version]
+    made = born()
+    options += ["--source-date-epoch", str(made)]
+    options += signatures(arguments.keys.resolve())
     log = BUILD / "image.log"
     print(f"building the image with mkosi; its messages go to {log.relative_to(ROOT)}", flush=True)
     with log.open("w") as messages:
@@ -128,7 +158,7 @@ def main() -> int:
         print(f"The image was not built. The whole log is {log.relative_to(ROOT)}.", file=sys.stderr)
         return 1
     site, libraries = BUILD / "site" / architecture, BUILD / "userland/usr/lib/jepa"
-    list_contents(BUILD / "mkosi.output", site, libraries, arguments.version)
+    list_contents(BUILD / "mkosi.output", site, libraries, arguments.version, made)
     image: Path = arguments.to
     publish(BUILD / "mkosi.output", image)
     shutil.rmtree(BUILD / "mkosi.workspace", ignore_errors=True)

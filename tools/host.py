@@ -29,7 +29,7 @@ PACKAGES = {
         "qemu-utils": "/usr/bin/qemu-img",
         "ovmf": "/usr/share/OVMF",
     },
-    "release": {"gpg": "/usr/bin/gpg", "gpg-agent": "/usr/bin/gpg-agent"},
+    "release": {"gpg": "/usr/bin/gpg", "gpg-agent": "/usr/bin/gpg-agent", "openssl": "/usr/bin/openssl"},
     "lint": {"shellcheck": "/usr/bin/shellcheck"},
     "tests": {
         "dbus-daemon": "/usr/bin/dbus-daemon",

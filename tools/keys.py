@@ -1,22 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the key that releases are signed with, in keys/, and its public half for the image. Never committed.
+"""Make the keys that releases and boot loaders are signed with, in keys/. Never committed.
 
-An image takes updates that are signed with the key it was built with, and no others: keep it.
+An image takes updates that are signed with the release key it was built with, and no others. What
+firmware starts of it is signed with the Secure Boot key, whose certificate the firmware must know. Keep both.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 KEYS = Path(__file__).resolve().parent.parent / "keys"
 OWNER = "JEPA OS releases"
+VALID_DAYS = 3650
+"""Of the certificate, for tools that ask; firmware does not look at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecureBoot:
+    """The key that what the firmware starts is signed with, and its certificate."""
+
+    key: Path
+    certificate: Path
+
+    @property
+    def made(self) -> bool:
+        """Whether both files are there."""
+        return self.key.exists() and self.certificate.exists()
 
 
 def public_key(keys: Path = KEYS) -> Path:
     """Return where the public key is, which the image carries; the file is there when keys were made."""
     return keys / "import-pubring.gpg"
+
+
+def secure_boot(keys: Path = KEYS) -> SecureBoot:
+    """Return where the Secure Boot key and its certificate are."""
+    return SecureBoot(keys / "secure-boot.key", keys / "secure-boot.crt")
 
 
 def gpg(keys: Path, *words: str) -> bytes:
@@ -26,21 +48,38 @@ def gpg(keys: Path, *words: str) -> bytes:
 
 
 def make(keys: Path) -> None:
-    """Make a key in `keys`, a directory that is not there yet."""
-    (keys / "gnupg").mkdir(parents=True, mode=0o700)
+    """Make what is not there yet of the keys in the directory `keys`."""
+    keys.mkdir(parents=True, exist_ok=True)
     keys.chmod(0o700)
+    if not public_key(keys).exists():
+        make_release_key(keys)
+    if not secure_boot(keys).made:
+        make_secure_boot(secure_boot(keys))
+
+
+def make_release_key(keys: Path) -> None:
+    """Make the key that lists of sums are signed with, and its public half."""
+    (keys / "gnupg").mkdir(mode=0o700)
     unprotected = ["--pinentry-mode", "loopback", "--passphrase", ""]
     gpg(keys, *unprotected, "--quick-generate-key", OWNER, "ed25519", "sign", "never")
     public_key(keys).write_bytes(gpg(keys, "--export", OWNER))
 
 
+def make_secure_boot(pair: SecureBoot) -> None:
+    """Make an RSA key of 2048 bits, the one kind that all firmware knows, and a certificate for it."""
+    kind = ["-newkey", "rsa:2048", "-noenc", "-sha256", "-days", str(VALID_DAYS)]
+    place = ["-keyout", str(pair.key), "-out", str(pair.certificate), "-subj", "/CN=JEPA OS Secure Boot"]
+    subprocess.run(["openssl", "req", "-x509", *kind, *place], check=True, stderr=subprocess.DEVNULL)
+    pair.key.chmod(0o600)
+
+
 def main() -> int:
-    """Make the key unless there is one."""
-    if public_key().exists():
-        print(f"There is a key in {KEYS} already. Releases are signed with it.")
+    """Make the keys that are not there."""
+    if public_key().exists() and secure_boot().made:
+        print(f"The keys are in {KEYS} already. Releases and boot loaders are signed with them.")
         return 0
     make(KEYS)
-    print(f"The key is in {KEYS}. Keep a copy: images that are built now take updates signed with it alone.")
+    print(f"The keys are in {KEYS}. Keep a copy: images that are built now take updates by them alone.")
     return 0
 
 

@@ -10,8 +10,8 @@ _SECTION = struct.Struct("<8sIIII16x")
 """Of a PE section's header: name, size in memory, address in memory, size in the file, place in the file."""
 
 
-def section(uki: Path, name: str) -> str:
-    """Return the text in the section `name` of `uki`; ValueError when that is no PE file or has none.
+def content(uki: Path, name: str) -> bytes:
+    """Return what is in the section `name` of `uki`; ValueError when that is no PE file or has none.
 
     A PE file tells at 0x3c where its header is; the table of sections follows that and an optional one.
     """
@@ -25,10 +25,15 @@ def section(uki: Path, name: str) -> str:
         for number in range(sections):
             found, size, _, stored, place = _SECTION.unpack_from(data, table + number * _SECTION.size)
             if found.rstrip(b"\0") == name.encode():
-                return data[place : place + min(size, stored)].rstrip(b"\0\n").decode()
+                return data[place : place + min(size, stored)]
     except struct.error as error:
         raise ValueError(f"{uki} is cut short: {error}") from None
     raise ValueError(f"{uki} has no section {name}")
+
+
+def section(uki: Path, name: str) -> str:
+    """Return the text in the section `name` of `uki`; ValueError as `content`."""
+    return content(uki, name).rstrip(b"\0\n").decode()
 
 
 def command_line(uki: Path) -> str:

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Updated:
         """A disk and firmware for a machine to begin as this one."""
         disk, variables = directory / f"{name}.raw", directory / f"{name}.fd"
         shutil.copyfile(self.firmware.variables, variables)
-        return _copy(self.disk, disk), Firmware(self.firmware.code, variables)
+        return _copy(self.disk, disk), replace(self.firmware, variables=variables)
 
 
 def _copy(disk: Path, to: Path) -> Disk:

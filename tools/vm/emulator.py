@@ -26,6 +26,9 @@ FIRMWARE = (
 )
 """Code and variable store of UEFI, in the places where distributions put them."""
 
+SECURE_FIRMWARE = (("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),)
+"""The same for UEFI that enforces Secure Boot; its variables begin without any key, in setup mode."""
+
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
@@ -33,6 +36,8 @@ class Firmware:
 
     code: Path
     variables: Path
+    secure: bool = False
+    """Whether the code enforces Secure Boot, for which it needs a machine that guards its variables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,10 @@ class Emulator:
         """The beginning of a command of qemu-img."""
         return self._start(IMAGE_TOOL)
 
-    def firmware(self) -> Firmware | None:
+    def firmware(self, *, secure: bool = False) -> Firmware | None:
         """The UEFI firmware that is installed with it, or None; `variables` is the template to copy from."""
-        for code, variables in FIRMWARE:
-            found = Firmware(self.root / code, self.root / variables)
+        for code, variables in SECURE_FIRMWARE if secure else FIRMWARE:
+            found = Firmware(self.root / code, self.root / variables, secure)
             if found.code.exists() and found.variables.exists():
                 return found
         return None

@@ -61,14 +61,18 @@ def built_image() -> Image:
     return image
 
 
-def own_firmware(directory: Path) -> Firmware:
-    """UEFI with a variable store of the machine's own in ``directory``, made when it is not there yet."""
-    found = newest().firmware()
-    assert found is not None, "an emulator is complete only with firmware"
+def own_firmware(directory: Path, *, secure: bool = False) -> Firmware:
+    """UEFI with a variable store of the machine's own in ``directory``, made when it is not there yet.
+
+    ``secure``: one that enforces Secure Boot once it has keys; FileNotFoundError where there is none.
+    """
+    found = newest().firmware(secure=secure)
+    if found is None:
+        raise FileNotFoundError(f"{newest()} has no UEFI firmware with Secure Boot. Run: make image")
     variables = directory / "variables.fd"
     if not variables.exists():
         shutil.copyfile(found.variables, variables)
-    return Firmware(found.code, variables)
+    return Firmware(found.code, variables, found.secure)
 
 
 def kvm_works() -> bool:

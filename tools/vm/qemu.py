@@ -83,12 +83,13 @@ def qemu_command(
     `extra` is appended verbatim. Raises ValueError when firmware is wanted and the emulator has none.
     """
     disk = image if isinstance(image, Disk) else Disk(image, snapshot=True)
+    secure = isinstance(firmware, Firmware) and firmware.secure
     command = [
         *emulator.system_command(),
         "-nodefaults",
         "-no-user-config",
         "-display", "none",
-        "-machine", "q35,smm=off",
+        "-machine", f"q35,smm={'on' if secure else 'off'}",
         "-m", f"{memory_mib}M",
         "-smp", str(cpus),
         "-no-reboot",
@@ -140,7 +141,11 @@ def emulated_cpu(emulator: Emulator) -> str:
 
 
 def _firmware_arguments(found: Firmware, shared: bool, kernel_arguments: Sequence[str]) -> list[str]:
+    # Only code in system management mode then writes variables, the list of trusted keys among them; a wake
+    # from suspend would let others in there.
+    guarded = ["-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1"]
     arguments = [
+        *(guarded if found.secure else ()),
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escape(found.code)}",
         "-drive", f"if=pflash,unit=1,format=raw,file={_escape(found.variables)}"
         + (",snapshot=on" if shared else ""),

@@ -106,12 +106,12 @@ def test_a_build_that_changes_nothing_leaves_what_was_published_whole(tmp_path: 
     for suffix in ARTIFACTS:
         (output / f"jepa-os.{suffix}").write_text('{"packages": []}')
     (output / "jepa-os.efi").write_bytes(portable_executable((".cmdline", b"usrhash=12 rw")))
-    list_contents(output, tmp_path, tmp_path, "1.2")
+    list_contents(output, tmp_path, tmp_path, "1.2", 0)
     publish(output, image)
     assert (image / "jepa-os.cmdline").read_text() == "usrhash=12 rw\n"
     with (image / "jepa-os.spdx.json").open() as reader:
         first = reader.read()
-        list_contents(output, tmp_path, tmp_path, "1.2")
+        list_contents(output, tmp_path, tmp_path, "1.2", 0)
         publish(output, image)
         reader.seek(0)
         assert reader.read() == first

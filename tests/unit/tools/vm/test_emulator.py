@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from tools.vm import emulator
-from tools.vm.emulator import FIRMWARE, HOST, IMAGE_TOOL, SYSTEM, Emulator, installed, parse_version
+from tools.vm.emulator import (
+    FIRMWARE,
+    HOST,
+    IMAGE_TOOL,
+    SECURE_FIRMWARE,
+    SYSTEM,
+    Emulator,
+    Firmware,
+    installed,
+    parse_version,
+)
 
 
 def make_tree(root: Path, version: str) -> Path:
@@ -66,6 +76,16 @@ def test_what_runs_from_the_tree_uses_its_loader_libraries_modules_and_data(tmp_
     firmware = found.firmware()
     assert firmware is not None
     assert firmware.code == root / FIRMWARE[0][0]
+
+
+def test_firmware_with_secure_boot_is_another_and_may_be_missing(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "tree", "10.0.13")
+    (found,) = installed((root,))
+    assert found.firmware(secure=True) is None
+    (root / SECURE_FIRMWARE[0][0]).touch()
+    assert found.firmware(secure=True) == Firmware(
+        *(root / each for each in SECURE_FIRMWARE[0]), secure=True
+    )
 
 
 def test_the_hosts_own_is_started_plainly() -> None:

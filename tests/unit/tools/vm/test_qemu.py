@@ -50,6 +50,17 @@ def test_firmware_reads_code_and_writes_only_its_own_variables() -> None:
     assert variables.endswith("file=own")
 
 
+def test_only_firmware_with_secure_boot_runs_in_system_management_mode_which_alone_writes_variables() -> (
+    None
+):
+    plain = qemu_command(HOST, IMAGE, firmware=Firmware(Path("c"), Path("v")))
+    assert following(plain, "-machine") == ["q35,smm=off"]
+    assert following(plain, "-global") == []
+    secure = qemu_command(HOST, IMAGE, firmware=Firmware(Path("c"), Path("v"), secure=True))
+    assert following(secure, "-machine") == ["q35,smm=on"]
+    assert "driver=cfi.pflash01,property=secure,value=on" in following(secure, "-global")
+
+
 def test_the_uki_gets_kernel_arguments_by_smbios() -> None:
     command = qemu_command(
         HOST, IMAGE, firmware=Firmware(Path("c"), Path("v")), kernel_arguments=("a=1,2",), kvm=True

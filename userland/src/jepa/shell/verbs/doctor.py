@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from jepa import kernel_config
+from jepa import kernel_config, secure_boot
 from jepa.errors import JepaError
 from jepa.service.api import Doctor, Part
 from jepa.shell.request import Request
@@ -27,19 +27,30 @@ def run(request: Request) -> int:
 
 
 def examine(request: Request) -> Doctor:
-    """The service's own checks, preceded by whether it can be reached, and the kernel that both run on."""
+    """The service's own checks, preceded by whether it can be reached, and the machine that both run on."""
     try:
         found = request.client.doctor()
     except JepaError as error:
         socket = Part(name="socket", state="failed", reason=error.problem, remedy=error.remedy)
-        return Doctor(state="failed", checks=[socket, kernel()])
+        return Doctor(state="failed", checks=[socket, *machine()])
     socket = Part(name="socket", state="ok", reason="jepad answers.")
     if "local" in request.args:
         socket = Part(name="socket", state="off", reason="Watching in this process, without jepad.")
-    return Doctor(state=found.state, checks=[socket, *found.checks, kernel()])
+    return Doctor(state=found.state, checks=[socket, *found.checks, *machine()])
 
 
-def kernel(root: Path = Path("/")) -> Part:
+def machine(root: Path = Path("/")) -> list[Part]:
+    """What this process can see for itself of the machine below ``root``, jepad or not."""
+    return [kernel(root), firmware(root)]
+
+
+def firmware(root: Path) -> Part:
+    """Whether the firmware checks what it starts. That it does not is the owner's choice, and no fault."""
+    found = secure_boot.read(root)
+    return Part(name="secure boot", state="ok" if found.enabled else "off", reason=secure_boot.tell(found))
+
+
+def kernel(root: Path) -> Part:
     """Whether the running kernel was configured with all that is asked of one; its config is below ``root``.
 
     Asked in the person's process: jepad's sandbox hides where a kernel's config is. What lacks is off, as a

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys are made once, are nobody else's to read, and sign what the firmware starts."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools import keys
+from tools.build_image import signatures
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory with a short name: the socket of the key's agent lies in it."""
+    place = Path(tempfile.mkdtemp(prefix="keys-"))
+    yield place
+    subprocess.run(["gpgconf", "--homedir", str(place / "gnupg"), "--kill", "all"], check=False)
+    shutil.rmtree(place)
+
+
+def test_keys_are_their_owners_alone_and_the_certificate_fits_the_key(place: Path) -> None:
+    keys.make(place)
+    pair = keys.secure_boot(place)
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert pair.key.stat().st_mode & 0o777 == 0o600
+    public = [
+        subprocess.run(["openssl", *words], check=True, capture_output=True).stdout
+        for words in (
+            ["pkey", "-in", str(pair.key), "-pubout"],
+            ["x509", "-in", str(pair.certificate), "-noout", "-pubkey"],
+        )
+    ]
+    assert public[0] == public[1] != b""
+
+
+def test_what_is_there_stays_and_what_is_missing_is_made(place: Path) -> None:
+    keys.make(place)
+    pair = keys.secure_boot(place)
+    release, boot = keys.public_key(place).read_bytes(), pair.key.read_bytes()
+    pair.certificate.unlink()  # as before there was Secure Boot
+    keys.make(place)
+    assert keys.public_key(place).read_bytes() == release
+    assert pair.key.read_bytes() != boot
+    assert pair.made
+
+
+def test_an_image_is_signed_only_when_there_is_a_key(tmp_path: Path) -> None:
+    assert signatures(tmp_path) == []
+    pair = keys.secure_boot(tmp_path)
+    pair.key.touch()
+    assert signatures(tmp_path) == [], "half a pair signs nothing"
+    pair.certificate.touch()
+    assert f"--secure-boot-key={pair.key}" in signatures(tmp_path)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware that enforces Secure Boot starts what the image's key has signed, and nothing else."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vm.guest import essential_faults, status
+from tests.vm.releases import KEYS, NATIVE, built, served
+from tests.vm.signing import is_signed, sign, unsigned
+from tests.vm.test_update import BROKEN, NEXT, TRIES, UKIS, reboot, told, version
+from tools import keys, release, uki
+from tools.vm.image import Image, own_firmware
+from tools.vm.machine import Machine, Say, Setup
+from tools.vm.ready import wait_until_ready
+
+pytestmark = [pytest.mark.vm, pytest.mark.slow]
+
+LATER = BROKEN
+"""Here a version that works."""
+REFUSED = "Error loading .*: (Access denied|Security violation)"
+"""What the boot loader says when the firmware does not start a file."""
+
+
+@pytest.fixture(scope="module")
+def signed(image: Image) -> Path:
+    """The directory of an image that was built with keys."""
+    return built(NEXT, image)
+
+
+@pytest.fixture(scope="module")
+def owned(signed: Path, directory: Path, kvm: bool, say: Say) -> Iterator[Machine]:
+    """A machine, on, whose firmware had no keys, and was started with the signed image."""
+    place = directory / "owned.firmware"
+    place.mkdir()
+    files = Image(signed / "jepa-os.raw", signed / "jepa-os.vmlinuz", signed / "jepa-os.initrd")
+    disk = files.copy(directory / "owned.disk")
+    setup = Setup(disk, firmware=own_firmware(place, secure=True), kvm=kvm)
+    machine = Machine("owned", setup, directory, say)
+    machine.start()
+    try:
+        # The loader hands the keys over and starts the machine anew.
+        machine.wait_for_shutdown(20)
+        machine.start()
+        wait_until_ready(machine)
+        yield machine
+    finally:
+        if machine.running:
+            machine.crash()
+        disk.path.unlink()
+
+
+def test_loader_and_image_are_signed_but_not_the_kernel_alone(signed: Path, tmp_path: Path) -> None:
+    pair = keys.secure_boot(KEYS)
+    assert is_signed(signed / "jepa-os.efi", pair)
+    (tmp_path / "kernel").write_bytes(uki.content(signed / "jepa-os.efi", ".linux"))
+    assert not is_signed(tmp_path / "kernel", pair), "it could be started with any initrd and command line"
+
+
+def test_the_first_start_gives_the_firmware_the_keys_and_locks_the_kernel_down(owned: Machine) -> None:
+    assert "Secure Boot: enabled" in owned.succeed("bootctl status --no-pager")
+    assert "[integrity]" in owned.succeed("cat /sys/kernel/security/lockdown")
+    said = owned.succeed("jepa doctor")
+    assert "The firmware starts only what is signed. The kernel's lockdown is at integrity." in said
+    assert essential_faults(status(owned)) == []
+
+
+def test_an_update_as_make_release_makes_it_starts(owned: Machine, image: Image) -> None:
+    place = Path(tempfile.mkdtemp(prefix="jepa-", dir=image.raw.parents[1]))
+    # compressed, and signed with the key that the running image was built with: it was told of no other
+    release.make(built(LATER, image), place, KEYS, NATIVE)
+    owned.wait_until_succeeds("ip route | grep default")
+    owned.wait_for_unit("jepa-grow.service")
+    with served(place) as address:
+        owned.succeed(f"jepa update apply --from {address}", 600)
+    shutil.rmtree(place)
+    assert (told(owned)["role"], told(owned)["other"]) == ("pending", LATER)
+    reboot(owned)
+    wait_until_ready(owned)
+    assert version(owned) == LATER
+    assert "Secure Boot: enabled" in owned.succeed("bootctl status --no-pager")
+    owned.wait_until_succeeds(f"{UKIS} | grep -x jepa-os_{LATER}.efi")
+
+
+@pytest.mark.parametrize("whose", ["nobodys", "a_strangers"])
+def test_an_image_with_another_signature_is_refused_and_the_next_one_starts(
+    owned: Machine, image: Image, tmp_path: Path, whose: str
+) -> None:
+    """Put in place by root, as somebody may who writes the EFI system partition."""
+    name = f"jepa-os_{BROKEN}.{whose}"
+    bare = tmp_path / f"{name}.efi"
+    bare.write_bytes(unsigned((built(LATER, image) / "jepa-os.efi").read_bytes()))
+    if whose == "a_strangers":
+        stranger = keys.SecureBoot(tmp_path / "key", tmp_path / "crt")
+        keys.make_secure_boot(stranger)
+        sign(bare, stranger, bare)
+        assert is_signed(bare, stranger)
+    with served(tmp_path) as address:
+        fetch = f"from urllib.request import urlretrieve as f; f('{address}/{bare.name}', '/boot/new')"
+        owned.succeed(f'bootctl --print-boot-path; python3 -c "{fetch}"', 60)
+    owned.succeed(f"mv /boot/new /boot/EFI/Linux/{name}+{TRIES}-0.efi; sync")
+    reboot(owned)
+    owned.wait_for_console_text(REFUSED)
+    wait_until_ready(owned)
+    assert f"{name}+0-{TRIES}.efi" in owned.succeed(UKIS)
+    assert version(owned) == LATER
+    owned.succeed(f"rm /boot/EFI/Linux/{name}+0-{TRIES}.efi; sync")
