@@ -2,7 +2,7 @@
 """Make the keys that releases and boot loaders are signed with, in keys/. Never committed.
 
 An image takes updates that are signed with the release key it was built with, and no others. What
-firmware starts of it is signed with the Secure Boot key, whose certificate the firmware must know. Keep both.
+firmware starts of it is signed with the Secure Boot key, whose certificate firmware must know. Keep both.
 """
 
 from __future__ import annotations

@@ -1,62 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """From one version to the next, back by hand, and back by itself when the next does not work."""
 
-import base64
-import json
 import re
-import shlex
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.vm.guest import essential_faults, status
-from tests.vm.releases import TRUSTED, Channel, built, served, with_words
-from tools.vm.emulator import Firmware
-from tools.vm.image import Image, own_firmware
+from tests.vm.releases import Channel, built, served, with_words
+from tests.vm.updating import (
+    LATER,
+    NEXT,
+    TRIES,
+    UKIS,
+    Updated,
+    apply,
+    copy,
+    firmware_of,
+    reboot,
+    told,
+    trust,
+    version,
+)
+from tools.vm.image import Image
 from tools.vm.machine import Machine, Say, Setup
-from tools.vm.qemu import Disk
 from tools.vm.ready import wait_until_ready
 
 pytestmark = pytest.mark.vm
 
-NEXT, BROKEN = "99.1", "99.2"
-"""Versions after every one that a project's file may name."""
-TRIES = 3
+BROKEN = LATER
+"""Here one that is made not to work."""
 DEVICE_TIMEOUT = "systemd.default_device_timeout_sec=60"
 """So long an initrd waits for a /usr that cannot be read; 90 s on a machine, 300 s in other tests."""
-UKIS = "ls $(bootctl --print-boot-path)/EFI/Linux"
 UNREACHABLE = "http://10.0.2.2:9"
-
-
-@dataclass(frozen=True, slots=True)
-class Updated:
-    """A machine, off, that was updated from the version `first` to NEXT."""
-
-    first: str
-    disk: Path
-    firmware: Firmware
-
-    def copy(self, directory: Path, name: str) -> tuple[Disk, Firmware]:
-        """A disk and firmware for a machine to begin as this one."""
-        disk, variables = directory / f"{name}.raw", directory / f"{name}.fd"
-        shutil.copyfile(self.firmware.variables, variables)
-        return _copy(self.disk, disk), replace(self.firmware, variables=variables)
-
-
-def _copy(disk: Path, to: Path) -> Disk:
-    return Image(disk, disk, disk).copy(to)
-
-
-def firmware_of(directory: Path, name: str) -> Firmware:
-    """Firmware with variables that no other machine has written."""
-    place = directory / f"{name}.firmware"
-    place.mkdir()
-    return own_firmware(place)
 
 
 @pytest.fixture(scope="module")
@@ -72,35 +52,6 @@ def channel(image: Image) -> Iterator[Channel]:
     shutil.rmtree(key)
 
 
-def trust(machine: Machine, channel: Channel) -> None:
-    """Let ``machine`` trust the key of ``channel``, and have a network and a second slot."""
-    key = base64.b64encode(channel.public_key).decode()
-    machine.succeed(f"mkdir -p /etc/systemd; echo {key} | base64 -d >{TRUSTED}; sync")
-    machine.wait_until_succeeds("ip route | grep default")
-    machine.wait_for_unit("jepa-grow.service")
-    machine.succeed("udevadm settle")
-
-
-def version(machine: Machine) -> str:
-    return machine.succeed(". /usr/lib/os-release; echo $IMAGE_VERSION").strip()
-
-
-def told(machine: Machine) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(machine.succeed("jepa update --json"))
-    return found
-
-
-def reboot(machine: Machine) -> None:
-    machine.execute("systemctl reboot --no-block")
-    machine.wait_for_shutdown()
-    machine.start()
-
-
-def apply(machine: Machine, channel: Channel, named: str = "") -> None:
-    with served(channel.place) as address:
-        machine.succeed(f"jepa update apply {named} --from {shlex.quote(address)}", 600)
-
-
 @pytest.fixture(scope="module")
 def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel) -> Iterator[Updated]:
     """The built version, updated to NEXT, and started so that it passed its check."""
@@ -113,7 +64,9 @@ def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel
         trust(machine, channel)
         first = version(machine)
         machine.succeed("echo kept | tee /etc/kept >/var/kept")
+        begin = time.monotonic()
         apply(machine, channel.other("next", NEXT))
+        took_s = time.monotonic() - begin
         assert (told(machine)["role"], told(machine)["other"]) == ("pending", NEXT)
         assert f"jepa-os_{NEXT}+3-0.efi" in machine.succeed(UKIS)
         reboot(machine)
@@ -123,7 +76,7 @@ def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel
     finally:
         if machine.running:
             machine.crash()
-    yield Updated(first, disk.path, firmware)
+    yield Updated(first, disk.path, firmware, took_s)
     disk.path.unlink()
 
 
@@ -309,7 +262,7 @@ def test_an_older_version_is_put_in_place_only_when_it_is_asked_for(
     new_machine: Callable[..., Machine], image: Image, directory: Path, channel: Channel
 ) -> None:
     later = built(NEXT, image)
-    disk = _copy(later / "jepa-os.raw", directory / "older.raw")
+    disk = copy(later / "jepa-os.raw", directory / "older.raw")
     machine = new_machine("older", disk, firmware=firmware_of(directory, "older"))
     machine.start()
     wait_until_ready(machine)
