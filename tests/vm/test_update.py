@@ -19,6 +19,7 @@ from tests.vm.updating import (
     UKIS,
     Updated,
     apply,
+    connect,
     copy,
     firmware_of,
     reboot,
@@ -37,6 +38,7 @@ BROKEN = LATER
 DEVICE_TIMEOUT = "systemd.default_device_timeout_sec=60"
 """So long an initrd waits for a /usr that cannot be read; 90 s on a machine, 300 s in other tests."""
 UNREACHABLE = "http://10.0.2.2:9"
+CUTS = 20
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +188,46 @@ def test_a_version_that_does_not_work_is_left_by_itself(
             "it is tried again"
         )
     assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
+    machine.shutdown()
+
+
+def moment(cut: int) -> float:
+    """When the power is cut: each second one in the last fifth of an update, where what starts changes."""
+    evenly = (cut + 0.5) / CUTS
+    return evenly if cut % 2 else 0.8 + 0.2 * evenly
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", range(CUTS))
+def test_a_power_cut_in_an_update_leaves_a_system_that_starts(
+    new_machine: Callable[..., Machine], directory: Path, channel: Channel, updated: Updated, cut: int
+) -> None:
+    """What the guest has not written to its disk is lost; what it has is there, in the order it was written."""
+    name = f"cut-{cut}"
+    disk, firmware = updated.copy(directory, name)
+    machine = new_machine(name, disk, firmware=firmware)
+    machine.start()
+    wait_until_ready(machine)
+    connect(machine)
+    later = channel.other(name, LATER)
+    with served(later.place) as address:
+        machine.succeed(f"systemd-run --unit=cut-update jepa update apply --from {address}")
+        time.sleep(moment(cut) * updated.took_s)
+        done = machine.execute("systemctl is-active cut-update").status != 0
+        machine.crash()
+    machine.start()
+    wait_until_ready(machine)
+    now = version(machine)
+    machine.say(f"cut {'after' if done else 'in'} the update: {machine.succeed('jepa update').strip()}")
+    assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
+    assert essential_faults(status(machine)) == []
+    if now == LATER:
+        machine.wait_until_succeeds(f"{UKIS} | grep -x jepa-os_{LATER}.efi")
+    else:
+        assert now == NEXT
+        assert not done, "an update that was told to be done is lost"
+        apply(machine, later)
+        assert (told(machine)["other"], told(machine)["role"]) == (LATER, "pending")
     machine.shutdown()
 
 
