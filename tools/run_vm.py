@@ -95,6 +95,10 @@ def main() -> int:
             hvc="chardev:person",
             serials=(f"file:{messages}",),
             extra=(
+                *(
+                    "-action",
+                    "reboot=reset",
+                ),  # into an update, or after the loader gave its keys to the firmware
                 *("-chardev", "stdio,id=person,mux=on,signal=off", "-mon", "chardev=person"),
                 *port_arguments(f"socket,fd={sizes.fileno()}"),
             ),

@@ -13,6 +13,7 @@ from tests.vm.releases import KEYS, NATIVE, built, served
 from tests.vm.signing import is_signed, sign, unsigned
 from tests.vm.updating import LATER, NEXT, TRIES, UKIS, connect, copy, firmware_of, reboot, told, version
 from tools import keys, release, uki
+from tools.vm.console import keys_were_enrolled
 from tools.vm.image import Image
 from tools.vm.machine import Machine, Say, Setup
 from tools.vm.ready import wait_until_ready
@@ -37,10 +38,8 @@ def owned(signed: Path, directory: Path, kvm: bool, say: Say) -> Iterator[Machin
     machine = Machine("owned", setup, directory, say)
     machine.start()
     try:
-        # The loader hands the keys over and starts the machine anew.
-        machine.wait_for_shutdown(20)
-        machine.start()
         wait_until_ready(machine)
+        assert keys_were_enrolled(machine.console_text(all_boots=True))
         yield machine
     finally:
         if machine.running:

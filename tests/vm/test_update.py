@@ -202,7 +202,7 @@ def moment(cut: int) -> float:
 def test_a_power_cut_in_an_update_leaves_a_system_that_starts(
     new_machine: Callable[..., Machine], directory: Path, channel: Channel, updated: Updated, cut: int
 ) -> None:
-    """What the guest has not written to its disk is lost; what it has is there, in the order it was written."""
+    """What the guest has not written to its disk is lost; what it has is there, in the order of writing."""
     name = f"cut-{cut}"
     disk, firmware = updated.copy(directory, name)
     machine = new_machine(name, disk, firmware=firmware)

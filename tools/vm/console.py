@@ -56,6 +56,11 @@ class Finding:
         return f"{self.kind}: {self.line}"
 
 
+def keys_were_enrolled(text: str) -> bool:
+    """Whether systemd-boot gave the keys of a signed image to firmware that had none, and restarts."""
+    return "Secure Boot keys successfully enrolled" in text
+
+
 def emulation_slipped(text: str) -> bool:
     """Whether the kernel met a breakpoint nobody set, or no tick of its timer, before any of our programs.
 

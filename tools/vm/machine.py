@@ -177,14 +177,21 @@ class Machine:
                     late = f"no root shell {timeout * self.factor:.0f} s after power on"
                     raise self._error(late) from None
             except ChannelClosed:
-                if not self._emulation_failed() or again:
+                why = self._why_again()
+                if why is None or again:
                     raise self._error("the machine ended while it booted") from None
-                # QEMU 7.2's emulation fails once in some dozen boots; that says nothing of the guest.
-                self.say("the emulation failed; switched on again")
+                self.say(f"{why}; switched on again")
                 self._close()
                 self.start()
                 again, deadline = True, time.monotonic() + timeout * self.factor
         self.say("shell answers")
+
+    def _why_again(self) -> str | None:
+        """What ended the machine, where that says nothing of the guest."""
+        if console.keys_were_enrolled(self.console_text()):
+            return "the loader gave its keys to the firmware"
+        # that of QEMU 7.2 does once in some dozen boots
+        return "the emulation failed" if self._emulation_failed() else None
 
     def _emulation_failed(self) -> bool:
         """Whether QEMU ended by a fault of its own, or emulated what no CPU does."""
