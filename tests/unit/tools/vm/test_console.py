@@ -3,7 +3,7 @@
 
 import pytest
 
-from tools.vm.console import Allow, emulation_slipped, plain, scan
+from tools.vm.console import Allow, emulation_slipped, keys_were_enrolled, plain, scan
 
 TROUBLE = [
     ("kernel panic", "[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs"),
@@ -60,3 +60,11 @@ def test_a_breakpoint_that_the_emulation_invented_is_told_from_other_oopses() ->
     late = "[    0.052000] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug"
     assert emulation_slipped(late)
     assert not emulation_slipped("[    1.0] Kernel panic - not syncing: VFS: Unable to mount root fs")
+
+
+def test_a_loader_that_hands_keys_over_is_known_by_what_it_says() -> None:
+    said = "Enrolling secure boot keys from directory: \\loader\\keys\\auto\n"
+    assert not keys_were_enrolled(said)
+    assert keys_were_enrolled(
+        f"{said}Custom Secure Boot keys successfully enrolled, rebooting the system now!"
+    )
