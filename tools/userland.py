@@ -25,6 +25,7 @@ GLIBC = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17",
 """Wheel platforms, newest first, that trixie's C library (2.41) runs and the packages publish."""
 
 NOT_FOR_RUNNING = (
+    "*.dist-info/RECORD",  # has the sums of scripts in bin, and so the path of who installed them
     "*/tests",
     "*/test",
     "bin",
@@ -83,7 +84,7 @@ def make_site(architecture: str) -> Path:
     subprocess.run([*pip, "install", *locked, *offline, "--target", str(site)], check=True)
     for pattern in NOT_FOR_RUNNING:
         for path in site.glob(pattern):
-            shutil.rmtree(path)
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     stamp.write_text(wanted)
     stamp.chmod(0o755)
     return stamp

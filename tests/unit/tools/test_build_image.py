@@ -76,18 +76,22 @@ def test_the_files_of_a_private_clone_get_the_modes_that_git_keeps(
     # As mkosi does, which leaves directories like /usr with the modes of the clone's, too.
     shutil.copytree(private_clone / "mkosi.extra", root, symlinks=True)
     (root / "var").mkdir()
+    (root / "etc/shadow").write_text("jepa:!*:20786::::::\nlocked:!:0::::::\n")
     (tmp_path / "src").mkdir()
     (tmp_path / "src/extra").symlink_to(private_clone / "mkosi.extra")
     (root / "usr/lib/modules/7.3").mkdir(parents=True)
     (root / "usr/lib/modules/7.3/config").write_text("CONFIG_X=y\n")
     places = {"BUILDROOT": root, "SRCDIR": tmp_path / "src", "OUTPUTDIR": tmp_path}
     environment = os.environ | {name: str(place) for name, place in places.items()}
+    environment["SOURCE_DATE_EPOCH"] = "1700000000"
     subprocess.run([ROOT / "mkosi.finalize"], env=environment, check=True, umask=0o077)
     found = dict(modes(root))
     kept = expected(private_clone, "mkosi.extra")
     assert kept
     assert {path: found[path] for path in kept} == kept
     assert (tmp_path / "jepa-os.config").read_text() == "CONFIG_X=y\n"
+    assert (root / "etc/shadow").read_text() == "jepa:!*:::::::\nlocked:!:0::::::\n"
+    assert {path.lstat().st_mtime for path in root.rglob("*")} == {1700000000}
     assert {found[Path("usr")], found[Path("usr/lib/systemd/system")]} == {0o755}
 
 
