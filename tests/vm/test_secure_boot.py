@@ -83,7 +83,7 @@ def test_an_image_with_another_signature_is_refused_and_the_next_one_starts(
     owned: Machine, image: Image, tmp_path: Path, whose: str
 ) -> None:
     """Put in place by root, as somebody may who writes the EFI system partition."""
-    name = f"jepa-os_{LATER}.{whose}"
+    name = f"jepa-os_{LATER}.zz-{whose}"  # which the loader takes for the newest
     bare = tmp_path / f"{name}.efi"
     bare.write_bytes(unsigned((built(LATER, image) / "jepa-os.efi").read_bytes()))
     if whose == "a_strangers":
