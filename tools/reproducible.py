@@ -32,6 +32,12 @@ NOT_KEPT = "model-packs/language"
 CHUNK = 1 << 20
 
 
+def git(*words: str) -> str:
+    """Ask git about this tree."""
+    done = subprocess.run(["git", "-C", str(ROOT), *words], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def build(tree: Path, image: Path) -> None:
     """Build the image of the source tree `tree` into the directory `image`, without keys."""
     command = [
@@ -47,9 +53,10 @@ def build(tree: Path, image: Path) -> None:
     subprocess.run(command, cwd=tree, env=environment, check=True)
 
 
-def clone(to: Path) -> None:
-    """Make a clone of the last commit with the downloads of this tree."""
-    subprocess.run(["git", "clone", "--quiet", "--shared", str(ROOT), str(to)], check=True)
+def clone(commit: str, to: Path) -> None:
+    """Make a clone of this tree at `commit`, with its downloads."""
+    subprocess.run(["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(to)], check=True)
+    subprocess.run(["git", "-C", str(to), "checkout", "--quiet", "--detach", commit], check=True)
     for path in (ROOT / NOT_KEPT).iterdir():
         if path.is_file():
             shutil.copy2(path, to / NOT_KEPT)
@@ -102,15 +109,15 @@ def differing_parts(one: Path, other: Path) -> Iterator[str]:
 
 def main() -> int:
     """Build twice, compare, and return 0 when all is alike."""
-    changed = ["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no"]
-    if subprocess.run(changed, check=True, capture_output=True).stdout:
+    if git("status", "--porcelain", "--untracked-files=no"):
         print("There are changes that are not committed, which a clone does not have.", file=sys.stderr)
         return 1
+    commit = git("rev-parse", "HEAD")
     shutil.rmtree(PLACE, ignore_errors=True)
     here, there = PLACE / "here", PLACE / "there"
     build(ROOT, here)
     with tempfile.TemporaryDirectory(prefix="another-clone-", dir=PLACE) as place:
-        clone(Path(place) / "jepa-os")
+        clone(commit, Path(place) / "jepa-os")
         build(Path(place) / "jepa-os", there)
     found = list(differing(here, there))
     for each in found:
