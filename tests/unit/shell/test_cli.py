@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from jepa.service.serialisation import channel_infos
 from jepa.shell import arguments
 from jepa.shell.cli import main
 from jepa.shell.output import Output
-from jepa.shell.parser import build_parser
+from jepa.shell.parser import build_parser, parse
 from jepa.shell.prompt_line import run_line, verbs
 from jepa.shell.usage import span
 from jepa.shell.verbs.forecast import event_lines, is_quiet, overview
@@ -272,6 +273,23 @@ def test_global_options_stand_before_or_after_the_verb(
     before = answer(capsys, "--json", "--socket", str(socket), "status")
     after = answer(capsys, "status", "--socket", str(socket), "--json")
     assert json.loads(before[1])["host"] == json.loads(after[1])["host"]
+
+
+def words_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Where the values of all verbs' positional words go, below ``parser``."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from (word.dest for word in each._actions if not word.option_strings)
+                yield from words_of(each)
+
+
+def test_no_word_of_a_verb_is_taken_for_a_global_option() -> None:
+    parser = build_parser()
+    options = {action.dest for action in parser._actions if action.option_strings}
+    assert "version" in options
+    assert options.isdisjoint(words_of(parser))
+    assert parse(["update", "apply", "9.9"]).named == "9.9"
 
 
 @pytest.mark.parametrize("family", arguments.FAMILIES)

@@ -13,7 +13,7 @@ def _update(parser: Parser) -> None:
         help="check, apply or rollback; show the versions that are here when none is given",
     )
     parser.add_argument(
-        "version",
+        "named",
         nargs="?",
         metavar="VERSION",
         help="with apply: this one, even if it is older than what runs (default: the newest if newer)",

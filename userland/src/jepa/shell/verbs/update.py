@@ -20,7 +20,7 @@ def run(request: Request) -> int:
     found = versions(_ROOT)
     if found is None:
         raise JepaError("This system is no image of JEPA OS.", "Its own tools update it.", status=404)
-    if args.version is not None and args.what != "apply":
+    if args.named is not None and args.what != "apply":
         raise JepaError("A version is named to apply it.", "Say: jepa update apply VERSION", status=422)
     if args.what is None:
         if out.json:
@@ -36,7 +36,7 @@ def run(request: Request) -> int:
         _answer(out, {"next": version}, f"{version} starts with the next boot instead of {found.running}.")
         return 0
     address = source(_ROOT, args.source)
-    wanted = args.version or updater.newer(address)
+    wanted = args.named or updater.newer(address)
     if wanted is None:
         _answer(out, {"available": None}, _nothing(updater.offered(address), address, found.running))
     elif args.what == "check":
