@@ -4,7 +4,6 @@
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from tests.vm.updating import (
     UKIS,
     Updated,
     apply,
-    connect,
     copy,
     firmware_of,
     reboot,
@@ -38,7 +36,6 @@ BROKEN = LATER
 DEVICE_TIMEOUT = "systemd.default_device_timeout_sec=60"
 """So long an initrd waits for a /usr that cannot be read; 90 s on a machine, 300 s in other tests."""
 UNREACHABLE = "http://10.0.2.2:9"
-CUTS = 20
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +63,7 @@ def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel
         trust(machine, channel)
         first = version(machine)
         machine.succeed("echo kept | tee /etc/kept >/var/kept")
-        begin = time.monotonic()
         apply(machine, channel.other("next", NEXT))
-        took_s = time.monotonic() - begin
         assert (told(machine)["role"], told(machine)["other"]) == ("pending", NEXT)
         assert f"jepa-os_{NEXT}+3-0.efi" in machine.succeed(UKIS)
         reboot(machine)
@@ -78,7 +73,7 @@ def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel
     finally:
         if machine.running:
             machine.crash()
-    yield Updated(first, disk.path, firmware, took_s)
+    yield Updated(first, disk.path, firmware)
     disk.path.unlink()
 
 
@@ -188,46 +183,6 @@ def test_a_version_that_does_not_work_is_left_by_itself(
             "it is tried again"
         )
     assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
-    machine.shutdown()
-
-
-def moment(cut: int) -> float:
-    """When the power is cut: each second one in the last fifth of an update, where what starts changes."""
-    evenly = (cut + 0.5) / CUTS
-    return evenly if cut % 2 else 0.8 + 0.2 * evenly
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cut", range(CUTS))
-def test_a_power_cut_in_an_update_leaves_a_system_that_starts(
-    new_machine: Callable[..., Machine], directory: Path, channel: Channel, updated: Updated, cut: int
-) -> None:
-    """What the guest has not written to its disk is lost; what it has is there, in the order of writing."""
-    name = f"cut-{cut}"
-    disk, firmware = updated.copy(directory, name)
-    machine = new_machine(name, disk, firmware=firmware)
-    machine.start()
-    wait_until_ready(machine)
-    connect(machine)
-    later = channel.other(name, LATER)
-    with served(later.place) as address:
-        machine.succeed(f"systemd-run --unit=cut-update jepa update apply --from {address}")
-        time.sleep(moment(cut) * updated.took_s)
-        done = machine.execute("systemctl is-active cut-update").status != 0
-        machine.crash()
-    machine.start()
-    wait_until_ready(machine)
-    now = version(machine)
-    machine.say(f"cut {'after' if done else 'in'} the update: {machine.succeed('jepa update').strip()}")
-    assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
-    assert essential_faults(status(machine)) == []
-    if now == LATER:
-        machine.wait_until_succeeds(f"{UKIS} | grep -x jepa-os_{LATER}.efi")
-    else:
-        assert now == NEXT
-        assert not done, "an update that was told to be done is lost"
-        apply(machine, later)
-        assert (told(machine)["other"], told(machine)["role"]) == (LATER, "pending")
     machine.shutdown()
 
 

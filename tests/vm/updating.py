@@ -28,8 +28,6 @@ class Updated:
     first: str
     disk: Path
     firmware: Firmware
-    took_s: float
-    """The update alone."""
 
     def copy(self, directory: Path, name: str) -> tuple[Disk, Firmware]:
         """A disk and firmware for a machine to begin as this one."""
