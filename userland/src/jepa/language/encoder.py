@@ -37,6 +37,8 @@ class Heard:
     """Of each resource, and of ``none``."""
     tags: tuple[Mapping[str, float], ...]
     """For each word, of what it may be part of: none, target, protect, goal."""
+    asks: float = 0.0
+    """That something is asked for now; not that it is negated, told of, imagined, or done already."""
 
 
 class Encoder(Protocol):
@@ -88,13 +90,10 @@ class PackedEncoder:
     def hear(self, words: Sequence[str]) -> Heard | None:
         """What ``words`` mean; None where they are too many. JepaError when the pack is damaged."""
         own, firsts = self._pieces.encode(words)
-        length = self._manifest.pieces
-        if len(own) > length:
+        if len(own) > self._manifest.pieces:
             return None
-        ids = np.full((1, length), self._pieces.padding, np.int64)
-        ids[0, : len(own)] = own
-        mask = (np.arange(length) < len(own)).astype(np.float32)[None]
-        outputs = self._session.run(["intents", "resources", "tags"], {"ids": ids, "mask": mask})
+        ids = np.array([own], np.int64)
+        outputs = self._session.run(["intents", "resources", "tags", "asks"], {"ids": ids})
         heads = self._manifest.heads
         intents = dict(
             zip(heads.intents, _softmax(outputs[0][0] / self.thresholds.temperature).tolist(), strict=True)
@@ -108,6 +107,7 @@ class PackedEncoder:
             negated,
             dict(zip(heads.resources, _softmax(outputs[1][0]).tolist(), strict=True)),
             tuple(dict(zip(heads.tags, tags[at].tolist(), strict=True)) for at in firsts),
+            float(1 / (1 + np.exp(-outputs[3][0, 0]))),
         )
 
 

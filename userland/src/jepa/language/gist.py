@@ -29,6 +29,8 @@ _BARE: Final = ("a", "an", "half", "third", "quarter", "one")
 """Words that may begin an amount and mostly do not."""
 _DRIVE: Final = re.compile(r"(/dev/.*|x?[svh]d[a-z]{1,2}\d*|nvme\d.*|mmcblk.*)")
 _PLAIN: Final = re.compile(r"[a-z]+(?:-[a-z]+)*(?:'[a-z]+)?")
+ASIDE: Final = ("protect", "until", "remark", "courtesy")
+"""Modifiers that are taken out of a sentence."""
 ANY_PROGRAM: Final = "program"
 """The word that every name is made."""
 DRIVE: Final = "drive"
@@ -60,10 +62,10 @@ class Gist:
     """The tokens that say them."""
 
 
-def gist_of(tokens: tuple[Token, ...], inventory: Inventory) -> Gist:
-    """The gist of a sentence."""
+def gist_of(tokens: tuple[Token, ...], inventory: Inventory, aside: Sequence[str] = ASIDE) -> Gist:
+    """The gist of a sentence, without modifiers of the kinds ``aside``."""
     reader = Reader(inventory)
-    rest, _, modifiers = reader.without_modifiers(tokens, tokens, ("protect", "until", "remark", "courtesy"))
+    rest, _, modifiers = reader.without_modifiers(tokens, tokens, aside)
     rest, _ = reader.without_openers(rest, rest)
     here = slots(rest, rest, inventory)
     words: list[Word] = []

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sentence that no template fits, by what the encoder makes of it; slots are filled as a template's are.
 
-The encoder chooses among intents and tells names from other words. Everything else is deterministic, and may
-only refuse: a negation, a name that may be one to leave alone, a name or an amount that the wish has no
-place for, a time that no task spec holds, a second wish.
+The encoder chooses among intents, tells names from other words, and whether something is asked for now.
+Everything else is deterministic, and may only refuse: a name or an amount that the wish has no place for, a time
+that no task spec holds, and whatever could take an act back, where the encoder is not sure that it does not.
 """
 
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ class Meant:
     spec: dict[str, Any] | None
     """The task spec; None where there is none."""
     choices: tuple[dict[str, Any], ...] = ()
-    """Task specs that are about as likely as each other."""
+    """Task specs that are about as likely as each other; or one that may be taken back by what was said."""
     open: dict[str, Any] | None = None
     """The task spec that lacks its target."""
     foreign: bool = False
@@ -104,7 +104,10 @@ def meant(tokens: tuple[Token, ...], inventory: Inventory, encoder: "Encoder") -
         return Meant(None)
     spec = reader.spec(best)
     if spec is None:
-        return Meant(None)
+        doubted = reader.doubted
+        if doubted is None or heard.asks < limits.offers or (best in _TARGETS and not doubted["targets"]):
+            return Meant(None)
+        return Meant(None, choices=(doubted,))
     if best in _TARGETS and not spec["targets"]:
         return Meant(None, open=spec)
     return Meant(spec)
@@ -121,11 +124,14 @@ class _Filling:
         self._gist, self._heard, self._inventory = gist, heard, inventory
         self._naming = Naming(gist, heard, inventory, encoder.thresholds.named)
         self._safeguards = Safeguards(gist, heard, inventory, encoder, self._naming)
+        self.doubted: dict[str, Any] | None = None
+        """The task spec that was last not given, since something could take it back."""
 
     def spec(self, wish: str) -> dict[str, Any] | None:
         """The task spec of ``wish``; None where it would not be safe, or lacks what it needs."""
         intent, _, operation = wish.partition("/")
         acts = not _reads(wish)
+        self.doubted = None
         if acts and self._safeguards.forbid(wish):
             return None
         spec = empty(intent)
@@ -161,6 +167,11 @@ class _Filling:
         sure = min((name.sure for name in names), default=1.0)
         spec["confidence"] = round(self._heard.intents[wish] * sure, 3)
         spec["spans"] = spans
+        if acts and not self._safeguards.cleared(names) and (
+            not self._is_of(names, wish) or self._safeguards.doubt(wish)
+        ):
+            self.doubted = spec
+            return None
         return spec
 
     # What the slots are filled with
@@ -197,14 +208,18 @@ class _Filling:
             return not (acts and (names or not self._all_named(names)))
         if acts and not self._all_named(names):
             return False
-        if len(names) > _MOST_NAMES or (acts and not self._one_list(names)):
-            return False
-        if acts and names and not self._is_object(names[0], wish):
+        if len(names) > _MOST_NAMES:
             return False
         spec["targets"] = list(dict.fromkeys(name.text for name in names))
         for name in names:
             mark(spans, "targets", tokens[name.start : name.end])
         return True
+
+    def _is_of(self, names: list[Name], wish: str) -> bool:
+        """Whether ``names`` are one list, and ``wish`` is about what has them."""
+        if not names or wish.startswith(_GOALS):
+            return True
+        return self._one_list(names) and self._is_object(names[0], wish)
 
     def _all_named(self, names: list[Name]) -> bool:
         """Whether each word that looks like a name is one of these, or part of an amount."""

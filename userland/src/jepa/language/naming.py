@@ -93,6 +93,11 @@ class Naming:
         sure = min(self._tags[place][tag] for place in words)
         return [Name(said(tokens, words[0], words[-1] + 1).removesuffix("'s")[:64], at, end, sure)]
 
+    def share(self, name: Name, tag: str) -> float:
+        """The most that the encoder makes of a word of ``name`` being ``tag``."""
+        shares = (self._tags[at][tag] for at in range(name.start, name.end) if at in self._tags)
+        return max(shares, default=0.0)
+
     def _may_name(self, token: Token) -> bool:
         words = lexicon()
         return token.text in words.determiners or not (self.negates(token) or token.text in words.function)

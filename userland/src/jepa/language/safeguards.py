@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What forbids an act that the encoder read: a negation, words of sparing, another clause, a second wish."""
+"""What stands against an act that the encoder read: a negation, words of sparing, another clause, a second wish.
+
+Some of it forbids the act; the rest is a doubt, which the encoder may clear where it is sure that something is
+asked for now, and of whom.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -8,7 +12,7 @@ from jepa.language.clauses import Clauses
 from jepa.language.gist import ANY_PROGRAM, DRIVE, Gist
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
-from jepa.language.naming import Naming
+from jepa.language.naming import Name, Naming
 from jepa.language.negations import Negations
 from jepa.language.reading import CONDITIONS, Reader, known_name, names_in
 from jepa.language.tokens import Token
@@ -68,18 +72,35 @@ class Safeguards:
         self._negations = Negations(gist, naming, self._aside)
 
     def forbid(self, wish: str) -> bool:
-        """Whether ``wish``, an act, may not be done by this sentence."""
+        """Whether ``wish``, an act, may not be done by this sentence, whatever the encoder makes of it."""
         return (
-            self._negations.forbid(wish)
+            self._heard.asks < self._limits.withheld
             or self._spares()
-            or self._protects(wish)
             or self._bare()
             or (wish not in _GIVES and self._is_content())
             or self._spares_a_part()
-            or self._contrasts(wish)
             or self._spares_an_adverb()
+        )
+
+    def doubt(self, wish: str) -> bool:
+        """Whether something in the sentence could take ``wish``, an act, back."""
+        return (
+            self._negations.forbid(wish)
+            or self._protects(wish)
+            or self._contrasts(wish)
             or self._parted(wish)
             or self._two(wish)
+        )
+
+    def cleared(self, names: Sequence[Name]) -> bool:
+        """Whether the encoder is sure that something is asked for now, and just of those with ``names``."""
+        targets = {at for name in names for at in range(name.start, name.end)}
+        told = [at for at in self._named() if at not in targets and at not in self._aside]
+        return (
+            self._heard.asks >= self._limits.asks
+            and not told
+            and not self._protects("")
+            and all(self._naming.share(name, "target") >= self._limits.surely for name in names)
         )
 
     def _conditions(self) -> frozenset[int]:

@@ -54,6 +54,14 @@ class Thresholds(Strict):
     """From here on something may be to be left as it is, and nothing is done."""
     protected: float = Field(ge=0, le=1)
     """From here on a word may be the name of what is to be left alone, and nothing is done."""
+    withheld: float = Field(ge=0, le=1)
+    """Below this probability that something is asked for now, nothing is done."""
+    asks: float = Field(ge=0, le=1)
+    """From here on something is, though it is said in a way that could take it back."""
+    offers: float = Field(ge=0, le=1)
+    """The least for what was understood to be asked back, where it is not done."""
+    surely: float = Field(ge=0, le=1)
+    """The least of the tag of a target, where what is said could take it back."""
 
 
 class Carrier(Strict):

@@ -11,21 +11,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from jepa.language.gist import Gist, gist_of
+from jepa.language.gist import ANY_PROGRAM, ASIDE, Gist, gist_of
 from jepa.language.grammar import grammar
 from jepa.language.inventory import Nothing
 from jepa.language.lexicon import lexicon
 from jepa.language.parser import parse
+from jepa.language.specs import READS
 from jepa.language.template import Choice, Filled, Node, Word
 from jepa.language.template import Sequence as Parts
 from jepa.language.tokens import Unreadable, tokenise
 from jepa_lab.language.corpus import Sentence
 from jepa_lab.language.foreign import OBJECTS, PHRASES, VERBS
+from jepa_lab.language.frames import BESIDE, HARMLESS, SPARED, WITHHELD
 from jepa_lab.language.names import invented
 from jepa_lab.language.shape import NEGATED, TAGS, TWO
 
 _SURE: Final = 0.8
 _TYPOS: Final = 0.08
+_BESIDE: Final = 0.15
+"""Of what is framed, so much is about somebody else than who is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,13 @@ class Example:
     """For each word its place in TAGS; None where it is not known."""
     weight: float = 1.0
 
+    @property
+    def asks(self) -> bool | None:
+        """Whether something is asked for now; None where that is not known, or it is nothing of ours."""
+        if NEGATED in self.labels:
+            return False if len(self.labels) == 1 else None
+        return None if not self.labels.isdisjoint((TWO, "none")) else True
+
 
 def label(meaning: Mapping[str, Any]) -> str:
     """Intent and operation of a task spec in one word."""
@@ -49,18 +60,22 @@ def label(meaning: Mapping[str, Any]) -> str:
 
 
 def of_sentence(
-    sentence: Sentence, text: str | None = None, names: Mapping[str, str] | None = None
+    sentence: Sentence,
+    text: str | None = None,
+    names: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> Example | None:
     """``sentence`` as an example; None where it is no sentence.
 
-    ``names`` are what its names became in ``text``.
+    ``names`` are what its names became in ``text``. A ``whole`` one keeps what templates take out, so that
+    what is to be left alone can be learned where they know its words, and found where they do not.
     """
     try:
         tokens = tokenise(text or sentence.text)
     except Unreadable:
         return None
     names = names or {}
-    gist = gist_of(tokens, Nothing())
+    gist = gist_of(tokens, Nothing(), () if whole else ASIDE)
     if not gist.words:
         return None
     wishes = [each for each in sentence.meanings if each["intent"] != "none"]
@@ -107,16 +122,23 @@ class Examples:
             for of in self._by_template.values()
             if of[0].kind in ("plain", "terse") and _is_wish(of[0])
         ]
+        self._acts = [each for each in self._wishes if each.meanings[0]["intent"] not in READS]
 
-    def epoch(self, drawn: int, foreign: int, joined: int) -> list[Example]:
-        """Each template of the corpus once, and so many sentences of each other sort."""
+    def epoch(self, drawn: int, foreign: int, joined: int, framed: int) -> list[Example]:
+        """Each template of the corpus once, and so many sentences of each other sort.
+
+        What negates stands there twice, and what spares something also with all its words.
+        """
         found = [self._filled(of) for of in self._by_template.values()]
+        found += [self._filled(of) for of in self._by_template.values() if of[0].kind == "negated"]
+        found += [self._filled(of, True) for of in self._by_template.values() if _spares(of[0])]
+        found += [self._framed() for _ in range(framed)]
         found += [self._of_grammar() for _ in range(drawn)]
         found += [self._foreign() for _ in range(foreign)]
         found += [self._joined() for _ in range(joined)]
         return [self._misspelt(each) for each in found if each is not None]
 
-    def _filled(self, of: Sequence[Sentence]) -> Example | None:
+    def _filled(self, of: Sequence[Sentence], whole: bool = False) -> Example | None:
         sentence = self._chance.choice(of)
         text, names = sentence.text, {}
         if "{" in sentence.template and self._chance.random() < 0.6:
@@ -126,7 +148,7 @@ class Examples:
                         continue
                     names[name] = invented(self._chance)
                     text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", names[name], text, flags=re.I)
-        return of_sentence(sentence, text, names)
+        return of_sentence(sentence, text, names, whole)
 
     def _of_grammar(self) -> Example | None:
         template = self._chance.choice(grammar().intents.every)
@@ -213,6 +235,35 @@ class Examples:
             return None
         return Example(words, frozenset((TWO,)), frozenset(), None, 0.3)
 
+    def _framed(self) -> Example | None:
+        """A wish with words around it, which mostly are about whether it is one."""
+        wish = of_sentence(self._chance.choice(self._acts))
+        if wish is None or wish.tags is None:
+            return None
+        targets = [at for at, tag in enumerate(wish.tags) if tag == TAGS.index("target")]
+        if len(targets) == 1 and self._chance.random() < _BESIDE:
+            thing = self._chance.choice(BESIDE).replace("{p}", ANY_PROGRAM).split()
+            words = [*wish.words[: targets[0]], *thing, *wish.words[targets[0] + 1 :]]
+            return Example(tuple(words), frozenset((NEGATED,)), frozenset(), (0,) * len(words), 0.5)
+        of = self._chance.choice((WITHHELD, SPARED, HARMLESS))
+        words, tags = list[str](), list[int]()
+        for word in self._chance.choice(of).split():
+            match word:
+                case "{w}":
+                    words += wish.words
+                    tags += wish.tags
+                case "{p}" | "{n}":
+                    words.append(ANY_PROGRAM if self._chance.random() < 0.7 else invented(self._chance))
+                    tags.append(TAGS.index("protect" if word == "{p}" else "none"))
+                case _:
+                    words.append(word)
+                    tags.append(0)
+        if len(words) > 26:
+            return None
+        if of is WITHHELD:
+            return Example(tuple(words), frozenset((NEGATED,)), frozenset(), (0,) * len(words), 0.5)
+        return replace(wish, words=tuple(words), tags=tuple(tags), weight=0.5)
+
     def _misspelt(self, example: Example) -> Example:
         words = list(example.words)
         long = [at for at, word in enumerate(words) if len(word) > 4 and word.isalpha()]
@@ -228,6 +279,10 @@ class Examples:
             )
         )
         return replace(example, words=tuple(words))
+
+
+def _spares(sentence: Sentence) -> bool:
+    return any(each["protect"] for each in sentence.meanings)
 
 
 def _is_wish(sentence: Sentence) -> bool:

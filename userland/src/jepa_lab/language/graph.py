@@ -16,6 +16,8 @@ from jepa_lab.vjepa2.stored import stored_linear
 
 FloatArray = npt.NDArray[np.float32]
 _BYTE: Final = 127
+_LENGTH: Final = "pieces"
+"""What the graph calls the length of a sentence: a short one costs less than a long one."""
 
 
 def write_encoder(
@@ -26,31 +28,22 @@ def write_encoder(
     facts: Mapping[str, str],
     stored: Stored = "int8",
 ) -> GraphWriter:
-    """``encoder``: numbers of pieces ``ids`` (1, T) and ``mask`` (1, T), 1 where there is one, to logits.
+    """``encoder``: numbers of pieces ``ids`` (1, T) to logits; T is the sentence's own, at most ``pieces``.
 
     ``weights`` are the carrier's by its names, ``trained`` the changes and heads. Outputs are ``intents``
-    (1, I), ``resources`` (1, R) and, for each piece, ``tags`` (1, T, 4).
+    (1, I), ``resources`` (1, R), ``asks`` (1, 1) and, for each piece, ``tags`` (1, T, 4).
     """
     graph = GraphWriter(folder, "encoder", stored)
     x = _embedded(graph, weights, pieces)
-    far = graph.constant("far", np.array(-1e4, np.float32))
-    one = graph.constant("one", np.array(1, np.float32))
-    hidden = graph.op("Mul", graph.op("Sub", one, "mask"), far)
-    bias = graph.op("Reshape", hidden, graph.shape(1, 1, 1, pieces))
     for layer in range(LAYERS):
-        x = _layer(graph, x, bias, layer, changed(weights, trained, layer), weights, pieces)
-    kept = graph.op("Mul", x, graph.op("Reshape", "mask", graph.shape(1, pieces, 1)))
-    summed = graph.op("ReduceSum", kept, graph.shape(1), keepdims=0)
-    count = graph.op("ReduceSum", "mask", graph.shape(1), keepdims=1)
-    pooled = graph.op("Div", summed, count)
-    sizes = {}
-    for name, of in (("intents", pooled), ("resources", pooled), ("tags", x)):
+        x = _layer(graph, x, layer, changed(weights, trained, layer), weights)
+    pooled = graph.op("ReduceMean", x, graph.shape(1), keepdims=0)
+    sizes: dict[str, tuple[int | str, ...]] = {}
+    for name, of in (("intents", pooled), ("resources", pooled), ("tags", x), ("asks", pooled)):
         weight = trained[f"{name}.weight"]
         linear(graph, of, name, weight, trained[f"{name}.bias"], out=name)
-        sizes[name] = (1, pieces, len(weight)) if name == "tags" else (1, len(weight))
-    graph.finish(
-        {"ids": (TensorProto.INT64, (1, pieces)), "mask": (TensorProto.FLOAT, (1, pieces))}, sizes, facts
-    )
+        sizes[name] = (1, _LENGTH, len(weight)) if name == "tags" else (1, len(weight))
+    graph.finish({"ids": (TensorProto.INT64, (1, _LENGTH))}, sizes, facts)
     return graph
 
 
@@ -82,18 +75,20 @@ def _embedded(graph: GraphWriter, weights: Mapping[str, FloatArray], pieces: int
         x = graph.op("Gather", graph.constant("words", words), "ids")
     places = weights["embeddings.position_embeddings.weight"][:pieces]
     kind = weights["embeddings.token_type_embeddings.weight"][:1]
-    x = graph.op("Add", x, graph.constant("places", (places + kind)[None]))
+    length = graph.op("Slice", graph.op("Shape", "ids"), graph.shape(1), graph.shape(2))
+    here = graph.op(
+        "Slice", graph.constant("places", (places + kind)[None]), graph.shape(0), length, graph.shape(1)
+    )
+    x = graph.op("Add", x, here)
     return _norm(graph, x, weights, "embeddings.LayerNorm")
 
 
 def _layer(
     graph: GraphWriter,
     x: str,
-    bias: str,
     layer: int,
     linears: Mapping[str, FloatArray],
     weights: Mapping[str, FloatArray],
-    pieces: int,
 ) -> str:
     prefix = f"encoder.layer.{layer}"
 
@@ -102,15 +97,15 @@ def _layer(
         return stored_linear(graph, of, own, linears[name], weights[f"{own}.bias"])
 
     def heads(of: str) -> str:
-        apart = graph.op("Reshape", of, graph.shape(1, pieces, HEADS, WIDTH // HEADS))
+        apart = graph.op("Reshape", of, graph.shape(1, -1, HEADS, WIDTH // HEADS))
         return graph.op("Transpose", apart, perm=[0, 2, 1, 3])
 
     query, keys, value = (heads(mapped(x, f"attention.self.{name}")) for name in ("query", "key", "value"))
     scores = graph.op("MatMul", query, graph.op("Transpose", keys, perm=[0, 1, 3, 2]))
     scaled = graph.op("Mul", scores, graph.constant("scale", np.array((WIDTH // HEADS) ** -0.5, np.float32)))
-    looked = graph.op("Softmax", graph.op("Add", scaled, bias), axis=-1)
+    looked = graph.op("Softmax", scaled, axis=-1)
     seen = graph.op("Transpose", graph.op("MatMul", looked, value), perm=[0, 2, 1, 3])
-    seen = graph.op("Reshape", seen, graph.shape(1, pieces, WIDTH))
+    seen = graph.op("Reshape", seen, graph.shape(1, -1, WIDTH))
     attended = graph.op("Add", x, mapped(seen, "attention.output.dense"))
     x = _norm(graph, attended, weights, f"{prefix}.attention.output.LayerNorm")
     inside = graph.op("Gelu", mapped(x, "intermediate.dense"))

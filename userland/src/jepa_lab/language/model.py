@@ -27,6 +27,8 @@ class Outputs:
     """(B, resources)"""
     tags: Tensor
     """(B, T, tags), for each piece"""
+    asks: Tensor
+    """(B, 1)"""
 
 
 class Adapter(nn.Module):
@@ -58,6 +60,7 @@ class Encoder(nn.Module):
         self.intents = nn.Linear(WIDTH, intents)
         self.resources = nn.Linear(WIDTH, resources)
         self.tags = nn.Linear(WIDTH, tags)
+        self.asks = nn.Linear(WIDTH, 1)
         self.dropout = nn.Dropout(0.1)
 
     def lower(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -73,7 +76,9 @@ class Encoder(nn.Module):
         for layer in ADAPTED:
             x = self._layer(x, mask, layer)
         pooled = self.dropout((x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
-        return Outputs(self.intents(pooled), self.resources(pooled), self.tags(self.dropout(x)))
+        return Outputs(
+            self.intents(pooled), self.resources(pooled), self.tags(self.dropout(x)), self.asks(pooled)
+        )
 
     def _embedded(self, ids: Tensor) -> Tensor:
         w = self._weights

@@ -4,7 +4,8 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +30,8 @@ FloatArray = npt.NDArray[np.float32]
 class Recipe:
     """How it is trained."""
 
-    epochs: int = 12
-    pools: int = 4
+    epochs: int = 9
+    pools: int = 3
     """How often everything is filled anew; epochs take turns."""
     batch: int = 32
     rate: float = 8e-4
@@ -39,8 +40,10 @@ class Recipe:
     drawn: int = 500
     foreign: int = 400
     joined: int = 120
+    framed: int = 1500
     resource_weight: float = 0.5
     tag_weight: float = 0.5
+    asks_weight: float = 1.0
     seed: int = 1
 
 
@@ -100,6 +103,10 @@ def loss_of(model: Encoder, batch: Sequence[Seen], intents: Sequence[str], recip
     loss = (
         loss + recipe.resource_weight * (_any_of(out.resources, RESOURCES, resources) * weight * known).sum()
     )
+    asks = torch.tensor([float(each.asks or False) for each in examples])
+    told = torch.tensor([each.asks is not None for each in examples])
+    missed = functional.binary_cross_entropy_with_logits(out.asks[:, 0], asks, reduction="none")
+    loss = loss + recipe.asks_weight * (missed * weight * told).sum()
     wanted = torch.full(mask.shape, -100)
     for row, each in enumerate(batch):
         if each.example.tags is not None:
@@ -125,12 +132,14 @@ def train(
     intents: Sequence[str],
     recipe: Recipe,
     tell: Callable[[str], None] = print,
+    kept: Path | None = None,
 ) -> Encoder:
-    """The encoder, trained on ``sentences``."""
+    """The encoder, trained on ``sentences``; after each epoch its state is ``kept``, and gone on from."""
     torch.manual_seed(recipe.seed)
     model = Encoder(weights, len(intents), len(RESOURCES), len(TAGS), recipe.rank)
     examples = Examples(sentences, recipe.seed)
     heads = [*model.intents.parameters(), *model.resources.parameters(), *model.tags.parameters()]
+    heads += model.asks.parameters()
     groups = [
         {"params": list(model.adapters.parameters()), "lr": recipe.rate, "weight_decay": 0.01},
         {"params": heads, "lr": 3 * recipe.rate, "weight_decay": 0.01},
@@ -139,11 +148,15 @@ def train(
     chance = np.random.default_rng(recipe.seed)
     peaks = (recipe.rate, 3 * recipe.rate)
     pools = [
-        seen(model, examples.epoch(recipe.drawn, recipe.foreign, recipe.joined), pieces)
+        seen(model, examples.epoch(recipe.drawn, recipe.foreign, recipe.joined, recipe.framed), pieces)
         for _ in range(min(recipe.pools, recipe.epochs))
     ]
     tell(f"{sum(map(len, pools))} examples in {len(pools)} pools")
-    for epoch in range(recipe.epochs):
+    done_before = 0
+    if kept is not None and kept.exists():
+        done_before = _restored(torch.load(kept), model, optimizer, chance)
+        tell(f"goes on behind epoch {done_before}")
+    for epoch in range(done_before, recipe.epochs):
         drawn = pools[epoch % len(pools)]
         batches = _batches(drawn, recipe.batch, chance)
         total = 0.0
@@ -160,7 +173,28 @@ def train(
             optimizer.step()
             total += loss.item()
         tell(f"epoch {epoch + 1} of {recipe.epochs}: {len(drawn)} examples, loss {total / len(batches):.3f}")
+        if kept is not None:
+            state = {
+                "epochs": epoch + 1,
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "torch": torch.get_rng_state(),
+                "numpy": chance.bit_generator.state,
+            }
+            torch.save(state, kept.with_suffix(".new"))
+            kept.with_suffix(".new").replace(kept)
     return model.eval()
+
+
+def _restored(
+    state: dict[str, Any], model: Encoder, optimizer: torch.optim.Optimizer, chance: np.random.Generator
+) -> int:
+    """Put back what was kept; how many epochs are behind it."""
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["torch"])
+    chance.bit_generator.state = state["numpy"]
+    return int(state["epochs"])
 
 
 def _batches(examples: list[Seen], size: int, chance: np.random.Generator) -> list[list[Seen]]:
@@ -206,4 +240,5 @@ class Trained:
             negated,
             dict(zip(RESOURCES, out.resources[0].softmax(-1).tolist(), strict=True)),
             tuple(dict(zip(TAGS, row, strict=True)) for row in tags),
+            float(out.asks[0, 0].sigmoid()),
         )

@@ -77,11 +77,14 @@ class GraphWriter:
 
     def finish(
         self,
-        inputs: Mapping[str, tuple[int, Sequence[int]]],
-        outputs: Mapping[str, Sequence[int]],
+        inputs: Mapping[str, tuple[int, Sequence[int | str]]],
+        outputs: Mapping[str, Sequence[int | str]],
         facts: Mapping[str, str],
     ) -> None:
-        """Close the files. ``inputs`` by name: element type and shape; outputs are floats."""
+        """Close the files. ``inputs`` by name: element type and shape; outputs are floats.
+
+        A size that is a word is any, and the same wherever that word stands.
+        """
         self._file.close()
         graph = helper.make_graph(
             self._nodes,
