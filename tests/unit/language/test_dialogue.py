@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jepa.language.dialogue import LASTS_S, Dialogue, FollowUp, begin, follow_up, goes_on
 from jepa.language.inventory import LiveInventory
-from jepa.language.parser import parse, parse_openly
+from jepa.language.parser import Parsed, parse, parse_openly
 from jepa.language.resolve import resolve
 from jepa.tasks.spec import TaskSpec
 from jepa_lab.language.corpus import sentences
@@ -287,3 +287,24 @@ def test_no_follow_up_widens_a_task_to_what_is_protected_or_was_never_a_target(
 def test_any_text_is_answered(text: str) -> None:
     for before in (None, talk(LIMIT)[0], talk(TWO)[0], talk("restart it when it fails")[0]):
         hear(before, text)
+
+
+def test_yes_to_a_question_about_one_wish_makes_it_the_wish() -> None:
+    none = {**parse("restart nginx", HERE), "intent": "none", "operation": None, "targets": []}
+    asked = Parsed({**none, "question": "Is it?"}, (parse("restart nginx but not redis", HERE),))
+    before = begin("nothing loads, restart nginx", asked, 0.0)
+    turn = follow_up(before, "yes", HERE, 1.0, FIVE)
+    assert turn is not None
+    assert turn.dialogue is not None
+    assert turn.about == "wish"
+    assert (turn.dialogue.spec["targets"], turn.dialogue.spec["protect"]) == (["nginx"], ["redis"])
+    again = follow_up(turn.dialogue, "yes", HERE, 2.0, FIVE)  # from now on it is no consent, as ever
+    assert again is not None
+    assert again.about == "yes"
+
+
+def test_no_to_a_question_about_one_wish_drops_it() -> None:
+    asked = Parsed(parse("gibber", HERE), (parse("restart nginx", HERE),))
+    turn = follow_up(begin("gibber", asked, 0.0), "no", HERE, 1.0, FIVE)
+    assert turn is not None
+    assert turn.dialogue is None

@@ -16,7 +16,20 @@ from jepa.packs.language import Thresholds
 from jepa.tasks.spec import TaskSpec
 from jepa_lab.language.corpus import sentences
 
-LIMITS = Thresholds(temperature=1, refuse=0.5, reads=0.4, acts=0.5, named=0.5, negated=0.2, protected=0.2)
+LIMITS = Thresholds(
+    temperature=1,
+    refuse=0.5,
+    reads=0.4,
+    acts=0.5,
+    named=0.5,
+    negated=0.2,
+    protected=0.2,
+    doubted=0.5,
+    withheld=0.2,
+    asks=0.9,
+    offers=0.7,
+    surely=0.8,
+)
 HERE = LiveInventory(frozenset(("nginx", "nginx.service", "zorg", "sdb1")))
 INTENTS = (
     "limit",
@@ -47,14 +60,14 @@ class Says:
     target: Sequence[str] = ()
     protect: Sequence[str] = ()
     goal: Sequence[str] = ()
+    asks: float = 0.5
     thresholds: Thresholds = LIMITS
     asked: list[Sequence[str]] = field(default_factory=list)
 
     def hear(self, words: Sequence[str]) -> Heard | None:
         self.asked.append(words)
-        return Heard(
-            self.intents, self.refused, self.negated, {self.resource: 1.0}, tuple(map(self._tags, words))
-        )
+        tags = tuple(map(self._tags, words))
+        return Heard(self.intents, self.refused, self.negated, {self.resource: 1.0}, tags, self.asks)
 
     def _tags(self, word: str) -> Mapping[str, float]:
         tags = {
@@ -74,7 +87,7 @@ class SaysAnything:
 
     def hear(self, words: Sequence[str]) -> Heard | None:
         named = {"none": 0.0, "target": 1.0, "protect": 0.0, "goal": 0.0}
-        return Heard({self._intent: 1.0}, 0.0, 0.0, {"memory": 1.0}, tuple(named for _ in words))
+        return Heard({self._intent: 1.0}, 0.0, 0.0, {"memory": 1.0}, tuple(named for _ in words), 0.5)
 
 
 def test_a_sentence_of_no_template_is_understood() -> None:
@@ -432,3 +445,69 @@ def test_what_says_no_in_other_words_is_no_act(text: str, intent: str) -> None:
 )
 def test_templates_do_nothing_beside_what_says_no(text: str) -> None:
     assert parse(text)["intent"] == "none"
+
+
+DOUBTED = [
+    ("zorg doesn't answer any more, put it on a strict diet", "limit"),
+    ("don't ask why, put zorg on a strict diet", "limit"),
+    ("let zorg have a taste of the whip", "limit"),
+    ("it is high time, and be it said, for zorg to breathe its last", "service/stop"),
+]
+"""Wishes in words that could as well take one back."""
+
+
+@pytest.mark.parametrize(("text", "wish"), DOUBTED)
+def test_an_encoder_that_is_sure_that_it_is_asked_for_clears_a_doubt(text: str, wish: str) -> None:
+    spec = parse(text, HERE, Says({wish: 0.9}, target=("program",), asks=0.99))
+    assert (spec["intent"], spec["targets"]) == (wish.partition("/")[0], ["zorg"])
+
+
+@pytest.mark.parametrize(("text", "wish"), DOUBTED)
+def test_what_is_doubted_is_asked_back_as_it_was_understood(text: str, wish: str) -> None:
+    read = parse_openly(text, HERE, Says({wish: 0.9}, target=("program",), asks=0.8))
+    assert (read.spec["intent"], read.spec["tier"]) == ("none", "templates")
+    assert [each["targets"] for each in read.choices] == [["zorg"]]
+    assert "zorg" in read.spec["question"]
+
+
+@pytest.mark.parametrize(("text", "wish"), DOUBTED)
+def test_what_is_hardly_asked_for_is_not_even_asked_back(text: str, wish: str) -> None:
+    read = parse_openly(text, HERE, Says({wish: 0.9}, target=("program",), asks=0.3))
+    assert read.spec["intent"] == "none"
+    assert not read.choices
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "protect"),
+    [
+        ("put zorg on a strict diet, nginx has no part in it", ("zorg",), ()),  # a name that is no target
+        ("it isn't fair, put flurbel on a strict diet", (), ()),  # whose is it?
+        ("it isn't fair, put zorg on a diet that snork likes", ("program",), ("snork",)),
+    ],
+)
+def test_no_doubt_is_cleared_where_a_name_is_not_surely_a_target(
+    text: str, target: Sequence[str], protect: Sequence[str]
+) -> None:
+    encoder = Says({"limit": 0.9}, target=target, protect=protect, asks=1.0)
+    assert parse(text, HERE, encoder)["intent"] == "none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "over my dead body will you put zorg on a strict diet",
+        "put zorg on a strict diet, !nginx",
+        "zorg is fine as it is",
+        "if I put zorg on a strict diet, does it whine?",
+        "whatever happens, never put zorg on a strict diet",
+    ],
+)
+def test_what_says_no_for_certain_is_no_wish_whatever_the_encoder_is_sure_of(text: str) -> None:
+    read = parse_openly(text, HERE, Says({"limit": 1.0}, target=("program",), asks=1.0))
+    assert read.spec["intent"] == "none"
+
+
+def test_what_is_not_asked_for_now_is_not_done_though_no_word_of_it_says_so() -> None:
+    text = "put zorg on a strict diet"
+    assert parse(text, HERE, Says({"limit": 1.0}, target=("program",), asks=0.5))["intent"] == "limit"
+    assert parse(text, HERE, Says({"limit": 1.0}, target=("program",), asks=0.1))["intent"] == "none"

@@ -11,7 +11,20 @@ from jepa.packs.language import Thresholds
 
 HERE = LiveInventory(frozenset(("nginx", "nginx.service")))
 UNUSUAL = "would nginx kindly go on a strict diet"
-LIMITS = Thresholds(temperature=1, refuse=0.5, reads=0.4, acts=0.5, named=0.5, negated=0.2, protected=0.2)
+LIMITS = Thresholds(
+    temperature=1,
+    refuse=0.5,
+    reads=0.4,
+    acts=0.5,
+    named=0.5,
+    negated=0.2,
+    protected=0.2,
+    doubted=0.5,
+    withheld=0.2,
+    asks=0.9,
+    offers=0.7,
+    surely=0.8,
+)
 
 
 class Dieting:
@@ -32,6 +45,7 @@ class Dieting:
             0.0,
             {"none": 1.0},
             tuple({**each, "protect": 0.0, "goal": 0.0} for each in tags),
+            0.5,
         )
 
 

@@ -19,7 +19,7 @@ from jepa.language.parser import Parsed, parse_openly
 from jepa.language.quantities import span_to
 from jepa.language.reading import protected_alone, reading_of
 from jepa.language.resolve import units
-from jepa.language.saying import understood
+from jepa.language.saying import is_it, understood
 from jepa.language.specs import READS
 from jepa.language.template import Capture, Match, Templates, compile_template
 from jepa.language.tokens import Token, Unreadable, tokenise
@@ -207,7 +207,7 @@ class _Answering:
             case "why" | "undo":
                 return FollowUp(found.kind, self._before)
             case "yes":
-                return self._unclear(self._question()) if self._question() else FollowUp("yes", self._before)
+                return self._yes()
             case "no":
                 return FollowUp("no", None, "Dropped.")
             case "amount":
@@ -226,9 +226,18 @@ class _Answering:
 
     # What was asked back
 
+    def _yes(self) -> FollowUp:
+        """To a question about one wish it says that it is one; a plan of it needs consent as any does."""
+        before = self._before
+        if before.chosen is None and len(before.choices) == 1:
+            return self._chosen(0)
+        return self._unclear(self._question()) if self._question() else FollowUp("yes", before)
+
     def _question(self) -> str:
         """What has been asked and not answered; empty where nothing was."""
         before = self._before
+        if before.chosen is None and len(before.choices) == 1:
+            return is_it(before.choices[0])
         if before.choices and before.chosen is None:
             listed = "; ".join(f"{n}. {understood(each)}" for n, each in enumerate(before.choices, 1))
             return f"Which one? {listed}."

@@ -37,7 +37,7 @@ class Heard:
     """Of each resource, and of ``none``."""
     tags: tuple[Mapping[str, float], ...]
     """For each word, of what it may be part of: none, target, protect, goal."""
-    asks: float = 0.0
+    asks: float
     """That something is asked for now; not that it is negated, told of, imagined, or done already."""
 
 

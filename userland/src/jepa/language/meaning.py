@@ -2,8 +2,8 @@
 """A sentence that no template fits, by what the encoder makes of it; slots are filled as a template's are.
 
 The encoder chooses among intents, tells names from other words, and whether something is asked for now.
-Everything else is deterministic, and may only refuse: a name or an amount that the wish has no place for, a time
-that no task spec holds, and whatever could take an act back, where the encoder is not sure that it does not.
+Everything else is deterministic, and may only refuse: a name or an amount that the wish has no place for, a
+time that no task spec holds, and what could take an act back, unless the encoder is sure that it does not.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ _REACHED: Final = {
 }
 """Words by which a wish reaches its object, and what must stand before each: "get off nginx" is no stop."""
 _MOST_NAMES: Final = 8
-_NEAR: Final = 0.5
+_NEAR: Final = 0.7
 """Of the likeliest wish, from where on another one is near."""
 
 
@@ -167,8 +167,10 @@ class _Filling:
         sure = min((name.sure for name in names), default=1.0)
         spec["confidence"] = round(self._heard.intents[wish] * sure, 3)
         spec["spans"] = spans
-        if acts and not self._safeguards.cleared(names) and (
-            not self._is_of(names, wish) or self._safeguards.doubt(wish)
+        if (
+            acts
+            and not self._safeguards.cleared(wish, names)
+            and (not self._is_of(names, wish) or self._safeguards.doubt(wish))
         ):
             self.doubted = spec
             return None
@@ -205,10 +207,12 @@ class _Filling:
             mark(spans, "goal", tokens[names[0].start : names[0].end])
             return True
         if wish not in _MAY_NAME:
-            return not (acts and (names or not self._all_named(names)))
+            # "Room for the dashcam clips" names nothing that is known, and the wish touches nobody by name.
+            unknown = all(name.sure < 1 for name in names) and self._safeguards.asked()
+            return not acts or ((not names or unknown) and self._all_named(names))
         if acts and not self._all_named(names):
             return False
-        if len(names) > _MOST_NAMES:
+        if len(names) > _MOST_NAMES or (acts and not self._one_list(names)):
             return False
         spec["targets"] = list(dict.fromkeys(name.text for name in names))
         for name in names:
@@ -216,10 +220,8 @@ class _Filling:
         return True
 
     def _is_of(self, names: list[Name], wish: str) -> bool:
-        """Whether ``names`` are one list, and ``wish`` is about what has them."""
-        if not names or wish.startswith(_GOALS):
-            return True
-        return self._one_list(names) and self._is_object(names[0], wish)
+        """Whether ``wish`` is about what has ``names``."""
+        return not names or wish.startswith(_GOALS) or self._is_object(names[0], wish)
 
     def _all_named(self, names: list[Name]) -> bool:
         """Whether each word that looks like a name is one of these, or part of an amount."""
@@ -286,6 +288,11 @@ class _Filling:
         if spec["condition"] is not None and "value" in spec["condition"]:
             amounts = ()
         if not acts:
+            return True
+        if intent == "watch" and len(amounts) == 1 and spec["condition"] is None:
+            below = not lexicon().groups["falling"].isdisjoint(token.text for token in self._gist.tokens)
+            kind = "below" if below else "above"
+            spec["condition"] = {"kind": kind, **amounts[0], "resource": self._resource(spec)}
             return True
         if intent not in _AMOUNTS:
             return not amounts

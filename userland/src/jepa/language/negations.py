@@ -18,6 +18,10 @@ _NEED: Final = frozenset(("have", "has", "need", "needs", "longer"))
 _TELLING: Final = frozenset(("does", "did", "is", "was", "has", "will", "can", "could"))
 _MUST_NOT: Final = frozenset(("not", "never", "mustn't", "shouldn't", "needn't", "don't", "dont", "no"))
 
+_PROHIBITS: Final = frozenset(("don't", "dont", "never", "mustn't", "shan't"))
+_DO: Final = frozenset(("do", "must", "shall", "should", "may"))
+_BEFORE: Final = _DO | {"to", "ever", "just", "simply", "even", "you", "u"}
+
 
 class Negations:
     """The negations of one gist."""
@@ -43,6 +47,24 @@ class Negations:
             "service/disable": self._at_boot,
         }
         return wish not in harmless or not harmless[wish](self.found[0])
+
+    def prohibit(self, wish: str) -> bool:
+        """Whether a clause begins with a prohibition of what it says: "please never put caddy on a diet"."""
+        return self.forbid(wish) and any(map(self._prohibits, self.found))
+
+    def _prohibits(self, negation: int) -> bool:
+        words, idle = self._texts, lexicon().idle
+        before = negation - 1
+        while before >= 0 and self._gist.tokens[before].kind != "pause" and words[before] in idle | _BEFORE:
+            before -= 1
+        begins = (
+            before < 0 or self._gist.tokens[before].kind == "pause" or words[before] in lexicon().joining
+        )
+        after = next((text for text in words[negation + 1 :] if text not in idle), "")
+        says = words[negation] in _PROHIBITS or (
+            words[negation] == "not" and words[max(negation - 1, 0)] in _DO
+        )
+        return says and begins and after.isalpha() and after not in lexicon().groups["manners"]
 
     def bounds(self, negation: int) -> bool:
         """Whether it stands before "more than" and the amount, or behind it: "not a byte more"."""

@@ -18,7 +18,7 @@ from jepa.language.meaning import Meant, meant
 from jepa.language.quantities import span_to
 from jepa.language.reading import Found, Reader, known_name, names_in, spelled_right
 from jepa.language.refusals import refuses
-from jepa.language.saying import understood
+from jepa.language.saying import is_it
 from jepa.language.specs import READS, empty, fill, infer, mark, modify
 from jepa.language.tokens import SHAPED, Token, Unreadable, tokenise
 
@@ -145,7 +145,7 @@ def _by_meaning(read: Parsed, found: Meant) -> Parsed:
         return Parsed(found.spec)
     if len(found.choices) == 1:
         (wish,) = found.choices
-        return Parsed(_none(f"Is this what is to be done: {understood(wish)}?", protect), found.choices)
+        return Parsed(_none(is_it(wish), protect), found.choices)
     if found.choices:
         wishes = " or ".join(dict.fromkeys(_said(each) for each in found.choices))
         return Parsed(_none(f"That may mean {wishes}: which?", protect), found.choices)

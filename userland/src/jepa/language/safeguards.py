@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands against an act that the encoder read: a negation, words of sparing, another clause, a second wish.
+"""What stands against an act that the encoder read: negations, words of sparing, other clauses, two wishes.
 
-Some of it forbids the act; the rest is a doubt, which the encoder may clear where it is sure that something is
-asked for now, and of whom.
+Some of it forbids the act; the rest is a doubt, which the encoder may clear where it is sure that something
+is asked for now, and of whom.
 """
 
 from collections.abc import Sequence
@@ -75,6 +75,8 @@ class Safeguards:
         """Whether ``wish``, an act, may not be done by this sentence, whatever the encoder makes of it."""
         return (
             self._heard.asks < self._limits.withheld
+            or self._negations.prohibit(wish)
+            or self._leaves_out()
             or self._spares()
             or self._bare()
             or (wish not in _GIVES and self._is_content())
@@ -92,14 +94,18 @@ class Safeguards:
             or self._two(wish)
         )
 
-    def cleared(self, names: Sequence[Name]) -> bool:
-        """Whether the encoder is sure that something is asked for now, and just of those with ``names``."""
+    def asked(self) -> bool:
+        """Whether the encoder is sure that something is asked for now, and that nothing is to be spared."""
+        return self._heard.asks >= self._limits.asks and not self._protects("")
+
+    def cleared(self, wish: str, names: Sequence[Name]) -> bool:
+        """Whether the encoder is sure that ``wish`` is asked for now, and just of those with ``names``."""
         targets = {at for name in names for at in range(name.start, name.end)}
         told = [at for at in self._named() if at not in targets and at not in self._aside]
         return (
-            self._heard.asks >= self._limits.asks
+            self.asked()
+            and self._heard.intents[wish] >= self._limits.doubted
             and not told
-            and not self._protects("")
             and all(self._naming.share(name, "target") >= self._limits.surely for name in names)
         )
 
@@ -116,6 +122,10 @@ class Safeguards:
             for token in each.tokens
         ]
         return frozenset(at for at, token in enumerate(tokens) if token in aside)
+
+    def _leaves_out(self) -> bool:
+        """Whether a word says for certain that something is left out or stays as it is."""
+        return any(token.text in lexicon().groups["spared"] for token in self._gist.tokens)
 
     def _spares(self) -> bool:
         """Whether it may say without a negation that something is to be left as it is."""

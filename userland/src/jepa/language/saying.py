@@ -58,6 +58,11 @@ def understood(spec: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def is_it(spec: Mapping[str, Any]) -> str:
+    """The question whether ``spec`` is what is wanted."""
+    return f"Is this what is to be done: {understood(spec)}?"
+
+
 def _amount(amount: Mapping[str, Any]) -> str:
     return f"{amount['value']:g} {amount['unit']}"
 

@@ -54,6 +54,8 @@ class Thresholds(Strict):
     """From here on something may be to be left as it is, and nothing is done."""
     protected: float = Field(ge=0, le=1)
     """From here on a word may be the name of what is to be left alone, and nothing is done."""
+    doubted: float = Field(ge=0, le=1)
+    """The least of an intent that changes something, where what is said could take it back."""
     withheld: float = Field(ge=0, le=1)
     """Below this probability that something is asked for now, nothing is done."""
     asks: float = Field(ge=0, le=1)

@@ -2,10 +2,13 @@
 """`jepa-lab train-language`: train the language pack's changes and heads, judge them, write the pack."""
 
 import argparse
+from pathlib import Path
 
 from jepa_lab.commands.defaults import VERSION_HELP, version_in
 
-HELP = "train the language pack, judge it on persons that it was not trained on, and write it"
+HELP = "judge the language pack on persons that it was not trained on, train it on all, and write it"
+KEPT = Path("build/language")
+"""Where training goes on from when it was ended."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     from jepa_lab.language.shape import NEGATED, REFUSED, RESOURCES, TAGS
     from jepa_lab.language.training import Recipe
 
-    developed = develop(Recipe(seed=arguments.seed))
+    developed = develop(Recipe(seed=arguments.seed), kept=KEPT)
     results = PACK / "results/development.json"
     results.parent.mkdir(exist_ok=True)
     results.write_text(json.dumps(developed.rows, indent=1) + "\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 """What may stand around a wish and turn it into none, spare something beside it, or leave it as it is.
 
 By these the encoder is taught to tell a sentence that asks from one that sounds alike. ``{w}`` is a wish as
-the encoder reads it, ``{p}`` somebody who is to be left alone, ``{n}`` somebody else, of whom nothing is asked.
+the encoder reads it, ``{p}`` who is to be left alone, ``{n}`` somebody else, of whom nothing is asked.
 """
 
 from typing import Final
@@ -459,4 +459,9 @@ something else than {p}
 things other than {p}
 """.strip().splitlines()
 )
-"""What stands in place of an object names somebody else, who is no target: nothing is asked of anybody named."""
+"""In place of an object these name somebody else, who is no target: nothing is asked of anybody named."""
+
+
+def all_of() -> tuple[str, ...]:
+    """Every frame."""
+    return (*WITHHELD, *SPARED, *HARMLESS, *BESIDE)

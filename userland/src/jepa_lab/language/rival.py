@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
 _LETTERS: Final = (2, 3, 4, 5)
 _SCALE: Final = 5.0
 _STEPS: Final = 60
+_ASKS: Final = ("no", "yes")
 
 
 class Linear:
@@ -83,7 +84,7 @@ class Linear:
 
 
 class Rival:
-    """Three such regressions, for intent, resource and the part of each word."""
+    """Four such regressions, for intent, resource, whether it is asked for, and the part of each word."""
 
     def __init__(
         self, examples: Sequence[Example], intents: Sequence[str], thresholds: Thresholds, decay: float = 0.3
@@ -98,6 +99,14 @@ class Rival:
             [examples[at].resources for at in known],
             [weights[at] for at in known],
             RESOURCES,
+            decay,
+        )
+        told = [at for at, each in enumerate(examples) if each.asks is not None]
+        self._asks = Linear(
+            [said[at] for at in told],
+            [frozenset((_ASKS[bool(examples[at].asks)],)) for at in told],
+            [weights[at] for at in told],
+            _ASKS,
             decay,
         )
         words = [
@@ -122,6 +131,7 @@ class Rival:
             negated,
             dict(zip(RESOURCES, self._resources.shares(said)[0].tolist(), strict=True)),
             tuple(dict(zip(TAGS, row.tolist(), strict=True)) for row in tags),
+            float(self._asks.shares(said)[0, 1]),
         )
 
 

@@ -134,29 +134,34 @@ def train(
     tell: Callable[[str], None] = print,
     kept: Path | None = None,
 ) -> Encoder:
-    """The encoder, trained on ``sentences``; after each epoch its state is ``kept``, and gone on from."""
+    """The encoder, trained on ``sentences``; its state after each epoch is ``kept``, and gone on from."""
     torch.manual_seed(recipe.seed)
     model = Encoder(weights, len(intents), len(RESOURCES), len(TAGS), recipe.rank)
-    examples = Examples(sentences, recipe.seed)
-    heads = [*model.intents.parameters(), *model.resources.parameters(), *model.tags.parameters()]
-    heads += model.asks.parameters()
+    heads = [model.intents, model.resources, model.tags, model.asks]
     groups = [
         {"params": list(model.adapters.parameters()), "lr": recipe.rate, "weight_decay": 0.01},
-        {"params": heads, "lr": 3 * recipe.rate, "weight_decay": 0.01},
+        {
+            "params": [each for head in heads for each in head.parameters()],
+            "lr": 3 * recipe.rate,
+            "weight_decay": 0.01,
+        },
     ]
     optimizer = torch.optim.AdamW(groups)
     chance = np.random.default_rng(recipe.seed)
     peaks = (recipe.rate, 3 * recipe.rate)
+    before = 0
+    if kept is not None and kept.exists():
+        before = _restored(torch.load(kept), model, optimizer, chance)
+        tell(f"goes on behind epoch {before} of {kept}")
+    if before >= recipe.epochs:
+        return model.eval()
+    examples = Examples(sentences, recipe.seed)
     pools = [
         seen(model, examples.epoch(recipe.drawn, recipe.foreign, recipe.joined, recipe.framed), pieces)
         for _ in range(min(recipe.pools, recipe.epochs))
     ]
     tell(f"{sum(map(len, pools))} examples in {len(pools)} pools")
-    done_before = 0
-    if kept is not None and kept.exists():
-        done_before = _restored(torch.load(kept), model, optimizer, chance)
-        tell(f"goes on behind epoch {done_before}")
-    for epoch in range(done_before, recipe.epochs):
+    for epoch in range(before, recipe.epochs):
         drawn = pools[epoch % len(pools)]
         batches = _batches(drawn, recipe.batch, chance)
         total = 0.0
@@ -174,16 +179,23 @@ def train(
             total += loss.item()
         tell(f"epoch {epoch + 1} of {recipe.epochs}: {len(drawn)} examples, loss {total / len(batches):.3f}")
         if kept is not None:
-            state = {
-                "epochs": epoch + 1,
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "torch": torch.get_rng_state(),
-                "numpy": chance.bit_generator.state,
-            }
-            torch.save(state, kept.with_suffix(".new"))
-            kept.with_suffix(".new").replace(kept)
+            _keep(kept, epoch + 1, model, optimizer, chance)
     return model.eval()
+
+
+def _keep(
+    file: Path, epochs: int, model: Encoder, optimizer: torch.optim.Optimizer, chance: np.random.Generator
+) -> None:
+    state = {
+        "epochs": epochs,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "torch": torch.get_rng_state(),
+        "numpy": chance.bit_generator.state,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, file.with_suffix(".new"))
+    file.with_suffix(".new").replace(file)
 
 
 def _restored(
