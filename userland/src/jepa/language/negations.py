@@ -20,6 +20,8 @@ _MUST_NOT: Final = frozenset(("not", "never", "mustn't", "shouldn't", "needn't",
 
 _PROHIBITS: Final = frozenset(("don't", "dont", "never", "mustn't", "shan't"))
 _DO: Final = frozenset(("do", "must", "shall", "should", "may"))
+_APART: Final = frozenset(("just", "only", "but", "though", "yet"))
+"""Before "not", they take something out of what is asked for: "just not so that caddy feels it"."""
 _BEFORE: Final = _DO | {"to", "ever", "just", "simply", "even", "you", "u"}
 
 
@@ -49,8 +51,13 @@ class Negations:
         return wish not in harmless or not harmless[wish](self.found[0])
 
     def prohibit(self, wish: str) -> bool:
-        """Whether a clause begins with a prohibition of what it says: "please never put caddy on a diet"."""
-        return self.forbid(wish) and any(map(self._prohibits, self.found))
+        """Whether a clause begins with a prohibition of what it says: "please never put caddy on a diet".
+
+        A misspelt negation is taken for one, since what it belongs to cannot be told.
+        """
+        return self.forbid(wish) and any(
+            self._texts[at] not in lexicon().negations or self._prohibits(at) for at in self.found
+        )
 
     def _prohibits(self, negation: int) -> bool:
         words, idle = self._texts, lexicon().idle
@@ -64,6 +71,8 @@ class Negations:
         says = words[negation] in _PROHIBITS or (
             words[negation] == "not" and words[max(negation - 1, 0)] in _DO
         )
+        if words[negation] == "not" and words[max(negation - 1, 0)] in _APART:
+            return True
         return says and begins and after.isalpha() and after not in lexicon().groups["manners"]
 
     def bounds(self, negation: int) -> bool:

@@ -35,6 +35,16 @@ _BY_IT: Final = frozenset(
 _TAKEN_BY_IT: Final = frozenset(("service/stop", "service/disable", "packs/install", "packs/remove"))
 """Acts that may, where it is who the sentence begins with and nobody else could be meant by "it"."""
 _IT: Final = ("it", "its")
+_OPENING: Final = frozenset(("if", "when", "whenever", "should", "once", "because", "since", "as", "though"))
+_LEFT: Final = (
+    frozenset(("leave", "alone")),
+    frozenset(("left", "alone")),
+    frozenset(("leave", "be")),
+    frozenset(("leave", "peace")),
+    frozenset(("let", "be")),
+    frozenset(("let", "alone")),
+)
+"""Words that, together, leave something as it is."""
 _SAME: Final = {"watch/restart": ("watch/restart", "service/restart")}
 """What a clause by itself may ask for where the whole sentence, with its condition, asks for another act."""
 _GIVES: Final = frozenset(("device/allow", "power/performance"))
@@ -100,13 +110,33 @@ class Safeguards:
 
     def cleared(self, wish: str, names: Sequence[Name]) -> bool:
         """Whether the encoder is sure that ``wish`` is asked for now, and just of those with ``names``."""
+        if len(names) > 1 or (not names and self._contrasts(wish)) or self._is_of_others(wish):
+            return False
         targets = {at for name in names for at in range(name.start, name.end)}
         told = [at for at in self._named() if at not in targets and at not in self._aside]
         return (
             self.asked()
             and self._heard.intents[wish] >= self._limits.doubted
             and not told
-            and all(self._naming.share(name, "target") >= self._limits.surely for name in names)
+            and all(
+                self._naming.share(name, "target") >= self._limits.surely and self._is_it(name)
+                for name in names
+            )
+        )
+
+    def _is_of_others(self, wish: str) -> bool:
+        """Whether it may be about all but who is named: "caddy needs more, so squeeze the rest"."""
+        texts = {token.text for token in self._gist.tokens}
+        return wish != "prioritize" and not lexicon().groups["others"].isdisjoint(texts)
+
+    def _is_it(self, name: Name) -> bool:
+        """Whether "it", where that is said, can only be ``name``: with that the sentence begins."""
+        words, tokens = lexicon(), self._gist.tokens
+        if not any(token.text in _IT for token in tokens):
+            return True
+        before = tokens[: name.start]
+        return all(each.text in words.idle | words.determiners | _OPENING for each in before) or any(
+            token.text in _IT for token in before
         )
 
     def _conditions(self) -> frozenset[int]:
@@ -125,7 +155,8 @@ class Safeguards:
 
     def _leaves_out(self) -> bool:
         """Whether a word says for certain that something is left out or stays as it is."""
-        return any(token.text in lexicon().groups["spared"] for token in self._gist.tokens)
+        texts = {token.text for token in self._gist.tokens}
+        return not lexicon().groups["spared"].isdisjoint(texts) or any(each <= texts for each in _LEFT)
 
     def _spares(self) -> bool:
         """Whether it may say without a negation that something is to be left as it is."""
