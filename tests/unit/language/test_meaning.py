@@ -82,12 +82,12 @@ class SaysAnything:
 
     thresholds = LIMITS
 
-    def __init__(self, intent: str) -> None:
-        self._intent = intent
+    def __init__(self, intent: str, asks: float = 0.5) -> None:
+        self._intent, self._asks = intent, asks
 
     def hear(self, words: Sequence[str]) -> Heard | None:
         named = {"none": 0.0, "target": 1.0, "protect": 0.0, "goal": 0.0}
-        return Heard({self._intent: 1.0}, 0.0, 0.0, {"memory": 1.0}, tuple(named for _ in words), 0.5)
+        return Heard({self._intent: 1.0}, 0.0, 0.0, {"memory": 1.0}, tuple(named for _ in words), self._asks)
 
 
 def test_a_sentence_of_no_template_is_understood() -> None:
@@ -511,3 +511,48 @@ def test_what_is_not_asked_for_now_is_not_done_though_no_word_of_it_says_so() ->
     text = "put zorg on a strict diet"
     assert parse(text, HERE, Says({"limit": 1.0}, target=("program",), asks=0.5))["intent"] == "limit"
     assert parse(text, HERE, Says({"limit": 1.0}, target=("program",), asks=0.1))["intent"] == "none"
+
+
+PROHIBITED = (
+    "do not {w}",
+    "dont {w} now",
+    "please never {w}",
+    "you must not {w}",
+    "wait, don't {w}",
+    "dotn {w}",
+)
+SPARED = (
+    "{w}, zorg excluded",
+    "{w} and leave nginx alone",
+    "{w}, with nginx untouched",
+    "nginx is exempt, {w}",
+)
+ASKED = (
+    "put zorg on a strict diet",
+    "bring zorg down a notch",
+    "give zorg wings",
+    "blow the dust out of zorg",
+)
+
+
+@given(
+    st.sampled_from(INTENTS),
+    st.sampled_from(PROHIBITED),
+    st.sampled_from(ASKED),
+    st.sampled_from(("", "!", " today")),
+)
+def test_what_is_prohibited_is_not_done_by_an_encoder_that_is_sure_of_anything(
+    intent: str, frame: str, wish: str, end: str
+) -> None:
+    spec = parse(frame.format(w=wish) + end, HERE, SaysAnything(intent, asks=1.0))
+    assert spec["intent"] in ("none", *READS)
+
+
+@given(st.sampled_from(INTENTS), st.sampled_from(SPARED), st.sampled_from(ASKED))
+def test_what_is_surely_spared_is_no_target_of_an_encoder_that_is_sure_of_anything(
+    intent: str, frame: str, wish: str
+) -> None:
+    spec = parse(frame.format(w=wish), HERE, SaysAnything(intent, asks=1.0))
+    acts = spec["intent"] not in ("none", *READS)
+    assert not acts or "nginx" in spec["protect"]
+    assert not acts or "nginx" not in spec["targets"]

@@ -68,10 +68,10 @@ class Negations:
             before < 0 or self._gist.tokens[before].kind == "pause" or words[before] in lexicon().joining
         )
         after = next((text for text in words[negation + 1 :] if text not in idle), "")
-        says = words[negation] in _PROHIBITS or (
-            words[negation] == "not" and words[max(negation - 1, 0)] in _DO
-        )
-        if words[negation] == "not" and words[max(negation - 1, 0)] in _APART:
+        # "You must not ..." has lost its opener here.
+        must = words[negation - 1] in _DO if negation else self._gist.tokens[0].start > 0
+        says = words[negation] in _PROHIBITS or (words[negation] == "not" and must)
+        if words[negation] == "not" and negation and words[negation - 1] in _APART:
             return True
         return says and begins and after.isalpha() and after not in lexicon().groups["manners"]
 
