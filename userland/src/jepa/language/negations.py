@@ -20,6 +20,7 @@ _MUST_NOT: Final = frozenset(("not", "never", "mustn't", "shouldn't", "needn't",
 
 _PROHIBITS: Final = frozenset(("don't", "dont", "never", "mustn't", "shan't"))
 _DO: Final = frozenset(("do", "must", "shall", "should", "may"))
+_YOU: Final = ("you", "u")
 _APART: Final = frozenset(("just", "only", "but", "though", "yet"))
 """Before "not", they take something out of what is asked for: "just not so that caddy feels it"."""
 _BEFORE: Final = _DO | {"to", "ever", "just", "simply", "even", "you", "u"}
@@ -64,8 +65,12 @@ class Negations:
         before = negation - 1
         while before >= 0 and self._gist.tokens[before].kind != "pause" and words[before] in idle | _BEFORE:
             before -= 1
+        addressed = negation > 0 and words[negation - 1] in _YOU
         begins = (
-            before < 0 or self._gist.tokens[before].kind == "pause" or words[before] in lexicon().joining
+            addressed
+            or before < 0
+            or self._gist.tokens[before].kind == "pause"
+            or words[before] in lexicon().joining
         )
         after = next((text for text in words[negation + 1 :] if text not in idle), "")
         # "You must not ..." has lost its opener here.

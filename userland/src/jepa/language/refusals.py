@@ -11,6 +11,7 @@ from jepa.language.reading import Reader, reading_of
 from jepa.language.tokens import Token
 
 _IF: Final = ("if", "when")
+_OVER: Final = ("complete", "completed")
 _SOMEBODY: Final = frozenset(("i", "we", "you", "u", "one", "someone", "somebody", "they", "he", "she"))
 
 
@@ -19,7 +20,7 @@ def refuses(tokens: tuple[Token, ...], inventory: Inventory) -> bool:
 
     What is said of something protected ("hands off caddy") says no to that alone.
     """
-    if _marks_out(tokens) or _asks_what_if(tokens):
+    if _marks_out(tokens) or _asks_what_if(tokens) or _is_over(tokens):
         return True
     rest, *_ = Reader(inventory).without_modifiers(tokens, tokens, ("protect",))
     return _says_no(rest)
@@ -43,6 +44,12 @@ def _marks_out(tokens: tuple[Token, ...]) -> bool:
         if mark.text.endswith("!") or (mark.text == "-" and at and tokens[at - 1].kind == "pause"):
             return True
     return False
+
+
+def _is_over(tokens: tuple[Token, ...]) -> bool:
+    """Whether it ends in telling that something is done: "restart of caddy complete"."""
+    words = [token.text for token in tokens if token.kind != "pause"]
+    return bool(words) and words[-1] in _OVER
 
 
 def _asks_what_if(tokens: tuple[Token, ...]) -> bool:

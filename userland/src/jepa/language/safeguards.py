@@ -53,6 +53,12 @@ _HOLDING: Final = frozenset(("keep", "keeps", "hold"))
 """Words of sparing that are none beside some acts."""
 _OTHERS: Final = frozenset(("else", "everyone", "everybody", "anyone", "anybody"))
 """Whom something may be put before; who of these is named is found elsewhere."""
+_AHEAD: Final = ("over", "than", "before", "above", "ahead", "of", "to", "and", "as", "more")
+"""Words before those whom something is put before."""
+_TAKES: Final = frozenset(
+    ("service/stop", "service/disable", "service/restart", "packs/remove", "device/eject")
+)
+"""Acts beside which a word of holding spares somebody else: "kill caddy, keep redis"."""
 _LINKS: Final = ("and", "so", "because", "since", "then")
 """Words between clauses of which neither takes anything out of the other."""
 _BEHIND_LIST: Final = ("to", "at", "by", "please", "too", "now", "again", "off", "down", "up")
@@ -100,6 +106,7 @@ class Safeguards:
             self._negations.forbid(wish)
             or self._protects(wish)
             or self._contrasts(wish)
+            or (wish == "prioritize" and self._is_of_others(wish))
             or self._parted(wish)
             or self._two(wish)
         )
@@ -111,6 +118,8 @@ class Safeguards:
     def cleared(self, wish: str, names: Sequence[Name]) -> bool:
         """Whether the encoder is sure that ``wish`` is asked for now, and just of those with ``names``."""
         if len(names) > 1 or (not names and self._contrasts(wish)) or self._is_of_others(wish):
+            return False
+        if wish in _TAKES and not _HOLDING.isdisjoint(token.text for token in self._gist.tokens):
             return False
         targets = {at for name in names for at in range(name.start, name.end)}
         told = [at for at in self._named() if at not in targets and at not in self._aside]
@@ -125,9 +134,20 @@ class Safeguards:
         )
 
     def _is_of_others(self, wish: str) -> bool:
-        """Whether it may be about all but who is named: "caddy needs more, so squeeze the rest"."""
-        texts = {token.text for token in self._gist.tokens}
-        return wish != "prioritize" and not lexicon().groups["others"].isdisjoint(texts)
+        """Whether it may be about all but who is named: "caddy needs more, so squeeze the rest".
+
+        To be put before others is to be favoured: "caddy goes before everyone else".
+        """
+        words, tokens = lexicon(), self._gist.tokens
+        for at, token in enumerate(tokens):
+            if token.text not in words.groups["others"]:
+                continue
+            before = next(
+                (each.text for each in tokens[:at][::-1] if each.text not in words.determiners), ""
+            )
+            if wish != "prioritize" or not (before in words.relating or before in (*_AHEAD, *_OTHERS)):
+                return True
+        return False
 
     def _is_it(self, name: Name) -> bool:
         """Whether "it", where that is said, can only be ``name``: with that the sentence begins."""

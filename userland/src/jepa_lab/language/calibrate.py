@@ -24,8 +24,8 @@ CHOSEN: Final = {
     "negated": 0.2,
     "protected": 0.5,
     "doubted": 0.6,
-    "withheld": 0.5,
-    "asks": 0.9,
+    "withheld": 0.9,
+    "asks": 0.97,
     "offers": 0.5,
     "surely": 0.35,
 }
