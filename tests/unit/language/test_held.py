@@ -19,6 +19,7 @@ from jepa_lab.language.names import invented
 
 PACK = CORPUS.parent
 WHOLE = {"beekeeper", "dispatcher", "kernelhacker", "quant", "teen", "violinist"}
+WHOLE |= {"carpenter", "chef", "pilot", "researcher", "sre_night", "translator"}
 """Persons whose every template is looked at: such as were acted upon when they were read blind."""
 OTHERS = 100
 """Templates of all other persons that are drawn, for want of time; each seed draws others."""
@@ -43,12 +44,17 @@ def _held(chance: random.Random) -> Iterator[tuple[Sentence, set[str]]]:
     held = [
         (sentence, spared)
         for sentence in every.values()
-        if (spared := {name for right in sentence.meanings for name in right["protect"]})
-        or sentence.kind == "negated"
+        if (spared := _spared(sentence)) or sentence.kind == "negated"
     ]
     others = [each for each in held if each[0].person not in WHOLE]
     yield from (each for each in held if each[0].person in WHOLE)
     yield from chance.sample(others, min(OTHERS, len(others)))
+
+
+def _spared(sentence: Sentence) -> set[str]:
+    """What every wish that is right for it leaves alone; right ones may call it differently."""
+    wishes = [set(right["protect"]) for right in sentence.meanings if right["intent"] != "none"]
+    return set.intersection(*wishes) if wishes else set()
 
 
 def _named_anew(

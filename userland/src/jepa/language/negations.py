@@ -21,7 +21,7 @@ _MUST_NOT: Final = frozenset(("not", "never", "mustn't", "shouldn't", "needn't",
 _PROHIBITS: Final = frozenset(("don't", "dont", "never", "mustn't", "shan't"))
 _DO: Final = frozenset(("do", "must", "shall", "should", "may"))
 _YOU: Final = ("you", "u")
-_APART: Final = frozenset(("just", "only", "but", "though", "yet"))
+_APART: Final = frozenset(("just", "only", "but", "though", "yet", "and"))
 """Before "not", they take something out of what is asked for: "just not so that caddy feels it"."""
 _BEFORE: Final = _DO | {"to", "ever", "just", "simply", "even", "you", "u"}
 
