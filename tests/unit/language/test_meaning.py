@@ -556,3 +556,34 @@ def test_what_is_surely_spared_is_no_target_of_an_encoder_that_is_sure_of_anythi
     acts = spec["intent"] not in ("none", *READS)
     assert not acts or "nginx" in spec["protect"]
     assert not acts or "nginx" not in spec["targets"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ", not snork",
+        " without touching snork",
+        " and not at the cost of snork",
+        ", only not so snork feels it",
+    ],
+)
+def test_no_doubt_is_cleared_where_somebody_unknown_is_set_apart(end: str) -> None:
+    encoder = Says({"limit": 1.0}, target=("program",), asks=1.0)
+    assert parse("put zorg on a strict diet", HERE, encoder)["intent"] == "limit"
+    assert "zorg" not in parse("put zorg on a strict diet" + end, HERE, encoder)["targets"] or (
+        "snork" in parse("put zorg on a strict diet" + end, HERE, encoder)["protect"]
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the diet of zorg was cut by the admin, zorg was restarted",
+        "a strict diet for zorg complete",
+        "the vendor recommends limiting zorg",
+        "would this run any faster with zorg on a diet",
+    ],
+)
+def test_what_is_told_or_imagined_is_no_wish(text: str) -> None:
+    encoder = Says({"limit": 1.0}, target=("program",), asks=1.0)
+    assert parse(text, HERE, encoder)["intent"] in ("none", *READS)

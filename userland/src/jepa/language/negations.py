@@ -20,6 +20,9 @@ _MUST_NOT: Final = frozenset(("not", "never", "mustn't", "shouldn't", "needn't",
 
 _PROHIBITS: Final = frozenset(("don't", "dont", "never", "mustn't", "shan't"))
 _DO: Final = frozenset(("do", "must", "shall", "should", "may"))
+_SETS_APART: Final = frozenset(("without", "except", "excluding", "but-not", "avoid", "refrain"))
+"""Whoever is named behind one of these is left alone, whether that is known for a name or not."""
+_FEW: Final = 3
 _YOU: Final = ("you", "u")
 _APART: Final = frozenset(("just", "only", "but", "though", "yet", "and"))
 """Before "not", they take something out of what is asked for: "just not so that caddy feels it"."""
@@ -62,6 +65,8 @@ class Negations:
 
     def _prohibits(self, negation: int) -> bool:
         words, idle = self._texts, lexicon().idle
+        if words[negation] in _SETS_APART or self._ends_with(negation):
+            return True
         before = negation - 1
         while before >= 0 and self._gist.tokens[before].kind != "pause" and words[before] in idle | _BEFORE:
             before -= 1
@@ -79,6 +84,16 @@ class Negations:
         if words[negation] == "not" and negation and words[negation - 1] in _APART:
             return True
         return says and begins and after.isalpha() and after not in lexicon().groups["manners"]
+
+    def _ends_with(self, negation: int) -> bool:
+        """Whether all that is behind a pause is "not" and a name or two: "stop caddy, not redis"."""
+        behind = self._gist.tokens[negation + 1 :]
+        return (
+            self._texts[negation] == "not"
+            and negation > 0
+            and self._gist.tokens[negation - 1].kind == "pause"
+            and 0 < sum(token.kind != "pause" for token in behind) <= _FEW
+        )
 
     def bounds(self, negation: int) -> bool:
         """Whether it stands before "more than" and the amount, or behind it: "not a byte more"."""

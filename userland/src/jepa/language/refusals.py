@@ -11,6 +11,8 @@ from jepa.language.reading import Reader, reading_of
 from jepa.language.tokens import Token
 
 _IF: Final = ("if", "when")
+_MY_WILL: Final = frozenset(("i'll", "we'll"))
+_MYSELF: Final = frozenset(("myself", "meself", "ourselves"))
 _OVER: Final = ("complete", "completed")
 _SOMEBODY: Final = frozenset(("i", "we", "you", "u", "one", "someone", "somebody", "they", "he", "she"))
 
@@ -47,9 +49,10 @@ def _marks_out(tokens: tuple[Token, ...]) -> bool:
 
 
 def _is_over(tokens: tuple[Token, ...]) -> bool:
-    """Whether it ends in telling that something is done: "restart of caddy complete"."""
+    """Whether it tells that it is done, or who does it: "restart of caddy complete", "I'll do it myself"."""
     words = [token.text for token in tokens if token.kind != "pause"]
-    return bool(words) and words[-1] in _OVER
+    ends = bool(words) and words[-1] in _OVER
+    return ends or not (_MY_WILL.isdisjoint(words) or _MYSELF.isdisjoint(words))
 
 
 def _asks_what_if(tokens: tuple[Token, ...]) -> bool:
