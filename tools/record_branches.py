@@ -72,6 +72,7 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=RECORDINGS, metavar="DIR")
     parser.add_argument("--only", nargs="+", metavar="RUN", default=[], help="default: all of the plan")
     parser.add_argument("--about", choices=WANTS, help="only programs that want this, and actions about it")
+    parser.add_argument("--action", default="", help="with --about: only this one, each of its values")
     parser.add_argument(
         "--jobs", type=int, default=1, help="machines at a time; each takes one CPU of the host"
     )
@@ -80,7 +81,7 @@ def main() -> int:
     try:
         plan = load_plan(arguments.plan)
         if arguments.about:
-            plan = plan.about(arguments.about)
+            plan = plan.about(arguments.about, arguments.action)
         runs = [(run, missing(run, arguments.to)) for run in chosen(runs_of(plan), arguments.only)]
     except JepaError as error:
         print(f"{error.problem} {error.remedy}", file=sys.stderr)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.planning.energy import AtMost, Bound, Energy, LatentTarget, Near, Outcome, Term, Weighted
+from jepa.planning.energy import HARDLY, AtMost, Bound, Energy, LatentTarget, Near, Outcome, Term, Weighted
 
 share = st.floats(0, 1, width=32)
 
@@ -34,7 +34,7 @@ def outcome(
     [
         (Weighted("a", 2.0), [0.4, 1.6]),
         (Weighted("a", -2.0), [1.6, 0.4]),
-        (AtMost("a", 0.5, 2.0), [0.0, 0.6]),
+        (AtMost("a", 0.5, 2.0), [2 * HARDLY * 0.2, 0.6 + 2 * HARDLY * 0.5]),
         (Near("a", 0.5, 2.0), [0.6, 0.6]),
         (Weighted("b"), [0.8, 0.2]),
     ],
@@ -45,7 +45,7 @@ def test_terms_say_what_is_wanted(term: Term, wanted: list[float]) -> None:
 
 def test_an_energy_is_the_sum_of_its_terms() -> None:
     energy = Energy((Weighted("a", 2.0), AtMost("b", 0.5)))
-    np.testing.assert_allclose(energy.expected(outcome([0.2])), [0.4 + 0.3], rtol=1e-5)
+    np.testing.assert_allclose(energy.expected(outcome([0.2])), [0.4 + 0.3 + HARDLY * 0.5], rtol=1e-5)
     assert energy.channels == ("a", "b")
 
 

@@ -2,7 +2,6 @@
 """The energy of what was observed is that of the plan's own terms."""
 
 import numpy as np
-import pytest
 
 from jepa.planning.energy import AtMost, Energy, LatentTarget
 from jepa.planning.measured import observed_energy
@@ -22,7 +21,7 @@ def frame(schema: Schema, wait: float | None) -> Frame:
 def test_what_is_too_much_counts(schema: Schema) -> None:
     calm = observed_energy(GOAL, schema, [frame(schema, 4.0), frame(schema, 5.0)])
     some, more = (observed_energy(GOAL, schema, [frame(schema, wait)]) for wait in (30.0, 80.0))
-    assert calm == pytest.approx(0, abs=1e-6)
+    assert calm is not None and 0 < calm < 0.005, "what is little is hardly anything"
     assert some is not None and more is not None and 0 < some < more
 
 

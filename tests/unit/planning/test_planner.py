@@ -13,12 +13,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
+from jepa.packs.effects import ChannelEffect
 from jepa.planning.goals import Knowledge
 from jepa.planning.plan import Plan, plan_hash
 from jepa.planning.planner import Planner
 from jepa.tasks.spec import TaskSpec
 from jepa.telemetry.schema import Schema
-from tests.unit.planning.conftest import BUSY, PAUSE, QUOTA, WAIT, WEIGHT, Heart, Tree, effects, moment_of
+from tests.unit.planning.conftest import (
+    BUSY,
+    HORIZONS_S,
+    PAUSE,
+    QUOTA,
+    WAIT,
+    WEIGHT,
+    Heart,
+    Tree,
+    effects,
+    moment_of,
+)
 
 HELPS = {(WEIGHT, WAIT): -0.4, (QUOTA, WAIT): -0.4, (PAUSE, WAIT): -0.6}
 Knowing = Callable[..., Knowledge]
@@ -150,6 +162,56 @@ def test_what_it_would_cost_to_take_back_what_is_set_is_told(
     assert waiting.energy.released is not None and waiting.energy.released > waiting.energy.without
     idle = planned(Heart(schema, {WAIT: 0.0}), knowing())
     assert idle.energy.released == pytest.approx(idle.energy.without, abs=1e-4)
+
+
+def test_what_gives_back_is_judged_by_what_imposing_it_did(
+    schema: Schema, knowing: Knowing, tree: Tree
+) -> None:
+    tree.group("background.slice", cpu_weight="1")
+    heart = Heart(schema, {WAIT: 0.2}, HELPS)  # 0.2 without an effect: the weight is imagined to save 0.4
+    known = effects(0.1, WEIGHT)
+    weight = known.settings[WEIGHT]
+    nothing = ChannelEffect(size=0.01, spread=0.01, changes=20)
+    up = {name: dict.fromkeys(HORIZONS_S, nothing) for name in (WAIT, BUSY)}
+    timid = effects().model_copy(update={"settings": {WEIGHT: weight.model_copy(update={"up": up})}})
+    released = planned(heart, knowing(timid)).energy.released
+    assert released == planned(heart, knowing(known)).energy.released, "the worse of the two counts"
+    assert released is not None and released > 0.3
+
+
+def test_what_was_seen_here_is_lost_when_it_is_given_back(
+    schema: Schema, knowing: Knowing, tree: Tree
+) -> None:
+    tree.group("background.slice", cpu_weight="1")
+    heart = Heart(schema, {WAIT: 0.0})  # nothing is imagined of it, and nothing waits
+    free, seen = (
+        planned(heart, replace(knowing(), measured=measured)).energy.released
+        for measured in ((), ({WAIT: (2.0, 40.0)},))
+    )
+    assert free is not None and free < 0.01
+    assert seen is not None and seen > 0.1
+
+
+def test_of_what_conserves_work_the_strictest_that_helps_is_taken(schema: Schema, knowing: Knowing) -> None:
+    heart = Heart(schema, {WAIT: 0.5}, {(WEIGHT, WAIT): -0.9})
+    (step,) = planned(heart, knowing(effects(0.1, WEIGHT))).steps
+    assert (step.action, step.new) == ("cpu.weight", 1), "10 would nearly do, and more costs nobody anything"
+
+
+def test_idle_is_set_where_trials_have_shown_what_it_does(
+    schema: Schema, knowing: Knowing, tree: Tree
+) -> None:
+    heart = Heart(schema, {WAIT: 0.9}, {(WEIGHT, WAIT): -0.4})
+    known = effects(0.4, WEIGHT).settings | effects(0.1, "cpu.idle.background").settings
+    effects_of_both = effects().model_copy(update={"settings": known})
+    (step,) = planned(heart, knowing(effects_of_both)).steps
+    assert (step.action, step.new) == ("cpu.weight", "idle"), "as much, and surer"
+    tree.group("background.slice", cpu_idle="1")
+    kept = planned(heart, knowing(effects_of_both))
+    assert not kept.steps
+    assert kept.energy.released is not None and kept.energy.released > kept.energy.without
+    left_alone = planned(heart, knowing(effects(0.1, WEIGHT)))
+    assert any("never tried" in reason for reason in left_alone.verdict.reasons)
 
 
 def test_what_a_person_has_set_meanwhile_is_left_to_them(schema: Schema, knowing: Knowing) -> None:

@@ -36,5 +36,11 @@ def test_a_plan_that_sets_a_word_needs_an_action_without_a_range() -> None:
     assert "ranges" not in granted(("cpu.weight", 50, "default"))  # type: ignore[arg-type]
 
 
+def test_idle_is_within_what_is_granted_where_plans_may_set_it() -> None:
+    idle = (Settable("cpu.weight", ("background.slice",), ("default", 50, 1, "idle")),)
+    made = replace(plan(("cpu.weight", "default", "idle")), settable=idle)  # type: ignore[arg-type]
+    assert grant_for("t1", made.as_dict())["ranges"] == {"cpu.weight": [0, 50]}
+
+
 def test_without_an_end_it_lasts_until_it_is_revoked() -> None:
     assert "for_s" not in granted()

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jepa.actions.catalogue import action_type
 from jepa.actions.change import Caller, Change, Proposal, State
 from jepa.actions.guard.grants import Grant
 from jepa.actions.messages import Verdict
 from jepa.errors import JepaError
 from jepa.tasks import standing
 from jepa.tasks.standing import Standing
-from jepa.tasks.task import Task, TaskState
+from jepa.tasks.task import Outcomes, Task, TaskState
 from tests.unit.actions.file_machine import ME, memory_folder
 from tests.unit.tasks.machine import NAMES, WAIT, Machine, plan
 
@@ -70,6 +71,8 @@ class Stage:
         self.energy: float | None = 0.2
         self.released: float | None = None
         self.left: list[tuple[tuple[str, str], ...]] = []
+        self.measured: Sequence[Outcomes] = ()
+        """What the last plan was told that would be lost."""
         self.kept: list[Task] = []
         self.away = self.given_up = False
         self.seed = seed
@@ -87,8 +90,9 @@ class Stage:
 
     # What a task needs of the world model.
 
-    def plan(self, task: Task) -> Mapping[str, Any]:
+    def plan(self, task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
         self.left.append(task.left)
+        self.measured = measured
         next_one = self.wanted.popleft() if self.wanted else ()
         if isinstance(next_one, Exception):
             raise next_one
@@ -382,6 +386,26 @@ def test_what_is_not_needed_is_released(stage: Stage) -> None:
     assert stage.files.value(ONE) == 60
     assert "not needed now" in stage.says()
     assert stage.standing.task.left == ()
+
+
+def test_what_was_seen_of_a_limit_is_believed_for_a_while(stage: Stage) -> None:
+    stage.wanted.append([(ONE, 20)])
+    stage.run(40)
+    assert stage.measured == [{WAIT: (12.0, 30.0)}], "observed with it, forecast without"
+    stage.run(standing.BELIEVED_S)
+    assert stage.in_force("t1") and stage.measured == []
+
+
+def test_what_was_seen_of_what_conserves_work_is_believed_as_long_as_it_is_in_force(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "action_type", lambda name: action_type(name)._replace(conserving=True))
+    stage.wanted.append([(ONE, 20)])
+    stage.run(20 + standing.BELIEVED_S)
+    assert stage.measured == [{WAIT: (12.0, 30.0)}]
+    stage.released = 0.0
+    stage.run(40)
+    assert stage.in_force("t1") == [] and stage.measured == []
 
 
 def test_a_step_that_only_takes_back_does_just_that(stage: Stage) -> None:

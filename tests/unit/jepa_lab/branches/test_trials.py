@@ -78,15 +78,31 @@ def test_a_second_step_ends_the_windows_that_it_falls_into(moment: Any, pack: Pa
     assert np.isfinite(trial.measured[column]).tolist() == [True, True, False]
 
 
+def test_idle_is_imagined_as_the_least_weight_and_known_by_itself(
+    moment: Any, pack: Pack, schema: Schema
+) -> None:
+    least, idle = trials(
+        moment(
+            ([step("cpu.weight", "background", 1)], [report(20, 1)]),
+            ([step("cpu.weight", "background", "idle")], [report(20, "idle")]),
+        ),
+        0,
+        pack,
+        schema,
+    )
+    assert (least.setting, idle.setting) == ("cpu.weight.background", "cpu.idle.background")
+    assert not idle.up
+    np.testing.assert_allclose(least.imagined, idle.imagined)
+
+
 @pytest.mark.parametrize(
     ("steps", "reports"),
     [
-        ([step("cpu.weight", "background", "idle")], [report(20, "idle")]),
         ([step("memory.reclaim", "lab-background.service", "64M")], [report(None, "64M")]),
         ([step("cpu.weight", "background", 1)], [report(20, 1, "failed")]),
         ([step("cpu.weight", "background", 20)], [report(20, 20)]),
     ],
-    ids=["no strength", "not of the pack", "not taken", "no change"],
+    ids=["not of the pack", "not taken", "no change"],
 )
 def test_what_the_pack_has_no_setting_for_and_what_was_not_taken_is_no_trial(
     moment: Any, pack: Pack, schema: Schema, steps: list[Any], reports: list[Any]

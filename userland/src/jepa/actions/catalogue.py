@@ -102,6 +102,9 @@ class ActionType(NamedTuple):
     """The least time between two changes of one target."""
     excludes: tuple[str, ...] = ()
     """Actions that may not be in force on the same target."""
+    conserving: bool = False
+    """Whether it takes from its target only what others want just then, and so costs nobody anything while
+    they want nothing; a limit takes it also then."""
     needs: tuple[str, ...] = ()
     """What the kernel or systemd must have: files below the root, or words that the family knows."""
 

@@ -69,7 +69,7 @@ def known_effects(
     for name in dict.fromkeys(name for name, _ in groups):
         up, down = (_known(groups.get((name, way), []), pack) for way in (True, False))
         if up or down:
-            low, high = (round(end, 3) for end in ranges[name])
+            low, high = (round(end, 3) for end in ranges.get(name, (-1.0, -1.0)))
             settings[name] = SettingEffects(low=low, high=high, up=up, down=down)
     z = _left_out(trials)
     return KnownEffects(

@@ -26,7 +26,9 @@ PACK_SETTING: Final = {
     "vm.swappiness": "swappiness",
 }
 """The pack's name of what an action of the catalogue sets; of others no pack knows anything."""
-WEIGHTS: Final = (50, 20, 10, 1)
+IDLE: Final = "idle"
+"""The weight of what runs only when nobody else wants to."""
+WEIGHTS: Final[tuple[Value, ...]] = (50, 20, 10, 1, IDLE)
 SHARES: Final = (0.75, 0.5, 0.25, 0.1)
 """Of all CPUs, for quotas."""
 
@@ -35,6 +37,15 @@ def control(action: str, role: Role | None) -> str | None:
     """The pack's name of ``action`` on ``role``, such as ``pause.background``; None where there is none."""
     setting = PACK_SETTING.get(action)
     return setting if setting is None or role is None else f"{setting}.{role}"
+
+
+def known_as(control: str, *values: Value) -> str:
+    """Where the effects of a change of ``control`` between ``values`` stand in what is known.
+
+    The graphs are given no number for idle but that of the least weight. How much of what they imagine of
+    that is real where it is idle, trials of its own have shown.
+    """
+    return control.replace("cpu.weight", "cpu.idle") if IDLE in values else control
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +101,31 @@ class CourseSpace:
         return np.repeat(rows[:, None], self.steps, axis=1)
 
     def effort(self, candidates: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(K,) each: settings changed, how far in all, and how many of the changes interrupt somebody."""
+        """(K,) each: settings changed, how far in all, and how many of the changes interrupt somebody.
+
+        How far counts for limits alone: what conserves work takes from nobody what no other wants.
+        """
         dose = np.zeros(len(candidates), np.float32)
         disrupting = np.zeros(len(candidates), np.float32)
         for at, setting in enumerate(self.settings):
             first = setting.options[0].strength
-            doses = np.array([abs(option.strength - first) for option in setting.options], np.float32)
+            doses = np.array(
+                [
+                    0.0 if action_type(option.action).conserving else abs(option.strength - first)
+                    for option in setting.options
+                ],
+                np.float32,
+            )
             tiers = [action_type(option.action).tier is not Tier.TUNE for option in setting.options]
             dose += doses[candidates[:, at]]
             disrupting += np.array([False, *tiers[1:]], np.float32)[candidates[:, at]]
         return (candidates > 0).sum(axis=1).astype(np.float32), dose, disrupting
 
 
-def weight_options(action: str, values: Sequence[int], present: Value) -> list[Option]:
+def weight_options(action: str, values: Sequence[Value], present: Value) -> list[Option]:
     """The usual weight and ``values``, as far as they differ from the ``present`` one."""
     usual = Option(action, "default", 0.0)
-    found = [usual, *(Option(action, each, strength(action, each, Host())) for each in values)]
+    found = [usual, *(present_option(action, each, 1, Host()) for each in values)]
     return [each for each in found if each.value != present]
 
 
@@ -132,5 +152,7 @@ def present_option(action: str, present: Value, units: int, host: Host) -> Optio
         return Option(action, present, 0.0)
     if present == "frozen":
         return Option(action, present, 1.0)
+    if present == IDLE:
+        return Option(action, present, strength(PACK_SETTING[action], 0, host))
     number = float(str(present)) * (units if action == "cpu.max" else 1)
     return Option(action, present, strength(PACK_SETTING[action], number, host))

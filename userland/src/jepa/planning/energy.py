@@ -8,7 +8,7 @@ hard is no term, but refuses a course.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -39,17 +39,23 @@ class Weighted:
         return self.weight * value if self.weight >= 0 else -self.weight * (1 - value)
 
 
+HARDLY: Final = 0.02
+"""Of a term's weight, what less than enough is worth: it decides between courses that cost the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """No more than ``most`` is wanted, and less is no better."""
+    """No more than ``most`` is wanted, and less is hardly any better."""
 
     channel: str
     most: float
     weight: float = 1.0
 
     def energy(self, value: FloatArray) -> FloatArray:
-        """Proportional to what is too much."""
-        return np.asarray(self.weight * np.maximum(value - self.most, 0))
+        """Proportional to what is too much, and to a little of what there is."""
+        return np.asarray(
+            self.weight * (np.maximum(value - self.most, 0) + HARDLY * np.minimum(value, self.most))
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from jepa.planning.courses import (
     Setting,
     control,
     freeze_options,
+    known_as,
     present_option,
     quota_options,
     weight_options,
@@ -28,6 +29,7 @@ from jepa.planning.energy import AtMost, Energy, Near, Term
 from jepa.planning.surroundings import Group, Surroundings
 from jepa.tasks.intents import PLANNED
 from jepa.tasks.spec import TaskSpec
+from jepa.tasks.task import Outcomes
 from jepa.telemetry.roles import PLAYED, Role
 from jepa.world.controls import Host
 
@@ -81,6 +83,8 @@ class Knowledge:
     """Seconds since an action was last applied to a unit; None where it was not since boot."""
     left: Collection[tuple[str, str]] = ()
     """Settings with their units, that a task leaves to a person who set them."""
+    measured: Sequence[Outcomes] = ()
+    """What was seen here of each plan that is in force: what would be lost again without it."""
     schema: str = ""
     """Digest of the pack's channels."""
     captured: Mapping[str, Captured] = field(default_factory=dict)
@@ -341,7 +345,7 @@ class _Compiler:
             return []
         values = {group.unit: self._known.surroundings.value(group, action) for group in groups}
         present = next(iter(values.values()))
-        if set(values.values()) != {present} or present == "idle":
+        if set(values.values()) != {present}:
             self._reasons.append(f"{action} is set in a way that was never tried, so it is left alone.")
             return []
         units = len(groups)
@@ -351,15 +355,18 @@ class _Compiler:
             self._reasons.append(f"{action} of {', '.join(values)} is {present} already.")
             return []
         keep = present_option(action, present, units, self._known.host)
-        fitting = [
-            option
-            for option in (keep, *offered)
-            if option.strength == 0 or known.low - _SLACK <= option.strength <= known.high + _SLACK
-        ]
-        if not fitting or fitting[0] != keep or len(fitting) < 2:
+        fitting = [each for each in offered if self._tried(name, channel, keep, each)]
+        if not fitting or not self._tried(name, channel, keep, keep):
             self._reasons.append(f"Values of {action} on {role} that would serve were never tried.")
             return []
-        return [Setting(name, role, tuple(values), present, tuple(fitting))]
+        return [Setting(name, role, tuple(values), present, (keep, *fitting))]
+
+    def _tried(self, name: str, channel: str, keep: Option, option: Option) -> bool:
+        """Whether trials have shown what such a setting does to ``channel``."""
+        known = self._known.effects.settings.get(known_as(name, keep.value, option.value))
+        if known is None or channel not in known.channels:
+            return False
+        return option.strength == 0 or known.low - _SLACK <= option.strength <= known.high + _SLACK
 
     def _may_set(self, action: str, groups: Sequence[Group]) -> bool:
         role = groups[0].role

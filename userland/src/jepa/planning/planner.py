@@ -15,16 +15,18 @@ import numpy as np
 
 from jepa.actions.catalogue import Value, action_type
 from jepa.errors import JepaError
-from jepa.packs.effects import NORMAL_80, NORMAL_90, KnownEffects
+from jepa.packs.effects import NORMAL_80, NORMAL_90, Channels, KnownEffects
 from jepa.planning.captured import Captured
-from jepa.planning.courses import CourseSpace
+from jepa.planning.courses import CourseSpace, Option, known_as
 from jepa.planning.energy import Bound, Energy, Outcome
 from jepa.planning.goals import Goal, Knowledge, compile_goal, on_unit_scale
 from jepa.planning.plan import VALID_S, Gain, Interval, Plan, Settable, Step, Verdict, Window
 from jepa.planning.protocols import Dynamics, IntArray, Solver
 from jepa.planning.solvers import solver_for
 from jepa.tasks.spec import TaskSpec
+from jepa.tasks.task import Outcomes
 from jepa.telemetry.clocks import boot_s
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray, Forecast, Imagined
 from jepa.world.scale import Scale
@@ -110,7 +112,7 @@ class Planner:
         gain = courses.gain(best)
         if gain.lower <= 0:
             best, gain = np.zeros_like(best), replace(gain, taken=gain.without, gain=0.0, lower=0.0)
-        gain = replace(gain, released=courses.released())
+        gain = replace(gain, released=courses.released(known.measured))
         steps = _steps(space, best)
         made_ns = self._wall_ns()
         windows = courses.windows(best, goal)
@@ -189,6 +191,11 @@ class _View:
         rows[..., self.column(channel)] = values
         return self._scale.from_unit(rows)[..., self.column(channel)]
 
+    def moved(self, channel: str, outcomes: Outcomes) -> float:
+        """On the unit scale, by how much more of ``channel`` was observed than was forecast without."""
+        seen = outcomes.get(channel)
+        return 0.0 if seen is None else self.to_unit(channel, seen[0]) - self.to_unit(channel, seen[1])
+
     def prepared(self, goal: Goal) -> Energy:
         """The goal's energy on the unit scale, with bounds for what may not be harmed."""
         for channel in (*goal.energy.channels, *goal.unharmed):
@@ -242,6 +249,7 @@ class _Courses:
         self._view = view
         self._energy = energy
         self._keep = np.zeros((1, len(space.settings)), np.intp)
+        self._gives_back = _gives_back(space)
         self._asked: dict[tuple[int, ...], tuple[FloatArray, FloatArray]] = {}
         self.hoped: tuple[float, IntArray] = (0.0, self._keep[0])
         """The largest gain that was expected of any course, and that course: sure or not."""
@@ -254,7 +262,7 @@ class _Courses:
         )
         before = self._energy.expected(without)[0]
         effort = self._effort(candidates)
-        cost = self._energy.worst(outcome, NORMAL_80) + effort - before
+        cost = self._worst(candidates, outcome, HORIZON_S) + effort - before
         changes = (candidates > 0).any(axis=1)
         cost[changes & ~self._energy.allowed(outcome, NORMAL_90)] = np.inf
         gains = before - self._energy.expected(outcome) - effort
@@ -278,8 +286,11 @@ class _Courses:
         away = self._nothing(()).latents[0, -1] - np.array(captured.latent, np.float32)
         return float(np.square(away).mean())
 
-    def released(self) -> float | None:
-        """The energy at worst were every setting as it is where nobody sets it; see ``Gain``."""
+    def released(self, measured: Sequence[Outcomes]) -> float | None:
+        """The energy at worst were every setting as it is where nobody sets it; see ``Gain``.
+
+        What was ``measured`` when they were set is lost then: no better than that is believed.
+        """
         usual = [
             next((at for at, option in enumerate(each.options) if at and option.strength == 0), 0)
             for each in self._space.settings
@@ -287,19 +298,46 @@ class _Courses:
         if not any(usual):
             return None
         # Harm shows at once; whether it lasts, few trials of a setting given back have shown.
-        outcome = self.outcome(np.array([usual], np.intp), self._energy.channels, HORIZONS_S[0])
-        return round(float(self._energy.worst(outcome, NORMAL_80)[0]), 5)
+        rows, channels = np.array([usual], np.intp), self._energy.channels
+        outcome = self.outcome(rows, channels, HORIZONS_S[0])
+        worst = float(self._worst(rows, outcome, HORIZONS_S[0])[0])
+        lost = np.array(
+            [sum(self._view.moved(name, each) for each in measured) for name in channels], np.float32
+        )
+        kept = self.outcome(self._keep, channels, HORIZONS_S[0])
+        seen = replace(kept, middle=np.clip(kept.middle - lost, 0, 1))
+        return round(max(worst, float(self._energy.expected(seen)[0])), 5)
+
+    def _worst(self, candidates: IntArray, outcome: Outcome, horizon_s: int) -> FloatArray:
+        """(K,) the energy at worst of ``candidates``, whose ``outcome`` over a window is given.
+
+        Of a setting that is given back the graph imagines little in a state that it has made calm. It is
+        judged also by what imposing it does, the other way round, and by whichever of the two is worse.
+        """
+        worst = self._energy.worst(outcome, NORMAL_80)
+        if not self._gives_back[np.arange(candidates.shape[1]), candidates].any():
+            return worst
+        mirrored = self.outcome(candidates, outcome.channels, horizon_s, mirrored=True)
+        return np.maximum(worst, self._energy.worst(mirrored, NORMAL_80))
 
     def outcome(
-        self, candidates: IntArray, channels: tuple[str, ...], horizon_s: int = HORIZON_S
+        self,
+        candidates: IntArray,
+        channels: tuple[str, ...],
+        horizon_s: int = HORIZON_S,
+        *,
+        mirrored: bool = False,
     ) -> Outcome:
-        """What ``candidates`` (K, V) come to in ``channels`` over one window."""
+        """What ``candidates`` (K, V) come to in ``channels`` over one window.
+
+        ``mirrored``: what gives a setting back does the reverse of what imposing it does.
+        """
         view, at = self._view, self._view.horizon(horizon_s)
         columns = [view.column(each) for each in channels]
         means, latents = self._imagined(candidates)
         kept, _ = self._imagined(self._keep)
         effect = (means - kept)[:, columns, at]  # (K, C), exactly 0 for what changes nothing
-        size, spread = self._trust(candidates, channels, horizon_s)
+        size, spread = self._trust(candidates, channels, horizon_s, mirrored=mirrored)
         without = view.without[columns, at]  # (C, 3)
         most = self._most(candidates, channels)
         return Outcome(
@@ -356,40 +394,43 @@ class _Courses:
         return np.asarray(SWITCH_COST * switched + DOSE_COST * dose + DISRUPT_COST * disrupting)
 
     def _trust(
-        self, candidates: IntArray, channels: tuple[str, ...], horizon_s: int
+        self, candidates: IntArray, channels: tuple[str, ...], horizon_s: int, *, mirrored: bool = False
     ) -> tuple[FloatArray, FloatArray]:
         """(K, C) each: how much of the imagined effect over a window is real, and how far that varies.
 
         Several settings at once were never tried: the least of their sizes holds, and their spreads add up.
         The spread is infinite where one of them is unknown.
         """
-        sizes, spreads = self._tables(channels, horizon_s)
-        moved = candidates > 0  # (K, V)
-        way, setting = self._ways(candidates), np.arange(len(self._space.settings))  # (K, V), (V,)
-        size = np.where(moved[:, :, None], sizes[way, setting], np.inf).min(axis=1, initial=np.inf)
-        spread = np.where(moved[:, :, None], spreads[way, setting], 0).sum(axis=1)
+        sizes, spreads = self._tables(channels, horizon_s, mirrored)
+        moved, setting = candidates > 0, np.arange(len(self._space.settings))  # (K, V), (V,)
+        size = np.where(moved[:, :, None], sizes[setting, candidates], np.inf).min(axis=1, initial=np.inf)
+        spread = np.where(moved[:, :, None], spreads[setting, candidates], 0).sum(axis=1)
         return np.where(np.isfinite(size), size, 0).astype(np.float32), spread.astype(np.float32)
 
-    def _tables(self, channels: tuple[str, ...], horizon_s: int) -> tuple[FloatArray, FloatArray]:
-        """(2, V, C) each: size and spread, of weaker and of stronger settings, by setting and channel."""
-        shape = 2, len(self._space.settings), len(channels)
+    def _tables(
+        self, channels: tuple[str, ...], horizon_s: int, mirrored: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """(V, O, C) each: size and spread, by setting, option and channel."""
+        shape = len(self._space.settings), max(self._space.options, default=1), len(channels)
         sizes, spreads = np.zeros(shape, np.float32), np.full(shape, np.inf, np.float32)
         for row, setting in enumerate(self._space.settings):
-            known = self._view.effects.settings[setting.control]
-            for way, effects in enumerate((known.down, known.up)):
+            for number, option in enumerate(setting.options[1:], 1):
+                known = self._known(setting.control, setting.options[0], option, mirrored)
                 for column, channel in enumerate(channels):
-                    effect = effects.get(channel, {}).get(horizon_s)
+                    found = (each.get(channel, {}).get(horizon_s) for each in known)
+                    effect = next((each for each in found if each is not None), None)
                     if effect is not None:
-                        sizes[way, row, column], spreads[way, row, column] = effect.size, effect.spread
+                        sizes[row, number, column] = effect.size
+                        spreads[row, number, column] = effect.spread
         return sizes, spreads
 
-    def _ways(self, candidates: IntArray) -> IntArray:
-        """(K, V) 1 where a setting becomes stronger than it is, else 0."""
-        ways = np.zeros_like(candidates)
-        for at, setting in enumerate(self._space.settings):
-            strengths = np.array([option.strength for option in setting.options])
-            ways[:, at] = (strengths > strengths[0])[candidates[:, at]]
-        return ways
+    def _known(self, control: str, now: Option, then: Option, mirrored: bool) -> tuple[Channels, ...]:
+        """Where the effects of a change are looked up: the first that knows a channel holds."""
+        known = self._view.effects.settings[known_as(control, now.value, then.value)]
+        there, back = (known.up, known.down) if then.strength > now.strength else (known.down, known.up)
+        if abs(then.strength) >= abs(now.strength):
+            return (there,)
+        return (back, there) if mirrored else (there, back)
 
     def _most(self, candidates: IntArray, channels: tuple[str, ...]) -> FloatArray:
         """(K, C) what the kernel lets each be at most: a quota is kept, whatever is imagined."""
@@ -404,6 +445,15 @@ class _Courses:
                             most[rows, column], self._view.to_unit(channel, value)
                         )
         return most
+
+
+def _gives_back(space: CourseSpace) -> BoolArray:
+    """(V, O) which options bring a setting nearer to where it is when nobody sets it."""
+    found = np.zeros((len(space.settings), max(space.options, default=1)), np.bool_)
+    for row, setting in enumerate(space.settings):
+        strengths = np.abs([option.strength for option in setting.options])
+        found[row, : len(strengths)] = strengths < strengths[0]
+    return found
 
 
 def _steps(space: CourseSpace, course: IntArray) -> tuple[Step, ...]:

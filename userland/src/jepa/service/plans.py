@@ -3,7 +3,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -11,6 +11,7 @@ from jepa.errors import JepaError
 from jepa.service.actuator_view import BOOT_ID, ActuatorView
 from jepa.service.predictor import Predictor
 from jepa.service.ring import Ring
+from jepa.tasks.task import Outcomes
 from jepa.telemetry.clocks import boot_s
 from jepa.world.alerts import STRANGE
 from jepa.world.forecast import FloatArray, Forecast, Imagined
@@ -77,8 +78,13 @@ class Plans:
         self._keep(plan)
         return plan
 
-    def plan(self, text: bytes, left: Collection[tuple[str, str]] = ()) -> "Plan":
-        """The same, not kept, for a task that leaves alone the settings in ``left``."""
+    def plan(
+        self, text: bytes, left: Collection[tuple[str, str]] = (), measured: Sequence[Outcomes] = ()
+    ) -> "Plan":
+        """The same, not kept, for a task that leaves alone the settings in ``left``.
+
+        ``measured`` is what was seen of its plans in force.
+        """
         # Imported when first asked for: pydantic takes longer to import than all else here.
         from jepa.planning.planner import Planner
         from jepa.tasks.spec import parse_spec
@@ -98,7 +104,7 @@ class Plans:
                         "Install a machine pack.",
                         status=503,
                     )
-                return self._make(self._planner, spec, model, self._forecast(), left)
+                return self._make(self._planner, spec, model, self._forecast(), left, measured)
         finally:
             self._making.release()
 
@@ -155,6 +161,7 @@ class Plans:
         model: Imagining,
         forecast: Forecast,
         left: Collection[tuple[str, str]],
+        measured: Sequence[Outcomes],
     ) -> "Plan":
         from jepa.planning.goals import Knowledge
         from jepa.planning.planner import Moment
@@ -181,6 +188,7 @@ class Plans:
             Surroundings(self._root),
             self._actuator.since_change_s,
             left,
+            measured,
             pack.schema.digest,
             self._captured(),
         )

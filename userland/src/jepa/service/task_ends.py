@@ -16,7 +16,7 @@ from jepa.service.actuator_view import ActuatorView
 from jepa.service.plans import Plans
 from jepa.service.ring import Ring
 from jepa.tasks.granting import DAEMON
-from jepa.tasks.task import Task
+from jepa.tasks.task import Outcomes, Task
 from jepa.telemetry.schema import Schema
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class Planning:
         self._goals: dict[str, Energy | None] = {}
         """By task, of the plan made last."""
 
-    def plan(self, task: Task) -> Mapping[str, Any]:
+    def plan(self, task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
         """See ``jepa.tasks.standing.Planning``."""
-        plan = self._plans.plan(json.dumps(dict(task.spec)).encode(), task.left)
+        plan = self._plans.plan(json.dumps(dict(task.spec)).encode(), task.left, measured)
         self._goals[task.id] = plan.goal
         return plan.as_dict()
 

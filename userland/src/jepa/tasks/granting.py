@@ -28,7 +28,7 @@ def grant_for(task_id: str, plan: Mapping[str, Any]) -> dict[str, Any]:
         "rate_per_hour": CHANGES_PER_HOUR,
         "most_for_s": LEASE_S,
     }
-    words = {step["action"] for step in plan["steps"] if not _is_number(step["to"])}
+    words = {step["action"] for step in plan["steps"] if _number(step["to"]) is None}
     ranges = {
         each["action"]: [min(numbers), max(numbers)]
         for each in settable
@@ -39,9 +39,13 @@ def grant_for(task_id: str, plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(settable: Sequence[Mapping[str, Any]], action: str) -> list[float]:
-    values = [value for each in settable if each["action"] == action for value in each["values"]]
-    return [float(value) for value in values if _is_number(value)]
+    values = [_number(value) for each in settable if each["action"] == action for value in each["values"]]
+    return [value for value in values if value is not None]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _number(value: object) -> float | None:
+    """What ranges of grants compare; idle is less than any weight."""
+    if value == "idle":
+        return 0.0
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if number else None  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from jepa.actions.messages import Request
 from jepa.errors import JepaError
 from jepa.tasks.granting import CHANGES_PER_HOUR, LEASE_S
 from jepa.tasks.steps import Hands, Terms, carry_out, requests
-from jepa.tasks.task import Task
+from jepa.tasks.task import Outcomes, Task
 
 PLAN_EVERY_S: Final = 15.0
 """A new plan is made so often at least."""
@@ -41,6 +41,8 @@ SHOWN_S: Final = 5
 """The horizon of what is predicted of a change, the shortest that plans show."""
 DWELL_S: Final = 30.0
 """A change stays so long before it may be released."""
+BELIEVED_S: Final = 120.0
+"""For how long what was seen of a limit tells what it would cost to release it."""
 FREE: Final = 0.005
 """Energy that it may cost to release what is in force."""
 PATIENCE_S: Final = 60.0
@@ -71,9 +73,10 @@ _AFTER_FAULT_S: Final = 10.0
 class Planning(Protocol):
     """What a task needs of the world model."""
 
-    def plan(self, task: Task) -> Mapping[str, Any]:
+    def plan(self, task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
         """A plan for the task's spec that leaves alone what ``task.left`` says, as JSON has it.
 
+        ``measured`` is what was seen of each plan that is in force.
         JepaError: 404 for a target that is gone, 503 or 409 where none can be made now.
         """
 
@@ -124,6 +127,8 @@ class Standing:
         self._now_s, self._wall_ns, self._random = now_s, wall_ns, random
         self._own: list[Change] | None = None
         """Its changes in force, the oldest first; None until it is known."""
+        self._measured: list[tuple[float, Outcomes]] = []
+        """When each plan whose changes may be in force was carried out, and what was seen of it."""
         self._end_asked = ""
         self._first: Mapping[str, Any] | None = None
         """A plan that a person was shown."""
@@ -244,6 +249,8 @@ class Standing:
                 if error.status != 404:
                     continue
             own[:] = [each for each in own if each.id != change.id]
+        if not own:
+            self._measured.clear()
 
     # Whether it is over.
 
@@ -335,7 +342,7 @@ class Standing:
         plan, self._first = self._first, None
         try:
             if plan is None:
-                plan = self._planning.plan(self.task)
+                plan = self._planning.plan(self.task, self._seen(now))
         except JepaError as error:
             self._no_plan(error, now)
             self.settled = True
@@ -350,6 +357,12 @@ class Standing:
             self._note("What was set is not needed now and was taken back.")
             self._take_back()
         self.settled = True
+
+    def _seen(self, now: float) -> Sequence[Outcomes]:
+        """What would be lost. A limit costs somebody something: of that it is not believed for long."""
+        held = self._uppermost()
+        limits = any(not action_type(each.action).conserving for each in held)
+        return [seen for at, seen in self._measured if held and (not limits or now - at < BELIEVED_S)]
 
     def _no_plan(self, error: JepaError, now: float) -> None:
         if error.status == 404:
@@ -407,6 +420,7 @@ class Standing:
         )
         self._add([each for each in carried.changes if each.in_force])
         if carried.problem is None:
+            self._measured.append((now, _outcomes(carried.changes[-1], plan)))
             self._refused.clear()
             self._window_s = None
         else:
@@ -486,6 +500,16 @@ class Standing:
 
     def _note(self, text: str) -> None:
         self.task = self.task.noted(text)
+
+
+def _outcomes(change: Change, plan: Mapping[str, Any]) -> Outcomes:
+    """What was observed once ``plan``, of which ``change`` is the last, was carried out."""
+    windows = plan["imagined"]["windows"]
+    return {
+        name: (value, float(windows[name][str(SHOWN_S)]["without"][1]))
+        for name, value in change.observed.items()
+        if str(SHOWN_S) in windows.get(name, ())
+    }
 
 
 def _key(change: Change) -> tuple[str, str]:

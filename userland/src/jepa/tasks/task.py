@@ -14,6 +14,10 @@ WINDOWS: Final = 40
 """Windows with and without, each, of which the energy is kept: older ones say less of this machine."""
 
 
+Outcomes = Mapping[str, tuple[float, float]]
+"""By channel, in its own unit: what was observed with a plan in force, and what was forecast without it."""
+
+
 class TaskState(StrEnum):
     """How far a task has come."""
 

@@ -6,8 +6,9 @@ values of actions. ``schedule`` makes runs and moments of it.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -61,7 +62,7 @@ class Tried:
     """A unit, or a role; empty for the whole machine."""
     values: tuple[Value, ...]
     held_out: tuple[Value, ...]
-    """Values of held-out moments, which no other moment has."""
+    """Values of held-out moments, which no other moment has unless they are words."""
     wants: Want
     """Where it matters: the program in the role of ``target``, or any where it has none, wants this."""
     tight: bool = False
@@ -71,6 +72,11 @@ class Tried:
     def role(self) -> str:
         """The role of the target, or empty."""
         return next((role for role in PLAYED if role in self.target), "")
+
+    def singles(self) -> "Iterator[Tried]":
+        """It once for each value; held-out ones take turns."""
+        for value, held_out in zip(self.values, cycle(self.held_out), strict=False):
+            yield replace(self, values=(value,), held_out=(held_out,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +102,15 @@ class Plan:
     name: str = ""
     """Begins the names of its runs."""
 
-    def about(self, want: Want) -> "Plan":
+    def about(self, want: Want, action: str = "") -> "Plan":
         """The part of it in which programs want ``want``, and actions are about that.
 
-        It is for judging effects, which takes many courses; only training needs long contexts and branches.
+        With ``action`` it is that one alone, each of its values in a course of its own. It is for judging
+        effects, which takes many courses; only training needs long contexts and branches.
         """
+        tried = tuple(each for each in self.tried if each.wants == want)
+        if action:
+            tried = tuple(single for each in tried if each.action == action for single in each.singles())
         return replace(
             self,
             moments=2,
@@ -108,8 +118,8 @@ class Plan:
             context_s=min(self.context_s, 40),
             branch_s=min(self.branch_s, 16),
             programs=tuple(each for each in self.programs if want in each.wants),
-            tried=tuple(each for each in self.tried if each.wants == want),
-            name=f"{want}-",
+            tried=tried,
+            name=f"{action or want}-",
         )
 
 
@@ -165,7 +175,10 @@ def _problem(plan: Plan) -> str:
         action = action_type(each.action)
         if (action.target is TargetKind.MACHINE) == bool(each.target):
             return f"{each.action} has no target, or none that it can have"
-        if set(each.values) & set(each.held_out) and action.takes_value:
+        both = set(each.values) & set(each.held_out) - set(
+            action.words
+        )  # a word is held out by programs alone
+        if both and action.takes_value:
             return f"a held-out value of {each.action} is also tried in training"
     for split in SPLITS:
         if plan.runs[split] and len({p.software for p in plan.programs if p.split == split}) < 2:

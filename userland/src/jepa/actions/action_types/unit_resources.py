@@ -17,6 +17,7 @@ ACTIONS = (
     _action(
         "cpu.weight",
         type=ValueType.INTEGER,
+        conserving=True,
         minimum=1,
         maximum=10000,
         words=("idle", "default"),
@@ -131,6 +132,7 @@ ACTIONS = (
     _action(
         "io.weight",
         type=ValueType.INTEGER,
+        conserving=True,
         minimum=1,
         maximum=10000,
         words=("default",),

@@ -52,7 +52,8 @@ class Grant:
     targets: tuple[str, ...]
     """Patterns of canonical names; ``*`` is any that is not protected."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Least and greatest value of an action; without one, any that the catalogue allows."""
+    """Least and greatest value of an action; without one, any that the catalogue allows. idle, which is less
+    than any weight, counts as 0."""
     rate_per_hour: int = 12
     most_for_s: float | None = None
     """The longest that a change may stay in force; None: until the task takes it back."""
@@ -103,7 +104,8 @@ class Grant:
         if not any(matches_exactly(pattern, name) for pattern in self.targets for name in names):
             return f"{label} does not name {names[0]}."
         low, high = self.ranges.get(action.name, (None, None))
-        if low is not None and not within(proposal.new, low, high, wide=False):
+        value = 0 if proposal.new == "idle" else proposal.new
+        if low is not None and not within(value, low, high, wide=False):
             return f"{label} allows {action.name} from {low:g} to {high:g}, not {proposal.new}."
         for_s = proposal.request.for_s
         most_s = min(remaining_s, inf if self.most_for_s is None else self.most_for_s)
