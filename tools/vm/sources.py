@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put the sources of this tree into a running machine, over those of its image, without building an image.
 
-Our package and the files of mkosi.extra/usr go into a file system in the guest's memory that is mounted over
-/usr. What only a build makes stays the image's: packages, kernel, BPF programs, packs, /etc.
+Our package, the machine pack and the files of mkosi.extra/usr go into a file system in the guest's memory
+that is mounted over /usr. What only a build makes stays the image's: packages, kernel, BPF programs, /etc.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tools.vm.emulator import TOOLS_TREE
 from tools.vm.image import BUILD, ROOT
 from tools.vm.machine import Machine
 
+PACK = Path("model-packs/machine")
 HOST_ADDRESS = "10.0.2.2"
 """Where QEMU's user network shows its host to the guest."""
 
@@ -58,8 +59,9 @@ def push(machine: Machine, root: Path = ROOT) -> None:
     """
     feed(machine, bundle(root), _RECEIVE)
     machine.succeed(_APPLY, 60)
-    built = BUILD / "userland/usr/lib/jepa/jepa"
-    if _digest(root / "userland/src/jepa") != _digest(built):
+    built = BUILD / "userland/usr/lib/jepa"
+    other = _digest(root / "userland/src/jepa") != _digest(built / "jepa")
+    if other or _manifest(root / PACK) != _manifest(built / "packs/machine"):
         machine.succeed(_RESTART)
     machine.say(f"runs the sources of {root}")
 
@@ -73,6 +75,12 @@ def feed(machine: Machine, content: bytes, script: str) -> None:
         wait = f"until ip route get {HOST_ADDRESS} >/dev/null 2>&1; do sleep 0.2; done"
         machine.succeed(f"{wait}\n(\n{script}\n) </dev/tcp/{HOST_ADDRESS}/{port}", 60)
         sender.join()
+
+
+def _manifest(pack: Path) -> bytes:
+    """What names every file of ``pack``; empty where there is none."""
+    file = pack / "pack.toml"
+    return file.read_bytes() if file.exists() else b""
 
 
 def _digest(package: Path) -> str:
@@ -94,6 +102,11 @@ def bundle(root: Path) -> bytes:
         unwanted = shutil.ignore_patterns("__pycache__", "*.pyc")
         shutil.copytree(root / "userland/src/jepa", package, ignore=unwanted)
         _compile(package)
+        for part in ("pack.toml", "effects.json", "*.onnx"):
+            for file in (root / PACK).glob(part):
+                target = tree / "usr/lib/jepa/packs/machine" / file.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
             archive.add(tree / "usr", "usr", filter=_as_installed)

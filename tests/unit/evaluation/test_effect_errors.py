@@ -82,3 +82,35 @@ def test_the_shipped_pack_brings_what_is_known(pack: Pack) -> None:
     known = pack.effects.settings["cpu.weight.background"]
     assert known.low < 0 < known.high
     assert "pause.foreground" not in pack.effects.settings, "it was never tried"
+
+
+def test_intervals_hold_as_many_effects_of_programs_left_out_as_they_say(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Effects that are now and then far larger: a deviation fitted to them says too little of those.
+    chance = np.random.default_rng(1)
+    shape = (len(pack.schema.names), 3)
+
+    def trial(session: int) -> effect_errors.Trial:
+        imagined = np.zeros(shape, np.float32)
+        imagined[:4] = 0.2
+        multiple = 1 + chance.standard_t(2, shape)
+        return effect_errors.Trial(
+            session,
+            "pause.background",
+            True,
+            imagined,
+            (imagined * multiple).astype(np.float32),
+            np.zeros(shape, np.float32),
+        )
+
+    trials = [trial(number // 4) for number in range(80)]
+    monkeypatch.setattr(effect_errors, "_ranges", lambda *_: {"pause.background": (1.0, 1.0)})
+    known = known_effects([], [], pack, trials)
+    assert known.windows == 80 * 4 * 3
+    assert known.coverage_90 == pytest.approx(0.9, abs=0.03)
+    narrow = effect_errors._Beyond(("a", True), 0, 1.0, 0.1, 0.0)
+    assert abs(narrow.deviations(narrow.needed)) == pytest.approx(1.645, rel=1e-3)
+    assert effect_errors._widened([narrow] * 40, ("a", True)) == pytest.approx(narrow.needed)
+    sure = effect_errors._Beyond(("a", True), 0, 0.01, 0.1, 0.0)
+    assert effect_errors._widened([sure] * 40, ("a", True)) == 1, "no calibration makes it surer"

@@ -78,9 +78,7 @@ def test_a_second_step_ends_the_windows_that_it_falls_into(moment: Any, pack: Pa
     assert np.isfinite(trial.measured[column]).tolist() == [True, True, False]
 
 
-def test_idle_is_imagined_as_the_least_weight_and_known_by_itself(
-    moment: Any, pack: Pack, schema: Schema
-) -> None:
+def test_idle_is_imagined_as_the_least_weight(moment: Any, pack: Pack, schema: Schema) -> None:
     least, idle = trials(
         moment(
             ([step("cpu.weight", "background", 1)], [report(20, 1)]),
@@ -90,7 +88,7 @@ def test_idle_is_imagined_as_the_least_weight_and_known_by_itself(
         pack,
         schema,
     )
-    assert (least.setting, idle.setting) == ("cpu.weight.background", "cpu.idle.background")
+    assert (least.setting, idle.setting) == ("cpu.weight.background", "cpu.weight.background")
     assert not idle.up
     np.testing.assert_allclose(least.imagined, idle.imagined)
 

@@ -5,8 +5,12 @@ The real effect is taken as a multiple of the imagined one, ``size`` on average 
 ``spread`` from one moment to another. Both are fitted, per setting and channel, on trials that the pack was
 never trained on. The spread is that of sessions left out of the fit (jackknife): each has other programs.
 What two runs of the same differ by is taken off, since no action did it.
+
+A spread of so few sessions says too little of programs that nobody tried. So it is widened until the effects
+of sessions left out of the fit lie within it (conformal calibration), for each setting and direction.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -32,6 +36,8 @@ LEAST_SESSIONS: Final = 4
 """Changes of a setting, and their sessions, below which nothing is known of its effect on a channel."""
 LEAST_SPREAD: Final = 0.3
 """Of the size: no handful of sessions can show that an effect is surer than that."""
+LEAST_JUDGED: Final = 30
+"""Effects of sessions left out below which a spread is widened by what those of all settings say."""
 _LEAST_IMAGINED = 0.03
 """Imagined effects below this on the unit scale say nothing of a multiple of them."""
 
@@ -64,14 +70,17 @@ def known_effects(
     trials = [trial for number, each in enumerate(experiments) for trial in _trials(number, each, pack)]
     trials += branches
     ranges = _ranges([*tried, *(each.acted for each in experiments)], pack.manifest.shape.controls)
-    groups = _by_setting(trials)
+    groups, left_out = _by_setting(trials), _left_out(trials)
     settings = {}
     for name in dict.fromkeys(name for name, _ in groups):
-        up, down = (_known(groups.get((name, way), []), pack) for way in (True, False))
+        up, down = (
+            _known(groups.get((name, way), []), pack, _widened(left_out, (name, way)))
+            for way in (True, False)
+        )
         if up or down:
-            low, high = (round(end, 3) for end in ranges.get(name, (-1.0, -1.0)))
+            low, high = (round(end, 3) for end in ranges[name])
             settings[name] = SettingEffects(low=low, high=high, up=up, down=down)
-    z = _left_out(trials)
+    z = _as_shown(left_out)
     return KnownEffects(
         lower_90=round(float((z >= -NORMAL_80).mean()), 4) if len(z) else None,
         coverage_90=round(float((np.abs(z) <= NORMAL_90).mean()), 4) if len(z) else None,
@@ -80,13 +89,15 @@ def known_effects(
     )
 
 
-def _known(trials: Sequence[Trial], pack: Pack) -> Channels:
-    """What ``trials`` of one setting in one direction show."""
+def _known(trials: Sequence[Trial], pack: Pack, widened: float) -> Channels:
+    """What ``trials`` of one setting in one direction show, its spread ``widened`` so many times."""
     known: Channels = {}
     for at, channel in enumerate(pack.schema.names):
         fits = {horizon: _fit(trials, at, column) for column, horizon in enumerate(HORIZONS)}
         found = {
-            horizon: ChannelEffect(size=round(fit.size, 3), spread=round(fit.spread, 3), changes=fit.changes)
+            horizon: ChannelEffect(
+                size=round(fit.size, 3), spread=round(widened * fit.spread, 3), changes=fit.changes
+            )
             for horizon, fit in fits.items()
             if fit is not None
         }
@@ -169,13 +180,36 @@ def _slope(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
     return float(x @ y) / square if square > 0 else 0.0
 
 
-def _left_out(trials: Sequence[Trial]) -> npt.NDArray[np.float64]:
-    """How far each measured effect lies beyond what the other sessions let expect, in standard deviations.
+Group = tuple[str, bool]
+"""A setting, and whether it became stronger."""
 
-    Positive where it is larger than expected, negative where it is smaller, or goes the other way.
-    """
-    found: list[float] = []
-    for of in _by_setting(trials).values():
+
+@dataclass(frozen=True, slots=True)
+class _Beyond:
+    """One effect of a session that is left out, beside what the others let expect."""
+
+    group: Group
+    session: int
+    beyond: float
+    """How far it lies from that, beside ``spread`` and ``noise``: positive where it is larger."""
+    spread: float
+    noise: float
+
+    def deviations(self, widened: float) -> float:
+        """So many standard deviations, of a spread that is ``widened``."""
+        return self.beyond / max(float(np.hypot(widened * self.spread, self.noise)), 1e-9)
+
+    @property
+    def needed(self) -> float:
+        """How many times wider the spread has to be for the 90 % interval to hold this one."""
+        least = max(0.0, (self.beyond / NORMAL_90) ** 2 - self.noise**2)
+        return math.sqrt(least) / max(self.spread, 1e-9)
+
+
+def _left_out(trials: Sequence[Trial]) -> list[_Beyond]:
+    """Every measured effect beside a fit of the other sessions."""
+    found: list[_Beyond] = []
+    for group, of in _by_setting(trials).items():
         for session in dict.fromkeys(trial.session for trial in of):
             others = [trial for trial in of if trial.session != session]
             for channel, horizon in np.ndindex(of[0].imagined.shape):
@@ -184,15 +218,40 @@ def _left_out(trials: Sequence[Trial]) -> npt.NDArray[np.float64]:
                     continue
                 for trial in of:
                     if trial.session == session:
-                        found += _deviations(trial, channel, horizon, fit)
-    return np.array(found)
+                        found += _beyond(group, trial, channel, horizon, fit)
+    return found
 
 
-def _deviations(trial: Trial, channel: int, horizon: int, fit: _Fit) -> list[float]:
-    """One number, or none where the effect is not known or next to nothing is imagined."""
+def _beyond(group: Group, trial: Trial, channel: int, horizon: int, fit: _Fit) -> list[_Beyond]:
+    """One, or none where the effect is not known or next to nothing is imagined."""
     x, y, noise = (
         float(getattr(trial, name)[channel, horizon]) for name in ("imagined", "measured", "noise")
     )
     if not (np.isfinite(y) and np.isfinite(noise) and abs(x) >= _LEAST_IMAGINED):
         return []
-    return [(y - fit.size * x) * float(np.sign(x)) / max(float(np.hypot(fit.spread * x, noise)), 1e-9)]
+    away = (y - fit.size * x) * float(np.sign(x))
+    return [_Beyond(group, trial.session, away, abs(fit.spread * x), noise)]
+
+
+def _widened(left_out: Sequence[_Beyond], group: Group) -> float:
+    """How many times wider the spread of ``group`` has to be for its 90 % intervals to hold as many effects.
+
+    At least once: no calibration makes a handful of sessions surer.
+    """
+    own = [each for each in left_out if each.group == group]
+    of = own if len(own) >= LEAST_JUDGED else left_out
+    if not of:
+        return 1.0
+    needed = sorted(each.needed for each in of)
+    return max(1.0, needed[min(len(of), math.ceil((len(of) + 1) * 0.9)) - 1])
+
+
+def _as_shown(left_out: Sequence[_Beyond]) -> npt.NDArray[np.float64]:
+    """Standard deviations from what was expected, each session judged by spreads that the others widened."""
+    found: list[float] = []
+    for session, group in dict.fromkeys((each.session, each.group) for each in left_out):
+        widened = _widened([each for each in left_out if each.session != session], group)
+        found += [
+            each.deviations(widened) for each in left_out if each.session == session and each.group == group
+        ]
+    return np.array(found)

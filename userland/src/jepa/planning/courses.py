@@ -12,6 +12,7 @@ import numpy as np
 
 from jepa.actions.catalogue import Tier, Value, action_type
 from jepa.planning.protocols import IntArray
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.roles import Role
 from jepa.world.controls import Host, strength
 from jepa.world.forecast import FloatArray
@@ -27,8 +28,10 @@ PACK_SETTING: Final = {
 }
 """The pack's name of what an action of the catalogue sets; of others no pack knows anything."""
 IDLE: Final = "idle"
-"""The weight of what runs only when nobody else wants to."""
-WEIGHTS: Final[tuple[Value, ...]] = (50, 20, 10, 1, IDLE)
+"""The weight of what runs only when nobody else wants to. To the graphs it is the least weight: in branches it
+did what a weight of 1 did, or a little more."""
+WEIGHTS: Final[tuple[Value, ...]] = (IDLE, 1, 10, 20, 50)
+"""The strictest first, which is taken where two come to the same: it costs nobody anything."""
 SHARES: Final = (0.75, 0.5, 0.25, 0.1)
 """Of all CPUs, for quotas."""
 
@@ -37,15 +40,6 @@ def control(action: str, role: Role | None) -> str | None:
     """The pack's name of ``action`` on ``role``, such as ``pause.background``; None where there is none."""
     setting = PACK_SETTING.get(action)
     return setting if setting is None or role is None else f"{setting}.{role}"
-
-
-def known_as(control: str, *values: Value) -> str:
-    """Where the effects of a change of ``control`` between ``values`` stand in what is known.
-
-    The graphs are given no number for idle but that of the least weight. How much of what they imagine of
-    that is real where it is idle, trials of its own have shown.
-    """
-    return control.replace("cpu.weight", "cpu.idle") if IDLE in values else control
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +114,14 @@ class CourseSpace:
             dose += doses[candidates[:, at]]
             disrupting += np.array([False, *tiers[1:]], np.float32)[candidates[:, at]]
         return (candidates > 0).sum(axis=1).astype(np.float32), dose, disrupting
+
+    def limiting(self, candidates: IntArray) -> BoolArray:
+        """(K,) which of them set anything that does not conserve work."""
+        found = np.zeros(len(candidates), np.bool_)
+        for at, setting in enumerate(self.settings):
+            limits = [not action_type(option.action).conserving for option in setting.options]
+            found |= np.array([False, *limits[1:]])[candidates[:, at]]
+        return found
 
 
 def weight_options(action: str, values: Sequence[Value], present: Value) -> list[Option]:

@@ -20,7 +20,6 @@ from jepa.planning.courses import (
     Setting,
     control,
     freeze_options,
-    known_as,
     present_option,
     quota_options,
     weight_options,
@@ -355,17 +354,15 @@ class _Compiler:
             self._reasons.append(f"{action} of {', '.join(values)} is {present} already.")
             return []
         keep = present_option(action, present, units, self._known.host)
-        fitting = [each for each in offered if self._tried(name, channel, keep, each)]
-        if not fitting or not self._tried(name, channel, keep, keep):
+        fitting = [each for each in offered if self._tried(name, each)]
+        if not fitting or not self._tried(name, keep):
             self._reasons.append(f"Values of {action} on {role} that would serve were never tried.")
             return []
         return [Setting(name, role, tuple(values), present, (keep, *fitting))]
 
-    def _tried(self, name: str, channel: str, keep: Option, option: Option) -> bool:
-        """Whether trials have shown what such a setting does to ``channel``."""
-        known = self._known.effects.settings.get(known_as(name, keep.value, option.value))
-        if known is None or channel not in known.channels:
-            return False
+    def _tried(self, name: str, option: Option) -> bool:
+        """Whether trials had such a setting."""
+        known = self._known.effects.settings[name]
         return option.strength == 0 or known.low - _SLACK <= option.strength <= known.high + _SLACK
 
     def _may_set(self, action: str, groups: Sequence[Group]) -> bool:

@@ -3,7 +3,8 @@
 
 A course costs what its energy is at worst, and what it takes to get there: settings changed, how far, and
 whom that interrupts. So of two that reach the goal the smaller change wins, and doing nothing, which costs
-nothing and whose effect is sure, is beaten by no course whose gain is within its own uncertainty.
+nothing and whose effect is sure, is beaten by no course whose gain is within its own uncertainty. What
+conserves work is judged by what is expected of it: who is wrong about that has taken nothing from anybody.
 """
 
 import time
@@ -17,7 +18,7 @@ from jepa.actions.catalogue import Value, action_type
 from jepa.errors import JepaError
 from jepa.packs.effects import NORMAL_80, NORMAL_90, Channels, KnownEffects
 from jepa.planning.captured import Captured
-from jepa.planning.courses import CourseSpace, Option, known_as
+from jepa.planning.courses import CourseSpace, Option
 from jepa.planning.energy import Bound, Energy, Outcome
 from jepa.planning.goals import Goal, Knowledge, compile_goal, on_unit_scale
 from jepa.planning.plan import VALID_S, Gain, Interval, Plan, Settable, Step, Verdict, Window
@@ -99,7 +100,8 @@ class Planner:
         for setting in goal.settings:
             present[moment.controls.index(setting.control)] = setting.options[0].strength
         space = CourseSpace(goal.settings, moment.controls, present, moment.steps)
-        courses = _Courses(space, view, energy)
+        # To set anything for a state that was captured has to come nearer to it, whatever it costs.
+        courses = _Courses(space, view, energy, surely=goal.captured is not None)
         best = np.zeros(len(goal.settings), np.intp)
         if goal.settings:
             key = spec.model_dump_json()
@@ -110,7 +112,7 @@ class Planner:
                 for setting, at in zip(space.settings, best, strict=True)
             }
         gain = courses.gain(best)
-        if gain.lower <= 0:
+        if courses.get_cost(best[None])[0] >= 0:
             best, gain = np.zeros_like(best), replace(gain, taken=gain.without, gain=0.0, lower=0.0)
         gain = replace(gain, released=courses.released(known.measured))
         steps = _steps(space, best)
@@ -244,7 +246,9 @@ class _View:
 class _Courses:
     """A ``Costable``: what courses cost, as the model imagines them and as far as that can be trusted."""
 
-    def __init__(self, space: CourseSpace, view: _View, energy: Energy) -> None:
+    def __init__(self, space: CourseSpace, view: _View, energy: Energy, *, surely: bool) -> None:
+        """``surely``: what conserves work is judged as all else."""
+        self._surely = surely
         self._space = space
         self._view = view
         self._energy = energy
@@ -255,17 +259,22 @@ class _Courses:
         """The largest gain that was expected of any course, and that course: sure or not."""
 
     def get_cost(self, candidates: IntArray) -> FloatArray:
-        """(K,) the energy at worst, with what it takes, less that of doing nothing; see ``Costable``."""
+        """(K,) the energy, with what it takes, less that of doing nothing; see ``Costable``.
+
+        At worst, but for courses that only impose what conserves work: theirs is the expected one.
+        """
         outcome, without = (
             self.outcome(candidates, self._energy.channels),
             self._nothing(self._energy.channels),
         )
         before = self._energy.expected(without)[0]
         effort = self._effort(candidates)
-        cost = self._worst(candidates, outcome, HORIZON_S) + effort - before
+        expected, worst = self._energy.expected(outcome), self._worst(candidates, outcome, HORIZON_S)
+        careful = self._space.limiting(candidates) | self._backwards(candidates) | self._surely
+        cost = np.where(careful, worst, expected) + effort - before
         changes = (candidates > 0).any(axis=1)
         cost[changes & ~self._energy.allowed(outcome, NORMAL_90)] = np.inf
-        gains = before - self._energy.expected(outcome) - effort
+        gains = before - expected - effort
         gains[~np.isfinite(cost)] = -np.inf
         top = int(gains.argmax())
         if gains[top] > self.hoped[0]:
@@ -278,7 +287,8 @@ class _Courses:
         outcome = self.outcome(rows, self._energy.channels)
         without = float(self._energy.expected(self._nothing(self._energy.channels))[0])
         taken = float((self._energy.expected(outcome) + self._effort(rows))[0])
-        lower = -float(self.get_cost(rows)[0]) if course.any() else 0.0
+        worst = float((self._worst(rows, outcome, HORIZON_S) + self._effort(rows))[0])
+        lower = without - worst if course.any() else 0.0
         return Gain(*(round(each, 5) for each in (taken, without, without - taken, lower)))
 
     def distance(self, captured: Captured) -> float:
@@ -315,10 +325,14 @@ class _Courses:
         judged also by what imposing it does, the other way round, and by whichever of the two is worse.
         """
         worst = self._energy.worst(outcome, NORMAL_80)
-        if not self._gives_back[np.arange(candidates.shape[1]), candidates].any():
+        if not self._backwards(candidates).any():
             return worst
         mirrored = self.outcome(candidates, outcome.channels, horizon_s, mirrored=True)
         return np.maximum(worst, self._energy.worst(mirrored, NORMAL_80))
+
+    def _backwards(self, candidates: IntArray) -> BoolArray:
+        """(K,) which of them give anything back."""
+        return np.asarray(self._gives_back[np.arange(candidates.shape[1]), candidates].any(axis=1))
 
     def outcome(
         self,
@@ -426,7 +440,7 @@ class _Courses:
 
     def _known(self, control: str, now: Option, then: Option, mirrored: bool) -> tuple[Channels, ...]:
         """Where the effects of a change are looked up: the first that knows a channel holds."""
-        known = self._view.effects.settings[known_as(control, now.value, then.value)]
+        known = self._view.effects.settings[control]
         there, back = (known.up, known.down) if then.strength > now.strength else (known.down, known.up)
         if abs(then.strength) >= abs(now.strength):
             return (there,)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jepa.ending import when_asked
 from jepa.errors import JepaError
+from jepa.long_turns import take_long_turns
 from jepa.notify import Notifier
 from jepa.service.paths import socket_path, state_dir
 from jepa.sockets import listen
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_options(parser)
     args = parser.parse_args(argv)
+    take_long_turns()
     try:
         serve(args.socket, args.state_dir)
     except JepaError as error:

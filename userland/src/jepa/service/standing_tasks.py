@@ -80,7 +80,8 @@ class StandingTasks:
         """Have a task stand for user ``uid``, with a grant of theirs. JepaError: 403, 409, 422 or 429."""
         import json
 
-        from jepa.tasks.spec import parse_spec, refuse_condition
+        from jepa.tasks.conditions import refuse_condition
+        from jepa.tasks.spec import parse_spec
 
         meant = parse_spec(json.dumps(wanted.spec))
         spec = meant.model_dump(mode="json", exclude_none=True)

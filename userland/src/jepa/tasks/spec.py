@@ -5,7 +5,6 @@ It says what is wanted, not how: which action brings it about is found by ``jepa
 names as the person wrote them, lower case; they are looked up on the machine that the plan is made for.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -118,19 +117,6 @@ def parse_spec(text: str | bytes) -> TaskSpec:
         where = ".".join(str(part) for part in first["loc"])
         said = str(first["msg"]).removeprefix("Value error, ")
         raise _malformed(f"{where}: {said}" if where else said) from None
-
-
-def refuse_condition(spec: Mapping[str, Any]) -> None:
-    """JepaError (409) where a task would stand under a condition: nobody would watch whether it holds."""
-    condition = spec.get("condition")
-    if condition is not None:
-        raise JepaError(
-            f"No task stands under a condition yet, and this one holds only {condition['kind']}.".replace(
-                "_", " "
-            ),
-            "Leave the condition out and end the task yourself: `jepa tasks end`.",
-            status=409,
-        )
 
 
 def spec_schema() -> dict[str, Any]:

@@ -24,7 +24,9 @@ from jepa.tasks.steps import Hands, Terms, carry_out, requests
 from jepa.tasks.task import Outcomes, Task
 
 PLAN_EVERY_S: Final = 15.0
-"""A new plan is made so often at least."""
+"""A new plan is made so often while there is anything that one could gain."""
+REST_S: Final = 120.0
+"""And so often else: a plan costs what a minute of forecasts costs."""
 LEAST_BETWEEN_S: Final = 2.0
 """And no sooner after the last one, whatever happens."""
 MOVED: Final = 0.03
@@ -324,11 +326,15 @@ class Standing:
         if now < self._not_before_s:
             return False
         since = now - self._planned_s
-        if self._at_once or self._first is not None or since >= PLAN_EVERY_S:
+        if self._at_once or self._first is not None or since >= REST_S:
             return True
-        if since < LEAST_BETWEEN_S or self._energy is None:
+        if since < LEAST_BETWEEN_S:
             return False
         energy = self._planning.observed(self.task, LOOKED_AT_S)
+        if since >= PLAN_EVERY_S and (energy is None or energy > FREE or self._limits()):
+            return True
+        if self._energy is None:
+            return False
         if energy is None or abs(energy - self._energy) <= MOVED:
             return False
         seen, moves = self._moves
@@ -360,9 +366,13 @@ class Standing:
 
     def _seen(self, now: float) -> Sequence[Outcomes]:
         """What would be lost. A limit costs somebody something: of that it is not believed for long."""
-        held = self._uppermost()
-        limits = any(not action_type(each.action).conserving for each in held)
-        return [seen for at, seen in self._measured if held and (not limits or now - at < BELIEVED_S)]
+        if not self._own:
+            return []
+        return [seen for at, seen in self._measured if not self._limits() or now - at < BELIEVED_S]
+
+    def _limits(self) -> bool:
+        """Whether anything of it is in force that costs somebody something all the time."""
+        return any(not action_type(each.action).conserving for each in self._uppermost())
 
     def _no_plan(self, error: JepaError, now: float) -> None:
         if error.status == 404:

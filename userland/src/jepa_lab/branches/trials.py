@@ -9,7 +9,7 @@ import numpy as np
 from jepa.evaluation.effect_errors import Trial
 from jepa.evaluation.effect_scoring import HORIZONS
 from jepa.packs.pack import Pack
-from jepa.planning.courses import PACK_SETTING, control, known_as, present_option
+from jepa.planning.courses import PACK_SETTING, control, present_option
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.roles import PLAYED, Role
 from jepa.telemetry.schema import Schema
@@ -45,7 +45,7 @@ def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> 
         model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
     shape, scale = pack.manifest.shape, Scale(pack.schema)
     sequences = np.zeros((2 * len(changes), shape.imagined, len(CONTROLS)), np.float32)
-    for row, (_, name, _, before, after) in enumerate(changes):
+    for row, (_, name, before, after) in enumerate(changes):
         at = CONTROL_NAMES.index(name)
         sequences[2 * row, :, at], sequences[2 * row + 1, :, at] = before, after
     columns = [shape.horizons_s.index(horizon) for horizon in HORIZONS]
@@ -63,7 +63,7 @@ def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> 
     # What is measured is a branch less the mean of two that differ by chance alone.
     noise = np.asarray(np.abs(one - other) * np.sqrt(0.75), np.float32)
     found = []
-    for row, (branch, _, name, before, after) in enumerate(changes):
+    for row, (branch, name, before, after) in enumerate(changes):
         measured = np.where(_kept(branch), means[branch.name] - (one + other) / 2, np.nan)
         found.append(
             Trial(
@@ -80,15 +80,14 @@ def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> 
 
 def _moved(
     step: Mapping[str, Any], report: Mapping[str, Any], host: Host
-) -> tuple[str, str, float, float] | None:
-    """The pack's name of what a step set, that under which its effects are known, and its strength before
-    and after; None where it knows none."""
+) -> tuple[str, float, float] | None:
+    """The pack's name of what a step set, and its strength before and after; None where it knows none."""
     role: Role | None = next((each for each in PLAYED if each in step["target"]), None)
     name = control(step["action"], role) if step["action"] in PACK_SETTING else None
     if name not in CONTROL_NAMES:
         return None
     before, after = (present_option(step["action"], report[end], 1, host).strength for end in ("old", "new"))
-    return None if before == after else (name, known_as(name, report["old"], report["new"]), before, after)
+    return None if before == after else (name, before, after)
 
 
 def _kept(branch: Branch) -> FloatArray:

@@ -43,13 +43,16 @@ def run(arguments: argparse.Namespace) -> None:
         if trial and twin is not None and without is not None and again is not None:
             experiments.append(Experiment(acted, twin, without, again))
     schema = load_schema()
-    sessions: dict[str, int] = {}
+    sessions: dict[tuple[str, ...], int] = {}
     branches = []
     # The pack was trained on none of them; what is held out is for judging the fit.
     folders = [*moments_in(arguments.branches, "train"), *moments_in(arguments.branches, "validation")]
     for folder in folders:
-        session = sessions.setdefault(folder.parent.name, len(experiments) + len(sessions))
-        branches += trials(load_moment(folder, schema), session, pack, schema)
+        moment = load_moment(folder, schema)
+        # Runs of the same programs are one session: who leaves it out must not know them.
+        programs = tuple(each["name"] for each in moment.facts["programs"])
+        session = sessions.setdefault(programs, len(experiments) + len(sessions))
+        branches += trials(moment, session, pack, schema)
     trained = find_recordings(arguments.recorded, "train")
     tried = [recording for folder in trained if (recording := load_recording(folder, pack.schema)).actions]
     effects = known_effects(experiments, tried, pack, branches)

@@ -2,7 +2,7 @@
 """`jepa do`: a task spec becomes a plan, and with consent a task that stands within a grant."""
 
 import contextlib
-import secrets
+import os
 import time
 from typing import Any, Final
 
@@ -13,8 +13,8 @@ from jepa.shell.usage import UsageError
 from jepa.shell.verbs.apply import consent, refuse_denied
 from jepa.shell.verbs.plan import made, show, spec_text
 from jepa.shell.verbs.tasks import describe, wait
+from jepa.tasks.conditions import refuse_condition
 from jepa.tasks.granting import grant_for
-from jepa.tasks.spec import refuse_condition
 
 SETTLED_S: Final = 90.0
 """How long to wait until the first plan is carried out."""
@@ -33,7 +33,7 @@ def run(request: Request) -> int:
     if not plan["settable"]:
         reasons = " ".join(plan["verdict"]["reasons"])
         raise JepaError(f"There is nothing that a task could set. {reasons}", "Try again later.", status=409)
-    task_id = f"t{secrets.token_hex(4)}"
+    task_id = f"t{os.urandom(4).hex()}"
     grant = grant_for(task_id, plan)
     if not out.json:
         _say(request, grant)

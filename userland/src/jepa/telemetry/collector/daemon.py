@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from jepa.errors import JepaError
+from jepa.long_turns import take_long_turns
 from jepa.notify import Notifier
 from jepa.sockets import listen
 from jepa.telemetry.clocks import ClockWatch, Instant, in_words, read_clocks
@@ -133,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--period", type=float, default=1.0, metavar="S", help="seconds from frame to frame (default: 1)"
     )
     args = parser.parse_args(argv)
+    take_long_turns()
     try:
         collect(args.socket, args.period)
     except JepaError as error:
