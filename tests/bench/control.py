@@ -29,15 +29,16 @@ from tests.bench.control_entries import entries, table
 from tests.bench.control_figures import TOLERATED, Run, Score, alone_p99, run_of, score
 from tests.bench.control_plan import LEAD_S, PAIRS, RIVALS, Pair, order, pair_named
 from tests.bench.peers import fetch
-from tests.bench.virtual import boot, give
+from tests.bench.virtual import awake, boot, give
 from tools.laboratory import make_work_disk
-from tools.vm.image import BUILD, ROOT
+from tools.vm.image import BUILD, ROOT, built_image
 from tools.vm.machine import Machine, MachineError
 
 DIRECTORY: Final = BUILD / "bench/control"
 EFFECTS: Final = ROOT / "model-packs/machine/effects.json"
 SHAPE: Final = Shape("control", memory_mib=1536, operations_per_s=400, instruction_ns=2)
 SEEDS: Final = (1, 2, 3)
+READY: Final = "ready"
 FOLDER: Final = "/run/control"
 GUEST: Final = ("control_programs.py", "control_guest.py", "control_ablated.py")
 PROFILE: Final = "latency-performance"
@@ -57,8 +58,39 @@ systemctl restart jepad
 _LIMIT_S: Final = 90.0
 
 
-def ready(*, sources: bool) -> Machine:
-    """A machine in virtual time, booted and kept as snapshot "ready", with jepad forecasting."""
+class Snapshots:
+    """Which snapshots the disk of a machine holds, so that who goes on need not boot again."""
+
+    def __init__(self, *, sources: bool) -> None:
+        self._file = DIRECTORY / "kept.json"
+        self._of = digest(sources=sources)
+        content = json.loads(self._file.read_text()) if self._file.exists() else {}
+        self.held: list[str] = content["snapshots"] if content.get("of") == self._of else []
+
+    def add(self, snapshot: str) -> None:
+        """It is there now; those of an earlier machine are not."""
+        self.held = [*self.held, snapshot] if snapshot != READY else [READY]
+        self._file.write_text(json.dumps({"of": self._of, "snapshots": self.held}) + "\n")
+
+
+def digest(*, sources: bool) -> str:
+    """Stands for what a booted machine is made of."""
+    image = built_image().raw.stat()
+    folders = ("userland/src/jepa", "mkosi.extra/usr") if sources else ()
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*")) if path.is_file()]
+    files += [Path(__file__).with_name(name) for name in GUEST]
+    files += [ROOT / "model-packs/machine/pack.toml"] if sources else []
+    found = hashlib.sha256(repr((image.st_mtime_ns, image.st_size, SHAPE, sources)).encode())
+    for path in files:
+        if path.suffix != ".pyc":
+            found.update(f"{path}\0".encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def ready(snapshots: Snapshots, *, sources: bool) -> Machine:
+    """A machine in virtual time as it was at snapshot "ready": booted, with jepad forecasting."""
+    if READY in snapshots.held:
+        return awake(SHAPE, DIRECTORY, READY)
     machine = boot(SHAPE, DIRECTORY, sources=sources)
     machine.succeed(f"systemctl stop {IDLE}")
     for name in GUEST:
@@ -68,7 +100,8 @@ def ready(*, sources: bool) -> Machine:
     machine.succeed(_JEPAD, 120)
     machine.wait_for_unit("jepad.service", 120)
     machine.wait_until_succeeds("jepa forecast --json", 120, poll=3)
-    machine.snapshot("ready")
+    machine.snapshot(READY)
+    snapshots.add(READY)
     return machine
 
 
@@ -90,9 +123,11 @@ def tuned_parameters() -> dict[str, str]:
         return found
 
 
-def begin(machine: Machine, pair: Pair, seed: int) -> None:
+def begin(machine: Machine, snapshots: Snapshots, pair: Pair, seed: int) -> None:
     """Let both programs of ``pair`` work until a moment, and keep that."""
-    machine.restore("ready")
+    if moment(pair, seed) in snapshots.held:
+        return
+    machine.restore(READY)
     machine.slow_disk(SHAPE.operations_per_s)
     give(machine, f"{FOLDER}/order.json", json.dumps(order(pair, seed)))
     for role, slice_ in (("foreground", "user.slice"), ("background", "background.slice")):
@@ -103,6 +138,7 @@ def begin(machine: Machine, pair: Pair, seed: int) -> None:
     machine.succeed(f"sleep {CONTEXT_S}", 4 * CONTEXT_S)
     check(machine)
     machine.snapshot(moment(pair, seed))
+    snapshots.add(moment(pair, seed))
 
 
 def check(machine: Machine) -> None:
@@ -184,15 +220,15 @@ def work(args: argparse.Namespace) -> Iterator[tuple[str, int, list[str]]]:
 
 def measure(args: argparse.Namespace) -> None:
     """Measure what is missing, as long as there is time."""
-    machine = None
+    machine, snapshots = None, Snapshots(sources=args.sources)
     deadline = time.monotonic() + 60 * args.minutes
     try:
         for name, seed, missing in work(args):
             if time.monotonic() > deadline:
                 break
-            machine = machine or ready(sources=args.sources)
+            machine = machine or ready(snapshots, sources=args.sources)
             pair = pair_named(name)
-            begin(machine, pair, seed)
+            begin(machine, snapshots, pair, seed)
             for rival in missing:
                 if time.monotonic() > deadline:
                     break

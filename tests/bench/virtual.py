@@ -7,6 +7,7 @@ from typing import Final
 from jepa_lab.branches.plan import Shape
 from tools.vm.image import built_image
 from tools.vm.machine import Machine, Setup
+from tools.vm.qemu import Disk
 from tools.vm.sources import push
 
 DEVICES: Final = (
@@ -15,6 +16,7 @@ DEVICES: Final = (
     *("-global", "virtio-blk-pci.ioeventfd=off", "-global", "virtio-serial-pci.ioeventfd=off"),
 )
 """With which the guest can stop the machine by itself."""
+DISK: Final = "disk.qcow2"
 
 
 def boot(shape: Shape, directory: Path, *, sources: bool) -> Machine:
@@ -22,10 +24,29 @@ def boot(shape: Shape, directory: Path, *, sources: bool) -> Machine:
 
     Its files and logs lie in ``directory``. MachineError when it does not come up.
     """
-    image = built_image()
     directory.mkdir(parents=True, exist_ok=True)
+    machine = _machine(shape, directory, built_image().overlay(directory / DISK))
+    machine.start()
+    machine.wait_for_shell(240)  # beside other work of the host a boot may take long
+    if sources:
+        push(machine)
+    machine.wait_for_unit("jepad.service", 120)
+    machine.execute("systemctl is-system-running --wait", 120)
+    return machine
+
+
+def awake(shape: Shape, directory: Path, snapshot: str) -> Machine:
+    """The machine that ``boot`` booted in ``directory``, as it was at a ``snapshot``."""
+    machine = _machine(shape, directory, Disk(directory / DISK, format="qcow2"))
+    machine.start(snapshot)
+    machine.wait_for_shell(60)
+    return machine
+
+
+def _machine(shape: Shape, directory: Path, disk: Disk) -> Machine:
+    image = built_image()
     setup = Setup(
-        image.overlay(directory / "disk.qcow2"),
+        disk,
         kernel=image.kernel,
         initrd=image.initrd,
         memory_mib=shape.memory_mib,
@@ -34,14 +55,7 @@ def boot(shape: Shape, directory: Path, *, sources: bool) -> Machine:
         virtual_time=True,
         instruction_ns=shape.instruction_ns,
     )
-    machine = Machine(shape.name, setup, directory, lambda line: print(line, flush=True))
-    machine.start()
-    machine.wait_for_shell(240)  # beside other work of the host a boot may take long
-    if sources:
-        push(machine)
-    machine.wait_for_unit("jepad.service", 120)
-    machine.execute("systemctl is-system-running --wait", 120)
-    return machine
+    return Machine(shape.name, setup, directory, lambda line: print(line, flush=True))
 
 
 def give(machine: Machine, path: str, content: str) -> None:

@@ -28,8 +28,8 @@ PACK_SETTING: Final = {
 }
 """The pack's name of what an action of the catalogue sets; of others no pack knows anything."""
 IDLE: Final = "idle"
-"""The weight of what runs only when nobody else wants to. To the graphs it is the least weight: in branches it
-did what a weight of 1 did, or a little more."""
+"""The weight of what runs only when nobody else wants to. To the graphs it is the least weight: in branches
+it did what a weight of 1 did, or a little more."""
 WEIGHTS: Final[tuple[Value, ...]] = (IDLE, 1, 10, 20, 50)
 """The strictest first, which is taken where two come to the same: it costs nobody anything."""
 SHARES: Final = (0.75, 0.5, 0.25, 0.1)
