@@ -24,14 +24,15 @@ from jepa.tasks.steps import Hands, Terms, carry_out, requests
 from jepa.tasks.task import Outcomes, Task
 
 PLAN_EVERY_S: Final = 15.0
-"""A new plan is made so often while there is anything that one could gain."""
+"""A new plan is made so often while there is anything to gain. After each that finds nothing to do half as
+often, unless a limit is in force, which might be taken back."""
 REST_S: Final = 120.0
-"""And so often else: a plan costs what a minute of forecasts costs."""
+"""And so often at least: a plan costs as much as many forecasts, which on a small CPU moves the energy."""
 LEAST_BETWEEN_S: Final = 2.0
 """And no sooner after the last one, whatever happens."""
 MOVED: Final = 0.03
 """Energy by which the machine has moved so far that a new plan is made at once."""
-MOVES: Final = 4
+MOVES: Final = 2
 """Such plans may follow each other quickly; after that there is one more every ``MOVE_EVERY_S``."""
 MOVE_EVERY_S: Final = 10.0
 """A machine that never rests must not cost more than a few percent of a core in plans."""
@@ -138,6 +139,8 @@ class Standing:
         """When each change of the last hour was made."""
         self._planned_s = float("-inf")
         self._energy: float | None = None
+        self._vain = 0
+        """Plans in a row that found nothing to do."""
         self._moves = 0.0, float(MOVES)
         """When the machine was seen to have moved, and how often a plan may follow at once."""
         self._at_once = True
@@ -331,14 +334,16 @@ class Standing:
         if since < LEAST_BETWEEN_S:
             return False
         energy = self._planning.observed(self.task, LOOKED_AT_S)
-        if since >= PLAN_EVERY_S and (energy is None or energy > FREE or self._limits()):
+        limits = self._limits()
+        often = PLAN_EVERY_S if limits else min(REST_S, PLAN_EVERY_S * 2**self._vain)
+        if since >= often and (energy is None or energy > FREE or limits):
             return True
         if self._energy is None:
             return False
         if energy is None or abs(energy - self._energy) <= MOVED:
             return False
         seen, moves = self._moves
-        moves = min(float(MOVES), moves + (now - seen) / MOVE_EVERY_S)
+        moves = min(float(MOVES), moves + (now - seen) / (MOVE_EVERY_S * often / PLAN_EVERY_S))
         self._moves = now, moves - 1 if moves >= 1 else moves
         return moves >= 1
 
@@ -357,6 +362,7 @@ class Standing:
         self._patience_s = PATIENCE_S
         self._energy = self._planning.observed(self.task, LOOKED_AT_S)
         self.task = replace(self.task, plans=self.task.plans + 1)
+        self._vain = 0 if plan["steps"] else self._vain + 1
         if plan["steps"]:
             self._carry_out(plan, now)
         elif self._is_free(plan["imagined"]["energy"], now):
