@@ -8,7 +8,7 @@ import pytest
 
 from jepa.actions import action_types
 from jepa.actions.action_types import NAMES
-from jepa.actions.catalogue import ActionType, ValueType, action_type, catalogue
+from jepa.actions.catalogue import ActionType, Tier, ValueType, action_type, catalogue
 from jepa.actions.family import Family
 from jepa.actions.registry import CLASSES, family_of
 from jepa.errors import JepaError
@@ -66,3 +66,11 @@ def test_the_table_has_every_module_and_no_name_twice() -> None:
 def test_one_is_found_alone_as_among_all(action: ActionType) -> None:
     assert action_type(action.name) == action
     assert action.setting
+
+
+def test_shares_conserve_work_and_limits_do_not() -> None:
+    conserving = {action.name for action in catalogue().values() if action.conserving}
+    assert {"cpu.weight", "io.weight", "process.nice"} <= conserving
+    limits = {"cpu.max", "memory.high", "memory.max", "io.rbps", "io.wiops", "unit.freeze", "process.pause"}
+    assert not conserving & limits
+    assert all(action.tier is Tier.TUNE for action in catalogue().values() if action.conserving)

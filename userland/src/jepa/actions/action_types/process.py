@@ -16,6 +16,7 @@ ACTIONS = (
     _action(
         "process.nice",
         type=ValueType.INTEGER,
+        conserving=True,
         minimum=-20,
         maximum=19,
         dwell_s=1.0,
@@ -33,6 +34,7 @@ ACTIONS = (
     _action(
         "process.io_class",
         type=ValueType.CHOICE,
+        conserving=True,
         choices=(
             "none",
             "idle",
@@ -61,6 +63,7 @@ ACTIONS = (
     _action(
         "process.scheduler",
         type=ValueType.CHOICE,
+        conserving=True,
         choices=("other", "batch", "idle"),
         dwell_s=1.0,
         summary="policy by which the CPU is given to a process",
