@@ -86,7 +86,7 @@ class Gain:
     gain: float
     """Energy saved, as expected."""
     lower: float
-    """Energy saved at least in nine of ten moments, as far as effects are known; above 0 for any steps."""
+    """Energy saved at least in nine of ten moments, as far as is known; above 0 where a limit is set."""
     released: float | None = None
     """The energy, at most in nine of ten moments, were everything that is set there taken back; None where
     nothing is set, or it may not be taken back."""
