@@ -2,8 +2,8 @@
 """Long turns on the CPU: whoever wakes up meanwhile and wants a shorter one comes first.
 
 A watcher is in no hurry. Of two that share a CPU fairly, Linux lets the one begin at once that asked for the
-shorter turn (EEVDF, since 6.12), and both still get what they have a right to. So what the world model does
-once a second is put off by an operation of whoever works here, and does not put it off.
+shorter turn (EEVDF, since 6.12), and both still get what they have a right to. What begins while the world
+model is at work begins at once; what takes longer than its own turn then shares the CPU with it.
 """
 
 import contextlib
