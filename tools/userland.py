@@ -50,6 +50,10 @@ LAB_ONLY = ("vision-push-t",)
 """Packs that nothing in the image has a robot for."""
 
 
+NOT_OF_A_PACK = ("recordings", "scratch", "corpus", "heldout", "*.safetensors")
+"""What a pack was trained on, and what its graphs are made of: it stays in the tree."""
+
+
 def wheel_platforms(architecture: str) -> list[str]:
     """Return pip's options that pick wheels for the image's interpreter instead of the one that runs pip."""
     options = ["--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
@@ -115,8 +119,7 @@ def make_userland() -> None:
     )
     packs = sorted(manifest.parent for manifest in ROOT.glob("model-packs/*/pack.toml"))
     packs = [pack for pack in packs if pack.name not in LAB_ONLY and is_whole(pack)]
-    # what they were trained on stays here, and what their graphs are made of
-    for_pack = shutil.ignore_patterns("recordings", "scratch", "corpus", "*.safetensors")
+    for_pack = shutil.ignore_patterns(*NOT_OF_A_PACK)
     for pack in packs:
         shutil.copytree(pack, target / "packs" / pack.name, ignore=for_pack)
     if not any(pack.name == "machine" for pack in packs):

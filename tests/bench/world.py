@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from jepa.packs.pack import Pack, default_pack_dir, load_pack
+from jepa.packs.pack import Pack, load_pack
+from jepa.packs.places import default_pack_dir
 from jepa.planning.goals import Knowledge
 from jepa.planning.planner import Moment, Planner
 from jepa.planning.rollouts import Rollouts

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.packs.pack import MACHINE_GRAPHS, default_pack_dir, load_pack, verify_pack
+from jepa.packs.pack import MACHINE_GRAPHS, load_pack, verify_pack
+from jepa.packs.places import default_pack_dir
 from jepa.telemetry.schema import load_schema
 
 SOURCE = Path(__file__).parents[3] / "model-packs" / "machine"

@@ -37,7 +37,7 @@ MESSAGES = {
 }
 CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]
 """What changes something, and is asked with POST."""
-POSTED = [*CHANGES, "/v1/plan", "/v1/parse"]
+POSTED = [*CHANGES, "/v1/plan", "/v1/parse", "/v1/pack"]
 NAMED = ["/v1/plans/{id}", "/v1/tasks/{id}", "/v1/goals/{id}"]
 METHODS = {
     "/v1/tasks": ["get", "post"],
@@ -501,6 +501,13 @@ def test_muting_takes_a_kind_that_there_is_and_a_post(served: Any) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_pack_is_asked_for_by_one_name(served: Any) -> None:
+    assert problem(served.ask("/v1/pack", "POST")).status == 422
+    assert problem(served.ask("/v1/pack?name=machine&name=other", "POST")).status == 422
+    fixed = problem(served.ask("/v1/pack?name=machine", "POST"))
+    assert (fixed.status, fixed.title) == (409, "The pack of this process is fixed.")
+
+
 def test_only_root_and_jepads_own_user_may_mute(served: Any) -> None:
     code = (
         "import os, socket, sys; os.setgid(65534); os.setuid(65534);"

@@ -21,14 +21,15 @@ FRAMES = [(number, frame(number)) for number in range(10)]
 
 
 class Noting:
-    """Notes the frames it saw; fails at those in ``fails``."""
+    """Notes the frames it saw; fails at those in ``fails``, and foretells ``told`` at the others."""
 
     context_limit = 4
     unfamiliar = False
 
-    def __init__(self, fails: Sequence[int] = ()) -> None:
+    def __init__(self, fails: Sequence[int] = (), told: float = 1.0) -> None:
         self.seen: list[int] = []
         self._fails = fails
+        self._told = told
 
     @property
     def context_frames(self) -> int:
@@ -41,7 +42,7 @@ class Noting:
         if frame.ts_ns in self._fails:
             raise FloatingPointError("NaN")
         self.replay([frame])
-        bands = np.ones((1, 1, 1), np.float32)
+        bands = np.full((1, 1, 1), self._told, np.float32)
         return Tick(
             Forecast(frame.ts_ns, ("a",), (1,), (0.5,), bands, bands), None, self.context_frames, 2.0
         )
@@ -124,3 +125,69 @@ def test_without_a_pack_the_model_is_off() -> None:
     predictor.start(lambda count: [])
     assert predictor.settled.is_set()
     assert predictor.part().state == "off"
+
+
+def switch(predictor: Predictor, model: Noting, newest: int = 5) -> tuple[str, str | None]:
+    return predictor.switch(
+        lambda: Loaded("noting 2", model), lambda count: known_until(newest)[-count:], ["a"]
+    )
+
+
+def test_another_model_takes_over_with_the_same_past_and_no_frame_is_lost() -> None:
+    old, new = Noting(), Noting()
+    predictor = loaded(old)
+    for number in (4, 5):
+        assert predictor.tick(number, frame(number), lambda count: []) is not None
+    assert switch(predictor, new) == ("noting 2", "noting 1")
+    assert new.seen == [2, 3, 4, 5]
+    # Number 6 came while it was loaded: it is shown before the next one is forecast from.
+    assert predictor.tick(7, frame(7), lambda count: known_until(7)[-count:]) is not None
+    assert new.seen == [2, 3, 4, 5, 6, 7]
+    assert old.seen == [0, 1, 2, 3, 4, 5]
+
+
+def test_nobody_asks_a_model_that_has_not_forecast_since_it_took_over() -> None:
+    predictor = loaded(Noting())
+    predictor.tick(4, frame(4), lambda count: [])
+    switch(predictor, Noting(), newest=4)
+    with pytest.raises(JepaError, match="There is no forecast yet"), predictor.borrowed():
+        pass
+    predictor.tick(5, frame(5), lambda count: [])
+    with predictor.borrowed() as held:
+        assert held.pack == "noting 2"
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (Noting(fails=(5,)), r"failed its check: FloatingPointError: NaN\. noting 1 stays in use"),
+        (Noting(told=np.nan), r"forecasts no number for a\. noting 1 stays in use"),
+    ],
+)
+def test_a_model_that_cannot_forecast_leaves_the_old_one_in_use(model: Noting, reason: str) -> None:
+    predictor = loaded(Noting())
+    predictor.tick(4, frame(4), lambda count: [])
+    with pytest.raises(JepaError, match=reason):
+        switch(predictor, model)
+    assert predictor.pack == "noting 1"
+    assert predictor.tick(5, frame(5), lambda count: []) is not None
+    assert predictor.part().state == "ok"
+
+
+def test_without_a_frame_no_model_can_be_checked() -> None:
+    predictor = loaded(Noting())
+    with pytest.raises(JepaError, match="No frame is there"):
+        predictor.switch(lambda: Loaded("noting 2", Noting()), lambda count: [], ["a"])
+
+
+def test_a_model_in_place_of_the_chosen_one_says_so() -> None:
+    fault = JepaError("The pack is made for other channels.", "Install another.")
+    predictor = Predictor(lambda: Loaded("noting 1", Noting(), fault))
+    predictor.start(lambda count: [])
+    predictor.close()
+    assert predictor.tick(0, frame(0), lambda count: []) is not None
+    part = predictor.part()
+    assert (part.state, part.reason) == (
+        "degraded",
+        "The pack is made for other channels. noting 1 is used instead.",
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jepa.errors import JepaError
-from jepa.packs.pack import default_pack_dir
+from jepa.packs.places import default_pack_dir
 from jepa.vision.model import VisionModel
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from jepa.errors import JepaError
-from jepa.packs.pack import default_pack_dir, verify_pack
+from jepa.packs.pack import verify_pack
+from jepa.packs.places import default_pack_dir
 from jepa.robots import two_room
 from jepa.robots.planner import RobotState
 from jepa.robots.visual_planner import VisualPlanner

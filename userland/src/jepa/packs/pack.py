@@ -3,7 +3,6 @@
 
 import contextlib
 import hashlib
-import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from jepa.packs.effects import KnownEffects
 from jepa.packs.language import LanguageManifest
 from jepa.packs.machine import MachineManifest
 from jepa.packs.manifest import GraphFile
+from jepa.packs.places import INSTALLED, default_pack_dir, installed_in_use, mounted_packs
 from jepa.packs.robot import RobotManifest
 from jepa.packs.vision import LargeGraph, VisionManifest
 from jepa.telemetry.schema import Schema, load_schema
 
-INSTALLED = Path("/usr/lib/jepa/packs/machine")
 MACHINE_GRAPHS = ("encode", "advance", "decode", "imagine")
 AnyManifest = MachineManifest | VisionManifest | RobotManifest | LanguageManifest
 _ANY: TypeAdapter[AnyManifest] = TypeAdapter(Annotated[AnyManifest, Field(discriminator="kind")])
@@ -46,26 +45,21 @@ class Pack:
         return f"{self.manifest.name} {self.manifest.version}"
 
 
-def default_pack_dir() -> Path:
-    """Where the machine pack is: $JEPA_PACK, else the installed one, else the one of this source tree."""
-    named = os.environ.get("JEPA_PACK")
-    if named:
-        return Path(named)
-    if INSTALLED.is_dir():
-        return INSTALLED
-    return Path(__file__).resolve().parents[4] / "model-packs" / "machine"
-
-
 def packs_here() -> list[Path]:
-    """The directories with a manifest next to the pack in use, that one first."""
+    """The directories of all packs on this machine, each once: those in use come first, the machine's ahead.
+
+    They are the installed ones, and those next to the pack of the system or of the source tree.
+    """
     default = default_pack_dir()
+    kinds = ("language", "robot", "vision")
+    chosen = [folder for kind in kinds if (folder := installed_in_use(kind)) is not None]
+    own = INSTALLED.parent if default in mounted_packs() else default.parent
     try:
-        beside = sorted(path for path in default.parent.iterdir() if (path / "pack.toml").is_file())
+        beside = sorted(path for path in own.iterdir() if (path / "pack.toml").is_file())
     except OSError:
         beside = []
-    if not (default / "pack.toml").is_file():
-        return beside
-    return [default, *(path for path in beside if path != default)]
+    first = [default] if (default / "pack.toml").is_file() else []
+    return list(dict.fromkeys([*first, *chosen, *beside, *mounted_packs()]))
 
 
 def first_of_kind(kind: str) -> Path | None:

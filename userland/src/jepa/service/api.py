@@ -168,6 +168,15 @@ class AlertKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PackOut:
+    """The answer to POST /v1/pack: what forecasts now, and what did before."""
+
+    pack: str
+    """Name and version."""
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistogramOut:
     """How often each size occurred between the last two frames; slot 0 holds 0, slot n holds 2^(n-1) up."""
 
@@ -536,6 +545,9 @@ class Client(Protocol):
 
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
         """Raise alerts of ``kind`` again; answers as ``alerts``."""
+
+    def use_pack(self, name: str) -> PackOut:
+        """Have another machine pack forecast, or the JepaError that says why it cannot."""
 
     def parse(self, text: str) -> dict[str, Any]:
         """The task spec of a sentence, as JSON has it; none, with a question, where it is not understood."""

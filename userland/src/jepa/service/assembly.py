@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Puts an engine together from this machine's telemetry, the history on disk and the pack in use."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from jepa.errors import JepaError
+from jepa.packs.places import INSTALLED, chosen_title, default_pack_dir, named_pack
 from jepa.service.engine import Engine
 from jepa.service.events import EventStore
 from jepa.service.history import History
@@ -32,6 +36,7 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
         goals_file=None if state is None else state / "goals.jsonl",
         alerts_file=None if state is None else state / "alerts.json",
         tasks=TaskStore(None if state is None or mode == "local" else state / "tasks.jsonl"),
+        load_named=None if mode == "local" else lambda name: _load(named_pack(name), schema),
     )
     source.listen(engine.add_event)
     return engine
@@ -46,10 +51,23 @@ def machine_source(schema: Schema, *, local: bool) -> Feed:
 
 
 def load_default(schema: Schema) -> Loaded:
-    """The model of the default pack; JepaError when there is none or it does not fit ``schema``."""
+    """The model of the pack in use, or of the system's own where that one is not fit any more.
+
+    JepaError when there is none or it does not fit ``schema``.
+    """
+    title = None if "JEPA_PACK" in os.environ else chosen_title("machine")
+    if title is None:
+        return _load(default_pack_dir(), schema)
+    try:
+        return _load(named_pack(title), schema)
+    except JepaError as fault:
+        return replace(_load(INSTALLED, schema), instead=fault)
+
+
+def _load(folder: Path, schema: Schema) -> Loaded:
     # Imported in the loading thread: ONNX Runtime takes longer to import than all else together.
-    from jepa.packs.pack import default_pack_dir, load_pack
+    from jepa.packs.pack import load_pack
     from jepa.world.model import WorldModel
 
-    pack = load_pack(default_pack_dir(), schema)
+    pack = load_pack(folder, schema)
     return Loaded(pack.title, WorldModel.load(pack, schema))

@@ -21,6 +21,7 @@ from jepa.service.api import (
     ForecastOut,
     FrameOut,
     GoalOut,
+    PackOut,
     Problem,
     Sentence,
     Status,
@@ -37,6 +38,8 @@ Message = TypeVar("Message")
 
 ANSWER_S = 60.0
 """How long to wait for an answer: a daemon that is starting accepts at once and answers once it is ready."""
+SWITCH_S = 300.0
+"""How long to wait until another pack is loaded and checked; an emulated machine takes a minute."""
 FIRST_FRAMES = 2
 """A local client waits for so many frames, since the first has no rates."""
 MODEL_S = 120.0
@@ -147,6 +150,11 @@ class HttpClient:
         """Raise alerts of ``kind`` again; answers as ``alerts``."""
         return self._get(list[AlertKind], f"/v1/alerts/unmute?{urlencode({'kind': kind})}", method="POST")
 
+    def use_pack(self, name: str) -> PackOut:
+        """Have the machine pack ``name`` forecast from now on."""
+        target = f"/v1/pack?{urlencode({'name': name})}"
+        return self._get(PackOut, target, method="POST", wait_s=SWITCH_S)
+
     def parse(self, text: str) -> dict[str, Any]:
         """The task spec of a sentence, as JSON has it."""
         return self._get(dict[str, Any], "/v1/parse", method="POST", body=encode(Sentence(text)).encode())
@@ -192,9 +200,14 @@ class HttpClient:
         """Nothing is held between two questions."""
 
     def _get(
-        self, kind: type[Message], target: str, method: str = "GET", body: bytes | None = None
+        self,
+        kind: type[Message],
+        target: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        wait_s: float = ANSWER_S,
     ) -> Message:
-        connection = self._open()
+        connection = self._open(wait_s)
         try:
             with self._ask(connection, target, method, body) as response:
                 return _read(kind, _body(response))
@@ -214,8 +227,8 @@ class HttpClient:
             raise JepaError(said, problem.remedy, status=problem.status)
         return response
 
-    def _open(self) -> _Connection:
-        connection = _Connection(self._path, ANSWER_S)
+    def _open(self, wait_s: float = ANSWER_S) -> _Connection:
+        connection = _Connection(self._path, wait_s)
         try:
             connection.connect()
         except FileNotFoundError:
@@ -307,6 +320,12 @@ class LocalClient:
     def unmute_alerts(self, kind: str) -> list[AlertKind]:
         """JepaError (409), as ``mute_alerts``."""
         raise _only_in_jepad()
+
+    def use_pack(self, name: str) -> PackOut:
+        """JepaError (409): this process has the pack it was started with."""
+        raise JepaError(
+            "Packs are put in use in jepad, and this process is not it.", "Leave out --local.", status=409
+        )
 
     def parse(self, text: str) -> dict[str, Any]:
         """The task spec of a sentence."""

@@ -21,6 +21,7 @@ from jepa.service.api import (
     EventOut,
     ForecastOut,
     FrameOut,
+    PackOut,
     SignalOut,
     Status,
     TickOut,
@@ -68,7 +69,10 @@ class Engine:
         actuator: ActuatorView | None = None,
         tasks: TaskStore | None = None,
         goals_file: Path | None = None,
+        load_named: Callable[[str], Loaded] | None = None,
     ) -> None:
+        """``load`` gives the model to begin with, ``load_named`` that of another pack on this machine."""
+        self._load_named = load_named
         self.actuator = actuator or ActuatorView()
         self.schema = source.schema
         self.mode: Literal["daemon", "local"] = mode
@@ -166,6 +170,19 @@ class Engine:
     def kept_plan(self, plan_id: str) -> dict[str, Any]:
         """A plan that was made and has not expired. JepaError (404) when there is none of that id."""
         return self._plans.get(plan_id)
+
+    def use_pack(self, name: str) -> PackOut:
+        """Forecast with the machine pack ``name`` from now on; frames and forecasts go on meanwhile.
+
+        JepaError says why it is not fit; then the pack in use stays.
+        """
+        load = self._load_named
+        if load is None:
+            raise JepaError("The pack of this process is fixed.", "Name it with JEPA_PACK.", status=409)
+        pack, before = self.predictor.switch(
+            lambda: load(name), self.ring.contiguous, [channel.name for channel in self.schema.channels]
+        )
+        return PackOut(pack=pack, before=before)
 
     def signals(self) -> list[SignalOut]:
         """Each signal that a person has named, as its reader sees it now."""

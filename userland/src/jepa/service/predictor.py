@@ -2,10 +2,13 @@
 """The world model as a part that is loaded in the background and may fail without stopping the rest."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from jepa.errors import JepaError
 from jepa.service.api import Part
@@ -42,13 +45,16 @@ class Loaded:
 
     pack: str
     model: Model
+    instead: JepaError | None = None
+    """Why it is not the model that was chosen for this machine; None where it is."""
 
 
 class Predictor:
     """Ticks a model once it is loaded and has seen the frames that came before.
 
     Loading takes seconds on a slow machine, so a thread of its own does it and replays the frames known by
-    then; the sampling thread catches up on the few that came meanwhile.
+    then; the sampling thread catches up on the few that came meanwhile. Another model takes its place the
+    same way (``switch``): no frame is lost, and none is without a forecast.
     """
 
     def __init__(self, load: Callable[[], Loaded] | None) -> None:
@@ -61,6 +67,10 @@ class Predictor:
         self._fault: JepaError | None = None
         self._failures = 0
         self._in_use = threading.Lock()
+        """Held while the model is ticked, asked, or replaced."""
+        self._switching = threading.Lock()
+        self._ticked = True
+        """Whether the model in use has forecast since it took another's place."""
         self.settled = threading.Event()
         """Set once the model is in use or known to be unusable."""
 
@@ -100,16 +110,24 @@ class Predictor:
         self, sequence: int, frame: Frame, known: Callable[[int], Sequence[tuple[int, Frame]]]
     ) -> Tick | None:
         """The model's answer to ``frame``; None while there is no usable model."""
-        loaded = self._loaded
-        if loaded is None:
+        if self._loaded is None:
             return None
+        with self._in_use:
+            return self._tick(self._loaded, sequence, frame, known)
+
+    def _tick(
+        self,
+        loaded: Loaded,
+        sequence: int,
+        frame: Frame,
+        known: Callable[[int], Sequence[tuple[int, Frame]]],
+    ) -> Tick | None:
         try:
             if self._replayed < sequence - 1:
                 late = [f for n, f in known(loaded.model.context_limit) if self._replayed < n < sequence]
                 if late:
                     loaded.model.replay(late)
-            with self._in_use:
-                tick = loaded.model.tick(frame)
+            tick = loaded.model.tick(frame)
         except JepaError as fault:
             self._fault = fault
             self._failures += 1
@@ -122,17 +140,54 @@ class Predictor:
             self._replayed = sequence
             self.settled.set()
         self._fault = None
+        self._ticked = True
         self.times.add(tick.elapsed_ms)
         return tick
+
+    def switch(
+        self,
+        load: Callable[[], Loaded],
+        known: Callable[[int], Sequence[tuple[int, Frame]]],
+        names: Sequence[str],
+    ) -> tuple[str, str | None]:
+        """Put another model in place of the one in use, and return the packs of both, the new one first.
+
+        It is loaded beside it and shown the same past, and has to forecast from the newest frame, of the
+        channels ``names``. JepaError says why it did not: then the one in use stays, as if nothing had been
+        asked. For any thread but the one that ticks; takes as long as loading does.
+        """
+        if not self._switching.acquire(blocking=False):
+            raise JepaError("Another pack is being put in use.", "Ask again in a minute.", status=409)
+        try:
+            self.close()
+            loaded = load()
+            newest = _check(loaded, known(loaded.model.context_limit), names)
+            with self._in_use:
+                before = self.pack
+                self._loaded, self._replayed = loaded, newest
+                self._fault, self._failures, self._ticked = None, 0, False
+            self.settled.set()
+            return loaded.pack, before
+        except JepaError as fault:
+            raise JepaError(
+                f"{fault.problem} {_stays(self.pack)}", fault.remedy, status=fault.status
+            ) from fault
+        except Exception as error:  # whatever is wrong with it, the one in use goes on
+            raise JepaError(
+                f"The pack failed its check: {_in_one_line(error)}. {_stays(self.pack)}",
+                "Ask whoever made the pack.",
+                status=409,
+            ) from error
+        finally:
+            self._switching.release()
 
     @contextmanager
     def borrowed(self) -> Iterator[Loaded]:
         """The model, for another thread to ask; frames wait meanwhile. JepaError (503) without one."""
-        loaded = self._loaded
-        if loaded is None or self._fault is not None:
-            raise self.why_not()
         with self._in_use:
-            yield loaded
+            if self._loaded is None or self._fault is not None or not self._ticked:
+                raise self.why_not()
+            yield self._loaded
 
     @property
     def pack(self) -> str | None:
@@ -171,6 +226,13 @@ class Predictor:
                 reason="The model is being loaded.",
                 remedy="Ask again in a few seconds.",
             )
+        if self._loaded.instead is not None:
+            return Part(
+                name="model",
+                state="degraded",
+                reason=f"{self._loaded.instead.problem} {self._loaded.pack} is used instead.",
+                remedy=self._loaded.instead.remedy,
+            )
         if self._loaded.model.unfamiliar:
             return Part(
                 name="model",
@@ -180,6 +242,39 @@ class Predictor:
                 remedy="Nothing need be done; `jepa evaluate` shows how good they are on a recording of it.",
             )
         return Part(name="model", state="ok", reason=self._loaded.pack)
+
+
+def _check(loaded: Loaded, earlier: Sequence[tuple[int, Frame]], names: Sequence[str]) -> int:
+    """Show ``earlier`` frames to a model and return the number of the newest, which it forecasts from.
+
+    JepaError where it gives no number for a channel that this frame has.
+    """
+    if not earlier:
+        raise JepaError("No frame is there to check the pack with.", "Ask again in a second.", status=503)
+    *past, (number, newest) = earlier
+    for _, frame in past:
+        begin = time.perf_counter()
+        loaded.model.replay([frame])
+        time.sleep(time.perf_counter() - begin)  # half of the time is for the model in use
+    forecast = loaded.model.tick(newest).forecast
+    observed = {name for name, valid in zip(names, newest.valid, strict=True) if valid}
+    for name, *bands in zip(forecast.channels, forecast.mean, forecast.p90, strict=True):
+        if name in observed and not np.isfinite(bands).all():
+            raise JepaError(
+                f"The pack {loaded.pack} failed its check: it forecasts no number for {name}.",
+                "Ask whoever made the pack.",
+                status=409,
+            )
+    return number
+
+
+def _stays(pack: str | None) -> str:
+    return "No pack is in use." if pack is None else f"{pack} stays in use."
+
+
+def _in_one_line(error: Exception) -> str:
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first[:200]}".removesuffix(".")
 
 
 def _unusable(error: Exception) -> JepaError:

@@ -44,6 +44,13 @@ def _kind(query: Query) -> str:
     return given[0]
 
 
+def _use_pack(engine: Engine, query: Query) -> str:
+    given: list[str] = query["name"]
+    if len(given) != 1:
+        raise JepaError("One name of a pack is wanted.", "`jepa packs list` lists them.", status=422)
+    return encode(engine.use_pack(given[0]))
+
+
 def _start_task(engine: Engine, query: Query) -> str:
     try:
         wanted = decode(api.TaskRequest, query[BODY])
@@ -173,6 +180,21 @@ ROUTES: tuple[Route, ...] = (
         body=list[api.AlertKind],
         parameters=(KIND,),
         answer=_unmute,
+    ),
+    Route(
+        path="/v1/pack",
+        method="POST",
+        for_root=True,
+        summary="Forecast with another machine pack of this machine; the one in use stays if it is not fit",
+        body=api.PackOut,
+        parameters=(
+            Parameter(
+                name="name",
+                description="NAME_VERSION of an installed pack, or the name of one of the system.",
+                kind="string",
+            ),
+        ),
+        answer=_use_pack,
     ),
     Route(
         path="/v1/history",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb packs: list, verify, build."""
+"""The verb packs: list, verify, install, use, remove, build."""
 
 from pathlib import Path
 
@@ -8,6 +8,15 @@ from jepa.shell.usage import Parser, Verb, positive
 
 def _which(parser: Parser) -> None:
     parser.add_argument("--pack", metavar="PACK", help="only this one, by name or directory")
+
+
+def _install(parser: Parser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="a file NAME_VERSION.raw, or its http(s) address")
+
+
+def _named(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the pack's name, as `jepa packs list` shows it")
+    parser.add_argument("version", nargs="?", metavar="VERSION", help="default: the newest that is here")
 
 
 def _build(parser: Parser) -> None:
@@ -40,10 +49,10 @@ def _build(parser: Parser) -> None:
 VERBS = (
     Verb(
         "packs",
-        "list or verify the installed models, or build one from a checkpoint",
+        "the models: list or verify them, install one and put it in use, or build one from a checkpoint",
         (
             "jepa packs list",
-            "jepa packs verify",
+            "jepa packs install machine_1.0.0.raw",
             "jepa packs build vjepa2 --checkpoint vitl.pt --out packs/vitl",
         ),
         actions=(
@@ -53,6 +62,27 @@ VERBS = (
                 "check hashes, schema and shapes; exit 1 when a pack is damaged or does not fit",
                 ("jepa packs verify", "jepa packs verify --pack packs/vitl"),
                 _which,
+            ),
+            Verb(
+                "install",
+                "install a signed pack and put it in use while jepad runs; what is not fit is refused",
+                (
+                    "jepa packs install machine_1.0.0.raw",
+                    "jepa packs install https://example.org/machine_1.0.0.raw",
+                ),
+                _install,
+            ),
+            Verb(
+                "use",
+                "put another pack or version in use that is here (as root)",
+                ("jepa packs use machine", "jepa packs use machine 0.7.3"),
+                _named,
+            ),
+            Verb(
+                "remove",
+                "take an installed pack away; if it is in use, another of its kind takes its place first",
+                ("jepa packs remove machine", "jepa packs remove machine 1.0.0"),
+                _named,
             ),
             Verb(
                 "build",

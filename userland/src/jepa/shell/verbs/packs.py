@@ -1,21 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa packs`: which models are here, whether each is whole and fits; and how one is built."""
+"""`jepa packs`: which models are here, whether each is whole and fits; how one is installed, and built."""
 
 import importlib.util
+import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jepa.errors import JepaError
-from jepa.packs.pack import default_pack_dir, packs_here, verify_pack
+from jepa.packs.pack import packs_here, verify_pack
+from jepa.packs.places import default_pack_dir, mounted_pack
 from jepa.shell.request import Request
 from jepa.text import shown
 
+if TYPE_CHECKING:
+    from jepa.service.api import Client
+
 
 def run(request: Request) -> int:
-    """List, verify or build; 1 when verifying finds a pack that is damaged or does not fit."""
+    """Do what was asked; 1 when verifying finds a pack that is damaged or does not fit."""
     if request.args.action == "build":
         return build(request)
+    if request.args.action in ("install", "use", "remove"):
+        return change(request)
     wanted: str | None = request.args.pack
     folders = [chosen(wanted)] if wanted else packs_here()
     if not folders:
@@ -40,6 +49,45 @@ def report(request: Request, found: list[dict[str, object]]) -> None:
             title = f"{pack['name']} {pack['version']}" if pack["name"] else Path(str(pack["folder"])).name
             out.line(f"  {title}  {pack['kind'] or ''}  {mark}  {fault or 'verified'}")
             out.line(f"      {pack['folder']}")
+
+
+def change(request: Request) -> int:
+    """Install a pack, put one in use or take one away; JepaError says why not, and then all stays."""
+    from jepa.packs.images import Images
+    from jepa.updates.pack_changes import NEXT_START, PackChanges
+
+    args, out = request.args, request.out
+    if os.geteuid() != 0:
+        raise JepaError("Only root changes which packs are in use.", "Log in as root.", status=403)
+
+    def jepad() -> "Client | None":
+        try:
+            return request.client
+        except JepaError as error:
+            if error.status != 503:
+                raise
+            return None
+
+    changes = PackChanges(Images(), jepad)
+    match args.action:
+        case "install":
+            changed = changes.install(args.source)
+        case "use":
+            changed = changes.use(args.name, args.version)
+        case _:
+            changed = changes.remove(args.name, args.version)
+    if out.json:
+        out.data(asdict(changed))
+        return 0
+    removed = f"{args.name} is removed. " if args.action == "remove" else ""
+    if not changed.pack:
+        out.line(removed.rstrip())
+    elif changed.live:
+        out.line(f"{removed}{changed.pack} is in use.")
+    else:
+        daemon = NEXT_START.get(changed.kind, "jepad")
+        out.line(f"{removed}{changed.pack} is in use from the next start of {daemon} on.")
+    return 0
 
 
 def build(request: Request) -> int:
@@ -72,12 +120,16 @@ _LAB = "jepa-lab: "
 
 
 def chosen(wanted: str | None) -> Path:
-    """The pack of that directory, or of that name next to the pack in use; that one itself when None."""
-    default = default_pack_dir()
+    """The pack of that directory, or of that name on this machine; the one in use when None.
+
+    Where several versions are installed, NAME_VERSION names one.
+    """
     if wanted is None:
-        return default
-    beside = default.parent / wanted
-    return beside if not Path(wanted).exists() and beside.is_dir() else Path(wanted)
+        return default_pack_dir()
+    if Path(wanted).exists():
+        return Path(wanted)
+    named = [folder for folder in packs_here() if folder.name == wanted]
+    return mounted_pack(wanted) or (named[0] if named else Path(wanted))
 
 
 def examine(folder: Path) -> dict[str, object]:

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An installed pack that is not fit any more does not leave the machine without forecasts."""
+
+from pathlib import Path
+
+import pytest
+
+from jepa.errors import JepaError
+from jepa.service import assembly
+from jepa.telemetry.schema import load_schema
+
+SOURCE = Path(__file__).parents[3] / "model-packs" / "machine"
+
+
+def test_the_systems_own_pack_is_used_where_the_chosen_one_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("JEPA_PACK", raising=False)
+    monkeypatch.setattr(assembly, "chosen_title", lambda kind: "machine_9.9.9")
+    monkeypatch.setattr(assembly, "INSTALLED", SOURCE)
+    loaded = assembly.load_default(load_schema())
+    assert loaded.pack.startswith("machine ")
+    assert loaded.instead is not None
+    assert "machine_9.9.9" in loaded.instead.problem
+    monkeypatch.setattr(assembly, "INSTALLED", tmp_path)
+    with pytest.raises(JepaError, match="There is no pack in"):
+        assembly.load_default(load_schema())
+
+
+def test_a_pack_that_is_named_is_used_or_nothing_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(assembly, "chosen_title", lambda kind: "machine_9.9.9")
+    monkeypatch.setenv("JEPA_PACK", str(SOURCE))
+    assert assembly.load_default(load_schema()).instead is None
+    monkeypatch.setenv("JEPA_PACK", str(tmp_path))
+    with pytest.raises(JepaError, match="There is no pack in"):
+        assembly.load_default(load_schema())

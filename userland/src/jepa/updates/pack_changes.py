@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Install, choose and remove packs: an image is put in place, jepad tries it, and only then is it in use."""
+
+import re
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from jepa.errors import JepaError
+from jepa.packs.images import Images
+from jepa.packs.pack import read_manifest
+from jepa.packs.places import INSTALLED, chosen_title, mounted_packs
+from jepa.service.api import PackOut
+from jepa.updates.versions import order
+
+NEXT_START: Final = {"language": "jepad", "vision": "jepa-vision", "robot": "jepa-vision"}
+"""Which daemon reads a pack of a kind when it starts; a machine pack is changed while jepad runs."""
+_WAIT_S: Final = 30.0
+_WORK: Final = "/var/tmp"
+"""On the disk, where a pack has room; /tmp is memory."""
+
+
+class Jepad(Protocol):
+    """What is asked of the service."""
+
+    def use_pack(self, name: str) -> PackOut:
+        """Have another machine pack forecast."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A pack on this machine."""
+
+    name: str
+    version: str
+    kind: str
+    title: str | None
+    """NAME_VERSION where it was installed; None where it is the system's own."""
+
+    @property
+    def asked(self) -> str:
+        """How jepad is asked for it."""
+        return self.title or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of a change."""
+
+    pack: str
+    """Name and version of the pack that is in use for its kind."""
+    kind: str
+    live: bool
+    """Whether it is in use already, and not from the next start of a daemon on."""
+
+
+class PackChanges:
+    """Changes which packs are here and in use; needs root.
+
+    ``jepad`` reaches the service, or gives None where it does not run: then the next start decides.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        jepad: Callable[[], Jepad | None],
+        here: Callable[[], list[Here]] | None = None,
+        chosen: Callable[[str], str | None] = chosen_title,
+    ) -> None:
+        self._images, self._jepad = images, jepad
+        self._here = here or packs_here_by_version
+        self._chosen = chosen
+
+    def install(self, source: str) -> Changed:
+        """Install an image, a file or an http(s) address, and put it in use; JepaError: all is as it was."""
+        if re.fullmatch(r"https?://\S+", source):
+            with tempfile.TemporaryDirectory(prefix="jepa-pack-", dir=_WORK) as folder:
+                return self._install(_fetch(source, Path(folder)))
+        if not Path(source).is_file():
+            raise JepaError(f"There is no file {source}.", "Name an image, NAME_VERSION.raw.", status=404)
+        return self._install(Path(source))
+
+    def use(self, name: str, version: str | None) -> Changed:
+        """Put a pack in use that is here: that version, or the newest."""
+        return self._use(self._one(name, version, self._here()))
+
+    def remove(self, name: str, version: str | None) -> Changed:
+        """Take an installed pack away; where it is in use, the newest other of its kind is used first."""
+        all_here = self._here()
+        wanted = self._one(name, version, [each for each in all_here if each.title is not None] or all_here)
+        if wanted.title is None:
+            raise JepaError(
+                f"{wanted.name} {wanted.version} is a part of the system.", "It goes with it.", status=409
+            )
+        others = [each for each in all_here if each.kind == wanted.kind and each != wanted]
+        changed = Changed("", wanted.kind, True)
+        if self._chosen(wanted.kind) == wanted.title:
+            following = max(
+                others, key=lambda each: (each.name == wanted.name, order(each.version)), default=None
+            )
+            if following is None:
+                self._images.choose(wanted.kind, None)
+            else:
+                changed = self._use(following)
+        self._images.drop(wanted.title)
+        return changed
+
+    def _install(self, source: Path) -> Changed:
+        manifest = self._images.add(source)
+        title = f"{manifest.name}_{manifest.version}"
+        try:
+            return self._use(Here(manifest.name, manifest.version, manifest.kind, title))
+        except BaseException:
+            self._images.drop(title)
+            raise
+
+    def _use(self, wanted: Here) -> Changed:
+        live = False
+        if wanted.kind == "machine" and (jepad := self._jepad()) is not None:
+            jepad.use_pack(wanted.asked)
+            live = True
+        self._images.choose(wanted.kind, wanted.title)
+        return Changed(f"{wanted.name} {wanted.version}", wanted.kind, live)
+
+    def _one(self, name: str, version: str | None, here: list[Here]) -> Here:
+        found = [each for each in here if each.name == name and version in (None, each.version)]
+        if not found:
+            wanted = name if version is None else f"{name} {version}"
+            raise JepaError(
+                f"There is no pack {wanted} here.", "`jepa packs list` says which there are.", status=404
+            )
+        return max(found, key=lambda each: order(each.version))
+
+
+def packs_here_by_version() -> list[Here]:
+    """The packs of this system and those that were installed."""
+    found = []
+    own = INSTALLED.parent
+    shipped = (
+        sorted(path for path in own.iterdir() if (path / "pack.toml").is_file()) if own.is_dir() else []
+    )
+    for folder, title in [
+        *((folder, None) for folder in shipped),
+        *((folder, folder.parents[4].name) for folder in mounted_packs()),
+    ]:
+        manifest = read_manifest(folder)
+        found.append(Here(manifest.name, manifest.version, manifest.kind, title))
+    return found
+
+
+def _fetch(address: str, folder: Path) -> Path:
+    """The file at ``address``, in ``folder``. Who may have altered it on its way, its signature tells."""
+    file = folder / address.rsplit("/", 1)[1].partition("?")[0]
+    try:
+        with urllib.request.urlopen(address, timeout=_WAIT_S) as answer, file.open("wb") as to:
+            shutil.copyfileobj(answer, to)
+    except (OSError, urllib.error.URLError) as error:
+        reason = getattr(error, "reason", None) or error.strerror or error
+        raise JepaError(
+            f"{address} cannot be fetched: {reason}.", "Look at the address.", status=502
+        ) from error
+    return file
