@@ -49,6 +49,15 @@ def jepa(*words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([*JEPA, *words], capture_output=True, text=True, timeout=120, **more)
 
 
+@pytest.mark.parametrize("words", [("update", "apply", "0.2.0"), ("packs", "use", "none", "1.0.0")])
+def test_a_version_that_a_verb_takes_is_not_a_wish_for_ours(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    status, out, error = answer(capsys, *words)
+    assert (status, out) == (1, "")
+    assert "no image of JEPA OS" in error or "There is no pack none 1.0.0 here" in error or "root" in error
+
+
 @pytest.mark.parametrize(
     ("words", "fields"),
     [

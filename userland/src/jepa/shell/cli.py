@@ -81,7 +81,7 @@ def _answer(words: Sequence[str]) -> int:
 
 def _run(words: Sequence[str], out: Output) -> int:
     args = parse(help_words(words))
-    if args.version:
+    if args.own_version:
         from jepa import __version__
 
         out.data({"version": __version__}) if out.json else out.line(f"jepa {__version__}")

@@ -18,7 +18,7 @@ def build_parser(only: str | None = None) -> Parser:
     )
     _add_json(parser)
     _add_service(parser)
-    parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("--version", action="store_true", dest="own_version", help="print the version")
     parser.add_argument(
         "--plain", action="store_true", default=None, help="the shell in plain lines, not full screen"
     )
