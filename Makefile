@@ -49,6 +49,10 @@ $(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg keys
 	@$(PY) -m tools.build_image
 	@touch $@
 
+.PHONY: qcow2
+qcow2: $(IMAGE) ## make build/image/jepa-os.qcow2 of the image, compressed, for other virtual machines
+	@$(PY) -m tools.qcow2
+
 .PHONY: keys
 keys: $(VENV)/.done ## make the keys that releases and boot loaders are signed with, in keys/
 	@$(PYTHON) -m tools.host release

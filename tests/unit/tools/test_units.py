@@ -10,8 +10,8 @@ from tools.vm.image import ROOT
 
 EXTRA = ROOT / "mkosi.extra"
 UNITS = EXTRA / "usr/lib/systemd/system"
-FREE = {"jepa-console@", "jepa-grow", "jepa-boot-check", "jepa-packs"}
-"""A person's shell, and helpers that partition the disk, start the machine anew, mount for everybody."""
+FREE = {"jepa-console@", "jepa-grow", "jepa-boot-check", "jepa-packs", "jepa-install"}
+"""A person's shell, and helpers that partition disks, start the machine anew, mount for everybody."""
 CHANGING = {"jepa-actuator", "jepa-recovery"}
 """What sets the kernel and other processes, as root."""
 SANDBOXED = sorted({unit.stem for unit in UNITS.glob("jepa*.service")} - FREE)
