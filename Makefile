@@ -50,7 +50,7 @@ $(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg keys
 	@touch $@
 
 .PHONY: qcow2
-qcow2: $(IMAGE) ## make build/image/jepa-os.qcow2 of the image, compressed, for other virtual machines
+qcow2: $(IMAGE) ## make build/image/jepa-os.qcow2 of the image, for other virtual machines
 	@$(PY) -m tools.qcow2
 
 .PHONY: keys

@@ -111,7 +111,6 @@ def changed(machine: Machine, words: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.quiet
 @pytest.mark.allow(*STRANGE)
 def test_another_version_takes_over_while_jepad_forecasts_and_gives_way_again(
     machine: Machine, packs: Packs
@@ -119,7 +118,6 @@ def test_another_version_takes_over_while_jepad_forecasts_and_gives_way_again(
     name = packs.make(NEWER)
     trust(machine, packs)
     first = in_use(machine)
-    missed = status(machine)["missed"]
     machine.succeed("systemd-run --quiet --unit ticks sh -c 'exec jepa watch --json >/run/ticks'")
     machine.wait_until_succeeds("test -s /run/ticks")
     with served(packs.place) as address:
@@ -134,8 +132,8 @@ def test_another_version_takes_over_while_jepad_forecasts_and_gives_way_again(
     ticks = [json.loads(line) for line in machine.succeed("cat /run/ticks").splitlines()]
     numbers = [tick["sequence"] for tick in ticks]
     assert numbers == list(range(numbers[0], numbers[0] + len(ticks)))
+    # How many periods an emulated machine misses, its host decides; test_assembly.py counts them here.
     assert [tick["sequence"] for tick in ticks if not tick["forecast"]["channels"]] == []
-    assert status(machine)["missed"] == missed
 
     # What a boot does: the daemons find it mounted and in use.
     machine.succeed(

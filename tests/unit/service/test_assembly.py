@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from jepa.errors import JepaError
+from jepa.packs import places
 from jepa.service import assembly
 from jepa.telemetry.schema import load_schema
 
@@ -34,3 +35,25 @@ def test_a_pack_that_is_named_is_used_or_nothing_is(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("JEPA_PACK", str(tmp_path))
     with pytest.raises(JepaError, match="There is no pack in"):
         assembly.load_default(load_schema())
+
+
+def test_another_pack_takes_over_between_two_frames_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JEPA_PACK", str(SOURCE))
+    monkeypatch.setattr(places, "INSTALLED", SOURCE)
+    engine = assembly.machine_engine(None, mode="daemon")
+    engine.start()
+    try:
+        assert engine.ring.wait(3, timeout_s=30)
+        assert engine.predictor.settled.wait(60)
+        first = engine.ring.taken
+        answer = engine.use_pack("machine")
+        assert answer.pack == answer.before
+        assert engine.ring.wait(engine.ring.taken + 2, timeout_s=30)
+        entries = [entry for entry in engine.ring.newest() if entry.sequence >= first]
+        assert [entry.sequence for entry in entries if entry.tick is None] == []
+        assert engine.missed == 0
+        with pytest.raises(JepaError, match=r"There is no pack 'nothing' here.*stays in use"):
+            engine.use_pack("nothing")
+    finally:
+        engine.stop()
+        engine.predictor.close()
