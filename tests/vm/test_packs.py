@@ -111,6 +111,7 @@ def changed(machine: Machine, words: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.allow(*STRANGE)
 def test_another_version_takes_over_while_jepad_forecasts_and_gives_way_again(
     machine: Machine, packs: Packs
