@@ -296,7 +296,7 @@ def words_of(parser: argparse.ArgumentParser) -> Iterator[str]:
 def test_no_word_of_a_verb_is_taken_for_a_global_option() -> None:
     parser = build_parser()
     options = {action.dest for action in parser._actions if action.option_strings}
-    assert "version" in options
+    assert "own_version" in options
     assert options.isdisjoint(words_of(parser))
     assert parse(["update", "apply", "9.9"]).named == "9.9"
 
