@@ -103,7 +103,7 @@ test-unit: $(VENV)/.done $(LANGUAGE) ## unit tests alone; the linters are among 
 .PHONY: test-vm
 test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
 	@$(PYTHON) -m tools.host run release
-	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 3 --dist worksteal
+	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 2 --dist worksteal
 
 .PHONY: test-all
 test-all: test ## also the tests that take many minutes

@@ -41,6 +41,8 @@ TAIL_LINES = 60
 ALWAYS_ALLOWED: tuple[Allow, ...] = ()
 
 OTHERS = ("jepad", "jepa-telemetry", "jepa-healing")
+ACTUATOR_ONLY = "actuator-only"
+"""The snapshot in which they are stopped."""
 LIMIT_S = 900
 """Longest that a test may take which is not slow, waiting for the other machine included: then it fails."""
 
@@ -128,13 +130,30 @@ class Station:
         self._image, self._directory, self._kvm, self._say = image, directory, kvm, say
         self._sources = sources
         self._machine: Machine | None = None
+        self._stopped = False
         self.restores_s: list[float] = []
 
-    def fresh(self) -> Machine:
-        """The machine, as it was when jepad had just become ready."""
-        if self._machine is not None:
+    def fresh(self, *, actuator_only: bool) -> Machine:
+        """The machine as it was when jepad had just become ready, or with only the actuator left."""
+        if actuator_only:
+            if not self._stopped:
+                self._stop_others(self.fresh(actuator_only=False))
+            elif self._machine is not None:
+                self.restores_s.append(self._machine.restore(ACTUATOR_ONLY))
+        elif self._machine is not None:
             self.restores_s.append(self._machine.restore())
-            return self._machine
+        else:
+            self._machine = self._boot()
+        assert self._machine is not None
+        return self._machine
+
+    def _stop_others(self, machine: Machine) -> None:
+        """Once: to stop them before each test takes as long as some tests do."""
+        machine.succeed(f"systemctl stop {' '.join(OTHERS)}", 60)
+        machine.say(f"stopped the others; snapshot taken in {machine.snapshot(ACTUATOR_ONLY):.1f} s")
+        self._stopped = True
+
+    def _boot(self) -> Machine:
         disk = self._image.overlay(self._directory / "shared.qcow2")
         kernel, initrd = self._image.kernel, self._image.initrd
         setup = Setup(disk, kernel=kernel, initrd=initrd, devices=BAY, kvm=self._kvm)
@@ -151,7 +170,6 @@ class Station:
         except BaseException:
             machine.crash()
             raise
-        self._machine = machine
         return machine
 
     def rest(self) -> None:
@@ -206,9 +224,7 @@ def alone(request: pytest.FixtureRequest) -> Iterator[None]:
 def machine(alone: None, station: Station, request: pytest.FixtureRequest, say: Say) -> Iterator[Machine]:
     """The shared machine, restored."""
     begin = time.monotonic()
-    machine = station.fresh()
-    if request.node.get_closest_marker("actuator_only"):
-        machine.succeed(f"systemctl stop {' '.join(OTHERS)}", 60)
+    machine = station.fresh(actuator_only=request.node.get_closest_marker("actuator_only") is not None)
     if request.node.get_closest_marker("quiet") and priority.permitted():
         machine.prioritise()
     say(f"{request.node.name}: machine there after {time.monotonic() - begin:.1f} s")
