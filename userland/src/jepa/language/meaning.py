@@ -16,8 +16,9 @@ from jepa.language.grammar import grammar
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
 from jepa.language.naming import Name, Naming
+from jepa.language.other_clauses import LISTED
 from jepa.language.reading import CONDITIONS, Modifier, Reader
-from jepa.language.safeguards import LISTED, Safeguards
+from jepa.language.safeguards import Safeguards
 from jepa.language.specs import READS, empty, infer, mark, modify
 from jepa.language.tokens import Token
 from jepa.tasks.spec import OPERATIONS

@@ -56,6 +56,13 @@ class Naming:
             yield from found
             at = found[-1].end
 
+    def mentioned(self) -> set[int]:
+        """The tokens that are, or may be, part of a name."""
+        names = {at for name in self.names(True, False) for at in range(name.start, name.end)}
+        names |= {at for name in self.names(False, False) for at in range(name.start, name.end)}
+        names = {at for at in names if (self._gist.tokens[at].text,) not in lexicon().resources}
+        return names | {at for at, token in enumerate(self._gist.tokens) if self.known(token)}
+
     def _certain(self, fillings: tuple[tuple[int, Any], ...], at: int) -> list[Name] | None:
         tokens = self._gist.tokens
         if tokens[at].text in lexicon().determiners:
