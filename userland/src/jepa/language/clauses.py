@@ -118,8 +118,3 @@ class Clauses:
     def _texts(self, clause: range) -> list[str]:
         tokens = self._gist.tokens
         return [tokens[at].text for at in clause if tokens[at].kind != "pause" and at not in self._aside]
-
-
-def _unreal() -> frozenset[str]:
-    """Words of what is not so, or not yet."""
-    return lexicon().groups["unreal"] | lexicon().groups["when"]
