@@ -7,24 +7,10 @@ from jepa.errors import JepaError
 from jepa.language.encoder import Heard
 from jepa.language.inventory import LiveInventory
 from jepa.language.understanding import Understanding
-from jepa.packs.language import Thresholds
+from tests.unit.language.encoders import LIMITS
 
 HERE = LiveInventory(frozenset(("nginx", "nginx.service")))
 UNUSUAL = "would nginx kindly go on a strict diet"
-LIMITS = Thresholds(
-    temperature=1,
-    refuse=0.5,
-    reads=0.4,
-    acts=0.5,
-    named=0.5,
-    negated=0.2,
-    protected=0.2,
-    doubted=0.5,
-    withheld=0.2,
-    asks=0.9,
-    offers=0.7,
-    surely=0.8,
-)
 
 
 class Dieting:
