@@ -108,6 +108,8 @@ test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
 .PHONY: test-all
 test-all: test ## also the tests that take many minutes
 	@$(PY) -m pytest tests -m slow -v
+	@# Other examples each time; what they find becomes an example of its own.
+	@$(PY) -m pytest tests/unit -m 'hypothesis and not slow' --hypothesis-profile=search
 
 .PHONY: man
 man: $(VENV)/.done ## write the manual pages of the command line to build/man

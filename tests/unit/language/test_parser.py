@@ -177,16 +177,31 @@ def test_anything_at_all_gives_a_task_spec(text: str) -> None:
     understood(spec)
 
 
-@given(
-    st.sampled_from(ACTING),
-    st.sampled_from(["don't ", "do not ", "never ", "please don’t ", "I said don't "]),
-)
-@settings(max_examples=60, deadline=None)
-def test_a_negated_wish_is_never_acted_upon(text: str, negation: str) -> None:
+NEGATIONS = ("don't ", "do not ", "never ", "please don’t ", "I said don't ")
+
+
+def acts_though_negated(text: str, negation: str) -> bool:
     spec = parse(negation + text)
-    assert spec["intent"] in READS or (
+    return spec["intent"] not in READS and not (
         spec["intent"] in ("limit", "prioritize", "autonomy") and "let " in text
     )
+
+
+@given(st.sampled_from(ACTING), st.sampled_from(NEGATIONS))
+@settings(max_examples=60, deadline=None)
+def test_a_negated_wish_is_never_acted_upon(text: str, negation: str) -> None:
+    assert not acts_though_negated(text, negation)
+
+
+@pytest.mark.slow
+def test_no_wish_at_all_is_acted_upon_when_it_is_negated() -> None:
+    assert [(n, text) for text in ACTING for n in NEGATIONS if acts_though_negated(text, n)] == []
+
+
+def test_a_complaint_behind_a_negated_wish_is_no_goal() -> None:
+    assert parse("don't rstart apache2, wedged agian")["intent"] == "none"
+    assert parse("wedged again")["intent"] == "none"
+    assert parse("i want calm again")["goal"] == "calm"
 
 
 @given(st.sampled_from(ACTING), st.sampled_from(["postgresql", "nginx", "the database", "frobnicator-7"]))
@@ -225,21 +240,40 @@ def test_spans_lie_in_the_text(sentence: Any) -> None:
         assert all(0 <= start < end <= len(sentence.text) for start, end in places)
 
 
-@given(st.sampled_from(ACTING), st.sampled_from(["not", "never", "don't", "cannot"]), st.integers(0, 12))
-@settings(max_examples=60, deadline=None)
-def test_a_negation_anywhere_is_heard(text: str, negation: str, at: int) -> None:
+WORDS_OF_NEGATION = ("not", "never", "don't", "cannot")
+
+
+def passes_over_negation(text: str, negation: str, at: int) -> bool:
+    """Whether ``text`` with ``negation`` as its word ``at`` is acted upon as it was without."""
     words = text.split()
     if '"' in text or at > len(words):
-        return
-    spec = parse(" ".join([*words[:at], negation, *words[at:]]))
-    heard = spec["protect"] != parse(text)["protect"] or "takes" in words or "plugged" in words
-    assert (
-        spec["intent"] in READS
-        or spec["operation"] == "list"
-        or heard
-        or "but" in words
-        or "except" in words
-    )
+        return False
+    said = " ".join([*words[:at], negation, *words[at:]])
+    spec = parse(said)
+    if spec["intent"] in READS or spec["operation"] == "list":
+        return False
+    place = len(" ".join(words[:at]) + " ") if at else 0
+    spares = any(start <= place < end for start, end in spec["spans"].get("protect", ()))
+    heard = spares or spec["protect"] != parse(text)["protect"]
+    heard = heard or "so that" in " ".join(words[:at])  # what is wanted by it, not whether
+    return not heard and {"takes", "plugged", "but", "except", "not"}.isdisjoint(words)
+
+
+@given(st.sampled_from(ACTING), st.sampled_from(WORDS_OF_NEGATION), st.integers(0, 12))
+@settings(max_examples=60, deadline=None)
+def test_a_negation_anywhere_is_heard(text: str, negation: str, at: int) -> None:
+    assert not passes_over_negation(text, negation, at)
+
+
+@pytest.mark.slow
+def test_a_negation_anywhere_in_any_wish_is_heard() -> None:
+    places = [(text, at) for text in ACTING for at in range(13)]
+    found = [
+        (text, WORDS_OF_NEGATION[number % 4], at)
+        for number, (text, at) in enumerate(places)
+        if passes_over_negation(text, WORDS_OF_NEGATION[number % 4], at)
+    ]
+    assert found == []
 
 
 def test_only_questions_skip_words() -> None:
