@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from jepa.actions.service_manager import NoServiceManager, Unit
+from jepa.errors import JepaError
 from jepa.healing.observation import Broken
 from jepa.healing.observer import Listening, Observer, process_sample
 from jepa.telemetry.sources.listeners import Listener
@@ -30,8 +31,13 @@ class Manager(NoServiceManager):
     def __init__(self, states: dict[str, str], properties: dict[tuple[str, str], Any]) -> None:
         self.states, self.properties = states, properties
         self.asked: list[tuple[str, str]] = []
+        self.listed = 0
+        self.away = False
 
     def services(self) -> Sequence[Unit]:
+        if self.away:
+            raise JepaError("systemd cannot be reached.", "Wait.", status=503)
+        self.listed += 1
         return [Unit(name, "loaded", state) for name, state in self.states.items()]
 
     def get(self, unit: str, interface: str, name: str) -> Any:
@@ -90,6 +96,39 @@ def test_swap_counts_towards_a_limit_and_unwritten_pages_as_written(root: Path) 
     assert web.memory_limit == 256 * MIB + MIB + 512 * 1024
     assert no_swap.memory_limit == 256 * MIB
     assert web.written == 4096 + 1000
+
+
+def test_systemd_is_asked_after_a_change_and_when_a_group_came_or_went(root: Path) -> None:
+    manager = Manager({"web.service": "active"}, {})
+    changes = iter([True, False, False, False, False, True])
+    observer = Observer(root, manager, listening=list, changed=lambda: next(changes))
+    observer.observe(1.0)
+    observer.observe(2.0)
+    assert manager.listed == 1
+    folder = group(root, "system.slice/db.service", cpu_stat="usage_usec 1\n")
+    observer.observe(2.25, ask_manager=False)
+    assert manager.listed == 1
+    observer.observe(3.0)
+    assert manager.listed == 2
+    (folder / "cpu.stat").unlink()
+    folder.rmdir()
+    observer.observe(4.0)
+    observer.observe(5.0)
+    assert manager.listed == 3
+    manager.states["web.service"] = "failed"
+    assert observer.observe(6.0).units["web.service"].active == "failed"
+    observer.close()
+
+
+def test_a_manager_that_did_not_answer_is_asked_again(root: Path) -> None:
+    manager = Manager({"web.service": "active"}, {})
+    changes = iter([True, False])
+    observer = Observer(root, manager, listening=list, changed=lambda: next(changes))
+    manager.away = True
+    assert observer.observe(1.0).units == {}
+    manager.away = False
+    assert "web.service" in observer.observe(2.0).units
+    observer.close()
 
 
 def test_a_failed_unit_is_asked_why_once_and_only_then(root: Path) -> None:

@@ -89,6 +89,11 @@ def full_name(name: str) -> str:
 class SystemdParser(Parser):  # type: ignore[misc]  # jeepney has no types
     """Passes over signals that nobody waits for, which takes a tenth of the time of reading them."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.signals = 0
+        """How many have come."""
+
     def get_next_message(self) -> Message | None:
         """The next reply or end of a job; None until it is there as a whole."""
         while self.buf.bytes_buffered >= _HEADER_BYTES:
@@ -96,6 +101,7 @@ class SystemdParser(Parser):  # type: ignore[misc]  # jeepney has no types
             size = calc_msg_size(begin)
             if begin[1] != MessageType.signal.value or self.buf.bytes_buffered < size:
                 break
+            self.signals += 1
             if _JOB_ENDED.encode() in self.buf.peek(size):
                 break
             self.buf.read(size)

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from jepa.healing.history import History, Line
+from jepa.healing.history import Line, Trend
 from jepa.telemetry.frame import FloatArray, Frame
 from jepa.telemetry.schema import Channel, Schema
 
@@ -66,10 +66,10 @@ class Window:
 
     def line(self, name: str, over_s: float) -> Line | None:
         """The straight line through the last ``over_s`` seconds, per second; None with too few readings."""
-        history = History(over_s)
+        trend = Trend(over_s)
         for age, value in self._readings(name):
-            history.push(-age, value)
-        return history.line() if history.last is not None else None
+            trend.push(-age, value)
+        return trend.line()
 
     def _earlier(self, name: str) -> FloatArray:
         return np.array([value for age, value in self._readings(name) if age > EARLIER_S], np.float32)

@@ -22,6 +22,7 @@ from jepa.healing.mode import FILE, ModeFile
 from jepa.healing.observation import Observation
 from jepa.healing.observer import Observer
 from jepa.healing.report import HealingReport
+from jepa.healing.unit_changes import UnitChanges
 from jepa.notify import Notifier
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reporting import EventReporter
@@ -127,7 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if not stay_in_memory():
         _say("its pages cannot be kept in memory: it may be slow when memory is short")
-    observer = Observer(Path("/"), SystemdBus(), newest_loggers)
+    changes = UnitChanges()
+    observer = Observer(Path("/"), SystemdBus(), newest_loggers, changed=changes)
     healer = Healer(all_detectors(), load(), hands, mode, request)
     try:
         watch(observer, healer, hold, report, ending, Notifier())
@@ -136,6 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     finally:
         observer.close()
+        changes.close()
         hands.release()
         reporter.close()
     return 0

@@ -60,22 +60,53 @@ class History:
         time, oldest = next(point for point in self._points if point[0] >= now - over_s)
         return (newest - oldest) / (now - time) if now - time >= over_s / 2 else None
 
-    def line(self, over_s: float = float("inf")) -> Line | None:
-        """The line of least squares over the last ``over_s`` seconds; None with fewer than eight numbers."""
-        points = [each for each in self._points if each[0] >= self._points[-1][0] - over_s]
-        count = len(points)
+
+class Trend:
+    """The line of least squares through the numbers of the last ``keep_s`` seconds.
+
+    A number costs as much however many are remembered: sums are kept of them. With whole numbers these are
+    exact for ever, since time counts in whole milliseconds; floating-point numbers are for windows that are
+    filled once.
+    """
+
+    def __init__(self, keep_s: float) -> None:
+        self._keep_ms = round(1000 * keep_s)
+        self._points: deque[tuple[int, float]] = deque()
+        self._t = self._tt = 0
+        self._y: float = 0
+        self._yy: float = 0
+        self._ty: float = 0
+        self.last: float | None = None
+        """The newest number; None before the first."""
+
+    def push(self, now_s: float, value: float) -> None:
+        """Add the number at ``now_s``."""
+        now = round(1000 * now_s)
+        self._points.append((now, value))
+        self._add(now, value, 1)
+        self.last = value
+        while self._points[0][0] < now - self._keep_ms:
+            self._add(*self._points.popleft(), -1)
+
+    def line(self) -> Line | None:
+        """The line; None with fewer than eight numbers, or where they are all the same."""
+        count = len(self._points)
         if count < 8:
             return None
-        start = points[0][0]
-        xs = [time - start for time, _ in points]
-        ys = [value for _, value in points]
-        mean_x, mean_y = sum(xs) / count, sum(ys) / count
-        xx = sum((x - mean_x) ** 2 for x in xs)
-        xy = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))
-        yy = sum((y - mean_y) ** 2 for y in ys)
-        if xx == 0 or yy == 0:
+        tt = count * self._tt - self._t * self._t
+        ty = count * self._ty - self._t * self._y
+        yy = count * self._yy - self._y * self._y
+        if tt <= 0 or yy <= 0:
             return None
-        return Line(xy / xx, xy * xy / (xx * yy), xs[-1])
+        span = self._points[-1][0] - self._points[0][0]
+        return Line(1000 * ty / tt, min(1.0, ty / tt * ty / yy), span / 1000)
+
+    def _add(self, time: int, value: float, sign: int) -> None:
+        self._t += sign * time
+        self._tt += sign * time * time
+        self._y += sign * value
+        self._yy += sign * value * value
+        self._ty += sign * time * value
 
 
 class Sustained:

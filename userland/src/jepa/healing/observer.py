@@ -76,14 +76,16 @@ class Observer:
         loggers: Callable[[], Counter[str]] = Counter,
         listening: Callable[[], list[Listener]] | None = None,
         *,
+        changed: Callable[[], bool] = lambda: True,
         sessions: bool = False,
     ) -> None:
         """``loggers``: how many of the newest lines in the log are of each unit.
 
+        ``changed``: whether a unit may have changed since it was last called.
         ``sessions``: whether the units of persons are looked at as well, which nobody but they may repair.
         """
         self._root, self._manager, self._loggers = root, manager, loggers
-        self._sessions = sessions
+        self._changed, self._sessions = changed, sessions
         self._listening = listening or Listening()
         self._meminfo = KernelFile(root / "proc/meminfo")
         self._pressure = KernelFile(root / "proc/pressure/memory")
@@ -92,6 +94,7 @@ class Observer:
         self._stacked = StackedDevices(root)
         self._units: dict[str, UnitSample] = {}
         self._inodes: dict[str, int] = {}
+        self._stale = True
         self._journal_cpu_s = 0.0
         self._cpus = os.cpu_count() or 1
 
@@ -111,10 +114,14 @@ class Observer:
         )
 
     def observe(self, now_s: float, *, ask_manager: bool = True) -> Observation:
-        """Everything; without ``ask_manager`` the states of units are those of the last time."""
+        """Everything; without ``ask_manager`` the states of units are those of the last time.
+
+        systemd is asked only after a change, or when a control group has come or gone.
+        """
         observation = self.memory(now_s)
-        self._find_groups()
-        if ask_manager:
+        self._stale = self._find_groups() or self._stale
+        if ask_manager and (self._changed() or self._stale):
+            self._stale = True  # until it has answered
             self._ask_manager()
         waiting = self._waiting()
         units = dict(self._units)
@@ -149,25 +156,29 @@ class Observer:
         for file in (self._meminfo, self._mounts, self._pressure):
             file.close()
 
-    def _find_groups(self) -> None:
-        """The groups of units, those of persons only when asked for."""
+    def _find_groups(self) -> bool:
+        """Whether the groups of units are others than before; those of persons only when asked for."""
         present: set[str] = set()
-        for folder, inode in _unit_groups(self._root / "sys/fs/cgroup", self._sessions):
-            name = folder.name
-            present.add(name)
-            known = self._groups.get(name)
-            if known is None or known.inode != inode:
+        new = False
+        for found in _unit_groups(self._root / "sys/fs/cgroup", self._sessions):
+            present.add(found.name)
+            known = self._groups.get(found.name)
+            if known is None or known.inode != found.inode():
                 if known is not None:
                     known.close()
-                self._groups[name] = _Group.at(folder, inode)
-        for gone in self._groups.keys() - present:
-            self._groups.pop(gone).close()
+                self._groups[found.name] = _Group.at(Path(found.path), found.inode())
+                new = True
+        gone = self._groups.keys() - present
+        for name in gone:
+            self._groups.pop(name).close()
+        return new or bool(gone)
 
     def _ask_manager(self) -> None:
         try:
             listed = {unit.id: unit for unit in self._manager.services()}
         except JepaError:
             return  # systemd is busy or away: what was known stays until it answers
+        self._stale = False
         for gone in self._units.keys() - listed.keys():
             del self._units[gone]
         for name, unit in listed.items():
@@ -305,12 +316,12 @@ def process_sample(root: Path, pid: int, unit: str) -> ProcessSample | None:
     )
 
 
-def _unit_groups(top: Path, sessions: bool) -> Iterator[tuple[Path, int]]:
-    """The control groups of services and scopes, with ``sessions`` those of persons too; with their inodes.
+def _unit_groups(top: Path, sessions: bool) -> Iterator[os.DirEntry[str]]:
+    """The control groups of services and scopes, with ``sessions`` those of persons too.
 
     A person's own manager is no unit to judge: the units that it runs are.
     """
-    waiting = [top]
+    waiting = [str(top)]
     while waiting:
         folder = waiting.pop()
         try:
@@ -320,11 +331,11 @@ def _unit_groups(top: Path, sessions: bool) -> Iterator[tuple[Path, int]]:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name.startswith("user@") and sessions:
-                    waiting.append(Path(entry.path))
+                    waiting.append(entry.path)
                 elif entry.name.endswith(_KINDS):
-                    yield Path(entry.path), entry.inode()
+                    yield entry
                 elif entry.name.endswith(".slice") and (sessions or entry.name != _SESSIONS):
-                    waiting.append(Path(entry.path))
+                    waiting.append(entry.path)
 
 
 def _groups_below(top: Path) -> Iterator[Path]:

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.history import History, Line
+from jepa.healing.history import Line, Trend
 from jepa.healing.observation import Observation, UnitSample
 
 _SEEN_S = 300.0
@@ -23,30 +23,34 @@ class Leak:
     """A service that will reach its limit within fifteen minutes if it goes on as it did for one to five."""
 
     def __init__(self) -> None:
-        self._memory: dict[str, History] = {}
+        self._memory: dict[str, tuple[Trend, Trend]] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """The services that leak."""
         for name, unit in observation.units.items():
             if unit.anonymous is None or not name.endswith(".service"):
                 continue
-            history = self._memory.setdefault(name, History(_SEEN_S))
-            if history.last is not None and unit.anonymous < 0.8 * history.last:
-                history.clear()  # restarted, or it gave memory back: no leak
-            history.push(observation.now_s, unit.anonymous)
-            yield from self._judge(unit, history, observation)
+            trends = self._memory.get(name)
+            if trends is None or unit.anonymous < 0.8 * (trends[0].last or 0):
+                # new, restarted, or it gave memory back: no leak
+                trends = self._memory[name] = Trend(_SEEN_S), Trend(_STEEP_S + 1)
+            for each in trends:
+                each.push(observation.now_s, unit.anonymous)
+            yield from self._judge(unit, *trends, observation)
         for gone in self._memory.keys() - observation.units.keys():
             del self._memory[gone]
 
-    def _judge(self, unit: UnitSample, history: History, observation: Observation) -> Iterator[Finding]:
+    def _judge(
+        self, unit: UnitSample, seen: Trend, steep: Trend, observation: Observation
+    ) -> Iterator[Finding]:
         held = unit.anonymous or 0
         left = observation.memory_available + observation.swap_free
         limit, own = held + left, False
         if unit.memory_limit is not None and unit.memory_limit < limit:
             limit, left, own = unit.memory_limit, max(0, unit.memory_limit - held), True
-        line = history.line()
+        line = seen.line()
         if line is None or not _leads(line, left, limit, _LEAST_S, _EXPLAINED, _AHEAD_S):
-            line = history.line(_STEEP_S + 1) if own else None
+            line = steep.line() if own else None
             if line is None or not _leads(line, left, limit, _STEEP_S, _STEEP_EXPLAINED, _STEEP_LEFT_S):
                 return
         yield Finding(
