@@ -89,7 +89,7 @@ def test_swap_counts_towards_a_limit_and_unwritten_pages_as_written(root: Path) 
     )  # fmt: skip
     observer = Observer(root, Manager({"web.service": "active"}, {}), listening=list)
     web = observer.observe(10.0).units["web.service"]
-    group(root, "system.slice/web.service", memory_swap_max="0\n")
+    group(root, "system.slice/web.service", memory_swap_max="0\n", cpu_stat="usage_usec 2500001\n")
     no_swap = observer.observe(11.0).units["web.service"]
     observer.close()
     # it holds 1 MiB of swap, of which 512 KiB are free
@@ -129,6 +129,20 @@ def test_a_manager_that_did_not_answer_is_asked_again(root: Path) -> None:
     manager.away = False
     assert "web.service" in observer.observe(2.0).units
     observer.close()
+
+
+def test_what_a_unit_holds_is_as_it_was_until_it_runs_again(root: Path) -> None:
+    observer = Observer(root, Manager({"web.service": "active"}, {}), listening=list)
+    observer.observe(1.0)
+    group(
+        root, "system.slice/web.service", pids_current="70\n", cpu_pressure=PRESSURE.replace("3000", "4000")
+    )
+    asleep = observer.observe(2.0).units["web.service"]
+    group(root, "system.slice/web.service", cpu_stat="usage_usec 2600000\n")
+    awake = observer.observe(3.0).units["web.service"]
+    observer.close()
+    assert (asleep.tasks, asleep.cpu_wait_s) == (7, 4.0)
+    assert (awake.tasks, awake.cpu_s) == (70, 2.6)
 
 
 def test_a_failed_unit_is_asked_why_once_and_only_then(root: Path) -> None:

@@ -2,68 +2,27 @@
 """Reads the machine for the detectors: units, their use of it, memory, disks, sockets."""
 
 import os
-import re
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from jepa.actions.service_manager import ServiceManager
 from jepa.errors import JepaError
+from jepa.healing.mounts import disks_of, stopped_of, unit_of_mount
 from jepa.healing.observation import Broken, Observation, ProcessSample, Space, UnitSample
+from jepa.healing.unit_groups import KINDS, SESSIONS, UnitGroup, content, field, unit_groups
 from jepa.telemetry.sources.base import KernelFile, count
-from jepa.telemetry.sources.cgroup import parse_cpu_stat
 from jepa.telemetry.sources.listeners import Listener, listeners, open_diag
 from jepa.telemetry.sources.memory import parse_meminfo
 from jepa.telemetry.sources.pressure import parse_pressure
-from jepa.telemetry.sources.role_usage import StackedDevices, parse_io_stat
+from jepa.telemetry.sources.role_usage import StackedDevices
 
-_SESSIONS: Final = "user.slice"
-_SERVICES: Final = "system.slice"
 _LARGE: Final = 0.05
 """Share of memory from which a process of a session is looked at."""
 _JOURNAL: Final = "systemd-journald.service"
-_KINDS: Final = (".service", ".scope")
-
-
-@dataclass(slots=True)
-class _Group:
-    """The files of one unit's control group."""
-
-    folder: Path
-    inode: int
-    cpu: KernelFile
-    memory: KernelFile
-    swap: KernelFile
-    limit: KernelFile
-    swap_limit: KernelFile
-    io: KernelFile
-    tasks: KernelFile
-    cpu_pressure: KernelFile
-    io_pressure: KernelFile
-    weight: KernelFile
-
-    @classmethod
-    def at(cls, folder: Path, inode: int) -> "_Group":
-        names = (
-            *("cpu.stat", "memory.stat", "memory.swap.current", "memory.max", "memory.swap.max", "io.stat"),
-            "pids.current",
-            *("cpu.pressure", "io.pressure", "cpu.weight"),
-        )
-        return cls(folder, inode, *(KernelFile(folder / name) for name in names))
-
-    @property
-    def beside_others(self) -> bool:
-        """Whether its CPU weight counts beside those of the system's other services."""
-        return self.folder.parent.name == _SERVICES
-
-    def close(self) -> None:
-        for file in (self.cpu, self.memory, self.swap, self.limit, self.io, self.tasks):
-            file.close()
-        for file in (self.swap_limit, self.cpu_pressure, self.io_pressure, self.weight):
-            file.close()
 
 
 class Observer:
@@ -90,7 +49,7 @@ class Observer:
         self._meminfo = KernelFile(root / "proc/meminfo")
         self._pressure = KernelFile(root / "proc/pressure/memory")
         self._mounts = KernelFile(root / "proc/self/mountinfo")
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, UnitGroup] = {}
         self._stacked = StackedDevices(root)
         self._units: dict[str, UnitSample] = {}
         self._inodes: dict[str, int] = {}
@@ -100,8 +59,8 @@ class Observer:
 
     def memory(self, now_s: float) -> Observation:
         """Memory and pressure alone: two small files."""
-        info = parse_meminfo(_content(self._meminfo))
-        memory = parse_pressure(_content(self._pressure))
+        info = parse_meminfo(content(self._meminfo))
+        memory = parse_pressure(content(self._pressure))
         return Observation(
             now_s,
             cpus=self._cpus,
@@ -128,13 +87,9 @@ class Observer:
         stacked = self._stacked.at(now_s)
         for name, group in self._groups.items():
             if self._sessions or name in units or name.endswith(".scope"):
-                units[name] = self._use(
-                    units.get(name) or UnitSample(name),
-                    group,
-                    waiting.get(group.inode, 0),
-                    observation.swap_free,
-                    stacked,
-                )
+                unit = units.get(name) or UnitSample(name)
+                waits = waiting.get(group.inode, 0)
+                units[name] = replace(group.use(unit, observation.swap_free, stacked), waiting=waits)
         return replace(
             observation,
             units=units,
@@ -160,13 +115,13 @@ class Observer:
         """Whether the groups of units are others than before; those of persons only when asked for."""
         present: set[str] = set()
         new = False
-        for found in _unit_groups(self._root / "sys/fs/cgroup", self._sessions):
+        for found in unit_groups(self._root / "sys/fs/cgroup", self._sessions):
             present.add(found.name)
             known = self._groups.get(found.name)
             if known is None or known.inode != found.inode():
                 if known is not None:
                     known.close()
-                self._groups[found.name] = _Group.at(Path(found.path), found.inode())
+                self._groups[found.name] = UnitGroup(Path(found.path), found.inode())
                 new = True
         gone = self._groups.keys() - present
         for name in gone:
@@ -212,31 +167,6 @@ class Observer:
         except JepaError:
             return sample
 
-    def _use(
-        self, unit: UnitSample, group: _Group, waiting: int, swap_free: int, stacked: frozenset[bytes]
-    ) -> UnitSample:
-        stat = _content(group.cpu)
-        cpu, throttled = parse_cpu_stat(stat).usage_us, _field(stat, b"throttled_usec")
-        read, written = parse_io_stat(_content(group.io), stacked)
-        memory = _content(group.memory)
-        anonymous = _field(memory, b"anon")
-        swapped = count(_content(group.swap).strip()) or 0
-        return replace(
-            unit,
-            cpu_s=None if cpu is None else cpu / 1e6,
-            anonymous=None if anonymous is None else anonymous + swapped,
-            memory_limit=_limit(group, swapped, swap_free),
-            # what it has written and is not on its way to a disk yet, too: that may take half a minute
-            written=_sum(written, _field(memory, b"file_dirty")),
-            read=read,
-            tasks=count(_content(group.tasks).strip()),
-            waiting=waiting,
-            cpu_wait_s=_some_s(group.cpu_pressure),
-            io_wait_s=_some_s(group.io_pressure),
-            throttled_s=None if throttled is None else throttled / 1e6,
-            cpu_weight=count(_content(group.weight).strip()) if group.beside_others else None,
-        )
-
     def _waiting(self) -> Mapping[int, int]:
         """Connections that wait, by the inode of the control group that listens."""
         found: Counter[int] = Counter()
@@ -248,9 +178,9 @@ class Observer:
     def _processes(self, memory_total: int) -> Iterator[ProcessSample]:
         """The large processes of sessions: a session as a whole cannot be stopped without its person."""
         least = _LARGE * memory_total
-        for folder in _groups_below(self._root / "sys/fs/cgroup" / _SESSIONS):
+        for folder in _groups_below(self._root / "sys/fs/cgroup" / SESSIONS):
             stat = folder / "memory.stat"
-            if (_field(_bytes(stat), b"anon") or 0) + (
+            if (field(_bytes(stat), b"anon") or 0) + (
                 count(_bytes(folder / "memory.swap.current")) or 0
             ) < least:
                 continue
@@ -260,7 +190,7 @@ class Observer:
                     yield sample
 
     def _spaces(self) -> Iterator[tuple[str, Space]]:
-        for place in _disks(_content(self._mounts)):
+        for place in disks_of(content(self._mounts)):
             try:
                 found = os.statvfs(self._root / place.lstrip("/"))
             except OSError:
@@ -270,9 +200,9 @@ class Observer:
 
     def _broken(self) -> Iterator[tuple[str, Broken]]:
         """File systems that stopped for errors, with the services that they are a part of."""
-        for place, why in _stopped(_content(self._mounts)):
+        for place, why in stopped_of(content(self._mounts)):
             try:
-                parts = self._manager.get(_mount_unit(place), "Unit", "PartOf")
+                parts = self._manager.get(unit_of_mount(place), "Unit", "PartOf")
             except JepaError:
                 parts = ()
             yield place, Broken(why, tuple(each for each in parts or () if each.endswith(".service")))
@@ -316,103 +246,11 @@ def process_sample(root: Path, pid: int, unit: str) -> ProcessSample | None:
     )
 
 
-def _unit_groups(top: Path, sessions: bool) -> Iterator[os.DirEntry[str]]:
-    """The control groups of services and scopes, with ``sessions`` those of persons too.
-
-    A person's own manager is no unit to judge: the units that it runs are.
-    """
-    waiting = [str(top)]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name.startswith("user@") and sessions:
-                    waiting.append(entry.path)
-                elif entry.name.endswith(_KINDS):
-                    yield entry
-                elif entry.name.endswith(".slice") and (sessions or entry.name != _SESSIONS):
-                    waiting.append(entry.path)
-
-
 def _groups_below(top: Path) -> Iterator[Path]:
     """The groups that hold processes of sessions."""
     for folder, folders, _ in os.walk(top):
-        if not folders or folder.endswith(_KINDS):
+        if not folders or folder.endswith(KINDS):
             yield Path(folder)
-
-
-def _disks(mountinfo: bytes) -> Iterator[str]:
-    """Mount points of file systems on block devices, each device once: asking others may never end."""
-    seen: set[bytes] = set()
-    for line in mountinfo.splitlines():
-        mount, dash, rest = line.partition(b" - ")
-        fields, source = mount.split(), rest.split()
-        if not dash or len(fields) < 5 or len(source) < 2 or not source[1].startswith(b"/dev/"):
-            continue
-        if fields[2] not in seen:
-            seen.add(fields[2])
-            yield os.fsdecode(fields[4].replace(b"\\040", b" "))
-
-
-_ERRORS: Final = (b"emergency_ro", b"shutdown")
-"""What ext4 shows among the options of a file system that it stopped."""
-
-
-def _stopped(mountinfo: bytes) -> Iterator[tuple[str, str]]:
-    """Mount points of file systems on block devices that the kernel stopped, and how that shows.
-
-    One that a person remounted read-only is so as a mount, too; one that the kernel stopped is not.
-    """
-    for line in mountinfo.splitlines():
-        mount, dash, rest = line.partition(b" - ")
-        fields, source = mount.split(), rest.split()
-        if not dash or len(fields) < 6 or len(source) < 3 or not source[1].startswith(b"/dev/"):
-            continue
-        options = source[2].split(b",")
-        found = [each.decode() for each in _ERRORS if each in options]
-        if b"ro" in options and b"rw" in fields[5].split(b","):
-            found.append("made read-only by the kernel")
-        if found:
-            yield os.fsdecode(fields[4].replace(b"\\040", b" ")), ", ".join(found)
-
-
-def _mount_unit(place: str) -> str:
-    """The name of the mount unit of ``place``, as `systemd-escape --path` makes it."""
-    path = place.strip("/")
-    plain = re.sub(
-        r"^\.|[^A-Za-z0-9:_./]", lambda each: "".join(f"\\x{byte:02x}" for byte in each[0].encode()), path
-    )
-    return f"{plain.replace('/', '-') or '-'}.mount"
-
-
-def _limit(group: _Group, swapped: int, swap_free: int) -> int | None:
-    """Bytes of memory and swap together at which the kernel kills within the group; None without a limit."""
-    memory = count(_content(group.limit).strip())
-    if memory is None:
-        return None
-    swap = count(_content(group.swap_limit).strip())
-    most = swapped + swap_free
-    return memory + (most if swap is None else min(swap, most))
-
-
-def _sum(first: int | None, second: int | None) -> int | None:
-    return None if first is None else first + (second or 0)
-
-
-def _some_s(file: KernelFile) -> float | None:
-    some = parse_pressure(_content(file)).some
-    return None if some is None else some / 1e6
-
-
-def _content(file: KernelFile) -> bytes:
-    try:
-        return file.read()
-    except OSError:
-        return b""
 
 
 def _bytes(path: Path) -> bytes:
@@ -420,15 +258,6 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes().strip()
     except OSError:
         return b""
-
-
-def _field(content: bytes, key: bytes) -> int | None:
-    """The number after ``key`` in a file of ``key number`` lines."""
-    for line in content.splitlines():
-        name, _, number = line.partition(b" ")
-        if name == key:
-            return count(number)
-    return None
 
 
 def _kib(status: bytes, key: bytes) -> int:
