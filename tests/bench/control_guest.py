@@ -19,12 +19,13 @@ from typing import Any
 GROUPS = Path("/sys/fs/cgroup")
 BACKGROUND = GROUPS / "background.slice"
 FOREGROUND = GROUPS / "user.slice"
+OWN_GROUP = GROUPS / "jepa.slice"
 FILES = ("cpu.weight", "cpu.idle", "cpu.max", "cgroup.freeze", "io.weight", "memory.high")
 """Of each role's group: what is looked at every second, and has to be in the end as it was."""
 COSTS = {
     "jepad": "jepa.slice/jepad.service",
     "telemetry": "jepa.slice/jepa-telemetry.service",
-    "actuator": "system.slice/jepa-actuator.service",
+    "actuator": "safety.slice/jepa-actuator.service",
     "rival": "system.slice/control-branch.service",
     "foreground": "user.slice",
     "background": "background.slice",
@@ -293,7 +294,8 @@ def main() -> None:
 
     before = settings()
     end = look_after(rival, folder, phase)
-    told: dict[str, Any] = {"rival": rival, "before": before, "settings": [], "task": None, "over_s": 0.0}
+    told: dict[str, Any] = {"rival": rival, "before": before, "settings": [], "own_weights": []}
+    told |= {"task": None, "over_s": 0.0}
     last, costs, ended = before, {}, False
     while now() < begin + phases[-1]["end_s"]:
         at = now() - begin
@@ -304,6 +306,9 @@ def main() -> None:
             told["task"], ended = end(), True
             told["over_s"], told["after"] = now() - begin, settings()
         current = settings()
+        own = read("cpu.weight", OWN_GROUP)
+        if not told["own_weights"] or told["own_weights"][-1][1] != own:
+            told["own_weights"].append([round(at, 2), own])
         if current != last:
             changed = {name: value for name, value in current.items() if value != last[name]}
             told["settings"].append([round(at, 2), changed])

@@ -3,8 +3,10 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,9 +65,9 @@ class Watched:
             tick = self.predictor.tick(number, frame, self.ring.contiguous)
             self.ring.append(Entry(number, frame, tick))
 
-    def plans(self, root: Path, age_s: float = 0.5) -> Plans:
+    def plans(self, root: Path, age_s: float = 0.5, **how: Any) -> Plans:
         now_ns = self.ring.newest(1)[0].frame.ts_ns + int(age_s * 1e9)
-        return Plans(self.predictor, self.ring, ActuatorView(root), 1.0, root, wall_ns=lambda: now_ns)
+        return Plans(self.predictor, self.ring, ActuatorView(root), 1.0, root, wall_ns=lambda: now_ns, **how)
 
 
 @pytest.fixture
@@ -107,6 +109,22 @@ def test_the_plan_is_as_the_openapi_document_describes_it(root: Path, watch: Cal
     for step in plan["steps"]:
         assert set(step) == set(schemas["PlanStep"]["properties"])
     assert plan["steps"], "the foreground waits in this trial"
+
+
+def test_a_plan_is_in_haste_while_nothing_is_in_force(root: Path, watch: Callable[..., Watched]) -> None:
+    hurried: list[str] = []
+
+    @contextmanager
+    def in_haste() -> Iterator[None]:
+        hurried.append("begun")
+        yield
+        hurried.append("ended")
+
+    plans = watch().plans(root, in_haste=in_haste)
+    plans.plan(PRIORITIZE, measured=[{"system.role.foreground.pressure.cpu": (1.0, 30.0)}])
+    assert hurried == []
+    plans.plan(PRIORITIZE)
+    assert hurried == ["begun", "ended"]
 
 
 def refusal(plans: Plans, spec: bytes = PRIORITIZE) -> JepaError:

@@ -34,6 +34,7 @@ from jepa.service.loop import FrameLoop
 from jepa.service.plans import Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry
+from jepa.service.share import own_share
 from jepa.service.standing_tasks import StandingTasks
 from jepa.service.task_ends import Planning
 from jepa.service.usage import Usage
@@ -82,14 +83,22 @@ class Engine:
         self.predictor = Predictor(load)
         self.alerting = Alerting(self.schema, alerts_file)
         self._events = events or EventStore(None)
+        self._share = own_share()
         self._loop = FrameLoop(
-            source, history, self.predictor, self.alerting, self._events, period_s, clocks
+            source, history, self.predictor, self.alerting, self._events, period_s, clocks, self._share
         )
         self.ring = self._loop.ring
         self.broadcast = self._loop.broadcast
         self._signals = SignalStore()
         self.goals = Goals(goals_file, self.schema, self.predictor, self.ring)
-        self._plans = Plans(self.predictor, self.ring, self.actuator, period_s, captured=self.goals.captured)
+        self._plans = Plans(
+            self.predictor,
+            self.ring,
+            self.actuator,
+            period_s,
+            captured=self.goals.captured,
+            in_haste=self._share.in_haste,
+        )
         planning = Planning(self._plans, self.ring, self.schema)
         self.tasks = StandingTasks(tasks or TaskStore(None), planning, self._plans, self.actuator)
 
@@ -102,6 +111,7 @@ class Engine:
         """Take back what tasks did, end the loop and every stream, and close the logs."""
         self.tasks.stop()
         self._loop.stop()
+        self._share.close()
 
     def add_event(self, event: Event) -> None:
         """Log an event and give it to every reader, unless it is logged already."""

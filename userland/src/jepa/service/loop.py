@@ -14,6 +14,7 @@ from jepa.service.events import EventStore
 from jepa.service.history import History
 from jepa.service.predictor import Predictor
 from jepa.service.ring import RING_FRAMES, Entry, Ring
+from jepa.service.share import Share
 from jepa.telemetry.clocks import Instant
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame_source import FrameSource
@@ -48,6 +49,7 @@ class FrameLoop:
         events: EventStore,
         period_s: float,
         clocks: Callable[[], Instant],
+        share: Share,
     ) -> None:
         self.source = source
         self.history = history
@@ -61,6 +63,7 @@ class FrameLoop:
         self.fault: JepaError | None = None
         """Why the last frame could not be read, or None."""
         self._clocks = clocks
+        self._period_s, self._share = period_s, share
         self._timing = checks.Timing(period_s)
         self._stopped = threading.Event()
         self._sampler = Sampler(source, period_s, _Clock(self._stopped))
@@ -122,6 +125,7 @@ class FrameLoop:
             if self._stopped.is_set():
                 return
             self.fault = None
+            begin_s, used_s = time.monotonic(), time.thread_time()
             self._timing.add(self._clocks(), self.missed)
             self.history.append(frame)
             tick = self.predictor.tick(sequence, frame, self.ring.contiguous)
@@ -131,6 +135,9 @@ class FrameLoop:
             sequence += 1
             self.ring.append(entry)
             self.broadcast.publish(entry)
+            if tick is not None:  # until then it loads, as fast as it can
+                took_s = time.monotonic() - begin_s
+                self._share.waited(took_s - (time.thread_time() - used_s), self._period_s)
             if self.ring.taken == 1:
                 # Not earlier: on a slow machine loading would hold up the first frame, which others await.
                 self.predictor.start(self.ring.contiguous)

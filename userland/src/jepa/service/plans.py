@@ -4,6 +4,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -54,7 +55,9 @@ class Plans:
         wall_ns: Callable[[], int] = time.time_ns,
         since_boot_s: Callable[[], float] = boot_s,
         captured: Callable[[], Mapping[str, "Captured"]] = dict,
+        in_haste: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """``in_haste``: what a plan is made within while somebody waits for it."""
         self._predictor = predictor
         self._ring = ring
         self._actuator = actuator
@@ -63,6 +66,7 @@ class Plans:
         self._wall_ns = wall_ns
         self._since_boot_s = since_boot_s
         self._captured = captured
+        self._in_haste = in_haste
         self._planner: Planner | None = None
         self._making = threading.Lock()
         self._made: dict[str, dict[str, Any]] = {}
@@ -96,7 +100,8 @@ class Plans:
             if self._planner is None:
                 boot_id = (self._root / BOOT_ID).read_text().strip().replace("-", "")
                 self._planner = Planner(boot_id, since_boot_s=self._since_boot_s)
-            with self._predictor.borrowed() as loaded:
+            # What is harmed while nothing is in force waits; a plan that may take something back has time.
+            with nullcontext() if measured else self._in_haste(), self._predictor.borrowed() as loaded:
                 model = loaded.model
                 if not isinstance(model, Imagining):
                     raise JepaError(

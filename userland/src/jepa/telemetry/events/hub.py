@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from jepa.errors import JepaError
+from jepa.passed import passed_file
 from jepa.telemetry.events.conditions import Conditions
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import NAME, Reports
@@ -191,7 +192,13 @@ def user_bus(environ: Mapping[str, str] = os.environ) -> Path | None:
 def _open_kmsg() -> EventSource:
     from jepa.telemetry.events.kmsg import KernelLog, load_rules, open_log
 
-    return KernelLog(_passed("kmsg") or open_log(), load_rules(), time.time_ns, time.monotonic_ns)
+    log = passed_file("kmsg")
+    if log is None:
+        log = open_log()
+    else:
+        os.set_blocking(log, False)
+        os.lseek(log, 0, os.SEEK_END)
+    return KernelLog(log, load_rules(), time.time_ns, time.monotonic_ns)
 
 
 def _open_units() -> EventSource:
@@ -220,19 +227,3 @@ def _open_health() -> EventSource:
 
 def _open_reports(path: Path) -> EventSource:
     return Reports(path)
-
-
-_FIRST_PASSED = 3
-
-
-def _passed(name: str, environ: Mapping[str, str] = os.environ) -> int | None:
-    """A copy of the descriptor that the service manager opened as ``name`` (OpenFile=), set not to block."""
-    if environ.get("LISTEN_PID") != str(os.getpid()):
-        return None
-    names = environ.get("LISTEN_FDNAMES", "").split(":")
-    if name not in names:
-        return None
-    fd = os.dup(_FIRST_PASSED + names.index(name))
-    os.set_blocking(fd, False)
-    os.lseek(fd, 0, os.SEEK_END)
-    return fd

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""jepad gives way as far as its frames come in time, and not while somebody waits for a plan."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jepa.service.share import LEAST, USUAL, Share
+
+
+@pytest.fixture
+def written() -> list[int]:
+    return []
+
+
+@pytest.fixture
+def share(written: list[int]) -> Share:
+    return Share(written.append)
+
+
+def test_it_begins_with_the_usual_weight(share: Share, written: list[int]) -> None:
+    assert written == [USUAL]
+
+
+def test_frames_that_come_quickly_lower_it_to_the_least(share: Share, written: list[int]) -> None:
+    for _ in range(20):
+        share.waited(0.01, 1.0)
+    assert written == [100, 50, 25, 12, 6, LEAST]
+
+
+def test_frames_that_wait_long_raise_it_to_the_usual(share: Share, written: list[int]) -> None:
+    for _ in range(10):
+        share.waited(0.01, 1.0)
+    del written[:]
+    for _ in range(10):
+        share.waited(0.5, 1.0)
+    assert written == [6, 12, 24, 48, 96, USUAL]
+
+
+def test_it_settles_where_frames_are_neither_quick_nor_late(share: Share, written: list[int]) -> None:
+    """Beside work that takes all there is a frame of 40 ms waits 40 ms times the weights of the others."""
+    weight = USUAL
+    for _ in range(50):
+        share.waited(0.04 * 100 / weight, 1.0)
+        weight = written[-1]
+    assert len(written) == len(set(written)) < 6
+
+
+def test_a_plan_in_haste_has_the_usual_weight_and_gives_it_back(share: Share, written: list[int]) -> None:
+    for _ in range(3):
+        share.waited(0.0, 1.0)
+    with share.in_haste():
+        with share.in_haste():
+            share.waited(0.0, 1.0)
+        assert written[-1] == USUAL
+    assert written[-2:] == [USUAL, 12]
+
+
+def test_it_leaves_the_group_as_it_was(share: Share, written: list[int]) -> None:
+    share.waited(0.0, 1.0)
+    share.close()
+    share.waited(0.0, 1.0)
+    assert written == [USUAL, 50, USUAL]
+
+
+PASSED = """\
+import os
+os.dup2(os.open({file!r}, os.O_RDWR), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="cpu.weight")
+from jepa.service.share import own_share
+own_share().waited(0.0, 1.0)
+"""
+
+
+def test_it_writes_to_the_file_that_the_service_manager_opened(tmp_path: Path) -> None:
+    file = tmp_path / "cpu.weight"
+    file.write_text("100")
+    subprocess.run([sys.executable, "-c", PASSED.format(file=str(file))], check=True, env=os.environ)
+    assert file.read_text().startswith("50")
+
+
+def test_what_a_person_has_given_the_slice_is_the_most(tmp_path: Path) -> None:
+    file = tmp_path / "cpu.weight"
+    file.write_text("400")
+    subprocess.run([sys.executable, "-c", PASSED.format(file=str(file))], check=True, env=os.environ)
+    assert file.read_text().startswith("200")
+
+
+def test_without_that_file_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jepa.service.share import own_share
+
+    monkeypatch.delenv("LISTEN_PID", raising=False)
+    share = own_share()
+    share.waited(0.0, 1.0)
+    share.close()

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""jepad's weight on the CPU: as low as lets its frames come in time, the usual one for a plan in haste.
+
+Whoever works here and meets a forecast waits for as much of it as jepad's weight says: with the usual weight
+an operation that takes longer than one turn takes twice as long. With a low weight it notices nothing, but
+beside work that takes all there is a forecast would come too late, and a plan half a minute. So the weight
+follows what is seen: a frame for which jepad waited long doubles it, one that came quickly halves it.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from jepa.passed import passed_file
+
+USUAL: Final = 100
+"""The weight of a group that nobody has set."""
+LEAST: Final = 3
+"""As of an idle group: an operation that meets a forecast takes at most three hundredths longer."""
+QUICK: Final = 0.2
+"""Of a period, for which a frame may wait for the CPU: below it the weight is halved."""
+SLOW: Final = 0.4
+"""And from where on it is doubled. Between the two nothing is changed."""
+
+
+class Share:
+    """The weight of the group that jepad runs in; its methods may be called from any thread."""
+
+    def __init__(self, write: Callable[[int], None], usual: int = USUAL) -> None:
+        """``usual``: the most that it may be."""
+        self._write, self._usual = write, usual
+        self._lock = threading.Lock()
+        self._weight, self._written = usual, 0
+        self._hasty = 0
+        self._put(self._usual)  # one that was killed may have left another
+
+    def waited(self, seconds: float, period_s: float) -> None:
+        """Learn for how long a frame of every ``period_s`` waited for the CPU."""
+        with self._lock:
+            if self._hasty:
+                return
+            if seconds > SLOW * period_s:
+                self._weight = min(self._usual, 2 * self._weight)
+            elif seconds < QUICK * period_s:
+                self._weight = max(LEAST, self._weight // 2)
+            self._put(self._weight)
+
+    @contextmanager
+    def in_haste(self) -> Iterator[None]:
+        """Have the usual weight meanwhile: somebody waits for what is done."""
+        with self._lock:
+            self._hasty += 1
+            self._put(self._usual)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hasty -= 1
+                if not self._hasty:
+                    self._put(self._weight)
+
+    def close(self) -> None:
+        """Leave the group as it was found."""
+        with self._lock:
+            self._hasty += 1  # what comes late changes nothing any more
+            self._put(self._usual)
+
+    def _put(self, weight: int) -> None:
+        if weight == self._written:
+            return
+        self._written = weight
+        self._write(weight)
+
+
+def own_share() -> Share:
+    """That of the slice around this service, where the service manager has opened its file; else one of
+    which nothing follows."""
+    fd = passed_file("cpu.weight")
+    if fd is None:
+        return Share(lambda _: None)
+
+    def write(weight: int) -> None:
+        try:
+            os.pwrite(fd, b"%d" % weight, 0)
+        except OSError:  # the group is idle, or gone with its slice: then its weight does not matter
+            return
+
+    try:
+        found = int(os.pread(fd, 16, 0))
+    except (OSError, ValueError):
+        found = 0
+    # More, where a person has given the slice more. Less is what one that was killed has left.
+    return Share(write, max(USUAL, found))
