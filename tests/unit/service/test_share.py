@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """jepad gives way as far as its frames come in time, and not while somebody waits for a plan."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from jepa.service.share import LEAST, USUAL, Share
+from jepa.service.share import LEAST, LOST, USUAL, Share
 
 
 @pytest.fixture
@@ -59,6 +58,23 @@ def test_a_plan_in_haste_has_the_usual_weight_and_gives_it_back(share: Share, wr
     assert written[-2:] == [USUAL, 12]
 
 
+def test_a_frame_that_does_not_come_brings_the_usual_weight(written: list[int]) -> None:
+    now_s = [100.0]
+    share = Share(written.append, now_s=lambda: now_s[0])
+    share.look()
+    for _ in range(6):
+        share.waited(0.0, 1.0)
+    now_s[0] += LOST - 0.1
+    share.look()
+    assert written[-1] == LEAST
+    now_s[0] += 0.2
+    share.look()
+    assert written[-1] == USUAL
+    share.waited(2.0, 1.0)
+    share.waited(0.1, 1.0)
+    assert written[-1] == 50
+
+
 def test_it_leaves_the_group_as_it_was(share: Share, written: list[int]) -> None:
     share.waited(0.0, 1.0)
     share.close()
@@ -71,22 +87,30 @@ import os
 os.dup2(os.open({file!r}, os.O_RDWR), 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="cpu.weight")
 from jepa.service.share import own_share
-own_share().waited(0.0, 1.0)
+import time
+from jepa.service.share import own_share
+share = own_share()
+for _ in range(6):
+    share.waited(0.0, 0.2)
+print(os.pread(3, 16, 0)[:1].decode(), flush=True)
+time.sleep(2.5)
 """
 
 
 def test_it_writes_to_the_file_that_the_service_manager_opened(tmp_path: Path) -> None:
     file = tmp_path / "cpu.weight"
     file.write_text("100")
-    subprocess.run([sys.executable, "-c", PASSED.format(file=str(file))], check=True, env=os.environ)
-    assert file.read_text().startswith("50")
+    script = PASSED.format(file=str(file))
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout == "3\n"
+    assert file.read_text().startswith("100"), "no frame came for long"
 
 
 def test_what_a_person_has_given_the_slice_is_the_most(tmp_path: Path) -> None:
     file = tmp_path / "cpu.weight"
     file.write_text("400")
-    subprocess.run([sys.executable, "-c", PASSED.format(file=str(file))], check=True, env=os.environ)
-    assert file.read_text().startswith("200")
+    subprocess.run([sys.executable, "-c", PASSED.format(file=str(file))], check=True)
+    assert file.read_text().startswith("400")
 
 
 def test_without_that_file_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

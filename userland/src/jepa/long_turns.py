@@ -11,11 +11,23 @@ from typing import Final
 
 TURN_NS: Final = 100_000_000
 """The longest that the kernel grants."""
+SHORT_TURN_NS: Final = 100_000
+"""The shortest."""
+_NORMAL: Final = 0
 _BATCH: Final = 3
 
 
 def take_long_turns() -> None:
     """Ask for long turns of this thread and of those that it starts; an older kernel or libc has none."""
+    _take_turns(_BATCH, TURN_NS)
+
+
+def take_short_turns() -> None:
+    """Ask for the shortest turns of this thread: it does next to nothing, and that soon."""
+    _take_turns(_NORMAL, SHORT_TURN_NS)
+
+
+def _take_turns(policy: int, length_ns: int) -> None:
     import ctypes
 
     class Attributes(ctypes.Structure):
@@ -32,6 +44,6 @@ def take_long_turns() -> None:
             ("period", ctypes.c_uint64),
         )
 
-    wanted = Attributes(size=ctypes.sizeof(Attributes), policy=_BATCH, runtime=TURN_NS)
+    wanted = Attributes(size=ctypes.sizeof(Attributes), policy=policy, runtime=length_ns)
     with contextlib.suppress(AttributeError, OSError):  # not before glibc 2.41
         ctypes.CDLL(None).sched_setattr(0, ctypes.byref(wanted), 0)

@@ -4,15 +4,19 @@
 Whoever works here and meets a forecast waits for as much of it as jepad's weight says: with the usual weight
 an operation that takes longer than one turn takes twice as long. With a low weight it notices nothing, but
 beside work that takes all there is a forecast would come too late, and a plan half a minute. So the weight
-follows what is seen: a frame for which jepad waited long doubles it, one that came quickly halves it.
+follows what is seen: a frame for which jepad waited long doubles it, one that came quickly halves it. Where
+none comes at all, since somebody with a thousand times the weight has begun to work, a thread of its own
+that needs next to no CPU takes the usual weight at once.
 """
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from jepa.long_turns import take_short_turns
 from jepa.passed import passed_file
 
 USUAL: Final = 100
@@ -23,14 +27,26 @@ QUICK: Final = 0.2
 """Of a period, for which a frame may wait for the CPU: below it the weight is halved."""
 SLOW: Final = 0.4
 """And from where on it is doubled. Between the two nothing is changed."""
+LOST: Final = 4.0
+"""Periods after a frame within which the next has to be done: a plan holds up two or three."""
+LOOK_S: Final = 1.0
+"""How often that is looked at."""
 
 
 class Share:
     """The weight of the group that jepad runs in; its methods may be called from any thread."""
 
-    def __init__(self, write: Callable[[int], None], usual: int = USUAL) -> None:
+    def __init__(
+        self,
+        write: Callable[[int], None],
+        usual: int = USUAL,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """``usual``: the most that it may be."""
-        self._write, self._usual = write, usual
+        self.closed = threading.Event()
+        self._write, self._usual, self._now_s = write, usual, now_s
+        self._next_s = float("inf")
+        """When the next frame has to be done."""
         self._lock = threading.Lock()
         self._weight, self._written = usual, 0
         self._hasty = 0
@@ -39,6 +55,7 @@ class Share:
     def waited(self, seconds: float, period_s: float) -> None:
         """Learn for how long a frame of every ``period_s`` waited for the CPU."""
         with self._lock:
+            self._next_s = self._now_s() + LOST * period_s
             if self._hasty:
                 return
             if seconds > SLOW * period_s:
@@ -46,6 +63,13 @@ class Share:
             elif seconds < QUICK * period_s:
                 self._weight = max(LEAST, self._weight // 2)
             self._put(self._weight)
+
+    def look(self) -> None:
+        """Take the usual weight if the next frame should have been done by now."""
+        with self._lock:
+            if self._now_s() > self._next_s:
+                self._weight = self._usual
+                self._put(self._weight)
 
     @contextmanager
     def in_haste(self) -> Iterator[None]:
@@ -63,6 +87,7 @@ class Share:
 
     def close(self) -> None:
         """Leave the group as it was found."""
+        self.closed.set()
         with self._lock:
             self._hasty += 1  # what comes late changes nothing any more
             self._put(self._usual)
@@ -92,4 +117,12 @@ def own_share() -> Share:
     except (OSError, ValueError):
         found = 0
     # More, where a person has given the slice more. Less is what one that was killed has left.
-    return Share(write, max(USUAL, found))
+    share = Share(write, max(USUAL, found))
+    threading.Thread(target=_watch, args=(share,), name="share", daemon=True).start()
+    return share
+
+
+def _watch(share: Share) -> None:
+    take_short_turns()
+    while not share.closed.wait(LOOK_S):
+        share.look()
