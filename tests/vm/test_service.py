@@ -90,6 +90,20 @@ def test_forecasts_keep_up_with_time(machine: Machine) -> None:
     assert (clock_ns(machine) - last) / 1e9 < 10, "the forecast is old"
 
 
+WEIGHT = "/sys/fs/cgroup/jepa.slice/cpu.weight"
+
+
+@pytest.mark.quiet
+def test_jepad_gives_way_and_leaves_its_slice_as_it_was(machine: Machine) -> None:
+    machine.wait_until_succeeds(f"test $(cat {WEIGHT}) -le 12", 60)
+    machine.succeed("systemctl stop jepad")
+    try:
+        assert machine.succeed(f"cat {WEIGHT}").strip() == "100"
+    finally:
+        machine.succeed("systemctl start jepad", 120)
+    wait_for_status(machine, "context_frames", 1, 60)
+
+
 def test_jump_of_the_clock_is_told_and_stops_nothing(machine: Machine) -> None:
     before = frame_times(machine)[-1]
     machine.succeed("date -u -s '+1 hour'")
