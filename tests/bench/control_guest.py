@@ -38,6 +38,7 @@ Setting = Mapping[str, str]
 FIXED: dict[str, Setting] = {
     "defaults": {},
     "polite": {"cpu.idle": "1", "io.weight": "default 1", "memory.high": "512M"},
+    "idle": {"cpu.idle": "1"},
     "weight_20": {"cpu.weight": "20", "io.weight": "default 20"},
     "weight_1": {"cpu.weight": "1", "io.weight": "default 1"},
     "quota_50": {"cpu.max": "50000 100000"},
@@ -250,6 +251,9 @@ def look_after(rival: str, folder: Path, phase: Callable[[], Mapping[str, Any]])
     """Let ``rival`` look after the machine from now on; returns what ends and undoes it."""
     if rival in ("planner", "persistence", "kernel_rules"):
         return planner(folder, rival)
+    if rival == "watched":
+        write(FIXED["idle"])
+        return lambda: write(USUAL)
     subprocess.run(["systemctl", "stop", *OURS.split()], check=False)
     if rival == "solo":
         subprocess.run(["systemctl", "stop", "lab-background.service"], check=False)

@@ -11,7 +11,7 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-Group = Literal["baseline", "solo", "fixed", "rule", "planner"]
+Group = Literal["baseline", "solo", "fixed", "rule", "planner", "part"]
 
 WINDOW_S: Final = 5
 PHASE_S: Final = (15, 25)
@@ -130,6 +130,8 @@ RIVALS: Final[dict[str, Group]] = {
     "tuned": "rule",
     "persistence": "planner",
     "kernel_rules": "planner",
+    "watched": "part",
+    "idle": "fixed",
     "weight_20": "fixed",
     "weight_1": "fixed",
     "quota_50": "fixed",
@@ -138,7 +140,9 @@ RIVALS: Final[dict[str, Group]] = {
 }
 """In the order in which they are measured, which is how much each tells: ``solo`` is the foreground alone,
 ``planner`` a standing task, ``persistence`` the same without forecasts, ``kernel_rules`` the same without
-learned effects; the fixed ones, and rules that never change, are the sweep of the oracle."""
+learned effects; ``watched`` what the planner sets in the end from the beginning on, beside a jepad that only
+forecasts, so that what it lacks of ``idle`` is what forecasts cost; the fixed ones, and rules that never
+change, are the sweep of the oracle."""
 FIXED_RULES: Final = ("defaults", "polite", "nice", "tuned")
 
 
