@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lock the third-party Python of the image: pyproject's dependencies, resolved, with hashes.
+"""Lock the third-party Python of the image: pyproject's dependencies and extra `s3`, resolved, with hashes.
 
 Writes requirements/image.in and requirements/image.lock, which holds for Python 3.13 on every
 architecture. Needs uv beside the interpreter that runs it.
@@ -22,7 +22,8 @@ def main() -> int:
     source = ROOT / "requirements/image.in"
     lock = ROOT / "requirements/image.lock"
     source.parent.mkdir(exist_ok=True)
-    source.write_text(HEADER + "\n".join(project["dependencies"]) + "\n")
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["s3"]]
+    source.write_text(HEADER + "\n".join(wanted) + "\n")
     options = ["--universal", "--python-version", "3.13", "--generate-hashes"]
     quiet = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     uv = str(Path(sys.executable).parent / "uv")

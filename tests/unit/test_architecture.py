@@ -25,6 +25,7 @@ ORDER = [
     "service",
     "evaluation",
     "updates",
+    "fleet",
     "shell",
 ]
 """Each package may import itself and those before it. The daemons are in those before `evaluation`."""
@@ -37,6 +38,7 @@ LAB_ONLY = {
     "safetensors",
     "transformers",
     "pymunk",
+    "ray",
     "jepa_lab",
 }
 

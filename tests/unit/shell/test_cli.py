@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from jepa.fleet.keys import make_keys
 from jepa.service.api import Band, ChannelInfo, ForecastOut, FrameOut
 from jepa.service.serialisation import channel_infos
 from jepa.shell import arguments
@@ -193,6 +194,19 @@ def test_record_writes_what_the_contract_says(tmp_path: Path, capsys: pytest.Cap
     assert json.loads(out)["frames"] == 1
     names = {path.name for path in (tmp_path / "r").iterdir()}
     assert {"frames.parquet", "actions.parquet", "events.parquet", "meta.json"} <= names
+
+
+def test_record_sends_its_parts_to_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_keys(tmp_path)
+    (tmp_path / "store").mkdir()
+    to = ("--to", (tmp_path / "store").as_uri(), "--key", str(tmp_path / "fleet.key"))
+    status, out, _ = answer(
+        capsys, "record", str(tmp_path / "r"), "--seconds", "2", "--every", "1s", *to, "--json"
+    )
+    said = json.loads(out)
+    assert (status, said["parts"], said["sent"]["waiting"], said["sent"]["fault"]) == (0, 2, 0, None)
+    assert len(list((tmp_path / "store").glob("hosts/*/*/frames.parquet"))) == 2
+    assert [each.name for each in (tmp_path / "r").iterdir()] == [".fleet"]
 
 
 @pytest.mark.parametrize(

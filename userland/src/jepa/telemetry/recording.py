@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -228,15 +228,11 @@ def finish(folder: Path, schema: Schema) -> Meta:
     log = FrameLog(folder / "log", schema, _UNBOUNDED)
     try:
         frames = log.arrays(since_ns=-(1 << 62))
-        columns: dict[str, npt.NDArray[Any]] = {"ts": frames.ts_ns}
-        columns |= {name: frames.values[:, position] for position, name in enumerate(schema.names)}
-        parquet.write_columns(folder / "frames.parquet", columns)
         actions = [
             (row["ts"], row["action"], json.dumps(row["args"])) for row in read_rows(folder / _ACTIONS)
         ]
-        parquet.write_rows(folder / "actions.parquet", _ACTION_COLUMNS, actions)
         events = [tuple(row.get(name) for name in _EVENT_COLUMNS) for row in read_rows(folder / _EVENTS)]
-        parquet.write_rows(folder / "events.parquet", _EVENT_COLUMNS, events)
+        _write_tables(folder, schema, frames, actions, events)
         ts = frames.ts_ns
         meta = replace(
             meta,
@@ -252,6 +248,32 @@ def finish(folder: Path, schema: Schema) -> Meta:
         log.close()
     _remove_working_files(folder)
     return meta
+
+
+def save(folder: Path, recording: Recording) -> None:
+    """Write ``recording`` as a finished one into ``folder``, which is there and empty. Raises OSError."""
+    frames = Frames(recording.ts_ns, recording.values)
+    actions = [(each.ts_ns, each.action, json.dumps(dict(each.args))) for each in recording.actions]
+    events = [
+        (each.ts_ns, each.kind, each.unit, each.detail, each.severity, each.source)
+        for each in recording.events
+    ]
+    _write_tables(folder, recording.schema, frames, actions, events)
+    _write_meta(folder, recording.meta)
+
+
+def _write_tables(
+    folder: Path,
+    schema: Schema,
+    frames: Frames,
+    actions: Sequence[tuple[Any, ...]],
+    events: Sequence[tuple[Any, ...]],
+) -> None:
+    columns: dict[str, npt.NDArray[Any]] = {"ts": frames.ts_ns}
+    columns |= {name: frames.values[:, position] for position, name in enumerate(schema.names)}
+    parquet.write_columns(folder / "frames.parquet", columns)
+    parquet.write_rows(folder / "actions.parquet", _ACTION_COLUMNS, actions)
+    parquet.write_rows(folder / "events.parquet", _EVENT_COLUMNS, events)
 
 
 _ACTION_COLUMNS = {"ts": "BIGINT", "action": "VARCHAR", "args": "VARCHAR"}

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from jepa.shell.usage import Parser, Verb, positive
+from jepa.shell.usage import Parser, Verb, positive, span
 
 
 def _record(parser: Parser) -> None:
@@ -12,6 +12,15 @@ def _record(parser: Parser) -> None:
         "--seconds", type=positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)"
     )
     parser.add_argument("--limit", type=positive, metavar="MIB", help="above MIB, drop the oldest frames")
+    parser.add_argument(
+        "--every", type=span, metavar="SPAN", help="begin a new part below DIR each SPAN, such as 1h"
+    )
+    parser.add_argument(
+        "--to", metavar="STORE", help="send each part, without names, to file:///DIR or s3://BUCKET/PREFIX"
+    )
+    parser.add_argument(
+        "--key", type=Path, metavar="FILE", help="the fleet's key, for --to (default: /etc/jepa/fleet.key)"
+    )
 
 
 def _evaluate(parser: Parser) -> None:
@@ -23,7 +32,11 @@ VERBS = (
     Verb(
         "record",
         "write frames to DIR as Parquet",
-        ("jepa record day1", "jepa record day1 --seconds 600"),
+        (
+            "jepa record day1",
+            "jepa record day1 --seconds 600",
+            "jepa record parts --to s3://recordings/fleet --key fleet.key",
+        ),
         _record,
     ),
     Verb(

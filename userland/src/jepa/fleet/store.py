@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The owner's store: files below one address, reached through fsspec, each written whole or not at all.
+
+`file://` (a directory, also one mounted from elsewhere) is in fsspec itself. `s3://` needs obstore, the
+extra `s3`: one library of 15 MiB, where s3fs brings all of botocore.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from jepa.errors import JepaError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_UNREACHABLE: Final = 503
+_SCHEMES: Final = ("file", "s3")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file in a store."""
+
+    path: str
+    """Below the store's address."""
+    size: int
+
+
+def is_away(error: JepaError) -> bool:
+    """Whether a store cannot be reached now, which may be over by itself."""
+    return error.status == _UNREACHABLE
+
+
+class Store:
+    """Files below ``address``. A JepaError has status 503 while it cannot be reached, 403 without rights."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        scheme, _, place = address.partition("://")
+        if (
+            scheme not in _SCHEMES
+            or not place.strip("/")
+            or (scheme == "file" and not place.startswith("/"))
+        ):
+            raise JepaError(
+                f"{address!r} is no address of a store.",
+                "Write file:///DIRECTORY or s3://BUCKET/PREFIX.",
+                status=400,
+            )
+        self._local = scheme == "file"
+        self._root = place.rstrip("/")
+        self._files = _file_system(scheme)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put ``content`` at ``path``, in one step: nobody sees half of it."""
+        target = self._at(path)
+        with self._failing(path):
+            if not self._local:  # an object appears when it is complete
+                self._files.pipe_file(target, content)
+                return
+            if not self._files.isdir(self._root):
+                # made here, it would hide that a disk or a share is not mounted, and fill the wrong one
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._root)
+            temporary = f"{target}.part"
+            self._files.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
+            with self._files.open(temporary, "wb") as opened:
+                opened.write(content)
+                opened.flush()
+                os.fsync(opened.fileno())
+            self._files.mv(temporary, target)
+
+    def size(self, path: str) -> int | None:
+        """Bytes at ``path``; None when nothing is there."""
+        with self._failing(path):
+            try:
+                return int(self._files.info(self._at(path))["size"])
+            except FileNotFoundError:
+                return None
+
+    def read(self, path: str, most: int) -> bytes:
+        """What is at ``path``; JepaError, with nothing read, when that is more than ``most`` bytes."""
+        found = self.size(path)
+        if found is None:
+            raise JepaError(f"{path} is not in the store.", "", status=404)
+        if found > most:
+            raise JepaError(f"{path} has {found} bytes, more than {most}.", "", status=413)
+        with self._failing(path):
+            return bytes(self._files.cat_file(self._at(path), start=0, end=most + 1))
+
+    def find(self, folder: str) -> list[Found]:
+        """Every file below ``folder``, by name; none when there is no such folder."""
+        with self._failing(folder):
+            if self._local and not self._files.isdir(self._root):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._root)
+            self._files.invalidate_cache()
+            try:
+                listed: dict[str, dict[str, Any]] = self._files.find(self._at(folder), detail=True)
+            except FileNotFoundError:
+                return []
+        start = len(self._root) + 1
+        return [Found(name[start:], int(info["size"])) for name, info in sorted(listed.items())]
+
+    def modified_ns(self, path: str) -> int:
+        """When ``path`` was written, by the clock of the store."""
+        with self._failing(path):
+            return int(self._files.modified(self._at(path)).timestamp() * 1e9)
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    @contextmanager
+    def _failing(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except JepaError:
+            raise
+        except Exception as error:  # every file system has errors of its own
+            raise self._fault(path, error) from error
+
+    def _fault(self, path: str, error: Exception) -> JepaError:
+        reason = (
+            getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0] or type(error).__name__
+        )
+        if isinstance(error, PermissionError) or type(error).__name__ in _NO_RIGHTS:
+            return JepaError(
+                f"The store {self.address} refuses {path}: {reason}.",
+                "Give this machine the right to it.",
+                status=403,
+            )
+        return JepaError(
+            f"The store {self.address} cannot be reached: {reason}.",
+            "What was not sent is kept, and sent when it answers.",
+            status=_UNREACHABLE,
+        )
+
+
+_NO_RIGHTS: Final = ("PermissionDeniedError", "UnauthenticatedError")
+"""obstore's words for it."""
+
+
+def _file_system(scheme: str) -> "AbstractFileSystem":
+    import fsspec
+
+    if scheme == "s3":
+        try:
+            from obstore.fsspec import register
+        except ImportError:
+            raise JepaError("s3:// needs the extra `s3`.", "pip install 'jepa[s3]'", status=501) from None
+        register("s3")
+        # Whoever uploads tries again by itself, and has other work meanwhile.
+        retries = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
+        return fsspec.filesystem("s3", skip_instance_cache=True, retry_config=retries)
+    return fsspec.filesystem("file", skip_instance_cache=True)
