@@ -13,6 +13,7 @@ COMMANDS = (
     "train",
     "ablate",
     "evaluate",
+    "fleet",
     "effects",
     "train-visual",
     "build-visual",

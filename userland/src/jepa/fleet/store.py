@@ -127,6 +127,7 @@ class Store:
         reason = (
             getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0] or type(error).__name__
         )
+        reason = reason.partition(": <?xml")[0]  # what an S3 server sends with it
         if isinstance(error, PermissionError) or type(error).__name__ in _NO_RIGHTS:
             return JepaError(
                 f"The store {self.address} refuses {path}: {reason}.",

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa-lab fleet`: its keys, what its store holds, and its recordings judged on many machines."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+HELP = "make the keys of a fleet, and see what its machines have sent"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the commands below this one, and their options."""
+    group = parser.add_subparsers(required=True, metavar="COMMAND")
+    keys = group.add_parser("keys", help="make the keys of a new fleet")
+    keys.add_argument("folder", type=Path, metavar="DIR", help="where to, for the owner alone")
+    keys.set_defaults(fleet=_keys)
+    listing = group.add_parser("ls", help="machines, hours, shapes, gaps, and what is unlike the rest")
+    _store(listing)
+    listing.add_argument("--check", action="store_true", help="also read every file and compare its sum")
+    listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    listing.set_defaults(fleet=_list)
+    names = group.add_parser("names", help="the names that pseudonyms stand for, as JSON")
+    _store(names)
+    names.set_defaults(fleet=_names)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the command; raises JepaError with the remedy when it cannot."""
+    arguments.fleet(arguments)
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("store", metavar="STORE", help="file:///DIR or s3://BUCKET/PREFIX")
+    parser.add_argument(
+        "--key", type=Path, default=Path("owner.key"), help="the owner's key (default: owner.key)"
+    )
+
+
+def _keys(arguments: argparse.Namespace) -> None:
+    from jepa.fleet.keys import MACHINE_FILE, OWNER_FILE, make_keys
+
+    make_keys(arguments.folder)
+    print(f"{arguments.folder / OWNER_FILE} stays with you: it opens the names of all machines.")
+    print(f"{arguments.folder / MACHINE_FILE} goes to each machine, as /etc/jepa/{MACHINE_FILE}, mode 600.")
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from jepa.fleet.keys import read_owner_key
+    from jepa.fleet.store import Store
+    from jepa.telemetry.schema import load_schema
+    from jepa_lab.fleet.overview import to_json, to_text
+    from jepa_lab.fleet.survey import survey
+
+    schema = load_schema()
+    found = survey(
+        Store(arguments.store), read_owner_key(arguments.key), schema, time.time_ns(), check=arguments.check
+    )
+    print(json.dumps(to_json(found, schema), indent=1) if arguments.json else to_text(found, schema))
+
+
+def _names(arguments: argparse.Namespace) -> None:
+    from jepa.fleet.keys import read_owner_key
+    from jepa.fleet.store import Store
+    from jepa.telemetry.schema import load_schema
+    from jepa_lab.fleet.survey import survey
+
+    found = survey(Store(arguments.store), read_owner_key(arguments.key), load_schema(), time.time_ns())
+    print(json.dumps({host.host: dict(host.names) for host in found.hosts}, indent=1, sort_keys=True))

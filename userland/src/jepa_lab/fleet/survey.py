@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in a fleet's store: its machines, how much each has sent, and what had to be left out, and why.
+
+Nothing is believed that no machine of the fleet has signed. What is wrong costs itself: the part, the day
+or the machine is named and left out, and the rest goes on.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from jepa.errors import JepaError
+from jepa.fleet.keys import OwnerKey
+from jepa.fleet.manifest import LARGEST, LARGEST_FILE, Manifest, Part, checked
+from jepa.fleet.store import Store, is_away
+from jepa.fleet.upload import HOSTS, part_path
+from jepa.telemetry.schema import Schema
+
+CLOCK_NS: Final = 300 * 10**9
+"""Clocks further apart than this are not the same time."""
+_MANIFEST: Final = ".manifest"
+_SLASHES: Final = 2
+"""In the path of a manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What was left out, or is doubtful, and why."""
+
+    place: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One machine: its parts that can be used, the oldest first."""
+
+    host: str
+    parts: tuple[Part, ...]
+    lost: int = 0
+    """Parts that it had to drop before they could be sent."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Pseudonym to name."""
+
+    @property
+    def hours(self) -> float:
+        """How long it was recorded."""
+        return sum(part.hours for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All machines that have sent anything that can be used, and all that cannot."""
+
+    hosts: tuple[Host, ...]
+    problems: tuple[Problem, ...]
+
+
+def survey(store: Store, owner: OwnerKey, schema: Schema, now_ns: int, *, check: bool = False) -> Survey:
+    """Look through ``store``; with ``check``, also read every file and compare its sum.
+
+    JepaError when the store cannot be read at all.
+    """
+    sizes = {found.path: found.size for found in store.find(HOSTS)}
+    problems: list[Problem] = []
+    hosts: dict[str, Host] = {}
+    claimed: set[str] = set()
+    for path in [path for path in sizes if path.endswith(_MANIFEST)]:
+        try:
+            manifest = _manifest(store, path, owner)
+            names = _table(owner.unseal(manifest.sealed))
+        except JepaError as error:
+            if is_away(error):
+                raise
+            problems.append(Problem(path, str(error)))
+            continue
+        claimed |= {
+            part_path(manifest.host, part.name, file) for part in manifest.parts for file in part.files
+        }
+        wrong_clock = _clock(manifest, store.modified_ns(path))
+        if wrong_clock:
+            problems.append(Problem(path, wrong_clock))
+        good = []
+        for part in manifest.parts:
+            why = _wrong(part, manifest.host, sizes, schema, now_ns) or (
+                _altered(store, manifest.host, part) if check else None
+            )
+            if why is None:
+                good.append(part)
+            else:
+                problems.append(Problem(f"{HOSTS}/{manifest.host}/{part.name}", why))
+        before = hosts.get(manifest.host, Host(manifest.host, ()))
+        hosts[manifest.host] = Host(
+            manifest.host, (*before.parts, *good), max(before.lost, manifest.lost), {**before.names, **names}
+        )
+    kept, twice = _once(hosts.values())
+    return Survey(kept, (*problems, *twice, *_unclaimed(sizes, claimed)))
+
+
+def _manifest(store: Store, path: str, owner: OwnerKey) -> Manifest:
+    manifest = checked(store.read(path, LARGEST), owner.fleet)
+    if path != f"{HOSTS}/{manifest.host}/{manifest.day}{_MANIFEST}":
+        raise JepaError("It is the manifest of another machine or day.", "It is left out.")
+    return manifest
+
+
+def _table(content: bytes) -> dict[str, str]:
+    try:
+        return {str(pseudonym): str(name) for pseudonym, name in json.loads(content).items()}
+    except (ValueError, AttributeError, RecursionError):
+        raise JepaError("Its table of names is none.", "It is left out.") from None
+
+
+def _clock(manifest: Manifest, stored_ns: int) -> str | None:
+    apart = manifest.sent_ns - stored_ns
+    if abs(apart) <= CLOCK_NS:
+        return None
+    side = "ahead of" if apart > 0 else "behind"
+    doubt = "" if apart > 0 else ", unless the store was copied since"
+    return f"The clock of the machine is {abs(apart) / 1e9:.0f} s {side} the store's{doubt}: doubtful times."
+
+
+def _wrong(part: Part, host: str, sizes: Mapping[str, int], schema: Schema, now_ns: int) -> str | None:
+    """Why a part cannot be used, as far as it can be told without reading it."""
+    for file, sent in part.files.items():
+        size = sizes.get(part_path(host, part.name, file))
+        if size is None:
+            return f"{file} is missing: half an upload, or deleted."
+        if size != sent.size:
+            return f"{file} has {size} bytes instead of {sent.size}."
+    if (part.schema_version, part.schema_digest) != (schema.version, schema.digest):
+        return f"It has other channels (version {part.schema_version}, {part.schema_digest[:12]})."
+    if part.end_ns > now_ns + CLOCK_NS:
+        return "It is from the future: the clock of the machine is wrong."
+    if not any(part.levels.values()):
+        return "It holds nothing but zeros."
+    return None
+
+
+def _altered(store: Store, host: str, part: Part) -> str | None:
+    for file, sent in part.files.items():
+        try:
+            content = store.read(part_path(host, part.name, file), LARGEST_FILE)
+        except JepaError as error:
+            if is_away(error):
+                raise
+            return str(error)
+        if hashlib.sha256(content).hexdigest() != sent.sha256:
+            return f"{file} was altered since the machine sent it."
+    return None
+
+
+def _once(hosts: Iterable[Host]) -> tuple[tuple[Host, ...], list[Problem]]:
+    """The hosts with each recording once, and without those that overlap one before."""
+    seen: dict[str, str] = {}
+    problems: list[Problem] = []
+    kept: list[Host] = []
+    for host in sorted(hosts, key=lambda each: each.host):
+        good: list[Part] = []
+        for part in sorted(host.parts, key=lambda each: (each.start_ns, each.name)):
+            place = f"{HOSTS}/{host.host}/{part.name}"
+            if part.content in seen:
+                problems.append(Problem(place, f"It is the same recording as {seen[part.content]}."))
+            elif good and part.start_ns <= good[-1].end_ns:
+                problems.append(Problem(place, f"It is of a time that {good[-1].name} is of as well."))
+            else:
+                seen[part.content] = place
+                good.append(part)
+        kept.append(replace(host, parts=tuple(good)))
+    return tuple(kept), problems
+
+
+def _unclaimed(sizes: Mapping[str, int], claimed: set[str]) -> Iterator[Problem]:
+    """Files that no manifest names, one problem for each folder of them."""
+    folders: dict[str, int] = {}
+    for path, size in sizes.items():
+        if path not in claimed and not (path.endswith(_MANIFEST) and path.count("/") == _SLASHES):
+            folder = path.rpartition("/")[0]
+            folders[folder] = folders.get(folder, 0) + size
+    for folder, size in folders.items():
+        yield Problem(folder, f"No manifest names it: half an upload, or not of a machine ({size} bytes).")
