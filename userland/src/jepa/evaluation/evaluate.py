@@ -2,8 +2,8 @@
 """Judges a pack on recordings: how good its forecasts were beside those of others."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 
@@ -19,14 +19,14 @@ from jepa.evaluation.alert_scoring import (
     threshold_alerts,
 )
 from jepa.evaluation.effect_scoring import Effects
-from jepa.evaluation.replay import BASELINES, NO_RIVALS, Forecaster, changes, replay
+from jepa.evaluation.replay import BASELINES, NO_RIVALS, Forecaster
 from jepa.evaluation.report import TARGETS, Evaluation, Figures
-from jepa.evaluation.scoring import APART, TWIN, WINDOW, Replayed, Scores, Tally, moving_channels, tallies
+from jepa.evaluation.scoring import APART, TWIN, WINDOW, Scores, Tally
+from jepa.evaluation.session import Session, Sums, definitions_of, judge_session
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
-from jepa.world.event_definitions import EVENT_DEFINITIONS, held
 
 RULE_OF_THUMB = "half way"
 """Alerts once a channel is half way to its event's threshold."""
@@ -52,68 +52,59 @@ def evaluate_all(
 
     Raises JepaError when they are too short to judge any window.
     """
-    schema = recordings[0].schema
-    shape = pack.manifest.shape
-    peers = peers or {}
-    others = (*BASELINES, *peers)
     paired = zip_longest(recordings, twins[: len(recordings)])
-    replays = [replay(recording, pack, twin, peers, adapt=adapt) for recording, twin in paired]
-    if not any(each.scored.any() for each in replays):
+    sessions = [judge_session(each, pack, twin, peers, adapt=adapt) for each, twin in paired]
+    return judge(sessions, pack, tuple(peers or ()), effects)
+
+
+def judge(
+    sessions: Sequence[Session], pack: Pack, peers: Sequence[str] = (), effects: Effects | None = None
+) -> Evaluation:
+    """The figures of recordings that were each judged by themselves, with ``peers`` beside the baselines.
+
+    Raises JepaError when none of them has a window that can be judged.
+    """
+    schema = sessions[0].schema
+    shape = pack.manifest.shape
+    others = (*BASELINES, *peers)
+    if not any(each.scored for each in sessions):
         raise JepaError(
             "The recordings are too short to judge a forecast.",
             f"Record {2 * max(shape.horizons_s) + 1} s at least.",
         )
-    undisturbed = [each for each in replays if each.kind not in APART] or replays
-    moving = moving_channels(undisturbed, schema)
-    levels = shape.quantiles
-    parts = [tallies(each, schema, levels, number) for number, each in enumerate(undisturbed)]
-    literal_moving = moving_channels(undisturbed, schema, literal=True)
-    literal = [
-        part
-        for number, each in enumerate(undisturbed)
-        for part in tallies(each, schema, levels, number, literal=True)
-    ]
-    literal_scores = Scores(literal, literal_moving, shape.horizons_s)
-    everything = [part for each in parts for part in each]
+    undisturbed = [each for each in sessions if each.whole.kind not in APART] or sessions
+    moving = np.any([each.whole.moving for each in undisturbed], axis=0)
+    literal_moving = np.any([each.literal_moving for each in undisturbed], axis=0)
+    literal = Scores(_numbered([each.literal for each in undisturbed]), literal_moving, shape.horizons_s)
+    everything = _numbered([each.whole.parts for each in undisturbed])
     judged = np.sum([part.count for part in everything], axis=0)[..., 0].any(axis=1)
 
-    def figures(some: Sequence[Replayed]) -> Figures:
-        twice = [each.knowable() for each in some]
+    def figures(some: Sequence[Sums]) -> Figures:
+        apart = any(each.kind in APART for each in some)
         return _figures(
-            [part for number, each in enumerate(some) for part in tallies(each, schema, levels, number)],
-            [
-                part
-                for number, each in enumerate(twice)
-                if each is not None
-                for part in tallies(each, schema, levels, number)
-            ],
-            moving if all(each.kind not in APART for each in some) else moving_channels(some, schema),
+            _numbered([each.parts for each in some]),
+            _numbered([each.knowable for each in some]),
+            np.any([each.moving for each in some], axis=0) if apart else moving,
             pack,
             others,
         )
 
     kinds = {
-        kind: figures([each for each in replays if each.kind == kind])
-        for kind in sorted({each.kind for each in replays})
+        kind: figures([each.whole for each in sessions if each.whole.kind == kind])
+        for kind in sorted({each.whole.kind for each in sessions})
     }
-    changing = [changes(recording, shape.horizons_s) for recording in recordings]
-    pairs = [
-        (each, mask)
-        for each, mask in zip(replays, changing, strict=True)
-        if mask is not None and each.kind not in APART
-    ]
-    if pairs:
-        kinds["steady"] = figures([each.only(~mask) for each, mask in pairs])
-        kinds["changing"] = figures([each.only(mask) for each, mask in pairs])
-    events, at_budget = _alerts(recordings, replays, shape.events)
+    if any(each.steady is not None for each in sessions):
+        kinds["steady"] = figures([each.steady for each in sessions if each.steady is not None])
+        kinds["changing"] = figures([each.changing for each in sessions if each.changing is not None])
+    events, at_budget = _alerts(sessions, shape.events)
     return Evaluation(
         pack=pack.title,
-        recordings=[_describe(recording) for recording in recordings],
-        figures=figures(undisturbed),
+        recordings=[each.about for each in sessions],
+        figures=figures([each.whole for each in undisturbed]),
         kinds=kinds,
         literal={
             "channels": float(literal_moving.sum()),
-            **{who: literal_scores.accuracy(who) for who in ("model", *others)},
+            **{who: literal.accuracy(who) for who in ("model", *others)},
         },
         moving=[name for name, yes in zip(schema.names, moving, strict=True) if yes],
         static=[name for name, yes in zip(schema.names, judged & ~moving, strict=True) if yes],
@@ -124,19 +115,24 @@ def evaluate_all(
     )
 
 
+def _numbered(groups: Sequence[Sequence[Tally]]) -> list[Tally]:
+    """All tallies, each with the place of its recording: the bootstrap draws recordings first."""
+    return [replace(part, session=number) for number, parts in enumerate(groups) for part in parts]
+
+
 def _alerts(
-    recordings: Sequence[Recording], replays: Sequence[Replayed], names: Sequence[str]
+    sessions: Sequence[Session], names: Sequence[str]
 ) -> tuple[dict[str, dict[str, AlertFigures]], dict[str, dict[str, RecallAtBudget]]]:
     """By who alerts and event: as jepad alerts, and with at most one false alarm a day."""
-    definitions = [next(each for each in EVENT_DEFINITIONS if each.name == name) for name in names]
-    holds = [held(each, definitions) for each in recordings]
-    probabilities = [each.event_probability for each in replays if each.event_probability is not None]
+    definitions = definitions_of(names)
+    holds = [each.holds for each in sessions]
+    probabilities = [each.probability for each in sessions if each.probability is not None]
 
     def model(likely: float) -> list[BoolArray]:
         return [model_alerts(each, likely) for each in probabilities]
 
     def rule_of_thumb(share: float) -> list[BoolArray]:
-        return [threshold_alerts(each.values, each.schema, definitions, share) for each in recordings]
+        return [threshold_alerts(each.values, each.schema, definitions, share) for each in sessions]
 
     rules = {"model": (model, FIXED_LEVEL), RULE_OF_THUMB: (rule_of_thumb, 0.5)}
     figures = {
@@ -188,18 +184,6 @@ def _figures(
             for who in others
         },
     )
-
-
-def _describe(recording: Recording) -> dict[str, Any]:
-    labels = recording.meta.labels
-    shown = ("name", "kind", "programs", "idle_share", "seed")
-    kept: dict[str, Any] = {key: labels[key] for key in shown if key in labels}
-    return {
-        **kept,
-        "frames": len(recording.ts_ns),
-        "cpus": recording.meta.cpus,
-        "kernel": recording.meta.kernel,
-    }
 
 
 def _by_channel(
