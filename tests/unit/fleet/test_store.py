@@ -44,7 +44,7 @@ def test_what_is_too_large_is_not_read(tmp_path: Path) -> None:
 
 def test_a_share_that_is_not_mounted_is_away_and_nothing_is_made_in_its_place(tmp_path: Path) -> None:
     store = Store((tmp_path / "share").as_uri())
-    for ask in (lambda: store.write("a", b"x"), lambda: store.find("")):
+    for ask in (lambda: store.write("a", b"x"), lambda: store.find(""), lambda: store.size("a")):
         with pytest.raises(JepaError, match="cannot be reached") as refused:
             ask()
         assert is_away(refused.value)

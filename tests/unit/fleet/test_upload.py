@@ -13,8 +13,9 @@ from jepa.errors import JepaError
 from jepa.fleet.keys import OwnerKey
 from jepa.fleet.manifest import LARGEST, Manifest, checked
 from jepa.fleet.spool import Spool
-from jepa.fleet.store import Found, Store
-from jepa.fleet.upload import PATIENCE_S, manifest_path
+from jepa.fleet.store import PATIENCE_S, Found, Store
+from jepa.fleet.upload import manifest_path
+from jepa.telemetry import parquet
 from jepa.telemetry.recording import load_recording
 from tests.unit.fleet.machines import (
     NOON_NS,
@@ -202,12 +203,16 @@ def test_what_can_never_be_sent_is_put_aside_and_the_rest_goes(
     with (zeros / "frames.parquet").open("wb") as file:
         file.truncate(10 << 30)
     put(spool, a_recording(NOON_NS - 100 * 24 * HOUR_NS, seed=4))
+    odd = put(spool, a_recording(NOON_NS + 2, seed=6))
+    parquet.write_rows(
+        odd / "actions.parquet", dict.fromkeys(("ts", "action", "args"), "VARCHAR"), [("a", "b", "{")]
+    )
     put(spool, a_recording(seed=5))
     report = uploader(spool, store, owner.fleet).run()
     assert (len(report.sent), report.waiting, report.fault) == (1, 0, None)
-    assert len(report.refused) == 3
+    assert len(report.refused) == 4
     assert "older than 60 days" in report.refused[0]
-    assert len(list((spool.state / "refused").iterdir())) == 3
+    assert len(list((spool.state / "refused").iterdir())) == 4
 
 
 def test_two_do_not_send_at_once(spool: Spool, store: Store, owner: OwnerKey) -> None:

@@ -3,6 +3,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -69,8 +70,12 @@ class Sender:
     def start(self) -> None:
         """Send what is finished, unless that is going on."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._uploader.run, name="uploader", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
             self._thread.start()
+
+    def _run(self) -> None:
+        with suppress(JepaError):  # ``end`` meets it again, and tells it
+            self._uploader.run()
 
     def end(self) -> Report:
         """Once that is over, send the rest, and say what came of it."""

@@ -116,7 +116,10 @@ class Spool:
         """An empty folder for the files of one part."""
         folder = self.state / "staging"
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise unusable(self.folder, error) from error
         try:
             yield folder
         finally:

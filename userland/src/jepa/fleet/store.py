@@ -7,18 +7,22 @@ extra `s3`: one library of 15 MiB, where s3fs brings all of botocore.
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jepa.errors import JepaError
+from jepa.telemetry.clocks import Clock
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+PATIENCE_S: Final = 120.0
+"""For so long a store is asked again that cannot be reached."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 _UNREACHABLE: Final = 503
 _SCHEMES: Final = ("file", "s3")
 
@@ -30,6 +34,22 @@ class Found:
     path: str
     """Below the store's address."""
     size: int
+
+
+Answer = TypeVar("Answer")
+
+
+def patiently(ask: Callable[[], Answer], clock: Clock, patience_s: float = PATIENCE_S) -> Answer:
+    """What ``ask`` answers, asked again for ``patience_s`` while the store cannot be reached."""
+    until, wait = clock.monotonic() + patience_s, _FIRST_WAIT_S
+    while True:
+        try:
+            return ask()
+        except JepaError as error:
+            if not is_away(error) or clock.monotonic() + wait > until:
+                raise
+        clock.sleep(wait)
+        wait = min(2 * wait, _LONGEST_WAIT_S)
 
 
 def is_away(error: JepaError) -> bool:
@@ -64,9 +84,7 @@ class Store:
             if not self._local:  # an object appears when it is complete
                 self._files.pipe_file(target, content)
                 return
-            if not self._files.isdir(self._root):
-                # made here, it would hide that a disk or a share is not mounted, and fill the wrong one
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._root)
+            self._check_mounted()
             temporary = f"{target}.part"
             self._files.makedirs(str(PurePosixPath(target).parent), exist_ok=True)
             with self._files.open(temporary, "wb") as opened:
@@ -81,6 +99,7 @@ class Store:
             try:
                 return int(self._files.info(self._at(path))["size"])
             except FileNotFoundError:
+                self._check_mounted()
                 return None
 
     def read(self, path: str, most: int) -> bytes:
@@ -96,8 +115,7 @@ class Store:
     def find(self, folder: str) -> list[Found]:
         """Every file below ``folder``, by name; none when there is no such folder."""
         with self._failing(folder):
-            if self._local and not self._files.isdir(self._root):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._root)
+            self._check_mounted()
             self._files.invalidate_cache()
             try:
                 listed: dict[str, dict[str, Any]] = self._files.find(self._at(folder), detail=True)
@@ -110,6 +128,11 @@ class Store:
         """When ``path`` was written, by the clock of the store."""
         with self._failing(path):
             return int(self._files.modified(self._at(path)).timestamp() * 1e9)
+
+    def _check_mounted(self) -> None:
+        """A directory that is not there is a disk or a share that is away, not an empty store."""
+        if self._local and not self._files.isdir(self._root):
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), self._root)
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"

@@ -6,30 +6,25 @@ so what is there already with its size is not sent again), it is noted as sent, 
 written, and only then the recording is deleted here. Whatever breaks off goes on from there at the next run.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from jepa.errors import JepaError
-from jepa.fleet.identity import identity_in
+from jepa.fleet.identity import Identity, identity_in
 from jepa.fleet.keys import FleetKey
 from jepa.fleet.manifest import FILES, MOST_PARTS, Part, signed
 from jepa.fleet.names import Names
 from jepa.fleet.part import make_part
 from jepa.fleet.spool import KEEP_DAYS, Sent, Spool
-from jepa.fleet.store import Store, is_away
+from jepa.fleet.store import Store, patiently
 from jepa.telemetry.clocks import Clock, SystemClock
 from jepa.telemetry.schema import Schema
 
 HOSTS: Final = "hosts"
 """The folder of a store below which each machine has one."""
-PATIENCE_S: Final = 120.0
-"""For so long a store is asked again that cannot be reached."""
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 _DAY_NS: Final = 86_400 * 10**9
 _NO_ROOM: Final = 507
-Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -69,40 +64,37 @@ class Uploader:
         schema: Schema,
         bytes_per_s: float,
         *,
-        patience_s: float = PATIENCE_S,
         clock: Clock | None = None,
     ) -> None:
         self._spool, self._store, self._key, self._schema = spool, store, key, schema
         self._bytes_per_s = bytes_per_s
-        self._patience_s = patience_s
         self._clock = clock or SystemClock()
-        self._identity = identity_in(spool.state)
 
     def run(self) -> Report:
         """Send all that is finished, and say what came of it. JepaError when another process does so now."""
         report = Report()
         with self._spool.locked():
             try:
-                self._run(report)
+                self._run(identity_in(self._spool.state), report)
             except JepaError as error:
                 report.fault = str(error)
         report.waiting, report.lost = len(self._spool.waiting()), self._spool.lost
         return report
 
-    def _run(self, report: Report) -> None:
+    def _run(self, identity: Identity, report: Report) -> None:
         done: dict[str, list[Path]] = {}
         try:
             for folder in self._spool.waiting():
-                day = self._send(folder, report)
+                day = self._send(folder, identity, report)
                 if day is not None:
                     done.setdefault(day, []).append(folder)
         finally:  # what was sent until a fault counts
             for day, folders in done.items():
-                self._publish(day)
+                self._publish(identity, day)
                 for folder in folders:
                     _remove(folder)
 
-    def _send(self, folder: Path, report: Report) -> str | None:
+    def _send(self, folder: Path, identity: Identity, report: Report) -> str | None:
         """Write the files of one part and note it; answers its day, None when it was refused."""
         with self._spool.staging() as staging:
             names = Names(self._key)
@@ -112,8 +104,8 @@ class Uploader:
                 sent = self._spool.sent(part.day)
                 if len(sent.parts) >= MOST_PARTS:
                     raise JepaError(f"{part.day} has {MOST_PARTS} parts already.", "")
-            except JepaError as error:
-                if error.status == _NO_ROOM:
+            except (JepaError, ValueError, TypeError, KeyError) as error:  # whatever is in its files
+                if isinstance(error, JepaError) and error.status == _NO_ROOM:
                     raise
                 if folder.exists():  # else it was dropped meanwhile, to have room
                     self._spool.refuse(folder)
@@ -122,26 +114,24 @@ class Uploader:
             if any(each.content == part.content for each in sent.parts.values()):
                 return part.day  # before a crash, or it was copied
             for name in FILES:
-                self._write(
-                    part_path(self._identity.host, part.name, name), (staging / name).read_bytes(), report
-                )
+                self._write(part_path(identity.host, part.name, name), (staging / name).read_bytes(), report)
         self._spool.keep(part.day, Sent(sent.parts | {part.name: part}, sent.table | names.table))
         report.sent.append(part.name)
         return part.day
 
     def _write(self, path: str, content: bytes, report: Report) -> None:
-        if self._patiently(lambda: self._store.size(path)) == len(content):
+        if patiently(lambda: self._store.size(path), self._clock) == len(content):
             return
         began = self._clock.monotonic()
-        self._patiently(lambda: self._store.write(path, content))
+        patiently(lambda: self._store.write(path, content), self._clock)
         report.sent_bytes += len(content)
         took = self._clock.monotonic() - began
         self._clock.sleep(max(0.0, len(content) / self._bytes_per_s - took))
 
-    def _publish(self, day: str) -> None:
+    def _publish(self, identity: Identity, day: str) -> None:
         sent = self._spool.sent(day)
         manifest = signed(
-            self._identity,
+            identity,
             self._key,
             day=day,
             parts=tuple(sent.parts[name] for name in sorted(sent.parts)),
@@ -149,23 +139,12 @@ class Uploader:
             lost=self._spool.lost,
             sent_ns=self._clock.wall_ns(),
         )
-        self._patiently(lambda: self._store.write(manifest_path(self._identity.host, day), manifest))
+        path = manifest_path(identity.host, day)
+        patiently(lambda: self._store.write(path, manifest), self._clock)
 
     def _check_age(self, part: Part) -> None:
         if part.start_ns < self._clock.wall_ns() - KEEP_DAYS * _DAY_NS:
             raise JepaError(f"It is older than {KEEP_DAYS} days.", "")
-
-    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        """What ``ask`` answers, asked again while the store cannot be reached."""
-        until, wait = self._clock.monotonic() + self._patience_s, _FIRST_WAIT_S
-        while True:
-            try:
-                return ask()
-            except JepaError as error:
-                if not is_away(error) or self._clock.monotonic() + wait > until:
-                    raise
-            self._clock.sleep(wait)
-            wait = min(2 * wait, _LONGEST_WAIT_S)
 
 
 def _remove(folder: Path) -> None:
