@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jepa.evaluation.scoring import TWIN, Replayed, Scores, moving_channels, tallies, within_band
+from jepa.evaluation.scoring import TWIN, Replayed, Scores, merged, moving_channels, tallies, within_band
 from jepa.telemetry.schema import Channel, Schema
 
 SCHEMA = Schema(
@@ -106,6 +106,20 @@ def test_the_lower_end_is_below_the_figure(truth: np.ndarray) -> None:
     assert lower is not None
     assert value is not None
     assert lower < value
+
+
+def test_blocks_that_were_merged_have_the_same_figures(truth: np.ndarray) -> None:
+    model = truth.copy()
+    model[70:] += 30
+    replay = replayed(model, truth)
+    parts, moving = tallies(replay, SCHEMA, LEVELS), moving_channels([replay], SCHEMA)
+    (one,) = merged(parts)
+    whole, again = (Scores(some, moving, HORIZONS) for some in (parts, [one]))
+    assert len(parts) > 1
+    assert again.accuracy("model") == whole.accuracy("model")
+    assert again.recovery() == whole.recovery()
+    assert again.crps_ratio("window") == pytest.approx(whole.crps_ratio("window"))
+    assert merged([]) == []
 
 
 def test_a_twin_tells_what_could_be_known(truth: np.ndarray) -> None:

@@ -162,6 +162,33 @@ def tallies(
     ]
 
 
+def merged(parts: Sequence[Tally]) -> list[Tally]:
+    """All blocks as one; none of none."""
+    if not parts:
+        return []
+
+    def total(part: Part) -> FloatArray:
+        return np.asarray(np.sum([part(each) for each in parts], axis=0))
+
+    def totals(part: Callable[[Tally], Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+        return {who: np.sum([part(each)[who] for each in parts], axis=0) for who in part(parts[0])}
+
+    return [
+        Tally(
+            total(lambda t: t.count),
+            totals(lambda t: t.right),
+            totals(lambda t: t.error),
+            total(lambda t: t.hard),
+            totals(lambda t: t.recovered),
+            total(lambda t: t.knowable),
+            total(lambda t: t.known),
+            total(lambda t: t.pinball),
+            total(lambda t: t.covered),
+            parts[0].session,
+        )
+    ]
+
+
 class Scores:
     """Figures over many tallies, for the channels and horizons that count."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jepa.evaluation.replay import Forecaster, changes, replay
-from jepa.evaluation.scoring import APART, Replayed, Tally, moving_channels, tallies
+from jepa.evaluation.scoring import APART, Replayed, Tally, merged, moving_channels, tallies
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
@@ -43,7 +43,7 @@ class Session:
     changing: Sums | None
     """Of the others."""
     literal: Sequence[Tally]
-    """With the band in the channels' units."""
+    """One, or none, with the band in the channels' units: no interval is given of it."""
     literal_moving: BoolArray  # (C,)
     values: FloatArray  # (T, C)
     holds: FloatArray  # of each event of the pack, at each frame
@@ -79,7 +79,7 @@ def judge_session(
         whole=sums(replayed),
         steady=None if mask is None else sums(replayed.only(~mask)),
         changing=None if mask is None else sums(replayed.only(mask)),
-        literal=tallies(replayed, schema, shape.quantiles, literal=True),
+        literal=merged(tallies(replayed, schema, shape.quantiles, literal=True)),
         literal_moving=moving_channels([replayed], schema, literal=True),
         values=recording.values,
         holds=held(recording, definitions_of(shape.events)),
