@@ -60,6 +60,30 @@ def test_a_store_without_rights_refuses_and_is_not_away(tmp_path: Path, unprivil
     assert not is_away(refused.value)
 
 
+def test_a_folder_without_rights_is_named_and_the_rest_is_found(tmp_path: Path, unprivileged: None) -> None:
+    store = store_in(tmp_path / "store")
+    for path in ("hosts/a/x", "hosts/b/x"):
+        store.write(path, b"x")
+    (tmp_path / "store/hosts/a").chmod(0)
+    refused: dict[str, JepaError] = {}
+    assert [each.path for each in store.find("hosts", refused.__setitem__)] == ["hosts/b/x"]
+    assert refused["hosts/a"].status == 403
+    with pytest.raises(JepaError, match="refuses hosts/a"):
+        store.find("hosts")
+    (tmp_path / "store/hosts").chmod(0)
+    with pytest.raises(JepaError, match="refuses hosts"):
+        store.find("hosts", refused.__setitem__)
+    (tmp_path / "store/hosts").chmod(0o700)
+    (tmp_path / "store/hosts/a").chmod(0o700)
+
+
+def test_a_link_that_leads_back_to_itself_ends(tmp_path: Path) -> None:
+    store = store_in(tmp_path / "store")
+    store.write("hosts/a", b"x")
+    (tmp_path / "store/hosts/again").symlink_to(tmp_path / "store")
+    assert len(store.find("hosts")) < 10
+
+
 @pytest.fixture
 def unprivileged(tmp_path: Path) -> Iterator[None]:
     """Root may write everywhere; nobody may not."""

@@ -3,17 +3,22 @@
 
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from jepa.errors import JepaError
 from jepa.fleet.store import Store, is_away
 
+if TYPE_CHECKING:
+    from moto.server import ThreadedMotoServer
+
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedMotoServer]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator["ThreadedMotoServer"]:
+    import boto3  # takes a second, which every process would spend that collects tests
+    from moto.server import ThreadedMotoServer
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -32,7 +37,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedMotoServer]:
     server.stop()
 
 
-def test_a_bucket_is_a_store(server: ThreadedMotoServer) -> None:
+def test_a_bucket_is_a_store(server: "ThreadedMotoServer") -> None:
     store = Store("s3://fleet/a/b")
     store.write("hosts/x/y", b"first")
     store.write("hosts/x/y", b"second")

@@ -2,7 +2,9 @@
 """The units of the image are sandboxed, and systemd says so."""
 
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +53,17 @@ def test_any_other_drop_in_wins_over_the_sandbox() -> None:
     links = sorted(UNITS.glob("*/*-sandbox.conf"))
     assert links
     assert {link.name for link in links} == {"00-sandbox.conf"}
+
+
+def test_nothing_leaves_a_machine_unless_its_owner_enables_it(tmp_path: Path) -> None:
+    shutil.copytree(EXTRA / "usr/lib/systemd", tmp_path / "usr/lib/systemd", symlinks=True)
+    sending = [UNITS / f"{name}" for name in ("jepa-record.service", "jepa-upload.timer")]
+    assert all(unit.exists() for unit in sending)
+    systemctl = ["systemctl", f"--root={tmp_path}"]
+    subprocess.run([*systemctl, "preset-all"], check=True, capture_output=True, timeout=60)
+    enabled = {link.name for link in (tmp_path / "etc").rglob("*.wants/*")}
+    assert "jepa-telemetry.service" in enabled
+    assert not enabled & {unit.name for unit in sending}
+    assert {
+        unit for unit in SANDBOXED if "\nIPAddressAllow=any\n" in (UNITS / f"{unit}.service").read_text()
+    } == {"jepa-upload"}

@@ -25,6 +25,8 @@ PATIENCE_S: Final = 120.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 _UNREACHABLE: Final = 503
 _SCHEMES: Final = ("file", "s3")
+_DEEPEST: Final = 6
+"""Folders deeper than this are none of ours: perhaps a link that leads back to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +114,40 @@ class Store:
         with self._failing(path):
             return bytes(self._files.cat_file(self._at(path), start=0, end=most + 1))
 
-    def find(self, folder: str) -> list[Found]:
-        """Every file below ``folder``, by name; none when there is no such folder."""
+    def find(self, folder: str, refused: Callable[[str, JepaError], object] | None = None) -> list[Found]:
+        """Every file below ``folder``, by name; none when there is no such folder.
+
+        A folder below it that may not be read is given to ``refused``, where there is that. (fsspec's own
+        find passes over it in silence.)
+        """
+        found: list[Found] = []
+        folders = [folder]
+        while folders:
+            here = folders.pop()
+            try:
+                files, below = self._list(here)
+            except JepaError as error:
+                if refused is None or here == folder or is_away(error):
+                    raise
+                refused(here, error)
+                continue
+            found += files
+            folders += [each for each in below if each.count("/") < _DEEPEST]
+        return sorted(found, key=lambda each: each.path)
+
+    def _list(self, folder: str) -> tuple[list[Found], list[str]]:
         with self._failing(folder):
             self._check_mounted()
             self._files.invalidate_cache()
+            place = self._at(folder)
             try:
-                listed: dict[str, dict[str, Any]] = self._files.find(self._at(folder), detail=True)
+                listed: list[dict[str, Any]] = self._files.ls(place, detail=True)
             except FileNotFoundError:
-                return []
+                return [], []
         start = len(self._root) + 1
-        return [Found(name[start:], int(info["size"])) for name, info in sorted(listed.items())]
+        below = [(str(each["name"]).rstrip("/")[start:], each) for each in listed if each["name"] != place]
+        files = [Found(path, int(each["size"])) for path, each in below if each["type"] == "file"]
+        return files, [path for path, each in below if each["type"] == "directory"]
 
     def modified_ns(self, path: str) -> int:
         """When ``path`` was written, by the clock of the store."""

@@ -63,8 +63,9 @@ def survey(store: Store, owner: OwnerKey, schema: Schema, now_ns: int, *, check:
 
     JepaError when the store cannot be read at all.
     """
-    sizes = {found.path: found.size for found in store.find(HOSTS)}
     problems: list[Problem] = []
+    listed = store.find(HOSTS, lambda place, error: problems.append(Problem(place, str(error))))
+    sizes = {found.path: found.size for found in listed}
     hosts: dict[str, Host] = {}
     claimed: set[str] = set()
     for path in [path for path in sizes if path.endswith(_MANIFEST)]:
