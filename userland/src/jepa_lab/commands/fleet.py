@@ -3,8 +3,11 @@
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
+
+from jepa_lab.commands.defaults import PACK
 
 HELP = "make the keys of a fleet, and see what its machines have sent"
 
@@ -23,6 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = group.add_parser("names", help="the names that pseudonyms stand for, as JSON")
     _store(names)
     names.set_defaults(fleet=_names)
+    judging = group.add_parser("evaluate", help="judge a pack on all recordings, on a Ray cluster")
+    _store(judging)
+    judging.add_argument(
+        "--address", help="of the cluster, as HOST:PORT (default: one on this machine alone)"
+    )
+    judging.add_argument("--pack", type=Path, default=PACK)
+    judging.add_argument("--out", type=Path, help="a JSON file to write the figures to")
+    judging.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    judging.set_defaults(fleet=_evaluate)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -67,3 +79,27 @@ def _names(arguments: argparse.Namespace) -> None:
 
     found = survey(Store(arguments.store), read_owner_key(arguments.key), load_schema(), time.time_ns())
     print(json.dumps({host.host: dict(host.names) for host in found.hosts}, indent=1, sort_keys=True))
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from jepa.evaluation.report import to_file_text
+    from jepa.fleet.keys import read_owner_key
+    from jepa.fleet.store import Store
+    from jepa.packs.pack import load_pack
+    from jepa.telemetry.schema import load_schema
+    from jepa.text import shown
+    from jepa_lab.fleet.evaluate import cluster, evaluate_fleet
+    from jepa_lab.fleet.survey import survey
+
+    pack = load_pack(arguments.pack)
+    found = survey(Store(arguments.store), read_owner_key(arguments.key), load_schema(), time.time_ns())
+    with cluster(arguments.address):
+        judged = evaluate_fleet(arguments.store, found.hosts, pack)
+    for problem in (*found.problems, *judged.problems):
+        print(f"left out or doubtful: {shown(problem.place)}: {shown(problem.what)}", file=sys.stderr)
+    print(f"{len(judged.evaluation.recordings)} recordings of {judged.hosts} machines", file=sys.stderr)
+    content = to_file_text(judged.evaluation)
+    print(content if arguments.json else judged.evaluation.to_text())
+    if arguments.out is not None:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(content, encoding="utf-8")

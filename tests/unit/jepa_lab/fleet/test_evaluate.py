@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two raylets on this machine judge what one process judges, to the digit, also when a worker is killed."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from jepa.errors import JepaError
+from jepa.evaluation.evaluate import evaluate_all
+from jepa.evaluation.report import to_file_text
+from jepa.fleet.keys import OwnerKey
+from jepa.fleet.spool import Spool
+from jepa.packs.pack import Pack
+from jepa.telemetry.recording import Recording
+from jepa_lab.fleet.evaluate import Away, cluster, evaluate_fleet, judge_part
+from jepa_lab.fleet.survey import Host, Problem, survey
+from tests.unit.fleet.machines import NOON_NS, SCHEMA, owner_in, put, store_in, uploader
+
+FRAMES = 150
+HOUR_NS = 3600 * 10**9
+
+
+@pytest.fixture(scope="module")
+def recordings(recording: Recording) -> list[Recording]:
+    """Four different stretches of a real recording, each an hour after the one before."""
+    made = []
+    for number in range(4):
+        part = slice(number * 30, number * 30 + FRAMES)
+        ts_ns = recording.ts_ns[part] - recording.ts_ns[part][0] + NOON_NS + number * HOUR_NS
+        meta = replace(recording.meta, start_ns=int(ts_ns[0]), frames=FRAMES, labels={"listened": True})
+        made.append(Recording(recording.schema, ts_ns, recording.values[part], (), (), meta))
+    return made
+
+
+@pytest.fixture(scope="module")
+def sent(
+    recordings: list[Recording], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, tuple[Host, ...]]:
+    """A store with them, of two machines."""
+    folder = tmp_path_factory.mktemp("fleet")
+    owner: OwnerKey = owner_in(folder / "keys")
+    store = store_in(folder / "store")
+    for machine in range(2):
+        spool = Spool(folder / str(machine))
+        for one in recordings[machine::2]:
+            put(spool, one)
+        assert uploader(spool, store, owner.fleet).run().fault is None
+    return store.address, survey(store, owner, SCHEMA, NOON_NS + 9 * HOUR_NS).hosts
+
+
+def in_order(hosts: tuple[Host, ...], recordings: list[Recording]) -> list[Recording]:
+    """The recordings in the order in which the fleet has them."""
+    by_start = {int(each.ts_ns[0]): each for each in recordings}
+    return [by_start[part.start_ns] for host in hosts for part in host.parts]
+
+
+def test_a_part_that_was_altered_is_a_problem_and_a_store_that_is_away_is_none(
+    sent: tuple[str, tuple[Host, ...]], pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, (host, *_) = sent
+    forged = replace_sums(host)
+    assert isinstance(judge_part(address, host.host, forged, pack), Problem)
+    monkeypatch.setattr("jepa_lab.fleet.fetch.SystemClock", Hurried)
+    assert isinstance(judge_part((tmp_path / "none").as_uri(), host.host, host.parts[0], pack), Away)
+
+
+class Hurried:
+    """A clock on which no wait takes any time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def replace_sums(host: Host) -> "object":
+    """The first part, as if its machine had signed other files."""
+    part = host.parts[0]
+    files = {name: file.model_copy(update={"sha256": "0" * 64}) for name, file in part.files.items()}
+    return part.model_copy(update={"files": files})
+
+
+@pytest.fixture(scope="module")
+def raylets() -> Iterator[str]:
+    """The address of a head and a worker, with a CPU each."""
+    from ray.cluster_utils import Cluster  # takes a second, which only the slow tests need
+
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        started.add_node(num_cpus=1)
+        yield started.address
+    finally:
+        started.shutdown()
+
+
+class Killer(threading.Thread):
+    """Kills the first worker that is seen at a task."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.killed: int | None = None
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while self.killed is None and not self._over.is_set():
+            for process in psutil.process_iter(["cmdline"]):
+                if process.info["cmdline"] and process.info["cmdline"][0].startswith("ray::judge_part"):
+                    self._over.wait(0.3)  # in the middle
+                    os.kill(process.pid, signal.SIGKILL)
+                    self.killed = process.pid
+                    return
+            time.sleep(0.05)
+
+    def end(self) -> int | None:
+        self._over.set()
+        self.join()
+        return self.killed
+
+
+@pytest.mark.slow
+def test_two_raylets_give_the_figures_of_one_process_also_when_a_worker_is_killed(
+    sent: tuple[str, tuple[Host, ...]], raylets: str, recordings: list[Recording], pack: Pack
+) -> None:
+    import ray
+
+    address, hosts = sent
+    alone = to_file_text(evaluate_all(in_order(hosts, recordings), pack))
+    killer = Killer()
+    with cluster(raylets):
+        assert len(ray.nodes()) == 2
+        killer.start()
+        first = evaluate_fleet(address, hosts, pack)
+        assert killer.end() is not None
+        again = evaluate_fleet(address, hosts, pack)
+    assert to_file_text(first.evaluation) == alone
+    assert to_file_text(again.evaluation) == alone
+    assert (first.hosts, first.problems) == (2, ())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere", "a:b"])
+def test_no_cluster_is_named_with_the_version_that_is_wanted(address: str) -> None:
+    import ray
+
+    with pytest.raises(JepaError, match="cannot be used") as refused, cluster(address):
+        pass
+    assert ray.__version__ in refused.value.remedy
