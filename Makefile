@@ -151,6 +151,10 @@ bench-alerts: $(VENV)/.done ## replay recordings: recall of alerts against their
 bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what faults cost each
 	@$(PY) -m tests.bench.store
 
+.PHONY: bench-fleet
+bench-fleet: $(VENV)/.done ## measure what a part of a fleet's recordings costs to make, keep, list and judge
+	@$(PY) -m tests.bench.fleet
+
 .PHONY: bench-availability
 bench-availability: $(IMAGE) ## measure how available a service stays while faults happen, with healing and without (hours)
 	@$(PYTHON) -m tools.host run
