@@ -205,6 +205,7 @@ def test_record_sends_its_parts_to_a_store(tmp_path: Path, capsys: pytest.Captur
     )
     said = json.loads(out)
     assert (status, said["parts"], said["sent"]["waiting"], said["sent"]["fault"]) == (0, 2, 0, None)
+    assert len(said["sent"]["sent"]) == 2
     assert len(list((tmp_path / "store").glob("hosts/*/*/frames.parquet"))) == 2
     assert [each.name for each in (tmp_path / "r").iterdir()] == [".fleet"]
 

@@ -45,6 +45,15 @@ def test_the_odd_machine_is_found_and_no_other() -> None:
     assert f"1 channels far off (0 to 1): {CPU} " in why[2]
 
 
+def test_of_two_kinds_that_are_as_many_neither_is_odd() -> None:
+    halves = [host(number, part(0, level)) for number, level in enumerate((10.0, 11.0, 90.0, 91.0))]
+    assert unlike(halves, SCHEMA) == {}
+    (odd,) = unlike(
+        [host(number, part(0, level)) for number, level in enumerate((10.0, 11, 12, 90))], SCHEMA
+    )
+    assert odd == host(3).host
+
+
 def test_of_three_nobody_is_odd() -> None:
     assert unlike([host(1, part(0)), host(2, part(0)), host(3, part(0, 99.0))], SCHEMA) == {}
     assert unlike([], SCHEMA) == {}

@@ -4,6 +4,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +67,7 @@ class Sender:
     def __init__(self, uploader: Uploader) -> None:
         self._uploader = uploader
         self._thread: threading.Thread | None = None
+        self._before: list[Report] = []
 
     def start(self) -> None:
         """Send what is finished, unless that is going on."""
@@ -75,10 +77,17 @@ class Sender:
 
     def _run(self) -> None:
         with suppress(JepaError):  # ``end`` meets it again, and tells it
-            self._uploader.run()
+            self._before.append(self._uploader.run())
 
     def end(self) -> Report:
-        """Once that is over, send the rest, and say what came of it."""
+        """Once that is over, send the rest, and say what came of all."""
         if self._thread is not None:
             self._thread.join()
-        return self._uploader.run()
+        last = self._uploader.run()
+        runs = [*self._before, last]
+        return replace(
+            last,
+            sent=[part for each in runs for part in each.sent],
+            sent_bytes=sum(each.sent_bytes for each in runs),
+            refused=[why for each in runs for why in each.refused],
+        )

@@ -99,7 +99,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print(f"left out or doubtful: {shown(problem.place)}: {shown(problem.what)}", file=sys.stderr)
     print(f"{len(judged.evaluation.recordings)} recordings of {judged.hosts} machines", file=sys.stderr)
     content = to_file_text(judged.evaluation)
-    print(content if arguments.json else judged.evaluation.to_text())
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(content, encoding="utf-8")
+    print(content if arguments.json else judged.evaluation.to_text())

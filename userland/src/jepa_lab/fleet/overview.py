@@ -22,6 +22,8 @@ ENOUGH_HOSTS: Final = 4
 _DEVIATIONS: Final = 6.0
 _LEAST: Final = 0.15
 """On the scale of a channel from 0 to 1: what is closer than that to the rest is like the rest."""
+_FEW: Final = 0.25
+"""The odd ones are no more than this share of all."""
 _MAD_TO_DEVIATION: Final = 1.4826
 _SHOWN: Final = 3
 
@@ -100,7 +102,9 @@ def _far(
     spread = _MAD_TO_DEVIATION * np.nanmedian(np.abs(others - middle), axis=0)
     bound = np.maximum(_DEVIATIONS * spread, _LEAST)
     ratio = np.abs(own - middle) / bound
-    far[known] = np.where(ratio > 1, ratio, np.nan)
+    # Of two kinds of machines that are as many, neither is the odd one.
+    alike = 1 + (np.abs(others - own) <= bound).sum(axis=0)
+    far[known] = np.where((ratio > 1) & (alike <= _FEW * len(levels)), ratio, np.nan)
     return far
 
 
