@@ -156,7 +156,7 @@ class StandingTasks:
         said += f"{sum(len(each.in_force) for each in active)} changes of theirs in force."
         held = [each.task.id for each in active if each.hold_out_since_s is not None]
         if held:
-            said += f" Hold-out window of {', '.join(held)}: nothing is done for it for half a minute."
+            said += f" Hold-out window of {', '.join(held)}: nothing is done for it for ten seconds."
         return Part(name="tasks", state="ok", reason=said)
 
     def _require_grant(self, wanted: TaskRequest, uid: int) -> None:

@@ -66,6 +66,8 @@ SETTLE_S: Final = 5.0
 """Of each window, what is not measured since the settings have just been changed."""
 HOLD_OUT: Final = 1 / 8
 """The probability that a window is followed by one in which the changes are taken back."""
+HOLD_OUT_S: Final = 10.0
+"""How long that is: whoever the task is for is harmed for as long, and harm shows in its first seconds."""
 REFUSALS: Final = 5
 """In a row, after which the task ends."""
 _AFTER_REFUSAL_S: Final = 60.0
@@ -313,7 +315,7 @@ class Standing:
         since = self.hold_out_since_s
         if since is None:
             return False
-        if now - since < WINDOW_S:
+        if now - since < HOLD_OUT_S:
             return True
         energy = self._planning.observed(self.task, now - since - SETTLE_S)
         self.hold_out_since_s = None

@@ -94,9 +94,7 @@ def describe(out: Output, detail: dict[str, Any]) -> None:
     out.line(f"  {task['plans']} plans, {task['changes']} changes, {lately} in the last minute")
     out.line(f"  {_benefit(task['benefit'])}")
     if task["hold_out"]:
-        out.line(
-            "  A hold-out window: its changes are taken back for half a minute, to see what they bring."
-        )
+        out.line("  A hold-out window: its changes are taken back for ten seconds, to see what they bring.")
     for change in task["in_force"]:
         left = "" if change["left_s"] is None else f", for {duration(change['left_s'])} unless renewed"
         out.line(f"  in force: {_words(change)}{left}")
