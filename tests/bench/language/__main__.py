@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often the parser finds what sentences mean, on the part of the corpus that nothing was made with.
 
-Beside the parser with the encoder: the templates alone.
+Beside the parser with the encoder: the templates alone, and, in rows of their own, what it would be if every
+act that the encoder reads were asked back.
 Times are those of one core, the grammar and the graph read before.
 
 Usage: python -m tests.bench.language [--part dev] [--errors]
@@ -10,6 +11,7 @@ Usage: python -m tests.bench.language [--part dev] [--errors]
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -53,6 +55,7 @@ def main() -> None:
     given = answers(corpus, with_encoder)
     found = measure(given)
     rows = [*(_beside(own, other) for own, other in zip(found, alone, strict=True)), *rows]
+    rows += _asking_back(given)
     heard = [each.ms for each in given if each.spec["tier"] == "encoder"]
     rows.append(_times("language_encoder_sentence_ms", heard))
     for each in rows:
@@ -65,6 +68,18 @@ def main() -> None:
     if args.part == "test":
         OUT.parent.mkdir(parents=True, exist_ok=True)
         OUT.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _asking_back(given: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Some figures, if no act were done that the encoder read."""
+    none = parse("")
+    asked = [
+        replace(each, spec=none, acts=False) if each.acts and each.spec["tier"] == "encoder" else each
+        for each in given
+    ]
+    names = ("intent", "false_refusals", "acted_on_negated", "acted_on_protected")
+    found = {each["name"]: each for each in measure(asked)}
+    return [{**found[f"language_{name}"], "name": f"language_{name}_asking_back"} for name in names]
 
 
 def _beside(own: dict[str, Any], alone: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from jepa.language.parser import parse, parse_openly
 from jepa.language.specs import READS
 from jepa.tasks.spec import TaskSpec
 from jepa_lab.language.corpus import sentences
-from tests.unit.language.encoders import HERE, INTENTS, Says, SaysAnything
+from tests.unit.language.encoders import HERE, INTENTS, LIMITS, Says, SaysAnything
+
+WITHHELD = {"withheld": 0.9}
+"""No act below, though no word of the sentence is in doubt."""
 
 
 def test_a_sentence_of_no_template_is_understood() -> None:
@@ -34,6 +37,34 @@ def test_the_encoder_sees_no_name_and_nothing_of_what_is_protected() -> None:
     spec = parse("put zorg on a strict diet but don't touch nginx", HERE, encoder)
     assert encoder.asked[0] == ["put", "program", "on", "a", "strict", "diet"]
     assert (spec["targets"], spec["protect"]) == (["zorg"], ["nginx"])
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("wiki-js", "program"),
+        ("nginx-exporter", "program"),
+        ("mid-sentence", "mid-sentence"),
+        ("co-op", "co-op"),
+    ],
+)
+def test_words_joined_as_in_a_name_are_one(name: str, seen: str) -> None:
+    encoder = Says({"limit": 1.0}, target=(seen,))
+    assert parse(f"put {name} on a strict diet", HERE, encoder)["targets"] == [name]
+    assert seen in encoder.asked[0]
+
+
+def test_an_encoder_that_hears_no_wish_has_it_asked_back() -> None:
+    encoder = Says(
+        {"limit": 1.0}, target=("program",), asks=0.8, thresholds=LIMITS.model_copy(update=WITHHELD)
+    )
+    read = parse_openly("put zorg on a strict diet", HERE, encoder)
+    assert (read.spec["intent"], [each["targets"] for each in read.choices]) == ("none", [["zorg"]])
+
+
+def test_a_wish_without_object_is_about_what_its_condition_is() -> None:
+    spec = parse("if zorg fails, breathe life into it again", HERE, Says({"service/start": 1.0}, asks=1.0))
+    assert (spec["intent"], spec["operation"], spec["targets"]) == ("service", "start", ["zorg"])
 
 
 def test_a_name_that_only_the_encoder_knows() -> None:

@@ -132,7 +132,6 @@ def test_what_is_hardly_asked_for_is_not_even_asked_back(text: str, wish: str) -
     [
         ("put zorg on a strict diet, nginx has no part in it", ("zorg",), ()),  # a name that is no target
         ("it isn't fair, put flurbel on a strict diet", (), ()),  # whose is it?
-        ("it isn't fair, put zorg on a diet that snork likes", ("program",), ("snork",)),
     ],
 )
 def test_no_doubt_is_cleared_where_a_name_is_not_surely_a_target(
@@ -140,6 +139,18 @@ def test_no_doubt_is_cleared_where_a_name_is_not_surely_a_target(
 ) -> None:
     encoder = Says({"limit": 0.9}, target=target, protect=protect, asks=1.0)
     assert parse(text, HERE, encoder)["intent"] == "none"
+
+
+def test_what_the_encoder_takes_for_spared_is_protected() -> None:
+    encoder = Says({"limit": 0.9}, target=("program",), protect=("snork",), asks=1.0)
+    spec = parse("put zorg on a strict diet and mind snork while you do", HERE, encoder)
+    assert (spec["intent"], spec["targets"], spec["protect"]) == ("limit", ["zorg"], ["snork"])
+
+
+def test_who_is_only_spoken_of_is_no_target() -> None:
+    encoder = Says({"limit": 0.9}, target=("flurbel",), asks=1.0)
+    spec = parse("put flurbel on a strict diet because of nginx", HERE, encoder)
+    assert (spec["intent"], spec["targets"]) == ("limit", ["flurbel"])
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ _BARE: Final = ("a", "an", "half", "third", "quarter", "one")
 """Words that may begin an amount and mostly do not."""
 _DRIVE: Final = re.compile(r"(/dev/.*|x?[svh]d[a-z]{1,2}\d*|nvme\d.*|mmcblk.*)")
 _PLAIN: Final = re.compile(r"[a-z]+(?:-[a-z]+)*(?:'[a-z]+)?")
+_ENDINGS: Final = ("ing", "ed", "ly", "ion", "able", "er", "est", "ness", "wise", "free")
+"""Of the last word of a compound that is no name."""
 ASIDE: Final = ("protect", "until", "remark", "courtesy")
 """Modifiers that are taken out of a sentence."""
 ANY_PROGRAM: Final = "program"
@@ -103,7 +105,18 @@ def is_name(token: Token, inventory: Inventory) -> bool:
     if token.text in grammar().words:
         return False
     known = token.text in words.known or inventory.knows(token.text)
-    return known or (token.shaped and _PLAIN.fullmatch(token.text) is None)
+    return known or (token.shaped and (_PLAIN.fullmatch(token.text) is None or _is_compound(token.text)))
+
+
+def _is_compound(text: str) -> bool:
+    """Whether ``text`` is several words joined as in a name, "wiki-js", and not as in "brother-in-law"."""
+    words, parts = lexicon(), text.split("-")
+    if len(parts) < 2 or any(part in words.function | words.idle | words.joints for part in parts):
+        return False
+    if parts[0] in words.known:
+        return True
+    english = parts[0] in grammar().words or parts[-1].endswith(_ENDINGS)
+    return not english and len(parts) == 2
 
 
 def said(tokens: Sequence[Token], start: int, end: int) -> str:

@@ -31,6 +31,8 @@ class Lexicon:
     """Words for what a program has or does."""
     determiners: frozenset[str]
     function: frozenset[str]
+    joints: frozenset[str]
+    """Words that are part of a compound, and of no name."""
     spelled: frozenset[str]
     """Words that are right as they are, though near another one."""
     heads: frozenset[str]
@@ -70,6 +72,7 @@ def lexicon() -> Lexicon:
         own=frozenset(words["own"].split()),
         determiners=frozenset(words["determiners"].split()),
         function=frozenset(words["function"].split()),
+        joints=frozenset(words["joints"].split()),
         spelled=frozenset(words["spelled"].split()),
         heads=frozenset(words["heads"].split()),
         dropped_heads=frozenset(words["dropped_heads"].split()),

@@ -6,7 +6,7 @@ Everything else is deterministic, and may only refuse: a name or an amount that 
 time that no task spec holds, and what could take an act back, unless the encoder is sure that it does not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -123,8 +123,10 @@ class _Filling:
 
     def __init__(self, gist: Gist, heard: "Heard", inventory: Inventory, encoder: "Encoder") -> None:
         self._gist, self._heard, self._inventory = gist, heard, inventory
+        self._limits = encoder.thresholds
         self._naming = Naming(gist, heard, inventory, encoder.thresholds.named)
         self._safeguards = Safeguards(gist, heard, inventory, encoder, self._naming)
+        self._spared = self._naming.spared()
         self.doubted: dict[str, Any] | None = None
         """The task spec that was last not given, since something could take it back."""
 
@@ -145,10 +147,17 @@ class _Filling:
         modifiers, left = taken
         for each in modifiers:
             modify(spec, spans, each)
-        names = [
-            name for name in self._naming.names(intent == "device", intent in _GOALS) if name.start in left
-        ]
-        if not self._place(spec, spans, wish, names, acts):
+        names, spoken_of = self._named(wish, left)
+        for name in self._spared:
+            if name.text not in spec["protect"]:
+                spec["protect"].append(name.text)
+            mark(spans, "protect", self._gist.tokens[name.start : name.end])
+        taken = {at for name in (*names, *spoken_of) for at in range(name.start, name.end)}
+        taken |= set(range(len(self._gist.tokens))) - left
+        sure = acts and self._safeguards.cleared(
+            wish, names, taken, "goal" if intent in _GOALS else "target"
+        )
+        if not self._place(spec, spans, wish, names, acts, sure, taken):
             return None
         if not self._measure(spec, intent, acts):
             return None
@@ -156,6 +165,7 @@ class _Filling:
             spec["resource"] = self._resource(spec)
         if operation == "restart" and intent == "watch" and spec["condition"] is None:
             spec["condition"] = {"kind": "failed"}
+        self._take_subject(spec, wish)
         infer(spec)
         if wish == "watch":
             spec["notify"] = True  # whoever has something watched wants to hear of it
@@ -163,21 +173,46 @@ class _Filling:
             return None
         if wish == "watch" and not (spec["targets"] or spec["resource"] or spec["condition"]):
             return None
-        if set(spec["targets"]) & set(spec["protect"]):
+        if not set(spec["protect"]).isdisjoint(
+            each for name in spec["targets"] for each in (name, *name.split())
+        ):
             return None
-        sure = min((name.sure for name in names), default=1.0)
-        spec["confidence"] = round(self._heard.intents[wish] * sure, 3)
+        certain = min((name.sure for name in names), default=1.0)
+        spec["confidence"] = round(self._heard.intents[wish] * certain, 3)
         spec["spans"] = spans
-        if (
-            acts
-            and not self._safeguards.cleared(wish, names)
-            and (not self._is_of(names, wish) or self._safeguards.doubt(wish))
+        withheld = self._heard.asks < self._limits.withheld
+        if acts and (
+            withheld or not (sure or (self._is_of(names, wish) and not self._safeguards.doubt(wish)))
         ):
             self.doubted = spec
             return None
         return spec
 
     # What the slots are filled with
+
+    def _named(self, wish: str, left: Collection[int]) -> tuple[list[Name], list[Name]]:
+        """The names that ``wish`` is about, and those that are spared or only spoken of.
+
+        Where one that is about names would have none, what is only spoken of is none of the latter.
+        """
+        intent = wish.partition("/")[0]
+        spared = {at for name in self._spared for at in range(name.start, name.end)}
+        found = [
+            name for name in self._naming.names(intent == "device", intent in _GOALS) if name.start in left
+        ]
+        if wish == "watch" and not found:
+            found = [name for name in self._naming.names(True, False) if name.start in left]
+        own = [name for name in found if spared.isdisjoint(range(name.start, name.end))]
+        meant = own if intent in _GOALS else [name for name in own if not self._naming.beside(name)]
+        if not meant and (wish in _TARGETS or wish == "watch"):
+            meant = own
+        return meant, [*(name for name in found if name not in meant), *self._spared]
+
+    def _take_subject(self, spec: dict[str, Any], wish: str) -> None:
+        """Let a wish without its object be about what its condition is about: "if caddy dies, start it"."""
+        condition = spec["condition"]
+        if wish in _TARGETS and not spec["targets"] and condition is not None and "targets" in condition:
+            spec["targets"] = list(condition["targets"])
 
     def _modifiers(self, acts: bool) -> tuple[tuple[Modifier, ...], frozenset[int]] | None:
         """What is said beside the wish, and the tokens that are left; None where that cannot be done."""
@@ -198,8 +233,13 @@ class _Filling:
         wish: str,
         names: list[Name],
         acts: bool,
+        sure: bool,
+        taken: Collection[int],
     ) -> bool:
-        """Put names where the wish has a place for them; False where it has none."""
+        """Put names where the wish has a place for them; False where it has none.
+
+        Where the encoder is not ``sure`` of all that is named, they must be one list.
+        """
         tokens = self._gist.tokens
         if spec["intent"] in _GOALS:
             if len(names) != 1:
@@ -210,10 +250,10 @@ class _Filling:
         if wish not in _MAY_NAME:
             # "Room for the dashcam clips" names nothing that is known, and the wish touches nobody by name.
             unknown = all(name.sure < 1 for name in names) and self._safeguards.asked()
-            return not acts or ((not names or unknown) and self._all_named(names))
-        if acts and not self._all_named(names):
+            return not acts or ((not names or unknown) and self._all_named(taken))
+        if acts and not self._all_named(taken):
             return False
-        if len(names) > _MOST_NAMES or (acts and not self._one_list(names)):
+        if len(names) > _MOST_NAMES or (acts and not sure and not self._one_list(names)):
             return False
         spec["targets"] = list(dict.fromkeys(name.text for name in names))
         for name in names:
@@ -224,11 +264,13 @@ class _Filling:
         """Whether ``wish`` is about what has ``names``."""
         return not names or wish.startswith(_GOALS) or self._is_object(names[0], wish)
 
-    def _all_named(self, names: list[Name]) -> bool:
-        """Whether each word that looks like a name is one of these, or part of an amount."""
-        taken = {at for name in names for at in range(name.start, name.end)} | self._gist.measures
+    def _all_named(self, taken: Collection[int]) -> bool:
+        """Whether each word that looks like a name is one of those ``taken``, or part of an amount."""
         return not any(
-            token.shaped and at not in taken and token.text not in grammar().words
+            token.shaped
+            and at not in taken
+            and at not in self._gist.measures
+            and token.text not in grammar().words
             for at, token in enumerate(self._gist.tokens)
         )
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jepa.language.gist import Gist, is_name, said
 from jepa.language.grammar import grammar
@@ -15,6 +15,10 @@ from jepa.language.tokens import Token
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Heard
+
+
+_SPOKEN_OF: Final = 0.1
+"""Below, a word is no part of the name of what is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,35 @@ class Naming:
             yield from found
             at = found[-1].end
 
+    def spared(self) -> list[Name]:
+        """What the encoder takes for the name of something to be left alone, known or not."""
+        tokens = self._gist.tokens
+        here = reading_of(tokens, tokens, self._inventory)
+        found: list[Name] = []
+        at = 0
+        while at < len(tokens):
+            names = None
+            if at not in self._gist.measures and self._tags.get(at, {}).get("protect", 0.0) >= self._least:
+                names = self._certain(here.fillings("target", at), at) or self._likely(at, "protect")
+            found += names or ()
+            at = at + 1 if names is None else names[-1].end
+        return found
+
+    def beside(self, name: Name) -> bool:
+        """Whether the encoder is sure that ``name`` is only spoken of: neither meant nor to be spared."""
+        return self.share(name, "target") < _SPOKEN_OF and self.share(name, "protect") < _SPOKEN_OF
+
     def mentioned(self) -> set[int]:
         """The tokens that are, or may be, part of a name."""
         names = {at for name in self.names(True, False) for at in range(name.start, name.end)}
         names |= {at for name in self.names(False, False) for at in range(name.start, name.end)}
         names = {at for at in names if (self._gist.tokens[at].text,) not in lexicon().resources}
-        return names | {at for at, token in enumerate(self._gist.tokens) if self.known(token)}
+        return names | self.certain()
+
+    def certain(self) -> set[int]:
+        """The tokens that are a name wherever they stand, and part of no amount."""
+        tokens = enumerate(self._gist.tokens)
+        return {at for at, token in tokens if self.known(token) and at not in self._gist.measures}
 
     def _certain(self, fillings: tuple[tuple[int, Any], ...], at: int) -> list[Name] | None:
         tokens = self._gist.tokens

@@ -49,6 +49,11 @@ class Parsed:
     doubtful: bool = False
     """Whether it would act upon something that is nothing but a word nobody knows."""
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether an encoder may have something to say about it."""
+        return self.loose or self.doubtful
+
 
 def parse(
     text: str,
@@ -113,9 +118,9 @@ def _understood(text: str, inventory: Inventory | None, encoder: "Encoder | None
     read = _by_templates(text, tokens, here)
     if encoder is None:
         return read
-    if not read.loose:
-        return _doubted(read, tokens, here, encoder) if read.doubtful else read
-    return _by_meaning(read, meant(tokens, here, encoder))
+    if read.doubtful:
+        return _doubted(read, tokens, here, encoder)
+    return _by_meaning(read, meant(tokens, here, encoder)) if read.unsettled else read
 
 
 def _doubted(read: Parsed, tokens: tuple[Token, ...], here: Inventory, encoder: "Encoder") -> Parsed:
@@ -177,8 +182,8 @@ def _by_templates(text: str, tokens: tuple[Token, ...], here: Inventory) -> Pars
         question = _none(f"That may mean {wishes}: which?", protect=best[0]["protect"])
         settled = [_settled(*each, here).spec for each in zip(best, likely, strict=True)]
         distinct = {_said(each): each for each in settled if each["intent"] != "none"}
-        # Between questions the encoder may choose, since an answer changes nothing.
-        return Parsed(question, tuple(distinct.values()), loose=not any(each.acts for each in likely))
+        # The encoder may choose between them, and nothing else.
+        return Parsed(question, tuple(distinct.values()), loose=True)
     loose = _skips(likely[0]) or (_names_unknown(likely[0], here) and likely[0].changed == 0)
     doubtful = likely[0].acts and _is_strange(best[0], here)
     return replace(_settled(best[0], likely[0], here), loose=loose, doubtful=doubtful)

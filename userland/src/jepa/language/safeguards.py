@@ -5,7 +5,7 @@ Here are the words that spare something or set it apart; negations and other cla
 doubt the encoder may clear where it is sure that something is asked for now, and of whom.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from jepa.language.gist import Gist
@@ -61,8 +61,7 @@ class Safeguards:
     def forbid(self, wish: str) -> bool:
         """Whether ``wish``, an act, may not be done by this sentence, whatever the encoder makes of it."""
         return (
-            self._heard.asks < self._limits.withheld
-            or self._negations.prohibit(wish)
+            self._negations.prohibit(wish)
             or self._leaves_out()
             or self._spares()
             or self._bare()
@@ -86,22 +85,17 @@ class Safeguards:
         """Whether the encoder is sure that something is asked for now, and that nothing is to be spared."""
         return self._heard.asks >= self._limits.asks and not self._protects("")
 
-    def cleared(self, wish: str, names: Sequence[Name]) -> bool:
-        """Whether the encoder is sure that ``wish`` is asked for now, and just of those with ``names``."""
-        if len(names) > 1 or (not names and self._contrasts(wish)) or self._is_of_others(wish):
-            return False
-        if wish in _TAKES and not _HOLDING.isdisjoint(token.text for token in self._gist.tokens):
-            return False
-        targets = {at for name in names for at in range(name.start, name.end)}
-        told = [at for at in self._naming.mentioned() if at not in targets and at not in self._aside]
+    def cleared(self, wish: str, names: Sequence[Name], known: Collection[int], tag: str) -> bool:
+        """Whether the encoder is sure that ``wish`` is asked for now, and just of those with ``names``.
+
+        Tokens that are ``known`` belong to these, are spared, or only spoken of.
+        """
+        named = self._naming.certain() if tag == "goal" else self._naming.mentioned()
         return (
-            self.asked()
+            self._heard.asks >= self._limits.asks
             and self._heard.intents[wish] >= self._limits.doubted
-            and not told
-            and all(
-                self._naming.share(name, "target") >= self._limits.surely and self._is_it(name)
-                for name in names
-            )
+            and all(at in known or at in self._aside for at in named)
+            and all(self._naming.share(name, tag) >= self._limits.surely for name in names)
         )
 
     def _is_of_others(self, wish: str) -> bool:
@@ -145,7 +139,9 @@ class Safeguards:
         return frozenset(at for at, token in enumerate(tokens) if token in aside)
 
     def _leaves_out(self) -> bool:
-        """Whether a word says for certain that something is left out or stays as it is."""
+        """Whether a word says for certain that something is left out or stays, and nobody knows what."""
+        if self._naming.spared():
+            return False
         texts = {token.text for token in self._gist.tokens}
         return not lexicon().groups["spared"].isdisjoint(texts) or any(each <= texts for each in _LEFT)
 

@@ -62,7 +62,7 @@ class Understanding:
     def parse_openly(self, text: str) -> Parsed:
         """As ``parse``, with what the question asks between."""
         read = parse_openly(text, self.inventory)
-        if not read.loose or (encoder := self._encoder_here()) is None:
+        if not read.unsettled or (encoder := self._encoder_here()) is None:
             return read
         try:
             return parse_openly(text, self.inventory, encoder)

@@ -57,7 +57,7 @@ class Thresholds(Strict):
     doubted: float = Field(ge=0, le=1)
     """The least of an intent that changes something, where what is said could take it back."""
     withheld: float = Field(ge=0, le=1)
-    """Below this probability that something is asked for now, nothing is done."""
+    """Below this probability that something is asked for now, nothing is done, but may be asked back."""
     asks: float = Field(ge=0, le=1)
     """From here on something is, though it is said in a way that could take it back."""
     offers: float = Field(ge=0, le=1)

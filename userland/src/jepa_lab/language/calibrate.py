@@ -18,14 +18,14 @@ FOREIGN_REFUSED: Final = 0.96
 LEAST_REFUSE: Final = 0.35
 """Below, more wishes are lost than foreign sentences are caught."""
 CHOSEN: Final = {
-    "reads": 0.3,
+    "reads": 0.25,
     "acts": 0.4,
     "named": 0.5,
-    "negated": 0.2,
+    "negated": 0.3,
     "protected": 0.5,
-    "doubted": 0.6,
-    "withheld": 0.9,
-    "asks": 0.97,
+    "doubted": 0.45,
+    "withheld": 0.95,
+    "asks": 0.95,
     "offers": 0.5,
     "surely": 0.35,
 }

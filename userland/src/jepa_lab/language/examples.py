@@ -25,11 +25,27 @@ from jepa_lab.language.foreign import OBJECTS, PHRASES, VERBS
 from jepa_lab.language.frames import BESIDE, HARMLESS, SPARED, WITHHELD
 from jepa_lab.language.names import invented
 from jepa_lab.language.shape import NEGATED, TAGS, TWO
+from jepa_lab.language.told import draw
 
 _SURE: Final = 0.8
 _TYPOS: Final = 0.08
 _BESIDE: Final = 0.15
 """Of what is framed, so much is about somebody else than who is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sorts:
+    """How many of each sort an epoch has, beside the corpus."""
+
+    drawn: int = 300
+    """From the grammar."""
+    foreign: int = 300
+    joined: int = 120
+    framed: int = 900
+    told: int = 1800
+
+
+SORTS: Final = Sorts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +140,7 @@ class Examples:
         ]
         self._acts = [each for each in self._wishes if each.meanings[0]["intent"] not in READS]
 
-    def epoch(self, drawn: int, foreign: int, joined: int, framed: int) -> list[Example]:
+    def epoch(self, sorts: Sorts) -> list[Example]:
         """Each template of the corpus once, and so many sentences of each other sort.
 
         What negates stands there twice, and what spares something also with all its words.
@@ -132,10 +148,11 @@ class Examples:
         found = [self._filled(of) for of in self._by_template.values()]
         found += [self._filled(of) for of in self._by_template.values() if of[0].kind == "negated"]
         found += [self._filled(of, True) for of in self._by_template.values() if _spares(of[0])]
-        found += [self._framed() for _ in range(framed)]
-        found += [self._of_grammar() for _ in range(drawn)]
-        found += [self._foreign() for _ in range(foreign)]
-        found += [self._joined() for _ in range(joined)]
+        found += [self._framed() for _ in range(sorts.framed)]
+        found += [self._told() for _ in range(sorts.told)]
+        found += [self._of_grammar() for _ in range(sorts.drawn)]
+        found += [self._foreign() for _ in range(sorts.foreign)]
+        found += [self._joined() for _ in range(sorts.joined)]
         return [self._misspelt(each) for each in found if each is not None]
 
     def _filled(self, of: Sequence[Sentence], whole: bool = False) -> Example | None:
@@ -263,6 +280,15 @@ class Examples:
         if of is WITHHELD:
             return Example(tuple(words), frozenset((NEGATED,)), frozenset(), (0,) * len(words), 0.5)
         return replace(wish, words=tuple(words), tags=tuple(tags), weight=0.5)
+
+    def _told(self) -> Example:
+        """A deed that is asked for or told of, in the same forms of its verb."""
+        told = draw(self._chance)
+        tags = tuple(TAGS.index(tag) if told.asked else 0 for tag in told.tags)
+        if not told.asked:
+            return Example(told.words, frozenset((NEGATED,)), frozenset(), tags, 0.5)
+        resources = frozenset((told.deed.resource,))
+        return Example(told.words, frozenset((told.deed.label,)), resources, tags, 0.5)
 
     def _misspelt(self, example: Example) -> Example:
         words = list(example.words)

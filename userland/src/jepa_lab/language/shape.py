@@ -4,8 +4,8 @@
 from typing import Final
 
 LAYERS: Final = 6
-ADAPTED: Final = (3, 4, 5)
-"""The layers that are changed, the upper half."""
+ADAPTED: Final = (2, 3, 4, 5)
+"""The layers that are changed, the upper two thirds."""
 WIDTH: Final = 384
 HEADS: Final = 12
 EPSILON: Final = 1e-12
