@@ -21,6 +21,9 @@ PACK = CORPUS.parent
 WHOLE = {"beekeeper", "dispatcher", "kernelhacker", "quant", "teen", "violinist"}
 WHOLE |= {"carpenter", "chef", "pilot", "researcher", "sre_night", "translator"}
 """Persons whose every template is looked at: such as were acted upon when they were read blind."""
+READ_LAST = {"animator2", "brewer", "forklift", "postmaster", "surveyor", "tattooist"}
+"""Persons of the last blind run. Nothing has been made of them yet: how often one is acted upon that says no is
+what the benchmark says."""
 OTHERS = 100
 """Templates of all other persons that are drawn, for want of time; each seed draws others."""
 
@@ -44,7 +47,7 @@ def _held(chance: random.Random) -> Iterator[tuple[Sentence, set[str]]]:
     held = [
         (sentence, spared)
         for sentence in every.values()
-        if (spared := _spared(sentence)) or sentence.kind == "negated"
+        if ((spared := _spared(sentence)) or sentence.kind == "negated") and sentence.person not in READ_LAST
     ]
     others = [each for each in held if each[0].person not in WHOLE]
     yield from (each for each in held if each[0].person in WHOLE)

@@ -38,7 +38,7 @@ def weights() -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize(("stored", "cosine"), [("fp32", 0.999999), ("int8", 0.999)])
+@pytest.mark.parametrize(("stored", "cosine"), [("fp32", 0.999999), ("int8", 0.997)])
 def test_the_graph_says_what_the_model_says(tmp_path: Path, stored: Stored, cosine: float) -> None:
     own = weights()
     model = Encoder(own, 7, 5, 4, 4).eval()

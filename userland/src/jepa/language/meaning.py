@@ -157,7 +157,7 @@ class _Filling:
         sure = acts and self._safeguards.cleared(
             wish, names, taken, "goal" if intent in _GOALS else "target"
         )
-        if not self._place(spec, spans, wish, names, acts, sure, taken):
+        if not self._place(spec, spans, wish, names, acts, taken):
             return None
         if not self._measure(spec, intent, acts):
             return None
@@ -233,13 +233,9 @@ class _Filling:
         wish: str,
         names: list[Name],
         acts: bool,
-        sure: bool,
         taken: Collection[int],
     ) -> bool:
-        """Put names where the wish has a place for them; False where it has none.
-
-        Where the encoder is not ``sure`` of all that is named, they must be one list.
-        """
+        """Put names where the wish has a place for them; False where it has none."""
         tokens = self._gist.tokens
         if spec["intent"] in _GOALS:
             if len(names) != 1:
@@ -253,7 +249,7 @@ class _Filling:
             return not acts or ((not names or unknown) and self._all_named(taken))
         if acts and not self._all_named(taken):
             return False
-        if len(names) > _MOST_NAMES or (acts and not sure and not self._one_list(names)):
+        if len(names) > _MOST_NAMES or (acts and not self._one_list(names)):
             return False
         spec["targets"] = list(dict.fromkeys(name.text for name in names))
         for name in names:

@@ -72,6 +72,14 @@ class Naming:
                 names = self._certain(here.fillings("target", at), at) or self._likely(at, "protect")
             found += names or ()
             at = at + 1 if names is None else names[-1].end
+        spared = {place for name in found for place in range(name.start, name.end)}
+        said = {name.text for name in found}
+        # Who is in one list with them is spared, too.
+        found += [
+            name
+            for name in self.names(False, False)
+            if name.text not in said and not spared.isdisjoint(range(name.start, name.end))
+        ]
         return found
 
     def beside(self, name: Name) -> bool:

@@ -38,10 +38,6 @@ _OTHERS: Final = frozenset(("else", "everyone", "everybody", "anyone", "anybody"
 """Whom something may be put before; who of these is named is found elsewhere."""
 _AHEAD: Final = ("over", "than", "before", "above", "ahead", "of", "to", "and", "as", "more")
 """Words before those whom something is put before."""
-_TAKES: Final = frozenset(
-    ("service/stop", "service/disable", "service/restart", "packs/remove", "device/eject")
-)
-"""Acts beside which a word of holding spares somebody else: "kill caddy, keep redis"."""
 _NEXT: Final = 5
 """Words behind a form of "to be" that may say how something is."""
 
@@ -90,12 +86,28 @@ class Safeguards:
 
         Tokens that are ``known`` belong to these, are spared, or only spoken of.
         """
+        if len(names) > 1:
+            return False
         named = self._naming.certain() if tag == "goal" else self._naming.mentioned()
         return (
             self._heard.asks >= self._limits.asks
             and self._heard.intents[wish] >= self._limits.doubted
             and all(at in known or at in self._aside for at in named)
-            and all(self._naming.share(name, tag) >= self._limits.surely for name in names)
+            and all(
+                self._naming.share(name, tag) >= self._limits.surely and self._is_it(name) for name in names
+            )
+        )
+
+    def _is_it(self, name: Name) -> bool:
+        """Whether "it", where that is said, can only be ``name``: with that the sentence begins."""
+        words, tokens = lexicon(), self._gist.tokens
+        if not any(token.text in IT for token in tokens):
+            return True
+        if self._naming.spared():  # it may be who is spared
+            return False
+        before = tokens[: name.start]
+        return all(each.text in words.idle | words.determiners | _OPENING for each in before) or any(
+            token.text in IT for token in before
         )
 
     def _is_of_others(self, wish: str) -> bool:
@@ -113,16 +125,6 @@ class Safeguards:
             if wish != "prioritize" or not (before in words.relating or before in (*_AHEAD, *_OTHERS)):
                 return True
         return False
-
-    def _is_it(self, name: Name) -> bool:
-        """Whether "it", where that is said, can only be ``name``: with that the sentence begins."""
-        words, tokens = lexicon(), self._gist.tokens
-        if not any(token.text in IT for token in tokens):
-            return True
-        before = tokens[: name.start]
-        return all(each.text in words.idle | words.determiners | _OPENING for each in before) or any(
-            token.text in IT for token in before
-        )
 
     def _conditions(self) -> frozenset[int]:
         """The tokens of a condition of the machine, known word for word, that names nothing."""
