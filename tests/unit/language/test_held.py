@@ -22,8 +22,8 @@ WHOLE = {"beekeeper", "dispatcher", "kernelhacker", "quant", "teen", "violinist"
 WHOLE |= {"carpenter", "chef", "pilot", "researcher", "sre_night", "translator"}
 """Persons whose every template is looked at: such as were acted upon when they were read blind."""
 READ_LAST = {"animator2", "brewer", "forklift", "postmaster", "surveyor", "tattooist"}
-"""Persons of the last blind run. Nothing has been made of them yet: how often one is acted upon that says no is
-what the benchmark says."""
+"""Persons of the last blind run. Nothing has been made of them yet; how often one is acted upon that says
+no is what the benchmark says."""
 OTHERS = 100
 """Templates of all other persons that are drawn, for want of time; each seed draws others."""
 
