@@ -152,12 +152,12 @@ class _Filling:
             if name.text not in spec["protect"]:
                 spec["protect"].append(name.text)
             mark(spans, "protect", self._gist.tokens[name.start : name.end])
-        taken = {at for name in (*names, *spoken_of) for at in range(name.start, name.end)}
-        taken |= set(range(len(self._gist.tokens))) - left
+        placed = {at for name in (*names, *spoken_of) for at in range(name.start, name.end)}
+        placed |= set(range(len(self._gist.tokens))) - left
         sure = acts and self._safeguards.cleared(
-            wish, names, taken, "goal" if intent in _GOALS else "target"
+            wish, names, placed, "goal" if intent in _GOALS else "target"
         )
-        if not self._place(spec, spans, wish, names, acts, taken):
+        if not self._place(spec, spans, wish, names, acts, placed):
             return None
         if not self._measure(spec, intent, acts):
             return None
