@@ -24,7 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -76,10 +76,10 @@ IN_AN_UNDO: Final = "it was being taken back"
 """What recovery says of changes that it took back."""
 
 
-def setup() -> str:
+def setup(cpus: int) -> str:
     """What the figures were measured on."""
     how = "KVM" if kvm_works() else "emulated (TCG)"
-    return f"the image in {newest_emulator()}, {how}, 1 vCPU"
+    return f"the image in {newest_emulator()}, {how}, {cpus} vCPU"
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def start(at: Machine, disk: Disk, log: Path | None = None, snapshot: str | None
     """Let the machine have ``disk``; without ``snapshot`` it is switched on, and has a new boot id."""
     at.crash()
     at.start(snapshot)
-    at.insert("root", disk, log)
+    at.insert("root", replace(disk, log=log))
     at.plug("virtio-blk-pci", "plugged", drive="root", bus="bay")
 
 

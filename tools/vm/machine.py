@@ -410,18 +410,9 @@ class Machine:
         arguments["node-name"] = name
         self._monitor().execute("blockdev-add", arguments)
 
-    def insert(self, name: str, disk: Disk, log: Path | None = None) -> None:
-        """Open ``disk``, called ``name``, for a device to be plugged in with.
-
-        With ``log``, a file that is there, each write and flush is logged in it, see ``tools.vm.write_log``.
-        """
-        unsynced = {"no-flush": True}  # what the guest flushes need not be on a disk of the host
-        file = {"driver": "file", "filename": str(disk.path)}
-        node: dict[str, object] = {"driver": disk.format, "file": file, "cache": unsynced}
-        if log is not None:
-            kept = {"driver": "file", "filename": str(log), "cache": unsynced}
-            node = {"driver": "blklogwrites", "file": node, "log": kept, "log-sector-size": 512}
-        self._monitor().execute("blockdev-add", {"node-name": name, **node})
+    def insert(self, name: str, disk: Disk) -> None:
+        """Open ``disk``, called ``name``, for a device to be plugged in with."""
+        self._monitor().execute("blockdev-add", {"node-name": name, **disk.node()})
 
     def screenshot(self, name: str) -> screen.Screenshot:
         """Picture of the screen, kept as NAME.png in the machine's directory."""

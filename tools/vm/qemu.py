@@ -8,6 +8,7 @@ console and a test (where the consoles go, a QMP socket, a snapshot file) is pas
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +35,24 @@ that ticks late on a busy host is not broken either."""
 class Disk:
     """One drive file of the machine.
 
-    `snapshot` makes QEMU throw away every write at its end; the file itself is then opened read-only.
+    `snapshot` makes QEMU throw away every write at its end; the file itself is then opened read-only. With
+    `log`, a file that is there, each write and flush is logged in it, see `tools.vm.write_log`.
     """
 
     path: Path
     format: str = "raw"
     snapshot: bool = False
+    log: Path | None = None
+
+    def node(self) -> dict[str, object]:
+        """Return the block device that QEMU opens; at a flush nothing need be on the host's own disk."""
+        unsynced = {"no-flush": True}
+        file = {"driver": "file", "filename": str(self.path)}
+        node: dict[str, object] = {"driver": self.format, "file": file, "cache": unsynced}
+        if self.log is not None:
+            kept = {"driver": "file", "filename": str(self.log), "cache": unsynced}
+            node = {"driver": "blklogwrites", "file": node, "log": kept, "log-sector-size": 512}
+        return node
 
 
 def credential_argument(name: str, value: str) -> str:
@@ -104,9 +117,7 @@ def qemu_command(
     else:
         command += ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", emulated_cpu(emulator)]
     command += [
-        "-drive", f"if=none,id=disk,file={_escape(disk.path)},format={disk.format},cache=unsafe"
-        + (",snapshot=on" if disk.snapshot else ",discard=unmap"),
-        "-device", "virtio-blk-pci,drive=disk,bootindex=1",
+        *_drive(disk),
         "-object", "rng-random,id=rng,filename=/dev/urandom",
         "-device", "virtio-rng-pci,rng=rng",
         "-device", "virtio-serial-pci,id=ports",
@@ -155,6 +166,17 @@ def _firmware_arguments(found: Firmware, shared: bool, kernel_arguments: Sequenc
         words = " ".join(kernel_arguments).replace(",", ",,")
         arguments += ["-smbios", f"type=11,value=io.systemd.stub.kernel-cmdline-extra={words}"]
     return arguments
+
+
+def _drive(disk: Disk) -> list[str]:
+    device = "virtio-blk-pci,drive=disk,bootindex=1"
+    if disk.log is not None:
+        # Merged requests may have all the parts that the host writes at once; the log's own is one more.
+        device += ",request-merging=off"
+        return ["-blockdev", json.dumps({"node-name": "disk", **disk.node()}), "-device", device]
+    options = f"if=none,id=disk,file={_escape(disk.path)},format={disk.format},cache=unsafe"
+    options += ",snapshot=on" if disk.snapshot else ",discard=unmap"
+    return ["-drive", options, "-device", device]
 
 
 def _chardev_id(name: str, device: str) -> str:

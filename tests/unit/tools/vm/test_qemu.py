@@ -3,6 +3,7 @@
 
 import base64
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def test_a_bare_image_is_never_written() -> None:
 def test_commas_in_a_path_do_not_start_an_option() -> None:
     (drive,) = following(qemu_command(HOST, Path("a,readonly=on"), kernel=KERNEL), "-drive")
     assert "file=a,,readonly=on," in drive
+
+
+def test_a_disk_whose_writes_are_logged_is_opened_below_the_log() -> None:
+    command = qemu_command(HOST, Disk(IMAGE, "qcow2", log=Path("log")), kernel=KERNEL)
+    assert following(command, "-drive") == []
+    (node,) = map(json.loads, following(command, "-blockdev"))
+    assert (node["node-name"], node["driver"]) == ("disk", "blklogwrites")
+    assert node["log"]["filename"] == "log"
+    assert (node["file"]["driver"], node["file"]["file"]["filename"]) == ("qcow2", str(IMAGE))
 
 
 def test_a_direct_kernel_gets_what_the_caller_says() -> None:
