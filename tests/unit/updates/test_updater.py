@@ -29,6 +29,8 @@ class Commands:
         self.asked.append(command)
         if command[0] == "bootctl":
             return subprocess.CompletedProcess(command, 0 if self.place else 1, f"{self.place}\n", "")
+        if command[0] == "sync":
+            return subprocess.CompletedProcess(command, 0, "", "")
         assert command[0] == SYSUPDATE
         folder = Path(command[1].removeprefix("--definitions="))
         self.definitions = {path.name: path.read_text() for path in folder.iterdir()}
@@ -88,7 +90,8 @@ def test_what_was_put_in_place_is_pending(tmp_path: Path) -> None:
     record(root, "1.3.0", "long ago", failed="1.3.0\tIt failed at that time.\n")
     commands = Commands()
     Updater(root, commands).apply("file:///r", "1.3.0")
-    assert commands.asked[-1][2:] == ["update", "1.3.0"]
+    assert commands.asked[-2][2:] == ["update", "1.3.0"]
+    assert commands.asked[-1] == ["sync", str(root / "boot/EFI/Linux/jepa-os_1.2.0.efi")]
     found = versions(machine(tmp_path, "jepa-os_1.3.0"))
     assert found is not None
     assert (found.other, found.role, found.reason) == ("1.3.0", "pending", "")
@@ -143,7 +146,8 @@ def test_what_an_update_left_half_done_is_put_in_place_anew(tmp_path: Path) -> N
     root = with_slots(tmp_path, "jepa-os_1.3.0")
     commands = Commands()
     Updater(root, commands).apply("file:///r", "1.3.0")
-    assert commands.asked[-1][2:] == ["update", "1.3.0"]
+    assert commands.asked[-2][2:] == ["update", "1.3.0"]
+    assert commands.asked[-1] == ["sync", str(root / "boot/EFI/Linux/jepa-os_1.2.0.efi")]
 
 
 def test_nothing_is_put_in_place_where_the_loader_is_not_there(tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ class Updater:
         done = self._sysupdate(address, "update", version)
         if done.returncode:
             raise refusal(done.stderr, done.returncode, f"{version} was not put in place")
+        self._settle(folder)
         forget(self._root, version)
         if now is not None and order(version) < order(now):
             self._step_back(folder, now)
@@ -148,7 +149,19 @@ class Updater:
         """Let the loader take the older version first: as if all tries of the one that runs were used up."""
         for path in _files(folder, now):
             path.rename(folder / f"{PREFIX}{now}+0-0.efi")
+        self._settle(folder)
         note_failed(self._root, now, _BACK)
+
+    def _settle(self, folder: Path) -> None:
+        """Have on the disk what was renamed in ``folder``.
+
+        FAT writes the new name at once, with nothing behind it, and where the file lies up to half a minute
+        later: a power cut between leaves a kernel image without content. To sync the file system as a whole
+        would not empty the disk's cache.
+        """
+        if self._run(["sync", *(str(path) for path in _ukis(folder))]).returncode:
+            problem = "The partition that the firmware starts from could not be written."
+            raise JepaError(problem, "Look for faults of its disk: dmesg.", status=500)
 
     def _check_room(self, folder: Path, now: str | None) -> None:
         """Whether a UKI has room is told before the slot has lost what it had: a UKI comes last."""
@@ -210,6 +223,10 @@ def _files(folder: Path, version: str) -> list[Path]:
         for path in folder.iterdir()
         if (match := _UKI.fullmatch(path.name)) and match["version"] == version
     ]
+
+
+def _ukis(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _UKI.fullmatch(path.name)]
 
 
 def _left(uki: Path) -> int | None:
