@@ -34,18 +34,22 @@ PARTS: Final[Mapping[str, tuple[int, Measure]]] = {
 }
 FAULTS: Final = {"lost": "records", "wrong": "settings", "half": "changes", "unsound": "journals"}
 """What has to be zero."""
+FAULTS_OF_BOOTS: Final = {"dead": "systems", "half": "systems", "lost": "updates"}
+"""The same in the parts that tests/vm keeps here, whose names begin with BOOT."""
+BOOT: Final = "boot_"
 
 
 def entries(part: str, found: Mapping[str, int]) -> list[dict[str, Any]]:
     """The figures of a part."""
     setup = f"Python {platform.python_version()}, kernel {platform.release()}"
-    if part == "machine":
-        setup = cut_machine.setup()
+    faults: Mapping[str, str] = FAULTS_OF_BOOTS if part.startswith(BOOT) else FAULTS
+    if part == "machine" or part.startswith(BOOT):
+        setup = cut_machine.setup(2 if part.startswith(BOOT) else 1)
     count = found.get("cuts") or found.get("killed", 0)
     made = []
-    for name in sorted(found, key=lambda each: (each not in FAULTS, each)):
-        made.append({"name": f"{part}_{name}", "value": found[name], "unit": FAULTS.get(name, ""),
-                     "better": "lower" if name in FAULTS else "", "n": count, "p50": None, "p99": None,
+    for name in sorted(found, key=lambda each: (each not in faults, each)):
+        made.append({"name": f"{part}_{name}", "value": found[name], "unit": faults.get(name, ""),
+                     "better": "lower" if name in faults else "", "n": count, "p50": None, "p99": None,
                      "setup": setup, "baseline": None, "ratio": None})  # fmt: skip
     return made
 

@@ -31,13 +31,18 @@ class Updated:
 
     def copy(self, directory: Path, name: str) -> tuple[Disk, Firmware]:
         """A disk and firmware for a machine to begin as this one."""
-        disk, variables = directory / f"{name}.raw", directory / f"{name}.fd"
-        shutil.copyfile(self.firmware.variables, variables)
-        return copy(self.disk, disk), replace(self.firmware, variables=variables)
+        firmware = copy_firmware(self.firmware, directory / f"{name}.fd")
+        return copy(self.disk, directory / f"{name}.raw"), firmware
 
 
 def copy(disk: Path, to: Path) -> Disk:
     return Image(disk, disk, disk).copy(to)
+
+
+def copy_firmware(firmware: Firmware, variables: Path) -> Firmware:
+    """The same, with a copy of its variables at ``variables``."""
+    shutil.copyfile(firmware.variables, variables)
+    return replace(firmware, variables=variables)
 
 
 def firmware_of(directory: Path, name: str, *, secure: bool = False) -> Firmware:
