@@ -15,7 +15,7 @@ from jepa.actions.catalogue import Tier, catalogue
 from jepa.actions.change import Change, State
 from jepa.actions.client import Availability
 from jepa.actions.summary import Summary
-from jepa.service import api
+from jepa.service import api, api_records
 from jepa.service.actuator_view import BOOT_ID, SOCKET, ActuatorView
 from jepa.service.openapi import document
 from jepa.service.routes import ROUTES
@@ -129,8 +129,8 @@ def test_the_rows_are_as_the_openapi_document_describes_them(root: Path) -> None
     schemas = document(ROUTES)["components"]["schemas"]
     assert "from" in schemas["ChangeOut"]["required"]
     for row in ActuatorView(root).history(3):
-        TypeAdapter(api.ChangeOut).validate_python(row)
+        TypeAdapter(api_records.ChangeOut).validate_python(row)
         assert set(row) == set(schemas["ChangeOut"]["properties"])
     for row in ActuatorView(root).actions():
-        TypeAdapter(api.ActionOut).validate_python(row)
+        TypeAdapter(api_records.ActionOut).validate_python(row)
         assert set(row) == set(schemas["ActionOut"]["properties"])

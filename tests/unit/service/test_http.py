@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from jepa.service import api
+from jepa.service import api, api_records
 from jepa.service.http import BODY_BYTES, CONNECTIONS
 
 MESSAGES = {
@@ -29,10 +29,10 @@ MESSAGES = {
     "/v1/frames": list[api.FrameOut],
     "/v1/forecast": api.ForecastOut,
     "/v1/alerts": list[api.AlertKind],
-    "/v1/history": list[api.ChangeOut],
-    "/v1/actions": list[api.ActionOut],
-    "/v1/tasks": list[api.TaskOut],
-    "/v1/signals": list[api.SignalOut],
+    "/v1/history": list[api_records.ChangeOut],
+    "/v1/actions": list[api_records.ActionOut],
+    "/v1/tasks": list[api_records.TaskOut],
+    "/v1/signals": list[api_records.SignalOut],
     "/v1/goals": list[api.GoalOut],
 }
 CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]

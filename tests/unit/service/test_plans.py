@@ -16,7 +16,7 @@ from jepa.actions.catalogue import action_type
 from jepa.errors import JepaError
 from jepa.packs.pack import Pack
 from jepa.planning.plan import plan_hash
-from jepa.service import api
+from jepa.service import api_records
 from jepa.service.actuator_view import ActuatorView
 from jepa.service.openapi import document
 from jepa.service.plans import LEAST_CONTEXT, Plans
@@ -100,7 +100,7 @@ def test_the_shipped_pack_plans(root: Path, watch: Callable[..., Watched]) -> No
 def test_the_plan_is_as_the_openapi_document_describes_it(root: Path, watch: Callable[..., Watched]) -> None:
     plan = watch().plans(root).make(PRIORITIZE)
     schemas = document(ROUTES)["components"]["schemas"]
-    TypeAdapter(api.PlanOut).validate_python(plan)
+    TypeAdapter(api_records.PlanOut).validate_python(plan)
     assert set(plan) == set(schemas["PlanOut"]["properties"])
     assert set(plan["imagined"]) == set(schemas["PlanImagined"]["properties"])
     assert set(plan["imagined"]["energy"]) == set(schemas["PlanEnergy"]["properties"])

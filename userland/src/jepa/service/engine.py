@@ -22,10 +22,10 @@ from jepa.service.api import (
     ForecastOut,
     FrameOut,
     PackOut,
-    SignalOut,
     Status,
     TickOut,
 )
+from jepa.service.api_records import SignalOut
 from jepa.service.events import KEPT, EventStore
 from jepa.service.goals import Goals
 from jepa.service.history import History

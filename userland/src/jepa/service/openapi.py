@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 
 from jepa import __version__
-from jepa.service import api
+from jepa.service import api, api_records
 from jepa.service.route import JSON, Parameter, Route
 from jepa.tasks.spec import TaskSpec
 
@@ -40,7 +40,8 @@ def _paths(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    kinds = [kind for kind in vars(api).values() if isinstance(kind, type) and is_dataclass(kind)]
+    named = {**vars(api), **vars(api_records)}.values()
+    kinds = [kind for kind in named if isinstance(kind, type) and is_dataclass(kind)]
     for kind in kinds:
         config = ConfigDict(use_attribute_docstrings=True, extra="forbid", alias_generator=_name)
         setattr(kind, "__pydantic_config__", config)  # noqa: B010  (unknown to the type)

@@ -7,7 +7,7 @@ import time
 from jepa.actions.summary import KEPT as CHANGES
 from jepa.errors import JepaError
 from jepa.planning.captured import LONGEST_S, SHORTEST_S
-from jepa.service import api, metrics
+from jepa.service import api, api_records, metrics
 from jepa.service.engine import Engine
 from jepa.service.events import KEPT
 from jepa.service.ring import RING_FRAMES
@@ -199,7 +199,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/v1/history",
         summary="The newest changes of the machine, newest first",
-        body=list[api.ChangeOut],
+        body=list[api_records.ChangeOut],
         parameters=(
             Parameter(
                 name="limit", description="The newest so many of them.", low=1, high=CHANGES, default=50
@@ -210,7 +210,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/v1/actions",
         summary="What can be set, and what this machine lacks",
-        body=list[api.ActionOut],
+        body=list[api_records.ActionOut],
         answer=lambda engine, query: encode(engine.actuator.actions()),
     ),
     Route(
@@ -226,19 +226,19 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         summary="A plan for a task spec: steps, their imagined effect, a verdict; changes nothing",
         takes="TaskSpec",
-        body=api.PlanOut,
+        body=api_records.PlanOut,
         answer=lambda engine, query: encode(engine.plan(query[BODY])),
     ),
     Route(
         path="/v1/plans/{id}",
         summary="A plan that was made, until it expires",
-        body=api.PlanOut,
+        body=api_records.PlanOut,
         answer=lambda engine, query: encode(engine.kept_plan(query["id"])),
     ),
     Route(
         path="/v1/tasks",
         summary="The tasks that stand, and those that stood lately, oldest first",
-        body=list[api.TaskOut],
+        body=list[api_records.TaskOut],
         answer=lambda engine, query: encode(engine.tasks.all()),
     ),
     Route(
@@ -246,20 +246,20 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         summary="Have a task stand, with a grant that whoever asks has given",
         takes="TaskRequest",
-        body=api.TaskOut,
+        body=api_records.TaskOut,
         answer=_start_task,
     ),
     Route(
         path="/v1/tasks/{id}",
         summary="A task and its changes, predicted beside observed",
-        body=api.TaskDetail,
+        body=api_records.TaskDetail,
         answer=lambda engine, query: encode(engine.tasks.detail(query["id"])),
     ),
     Route(
         path="/v1/tasks/{id}",
         method="DELETE",
         summary="End a task, for whoever began it and root; what it did is taken back soon after",
-        body=api.TaskOut,
+        body=api_records.TaskOut,
         answer=lambda engine, query: encode(engine.tasks.end(query["id"], query[WHO])),
     ),
     Route(
@@ -295,7 +295,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         path="/v1/signals",
         summary="A person's own numbers, and whether each can be trusted",
-        body=list[api.SignalOut],
+        body=list[api_records.SignalOut],
         answer=lambda engine, query: encode(engine.signals()),
     ),
     Route(

@@ -37,7 +37,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         remedy = f"Did you mean {' or '.join(near)}?" if near else f"The verbs are {', '.join(NAMES)}."
         raise UsageError(f"There is no verb {word!r}.", remedy, status=400)
     own, command = split_command(argv)
-    args, unknown = build_parser(word).parse_known_args(own)
+    # Where nothing is said nothing is read, so any one verb does.
+    args, unknown = build_parser(word if argv else NAMES[0]).parse_known_args(own)
     if unknown:
         command = " ".join(["jepa", *filter(None, (args.verb, getattr(args, "action", None)))])
         raise UsageError(f"{command} does not take {' '.join(unknown)}.", f"See {command} --help.")

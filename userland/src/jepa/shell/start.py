@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Chooses between the full screen and plain lines, and starts the one that suits the terminal."""
 
+import gc
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from jepa.service.api import Client
-from jepa.shell.candidates import candidates
 from jepa.shell.complete import Vocabulary
 from jepa.shell.habits.habits import Habits
 from jepa.shell.habits.store import HabitStore, default_path
@@ -56,7 +57,7 @@ def looks(terminal: Terminal) -> Looks:
 def run(client: Client, plain: bool | None = None) -> int:
     """Run the shell until the person leaves; ``plain`` overrides what the terminal suggests."""
     terminal = Terminal.here()
-    vocabulary = Vocabulary(verbs(), actions=actions(), look_up=candidates)
+    vocabulary = Vocabulary(verbs(), actions=actions(), look_up=_candidates)
     habits = Habits(HabitStore(default_path(os.environ)))
     if wants_plain(terminal, plain):
         from jepa.shell.plain import PlainShell
@@ -66,6 +67,9 @@ def run(client: Client, plain: bool | None = None) -> int:
     look = looks(terminal)
     # Loading Textual takes a second, and half a minute on an emulated machine.
     print("jepa: opening the full screen ...", end="\r", flush=True)
+    # What is loaded stays, and to look for garbage in it takes a sixth of the time to the first paint; after
+    # that the screen turns it on again.
+    gc.disable()
     # Textual reads this when it is imported.
     os.environ.setdefault("TEXTUAL_ANIMATIONS", look.animations)
     from jepa.shell.tui.app import ShellApp
@@ -82,3 +86,9 @@ def run(client: Client, plain: bool | None = None) -> int:
         draw_every=look.draw_every,
     )
     return app.run() or 0
+
+
+def _candidates(words: Sequence[str]) -> list[str]:
+    from jepa.shell.candidates import candidates  # the catalogue of actions: only a Tab needs it
+
+    return candidates(words)

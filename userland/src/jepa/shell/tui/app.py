@@ -9,20 +9,12 @@ from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.geometry import Offset
+from textual.message import Message
 from textual.screen import Screen
 
 from jepa.shell.processes import memory_mib
 from jepa.shell.tui import feed
 from jepa.shell.tui.main_app import MainApp
-from jepa.shell.tui.screens.channels import ChannelScreen
-from jepa.shell.tui.screens.events import EventsScreen
-from jepa.shell.tui.screens.help import HelpScreen
-from jepa.shell.tui.screens.history import HistoryScreen
-from jepa.shell.tui.screens.jump import JumpScreen
-from jepa.shell.tui.screens.processes import ProcessScreen
-from jepa.shell.tui.screens.replay import ReplayScreen
-from jepa.shell.tui.screens.report import ReportScreen
-from jepa.shell.tui.screens.search import SearchScreen
 
 REPORTS: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
     "Packs": ("The models that are here", "packs list", {"v": "packs verify"}),
@@ -85,50 +77,52 @@ class ShellApp(MainApp):
         """What is on the main screen can be done there alone."""
         return action not in MAIN_ALONE or not self.screen_stack or self.screen is self._main
 
-    # What the feed says is for the screens, too
-
     @on(feed.ProcessesRead)
-    def _fresh_processes(self, message: feed.ProcessesRead) -> None:
-        if isinstance(self.screen, ProcessScreen):
-            self.screen.take(message.uses)
-
     @on(feed.StandingRead)
-    def _fresh_changes(self, message: feed.StandingRead) -> None:
-        if isinstance(self.screen, HistoryScreen):
-            self.screen.take(message.changes)
-
     @on(feed.EventsRead)
     @on(feed.EventsArrived)
-    def _fresh_events(self, message: feed.EventsRead | feed.EventsArrived) -> None:
-        if isinstance(self.screen, EventsScreen):
-            self.screen.take(message.events)
+    def _also_for_the_screen_over_it(self, message: Message) -> None:
+        if self.screen is not self._main:
+            self.screen.post_message(message)
 
-    # Screens
+    # Screens, whose modules are loaded when they are first opened: not before the shell is there
 
     def action_help(self) -> None:
         """Open the help."""
+        from jepa.shell.tui.screens.help import HelpScreen
+
         self._open(HelpScreen())
 
     def action_processes(self) -> None:
         """Everything that runs."""
+        from jepa.shell.tui.screens.processes import ProcessScreen
+
         self._open(ProcessScreen(self.uses, memory_mib()))
 
     def action_events(self) -> None:
         """Everything that happened."""
+        from jepa.shell.tui.screens.events import EventsScreen
+
         self._open(EventsScreen(self.happened))
         self._feed.read_events()
 
     def action_history(self) -> None:
         """Everything that was changed."""
+        from jepa.shell.tui.screens.history import HistoryScreen
+
         self._open(HistoryScreen(self.changes))
         self._feed.look()
 
     def action_report(self, name: str) -> None:
         """What a verb says, on a screen of its own."""
+        from jepa.shell.tui.screens.report import ReportScreen
+
         self._open(ReportScreen(*REPORTS[name], self._run_line, self._client))
 
     def action_replay(self) -> None:
         """The last hour again, of the channels on the strips."""
+        from jepa.shell.tui.screens.replay import ReplayScreen
+
         channels = [view.channel for view in self._live.views]
         if not channels:
             self.notify("No channel is on the strips.")
@@ -137,10 +131,14 @@ class ShellApp(MainApp):
 
     def action_search(self) -> None:
         """Search the lines that were entered."""
+        from jepa.shell.tui.screens.search import SearchScreen
+
         self._open(SearchScreen(self._prompt.history))
 
     def action_channels(self) -> None:
         """Choose channels."""
+        from jepa.shell.tui.screens.channels import ChannelScreen
+
         if not self.channels:
             return
         shown = [view.channel.name for view in self._live.views]
@@ -155,6 +153,8 @@ class ShellApp(MainApp):
 
     def action_jump(self) -> None:
         """Put a letter on everything that can be gone to."""
+        from jepa.shell.tui.screens.jump import JumpScreen
+
         ways = self._ways()
 
         def gone(letter: str | None) -> None:

@@ -78,7 +78,7 @@ class StatusRead(Message):
         self.autonomy = autonomy
 
 
-class EventsArrived(Message):
+class EventsArrived(Message, bubble=False):
     """Events that a person should see, oldest first."""
 
     def __init__(self, events: list[EventOut]) -> None:
@@ -86,7 +86,7 @@ class EventsArrived(Message):
         self.events = events
 
 
-class EventsRead(Message):
+class EventsRead(Message, bubble=False):
     """The newest events of the log, oldest first, as they were asked for."""
 
     def __init__(self, events: list[EventOut]) -> None:
@@ -94,7 +94,7 @@ class EventsRead(Message):
         self.events = events
 
 
-class ProcessesRead(Message):
+class ProcessesRead(Message, bubble=False):
     """What every process used since the last look."""
 
     def __init__(self, uses: list[Use]) -> None:
@@ -102,7 +102,7 @@ class ProcessesRead(Message):
         self.uses = uses
 
 
-class StandingRead(Message):
+class StandingRead(Message, bubble=False):
     """Tasks and changes, as JSON has them."""
 
     def __init__(self, tasks: list[dict[str, Any]], changes: list[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 """The main screen as an app: binds the feed, the strips, the panels, transcript and prompt together."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -133,14 +134,20 @@ class MainApp(App[int]):
         yield Footer(compact=True)
 
     async def on_mount(self) -> None:
-        """Start reading."""
+        """Ask for what is typed."""
         self._main = self.screen
         self._main.set_class(self._glyphs is Glyphs.ASCII, "-ascii")
         self._prompt.focus()
         self._transcript.anchor()
-        self._feed.start()
         # Textual ends at SIGTERM with the terminal in raw mode on its alternate screen.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, 0)
+
+    def on_ready(self) -> None:
+        """Start reading, now that something is on the screen: before, it would only hold that up."""
+        self._feed.start()
+        if not gc.isenabled():  # whoever starts the shell leaves it off until here
+            gc.freeze()
+            gc.enable()
 
     def on_unmount(self) -> None:
         """Stop reading."""

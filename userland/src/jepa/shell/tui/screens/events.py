@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from jepa.service.api import EventOut
+from jepa.shell.tui import feed
 from jepa.shell.tui.model.line import Line, Part, line
 from jepa.shell.tui.screens.table import Cells, TableScreen
 
@@ -50,6 +51,11 @@ class EventsScreen(TableScreen):
             )
             for event in newest
         ]
+
+    @on(feed.EventsRead)
+    @on(feed.EventsArrived)
+    def _fresh(self, message: feed.EventsRead | feed.EventsArrived) -> None:
+        self.take(message.events)
 
     @on(DataTable.RowSelected)
     def _row(self) -> None:

@@ -12,6 +12,7 @@ from textual.widgets import DataTable
 from jepa.actions.catalogue import catalogue
 from jepa.actions.values import shown as shown_value
 from jepa.shell.durations import duration
+from jepa.shell.tui import feed
 from jepa.shell.tui.model.line import Line, Part, line
 from jepa.shell.tui.screens.table import Cells, TableScreen
 
@@ -43,6 +44,10 @@ class HistoryScreen(TableScreen):
     def found(self) -> Sequence[tuple[str, Cells]]:
         """The newest first, as the service gives them."""
         return [(change["id"], _cells(change)) for change in self._changes]
+
+    @on(feed.StandingRead)
+    def _fresh(self, message: feed.StandingRead) -> None:
+        self.take(message.changes)
 
     @on(DataTable.RowSelected)
     def _row(self) -> None:

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
 from jepa.shell.processes import Use, by_unit
+from jepa.shell.tui import feed
 from jepa.shell.tui.model.consumers import HEADS, ORDERS, Order, ordered, row
 from jepa.shell.tui.model.line import Line, Part, line
 from jepa.shell.tui.screens.table import Cells, TableScreen
@@ -71,6 +72,10 @@ class ProcessScreen(TableScreen):
         """Another order."""
         self._order = next(each for each in ORDERS if each == order)
         self.fill(top=True)
+
+    @on(feed.ProcessesRead)
+    def _fresh(self, message: feed.ProcessesRead) -> None:
+        self.take(message.uses)
 
     @on(DataTable.HeaderSelected)
     def _head(self, event: "DataTable.HeaderSelected") -> None:
