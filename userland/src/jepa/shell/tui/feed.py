@@ -195,10 +195,12 @@ class Feed:
         frames = self._client.frames(since_ns=self._last_ns, limit=HISTORY)
         channels = self._client.channels()
         status = self._client.status()
+        first = self._last_event is None
+        newest = self._client.events(limit=EVENTS) if first else []
+        # Only now, together: what is said apart is drawn apart, and a slow line is sent the screen twice.
         self._post(Connected(channels, status, frames))
         self._post(StatusRead(status, self._autonomy()))
-        if self._last_event is None:
-            newest = self._client.events(limit=EVENTS)
+        if first:
             self._last_event = newest[-1].sequence if newest else 0
             self._post(Before(newest))
         self._reachable.set()

@@ -5,6 +5,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -96,6 +97,7 @@ class MainApp(App[int]):
             client, self.post_message, processes or ProcessTable(), autonomy or ModeFile()
         )
         self._health = Health()
+        self._opening = ExitStack()
         self._main: Screen[object]
         """The screen under all others."""
         # Held and not looked up: what the feed has still to say when the shell is left finds them, too.
@@ -134,7 +136,8 @@ class MainApp(App[int]):
         yield Footer(compact=True)
 
     async def on_mount(self) -> None:
-        """Ask for what is typed."""
+        """Ask for what is typed; nothing is drawn before everything has its place, which takes three tries."""
+        self._opening.enter_context(self.batch_update())
         self._main = self.screen
         self._main.set_class(self._glyphs is Glyphs.ASCII, "-ascii")
         self._prompt.focus()
@@ -144,6 +147,7 @@ class MainApp(App[int]):
 
     def on_ready(self) -> None:
         """Start reading, now that something is on the screen: before, it would only hold that up."""
+        self._opening.close()
         self._feed.start()
         if not gc.isenabled():  # whoever starts the shell leaves it off until here
             gc.freeze()
