@@ -79,13 +79,6 @@ async def played(app: ShellApp, pilot: Pilot[Any], frames: int = 200) -> None:
     await pilot.pause(0.05)
 
 
-def draw_anew(app: ShellApp) -> None:
-    """Draw without the scales of earlier pictures, which depend on how many there were time for."""
-    for view in app.query(StripView):
-        view.top = 0.0
-    app.query_one(LivePanel).show(app.board)
-
-
 async def test_a_verb_typed_is_answered_in_the_transcript(shell: Callable[..., ShellApp]) -> None:
     app = shell()
     async with app.run_test(size=SIZES["small"]) as pilot:
@@ -308,28 +301,3 @@ async def test_a_verb_that_breaks_is_one_wrong_answer(
     async with app.run_test(size=SIZES["small"]) as pilot:
         await pilot.press(*"status", "enter")
         await until(pilot, lambda: "This verb failed" in answers(app)[-1])
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_the_screen_looks_as_it_did(snap_compare: Any, shell: Callable[..., ShellApp], size: str) -> None:
-    app = shell()
-
-    async def before(pilot: Pilot[Any]) -> None:
-        await played(app, pilot)
-        await pilot.press(*"status", "enter")
-        await until(pilot, lambda: any("testhost" in answer for answer in answers(app)))
-        draw_anew(app)
-        await pilot.pause(0.2)
-
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
-
-
-def test_the_console_looks_as_it_did(snap_compare: Any, shell: Callable[..., ShellApp]) -> None:
-    app = shell(glyphs=Glyphs.BLOCK, theme="ansi-dark")
-
-    async def before(pilot: Pilot[Any]) -> None:
-        await played(app, pilot)
-        draw_anew(app)
-        await pilot.pause(0.2)
-
-    assert snap_compare(app, terminal_size=SIZES["small"], run_before=before)

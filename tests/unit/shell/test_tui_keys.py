@@ -181,6 +181,19 @@ async def test_screens_put_lines_on_the_prompt_and_never_run_them(shell: Shell) 
         assert not any(line.startswith(("undo", "limit", "explain")) for line in shell.script.asked)
 
 
+async def test_a_table_has_its_rows_at_once(shell: Shell) -> None:
+    shell.client.happened = scenes.EVENTS[:2]
+    shell.client.changes = [scenes.change()]
+    async with shell.running():
+        await shell.until(lambda: bool(shell.app.uses and shell.app.changes and shell.app.happened))
+        for key, many in (("f5", len(scenes.USES)), ("f6", 2), ("f7", 1)):
+            await shell.press(key)
+            screen = shell.app.screen
+            assert isinstance(screen, TableScreen)
+            assert len(screen.rows) == screen.table.row_count == many
+            await shell.press("escape")
+
+
 async def test_a_table_keeps_the_cursor_on_its_row_and_narrows(shell: Shell) -> None:
     async with shell.running():
         await shell.until(lambda: bool(shell.app.uses))

@@ -23,11 +23,11 @@ REPORTS: Final[Mapping[str, tuple[str, str, Mapping[str, str]]]] = {
         "autonomy",
         {"1": "autonomy off", "2": "autonomy advise", "3": "autonomy ask", "4": "autonomy auto"},
     ),
-    "Policy": ("The rules by which changes are allowed, asked about or refused", "policy", {}),
+    "Policy": ("The rules by which changes are allowed, asked about or refused", "policy show", {}),
     "Today": ("What jepa did and brought today, and what it cost", "today", {}),
     "Doctor": ("Every check, and what to do about it", "doctor", {}),
     "Tasks": ("What stands, and how it fares", "tasks", {}),
-    "Alerts": ("What alerts came to on this machine", "alerts", {}),
+    "Alerts": ("What alerts came to on this machine", "alerts list", {}),
 }
 """Screens that are what a verb says: heading, line, and the lines that keys put on the prompt."""
 
@@ -82,7 +82,7 @@ class ShellApp(MainApp):
     @on(feed.EventsRead)
     @on(feed.EventsArrived)
     def _also_for_the_screen_over_it(self, message: Message) -> None:
-        if self.screen is not self._main:
+        if self.screen_stack and self.screen is not self._main:  # none is left while the shell is being left
             self.screen.post_message(message)
 
     # Screens, whose modules are loaded when they are first opened: not before the shell is there

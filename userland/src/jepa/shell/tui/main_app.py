@@ -4,7 +4,7 @@
 import asyncio
 import gc
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from textual import on
 from textual.app import App, ComposeResult
 from textual.containers import Container, Horizontal, Vertical
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.widgets import Footer, Label, Static
 
@@ -25,6 +26,7 @@ from jepa.shell.habits.habits import Habits
 from jepa.shell.processes import ProcessTable, Use, memory_mib
 from jepa.shell.tick_table import names_channels_alone
 from jepa.shell.tui import feed, turns
+from jepa.shell.tui.ascii import Ascii
 from jepa.shell.tui.draw import Glyphs
 from jepa.shell.tui.model import arrangement, happenings
 from jepa.shell.tui.model.answer_text import answer_lines
@@ -48,6 +50,7 @@ HEAT_STRIPS = 4
 """Histograms shown above the prompt."""
 HAPPENED = 1000
 """Events that a replay knows of."""
+ONLY_ASCII = Ascii()
 MOVED_S = 120
 """Seconds by which the channels worth a strip are chosen."""
 
@@ -118,6 +121,11 @@ class MainApp(App[int]):
         self.happened: list[EventOut] = []
         """Since the shell was opened, and a few from before."""
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Those of Textual, and ASCII alone where a terminal has no more."""
+        filters = super().get_line_filters()
+        return [*filters, ONLY_ASCII] if self._glyphs is Glyphs.ASCII else filters
+
     def compose(self) -> ComposeResult:
         """Header; transcript and table beside strips and tasks; prompt; keys."""
         yield self._header
@@ -136,7 +144,7 @@ class MainApp(App[int]):
         yield Footer(compact=True)
 
     async def on_mount(self) -> None:
-        """Ask for what is typed; nothing is drawn before everything has its place, which takes three tries."""
+        """Ask for what is typed; draw nothing before everything has its place, which takes three layouts."""
         self._opening.enter_context(self.batch_update())
         self._main = self.screen
         self._main.set_class(self._glyphs is Glyphs.ASCII, "-ascii")

@@ -36,6 +36,7 @@ class TableScreen(Screen[str | None]):
         """The rows shown, each with what it stands for."""
         self.wanted = ""
         """What a row must contain to be shown."""
+        self._has_heads = False
 
     def compose(self) -> ComposeResult:
         """A line of heading, the table, the filter, the keys."""
@@ -50,6 +51,7 @@ class TableScreen(Screen[str | None]):
         for head in self.HEADS:
             table.add_column(Text(head, justify="right" if head in self.RIGHT else "left"), key=head)
         self.query_one("#filter").display = False
+        self._has_heads = True
         self.fill()
         table.focus()
 
@@ -68,7 +70,7 @@ class TableScreen(Screen[str | None]):
 
     def fill(self, top: bool = False) -> None:
         """Show what there is now; the cursor stays on its row, or with ``top`` goes to the first."""
-        if not self.is_mounted:
+        if not self._has_heads:
             return
         self.query_one("#heading", LineView).show([self.heading()])
         rows = [row for row in self.found() if self.wanted in " ".join(row[1]).lower()]
