@@ -21,6 +21,7 @@ from jepa.shell.tui.screens.events import EventsScreen
 from jepa.shell.tui.screens.history import HistoryScreen
 from jepa.shell.tui.screens.processes import ProcessScreen
 from jepa.shell.tui.screens.replay import ReplayScreen
+from jepa.shell.tui.screens.report import ReportScreen
 from jepa.shell.tui.screens.table import TableScreen
 from jepa.shell.tui.widgets.plan_card import PlanCard
 from jepa.shell.tui.widgets.prompt import HINT, Prompt
@@ -225,6 +226,31 @@ async def test_jump_mode_goes_where_the_letter_stands(shell: Shell) -> None:
         assert type(shell.app.screen).__name__ == HistoryScreen.__name__
         await shell.press("escape", "ctrl+o", "z")
         assert isinstance(shell.app.focused, Prompt)
+
+
+async def test_the_transcript_is_paged_and_emptied(shell: Shell) -> None:
+    async with shell.running((80, 24)):
+        for _ in range(6):
+            await shell.say("explain")
+        transcript = shell.app._transcript
+        await shell.until(lambda: transcript.scroll_y > 0)
+        below = transcript.scroll_y
+        await shell.press("pageup")
+        assert transcript.scroll_y < below
+        await shell.press("pagedown")
+        assert transcript.scroll_y == below
+        await shell.press("ctrl+l")
+        assert not transcript.children
+
+
+async def test_the_palette_opens_what_it_names(shell: Shell) -> None:
+    async with shell.running():
+        await shell.press("ctrl+p", *"packs")
+        await shell.until(lambda: shell.app.screen.query_one("CommandList").option_count == 1)
+        await shell.press("enter")
+        await shell.until(lambda: isinstance(shell.app.screen, ReportScreen))
+        await shell.press("v")
+        assert shell.typed == "packs verify"
 
 
 async def test_earlier_lines_are_found_by_their_words(shell: Shell) -> None:
