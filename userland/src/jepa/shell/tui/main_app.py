@@ -144,8 +144,11 @@ class MainApp(App[int]):
         yield Footer(compact=True)
 
     async def on_mount(self) -> None:
-        """Ask for what is typed; draw nothing before everything has its place, which takes three layouts."""
-        self._opening.enter_context(self.batch_update())
+        """Ask for what is typed."""
+        if self.current_theme.ansi:
+            # Most often a slow line, which is not sent the three layouts that it takes until everything has
+            # its place. Elsewhere the first of them is there a tenth sooner.
+            self._opening.enter_context(self.batch_update())
         self._main = self.screen
         self._main.set_class(self._glyphs is Glyphs.ASCII, "-ascii")
         self._prompt.focus()
@@ -154,8 +157,11 @@ class MainApp(App[int]):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, 0)
 
     def on_ready(self) -> None:
-        """Start reading, now that something is on the screen: before, it would only hold that up."""
+        """Draw, and read only then: before, it would hold that up."""
         self._opening.close()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
         self._feed.start()
         if not gc.isenabled():  # whoever starts the shell leaves it off until here
             gc.freeze()
