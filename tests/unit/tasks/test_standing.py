@@ -232,6 +232,21 @@ def test_at_every_end_all_of_it_is_taken_back(tmp_path: Path, end: str) -> None:
     assert said[end] in stage.standing.task.why
 
 
+def test_a_plan_that_was_being_made_when_the_end_was_asked_for_sets_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended_meanwhile(task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
+        stage.standing.end("User 0 ended it.")
+        return Stage.plan(stage, task, measured)
+
+    stage.wanted.append([(ONE, 20)])
+    monkeypatch.setattr(stage, "plan", ended_meanwhile)
+    stage.run(3)
+    assert stage.machine.values() == [60, 60, 60]
+    assert stage.standing.over
+    assert stage.standing.task.changes == 0
+
+
 def test_a_short_doubt_ends_nothing(stage: Stage) -> None:
     stage.wanted.append([(ONE, 20)])
     stage.wanted.extend([JepaError("The machine surprises the model.", "", status=503)] * 10)

@@ -360,6 +360,8 @@ class Standing:
             self._no_plan(error, now)
             self.settled = True
             return
+        if self._end_asked:  # while the plan was made, which may take seconds: nothing more is set
+            return
         self._unsure = self._gone = None
         self._patience_s = PATIENCE_S
         self._energy = self._planning.observed(self.task, LOOKED_AT_S)
