@@ -409,7 +409,11 @@ async def differing(shell: Shell, names: Iterable[str], pictures: SnapshotAssert
     return found
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size",
+    [SIZES[0], *(pytest.param(size, marks=pytest.mark.slow) for size in SIZES[1:])],
+    ids=lambda size: f"{size[0]}x{size[1]}",
+)
 async def test_states_look_as_they_did(
     opened: Opened, pictures: SnapshotAssertion, size: tuple[int, int]
 ) -> None:
