@@ -36,11 +36,13 @@ settings.load_profile("repeatable")
 MACHINE_PACK = Path(__file__).parents[2] / "model-packs" / "machine"
 
 LONGEST = (
-    *("test_linters.py", "shell/test_tui_app.py", "shell/test_terminal.py", "jepa_lab/test_export.py"),
+    *("test_linters.py", "shell/test_tui_keys.py", "shell/test_terminal.py"),
+    *("shell/test_tui_app.py", "jepa_lab/test_export.py"),
     *("service/test_daemon.py", "actions/actuator/test_daemon.py", "shell/test_cli.py"),
     *("jepa_lab/test_workloads.py", "evaluation/test_evaluate.py", "telemetry/bpf/test_objects.py"),
     *("jepa_lab/test_peers.py", "service/test_http.py", "jepa_lab/visual/test_visual.py"),
     *("jepa_lab/test_record.py", "jepa_lab/visual/test_push_t.py", "world/test_trend.py"),
+    *("language/test_meaning.py", "language/test_held.py", "fleet/test_upload.py"),
 )
 """Files that take longest, the longest first."""
 

@@ -39,6 +39,8 @@ WINDOW_S = 5
 GONE = ("jepad is not running (no socket at /run/jepa/api.sock).", "Start it with systemctl start jepad.")
 BOUND = 400
 """Looks at the screen until it must stand still."""
+STILL = 5
+"""Looks that show the same, after which it stands still: a worker of the shell may still be on its way."""
 
 
 class Shell:
@@ -105,11 +107,12 @@ class Shell:
             view.top = 0.0  # a scale that was needed for an earlier picture
         if not self.app._health.held:
             self.app._live.show(self.app.board)
-        before = ""
+        before, same = "", 0
         for _ in range(BOUND):
-            await self.pilot.pause()
+            await self.pilot.pause(0.01)
             now = picture(self.app.screen)
-            if now == before:
+            same = same + 1 if now == before else 0
+            if same == STILL:
                 return now
             before = now
         raise AssertionError("the screen does not stand still")
@@ -375,6 +378,7 @@ class Opened:
             autonomy=lambda: str(taped.tape()["autonomy"]),
             clock=lambda: scenes.NOW_S + shell.clock,
         )
+        app.animation_level = "none"  # between two pictures of a scroll it may seem to stand still
         async with app.run_test(size=size) as pilot:
             shell = Shell(app, client, pilot)
             yield shell
@@ -409,11 +413,8 @@ async def differing(shell: Shell, names: Iterable[str], pictures: SnapshotAssert
     return found
 
 
-@pytest.mark.parametrize(
-    "size",
-    [SIZES[0], *(pytest.param(size, marks=pytest.mark.slow) for size in SIZES[1:])],
-    ids=lambda size: f"{size[0]}x{size[1]}",
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_states_look_as_they_did(
     opened: Opened, pictures: SnapshotAssertion, size: tuple[int, int]
 ) -> None:
@@ -421,6 +422,7 @@ async def test_states_look_as_they_did(
         assert await differing(shell, STATES, pictures) == []
 
 
+@pytest.mark.slow
 async def test_a_very_small_screen_looks_as_it_did(opened: Opened, pictures: SnapshotAssertion) -> None:
     names = ("watching", "plan_in_hand", "explained", "help", "what_runs", "replay_of_now")
     async with opened.shell() as shell:
@@ -437,6 +439,7 @@ LOOKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", LOOKS)
 async def test_a_terminal_looks_as_it_did(opened: Opened, pictures: SnapshotAssertion, look: str) -> None:
     glyphs, theme = LOOKS[look]
@@ -463,12 +466,14 @@ async def test_a_terminal_without_utf_8_is_sent_ascii_alone(opened: Opened) -> N
             assert before.isascii(), name
 
 
+@pytest.mark.slow
 async def test_the_first_look_looks_as_it_did(opened: Opened, pictures: SnapshotAssertion) -> None:
     async with opened.shell(client=taped.TapeClient(ticks=0)) as shell:
         await shell.until(lambda: bool(shell.app.uses and shell.app.query(StripView)))
         assert await shell.at_rest() == pictures
 
 
+@pytest.mark.slow
 async def test_a_service_that_was_never_there_looks_as_it_did(
     opened: Opened, pictures: SnapshotAssertion
 ) -> None:
@@ -479,6 +484,7 @@ async def test_a_service_that_was_never_there_looks_as_it_did(
         assert await shell.at_rest() == pictures
 
 
+@pytest.mark.slow
 async def test_the_line_that_is_likely_next_looks_as_it_did(
     opened: Opened, pictures: SnapshotAssertion, tmp_path: Path
 ) -> None:
