@@ -101,7 +101,10 @@ async def test_the_keys_of_a_plan(shell: Shell) -> None:
         await shell.press("a")
         assert shell.typed == "a" and shell.script.asked == [scenes.SENTENCE]
         await shell.press("ctrl+c")
+        (card,) = shell.app._transcript.cards
+        assert "Tab goes here" in card.text
         await shell.to_the_plan()
+        assert "Tab goes here" not in card.text
 
         await shell.press("d")
         assert shell.script.asked[-2:] == [

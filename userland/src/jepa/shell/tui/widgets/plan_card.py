@@ -154,15 +154,16 @@ class PlanCard(Vertical, can_focus=True):
 
     # What is pressed
 
-    def on_focus(self) -> None:
-        """Show the keys as those that are listened to."""
-        self.count()
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show whether the keys are listened to; without it one that was waited for is none any more.
 
-    def on_blur(self) -> None:
-        """A key that was waited for is none any more."""
-        if self._state == "armed":
+        Handlers of the events Focus and Blur run before this has changed.
+        """
+        super().watch_has_focus(has_focus)
+        if self._state == "armed" and not has_focus:
             self._state = "open"
-        self.count()
+        if self.is_mounted:
+            self.count()
 
     def on_key(self, event: Key) -> None:
         """Take the second key of steps that interrupt something."""
