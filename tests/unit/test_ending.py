@@ -46,7 +46,9 @@ def test_without_threads_python_ends_the_process() -> None:
 def handlers() -> Iterator[None]:
     """What handles signals afterwards is what did before."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    wakeup = signal.set_wakeup_fd(-1)
     yield
+    signal.set_wakeup_fd(wakeup)
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -65,3 +67,25 @@ def test_who_is_asked_to_end_while_it_holds_the_lock_that_ending_takes_does_end(
         os.kill(os.getpid(), number)
         assert not ending.wait(0.1)
     assert ending.wait(10)
+
+
+def test_who_waits_in_a_system_call_that_the_signal_did_not_interrupt_does_end() -> None:
+    # As when it comes just before the call: another thread takes it, and the main one is told nothing.
+    code = """\
+import signal, threading
+from jepa.ending import when_asked
+
+ending, waiting = threading.Event(), threading.Event()
+
+def ask():
+    waiting.wait()
+    for _ in range(3):
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        threading.Event().wait(0.1)
+
+threading.Thread(target=ask, daemon=True).start()
+when_asked(ending.set)
+waiting.set()
+ending.wait()
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=10, check=False).returncode == 0

@@ -3,7 +3,6 @@
 
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from jepa.actions.change import Caller, Change
 from jepa.actions.summary import FILE
+from jepa.ending import when_asked
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 
@@ -108,8 +108,7 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
         )
         housekeeping = Housekeeping(made, path.with_name(FILE.name), notifier, server.wake)
         notes.append(housekeeping.note)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: server.stop())
+        when_asked(server.stop)
         if passed is not None:
             stay_in_memory()
         notifier.send(READY=1, STATUS="Waiting for requests.")

@@ -124,7 +124,7 @@ class Server:
         self._selector.register(self._wake_fd, selectors.EVENT_READ, None)
 
     def stop(self) -> None:
-        """Let ``run`` return; from any thread or signal handler."""
+        """Let ``run`` return; from any thread."""
         self._stopping = True
         self.wake()
 
