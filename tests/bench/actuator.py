@@ -29,7 +29,7 @@ from typing import Any, Final, NamedTuple
 from jepa.actions.actuator import varlink
 from jepa.actions.actuator.remote import RemoteActuator
 from jepa.actions.clock import HostClock
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.actions.request import make
 
 ROOT: Final = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def launched(name: str) -> list[str]:
     return [sys.executable, "-IS", "-c", launcher.replace('.insert(0, "/usr/lib/jepa")', f"[:0] = {path!r}")]
 
 
-def wanted() -> Request:
+def wanted() -> ActionRequest:
     """The request that is tried; nothing is changed."""
     return make(HostClock(), action="vm.swappiness", value="10")
 

@@ -26,7 +26,7 @@ import numpy as np
 from jepa.evaluation.session import judge_session
 from jepa.fleet.identity import identity_in
 from jepa.fleet.keys import make_keys, read_owner_key
-from jepa.fleet.manifest import Part, signed
+from jepa.fleet.manifest import StoredRecording, signed
 from jepa.fleet.names import Names
 from jepa.fleet.part import make_part
 from jepa.fleet.spool import Spool
@@ -182,7 +182,7 @@ def overview(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def another(part: Part, number: int, hour: int) -> Part:
+def another(part: StoredRecording, number: int, hour: int) -> StoredRecording:
     """The same part as if another machine had sent it of another hour."""
     shift_ns = hour * HOUR * 10**9
     return part.model_copy(

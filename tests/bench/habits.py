@@ -23,7 +23,7 @@ import numpy as np
 
 from jepa.shell.habits.habits import SURE
 from jepa.shell.habits.predictor import LinePredictor, verb_of
-from jepa.shell.habits.score import MostFrequent, Predictor, score
+from jepa.shell.habits.score import HabitPredictor, MostFrequent, score
 
 OUT = Path("build/bench/habits.json")
 CHOSEN_ON = ("House of cards", "Junior hacker", "Junior hacker adaptive")
@@ -122,7 +122,7 @@ class Rule:
         return self._lines.ranked()
 
 
-PREDICTORS: Mapping[str, Callable[[], Predictor]] = {
+PREDICTORS: Mapping[str, Callable[[], HabitPredictor]] = {
     "habits": LinePredictor,
     "IPAM": lambda: Rule(lambda what: _Ipam(KEEP[what])),
     "Markov": lambda: Rule(lambda what: _Markov(ORDER[what])),

@@ -24,7 +24,7 @@ from jepa.planning.surroundings import Surroundings
 from jepa.tasks.spec import parse_spec
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import load_recording
-from jepa.world.controls import Host, host_of
+from jepa.world.controls import HostSize, host_of
 from jepa.world.model import WorldModel
 
 _WARM = 200
@@ -111,7 +111,9 @@ def _planned(pack: Pack) -> "tuple[np.ndarray, np.ndarray]":
         moment = Moment(
             Rollouts(model, shape.candidates), forecast, pack.schema, shape.controls, shape.imagined
         )
-        known = Knowledge(pack.title, pack.effects, Host(), Surroundings(root), lambda action, unit: None)
+        known = Knowledge(
+            pack.title, pack.effects, HostSize(), Surroundings(root), lambda action, unit: None
+        )
         planner = Planner("bench", lambda options: CategoricalCEM())
         for number in range(_PLANS):
             start, start_cpu = time.perf_counter(), time.thread_time()

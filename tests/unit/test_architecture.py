@@ -131,3 +131,13 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         graphlib.TopologicalSorter(import_graph()).prepare()
     except graphlib.CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    defined: dict[str, list[str]] = {}
+    for path in sorted((SRC / "jepa").rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                defined.setdefault(node.name, []).append(str(path.relative_to(SRC)))
+    assert len(defined) > 500
+    assert {name: places for name, places in defined.items() if len(places) > 1} == {}

@@ -15,7 +15,7 @@ from jepa.actions.clock import HostClock
 from jepa.actions.executor import Executor
 from jepa.actions.family import Host, Resource
 from jepa.actions.journal import Journal, Publish
-from jepa.actions.messages import Request, Verdict
+from jepa.actions.messages import ActionRequest, Verdict
 from jepa.errors import JepaError
 
 WIDTH = 12
@@ -213,7 +213,7 @@ class FileMachine:
             families=lambda action: self.family,
         )
 
-    def request(self, name: str, value: Value = None, **more: Any) -> Request:
+    def request(self, name: str, value: Value = None, **more: Any) -> ActionRequest:
         return requests.make(self.clock, action=name, value=value, **more)
 
     def value(self, name: str) -> int:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.actions.assessor import MEANT_TO_RISE, Assessor, Condition, parse_condition
+from jepa.actions.assessor import MEANT_TO_RISE, Assessor, WatchCondition, parse_condition
 from jepa.actions.channel_reader import KernelChannels, WithSignals
 from jepa.errors import JepaError
 from jepa.signals.published import publish
-from jepa.signals.signal import Reading, State
+from jepa.signals.signal import SignalReading, State
 from jepa.telemetry.clocks import boot_s
 from tests.unit.actions.file_machine import SteppedClock
 
@@ -113,7 +113,7 @@ def test_the_condition_is_of_the_mean() -> None:
 class Shop(WithSignals):
     """Signals off a real file that says one reading after the other."""
 
-    def __init__(self, path: Path, *readings: Reading) -> None:
+    def __init__(self, path: Path, *readings: SignalReading) -> None:
         super().__init__(Script(1.0), path)
         self.readings = list(readings)
         self.path = path
@@ -131,17 +131,17 @@ def judged_by_signal(reader: Shop, condition: str) -> str:
 
 
 def test_a_signal_decides_whether_a_change_stays(tmp_path: Path) -> None:
-    good, bad = (Shop(tmp_path / "signals.json", Reading("ok", value)) for value in (0.1, 0.3))
+    good, bad = (Shop(tmp_path / "signals.json", SignalReading("ok", value)) for value in (0.1, 0.3))
     assert judged_by_signal(good, "p99 below 0.2") == ""
     assert judged_by_signal(bad, "p99 below 0.2") == "p99 was 0.3, not below 0.2"
 
 
 @pytest.mark.parametrize("state", ["stale", "constant", "absurd", "unreachable"])
 def test_a_signal_that_cannot_be_trusted_judges_nothing(state: State, tmp_path: Path) -> None:
-    path, gone = tmp_path / "signals.json", Reading(state, 0.1, "so it is")
+    path, gone = tmp_path / "signals.json", SignalReading(state, 0.1, "so it is")
     with pytest.raises(JepaError, match=f"not read here: the signal is {state}: so it is"):
         judged_by_signal(Shop(path, gone), "p99 below 0.2")
-    stops = Shop(path, *[Reading("ok", 0.1)] * 14, gone)
+    stops = Shop(path, *[SignalReading("ok", 0.1)] * 14, gone)
     assert judged_by_signal(stops, "p99 below 0.2") == (
         f"p99 could not be read: the signal is {state}: so it is"
     )
@@ -169,15 +169,15 @@ def test_any_text_is_a_condition_none_or_refused(text: str) -> None:
         found = parse_condition(text)
     except JepaError:
         return
-    assert found is None or isinstance(found, Condition)
+    assert found is None or isinstance(found, WatchCondition)
 
 
 def test_conditions_are_read() -> None:
     assert parse_condition("") is None
-    assert parse_condition("system.cpu.utilization below 90") == Condition(
+    assert parse_condition("system.cpu.utilization below 90") == WatchCondition(
         "system.cpu.utilization", False, 90
     )
-    assert parse_condition(" a  above -1.5 % ") == Condition("a", True, -1.5)
+    assert parse_condition(" a  above -1.5 % ") == WatchCondition("a", True, -1.5)
 
 
 def test_this_machines_pressure_and_utilization_are_read() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.actions.request import VALID_S, digest, from_dict, make, verify
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import SteppedClock
@@ -32,7 +32,7 @@ WHAT: dict[str, Any] = {
 REQUEST = make(CLOCK, **WHAT)
 
 
-def refusal(request: Request, uid: int = UID, clock: SteppedClock = CLOCK) -> str:
+def refusal(request: ActionRequest, uid: int = UID, clock: SteppedClock = CLOCK) -> str:
     with pytest.raises(JepaError) as raised:
         verify(request, uid, clock)
     assert raised.value.status in (403, 422)
@@ -50,7 +50,7 @@ def test_no_two_are_the_same() -> None:
     assert make(CLOCK, **WHAT).id != make(CLOCK, **WHAT).id
 
 
-@pytest.mark.parametrize("name", Request._fields)
+@pytest.mark.parametrize("name", ActionRequest._fields)
 def test_every_field_is_bound(name: str) -> None:
     value = getattr(REQUEST, name)
     other: Any = {} if name == "predicted" else value + "x" if isinstance(value, str) else value + 1
@@ -113,7 +113,7 @@ def test_messages_that_are_no_request_are_refused(field: dict[str, Any]) -> None
 
 @given(
     st.dictionaries(
-        st.sampled_from(Request._fields),
+        st.sampled_from(ActionRequest._fields),
         st.from_type(object) | st.none() | st.text() | st.integers() | st.floats() | st.lists(st.integers()),
     )
 )

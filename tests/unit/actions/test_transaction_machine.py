@@ -19,7 +19,7 @@ from jepa.actions.clock import HostClock
 from jepa.actions.executor import Executor
 from jepa.actions.family import Host
 from jepa.actions.journal import Journal, load
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.actions.request import make
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import (
@@ -204,7 +204,7 @@ def test_changes_of_the_running_kernel_are_taken_back_in_any_order(tmp_path: Pat
     clock = HostClock()
     executor = Executor(Host(), Agreeable(), Journal(tmp_path), Timers([]), clock=clock)
 
-    def request(value: int) -> Request:
+    def request(value: int) -> ActionRequest:
         return make(clock, action="vm.swappiness", value=value)
 
     swappiness = Path("/proc/sys/vm/swappiness")

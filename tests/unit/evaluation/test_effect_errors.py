@@ -8,7 +8,7 @@ import pytest
 
 from jepa.evaluation import effect_errors
 from jepa.evaluation.effect_errors import LEAST_SPREAD, known_effects
-from jepa.evaluation.effect_scoring import Change, measure_effects
+from jepa.evaluation.effect_scoring import SettingChange, measure_effects
 from jepa.packs.effects import KnownEffects
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Recording
@@ -60,7 +60,7 @@ def test_a_setting_that_is_given_back_is_judged_by_itself(
 ) -> None:
     each = experiment(recording, schema)
 
-    def imagined(_: object, changes: Sequence[Change], __: object) -> tuple[np.ndarray, np.ndarray]:
+    def imagined(_: object, changes: Sequence[SettingChange], __: object) -> tuple[np.ndarray, np.ndarray]:
         truth = np.nan_to_num(measure_effects(each, changes).effect)
         part = np.array([4 if (change.after > change.before).any() else 1 for change in changes])
         return truth / part[:, None, None], truth[:, None]

@@ -11,7 +11,7 @@ from jepa.explanation.evidence import Cause, Explanation
 from jepa.explanation.ranking import Question, explain
 from jepa.explanation.situation import Situation
 from jepa.explanation.use import ProcessUse, UnitUse
-from jepa.explanation.window import Window
+from jepa.explanation.window import FrameWindow
 from jepa.healing.observation import Observation, Space
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
@@ -64,7 +64,7 @@ MACHINE: Final = Observation(
 Values = dict[str, float] | Callable[[int], dict[str, float]]
 
 
-def window(values: Values | None = None, since: int = SECONDS - 15) -> Window:
+def window(values: Values | None = None, since: int = SECONDS - 15) -> FrameWindow:
     """Frames of an idle machine of which from second ``since`` on other ``values`` hold."""
     schema = load_schema()
     rng = np.random.default_rng(5)
@@ -77,7 +77,7 @@ def window(values: Values | None = None, since: int = SECONDS - 15) -> Window:
         for name, value in now.items():
             column[schema.index(name)] = max(0.0, value * rng.normal(1, 0.01))
         frames.append(Frame(START_NS + second * SECOND, column, np.isfinite(column)))
-    return Window(schema, frames)
+    return FrameWindow(schema, frames)
 
 
 def unit(name: str, **how: Any) -> UnitUse:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jepa.explanation.ranking import Question, explain
 from jepa.explanation.situation import Situation
 from jepa.explanation.use import UnitUse
-from jepa.explanation.window import Window
+from jepa.explanation.window import FrameWindow
 from jepa.telemetry.events.event import KINDS, Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import load_schema
@@ -49,7 +49,7 @@ def _called(use: UnitUse, name: str) -> UnitUse:
 
 
 @st.composite
-def windows(draw: st.DrawFn) -> Window:
+def windows(draw: st.DrawFn) -> FrameWindow:
     """A minute of frames, each channel anywhere within its range, constant, rising or absent."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     low = np.array([channel.low for channel in SCHEMA.channels])
@@ -60,13 +60,13 @@ def windows(draw: st.DrawFn) -> Window:
     for second in range(draw(st.sampled_from([0, 1, 40, 70]))):
         values = np.where(absent, np.nan, begin + (end - begin) * second / 70).astype(np.float32)
         frames.append(Frame(START_NS + second * SECOND, values, np.isfinite(values)))
-    return Window(SCHEMA, frames)
+    return FrameWindow(SCHEMA, frames)
 
 
 @settings(max_examples=40)
 @given(windows(), USES, EVENTS, st.booleans())
 def test_an_answer_in_order_and_nobody_is_accused_who_was_not_measured_or_told_of(
-    window: Window, uses: dict[str, UnitUse], events: tuple[Event, ...], looked: bool
+    window: FrameWindow, uses: dict[str, UnitUse], events: tuple[Event, ...], looked: bool
 ) -> None:
     seen = Situation(window, uses, machine=MACHINE if looked else None, events=events)
     for question in (Question(), Question(resource="io"), Question(units=tuple(uses))):

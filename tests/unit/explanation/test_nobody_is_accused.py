@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jepa.explanation.situation import Situation
-from jepa.explanation.window import Window
+from jepa.explanation.window import FrameWindow
 from jepa.healing.observation import Space
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import load_recording
@@ -134,7 +134,7 @@ def test_real_frames_without_shares_accuse_nobody(name: str) -> None:
         for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True)
     ]
     for end in range(60, len(frames), 120):
-        assert not accused(explained(Situation(Window(load_schema(), frames[max(0, end - 300) : end]))))
+        assert not accused(explained(Situation(FrameWindow(load_schema(), frames[max(0, end - 300) : end]))))
 
 
 def test_a_full_file_system_is_not_blamed_on_who_wrote_in_months_or_before() -> None:

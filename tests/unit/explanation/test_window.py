@@ -3,7 +3,7 @@
 
 import pytest
 
-from jepa.explanation.window import Window
+from jepa.explanation.window import FrameWindow
 from jepa.telemetry.schema import load_schema
 from tests.unit.explanation.scenes import END_NS, SECONDS, window
 
@@ -32,10 +32,10 @@ def test_a_channel_that_was_not_observed_is_absent_not_zero() -> None:
 
 
 def test_too_few_frames_have_nothing_usual() -> None:
-    seen = Window(load_schema(), window().frames[-30:])
+    seen = FrameWindow(load_schema(), window().frames[-30:])
     assert seen.now(CPU) is not None
     assert seen.usual(CPU) is None
-    assert Window(load_schema()).now(CPU) is None
+    assert FrameWindow(load_schema()).now(CPU) is None
 
 
 def test_the_line_has_the_rate_of_what_grows() -> None:

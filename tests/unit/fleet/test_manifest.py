@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from jepa.errors import JepaError
 from jepa.fleet.identity import Identity, identity_in
 from jepa.fleet.keys import FleetKey
-from jepa.fleet.manifest import FILES, Manifest, Part, SentFile, Shape, checked, signed
+from jepa.fleet.manifest import FILES, DayManifest, SentFile, Shape, StoredRecording, checked, signed
 from tests.unit.fleet.machines import NOON_NS, owner_in
 
 DAY = "2026-11-29"
 
 
-def a_part(name: str = "20261129T120000Z-0123456789ab", **fields: Any) -> Part:
+def a_part(name: str = "20261129T120000Z-0123456789ab", **fields: Any) -> StoredRecording:
     given_: dict[str, Any] = {
         "start_ns": NOON_NS,
         "end_ns": NOON_NS + 10**9,
@@ -31,7 +31,7 @@ def a_part(name: str = "20261129T120000Z-0123456789ab", **fields: Any) -> Part:
         "levels": {"system.cpu.utilization": 0.5},
         "files": {file: SentFile(size=1, sha256="c" * 64) for file in FILES},
     }
-    return Part(name=name, **{**given_, **fields})
+    return StoredRecording(name=name, **{**given_, **fields})
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Identity, FleetKey]
     return identity_in(folder), owner_in(folder / "keys").fleet
 
 
-def stored(fleet: tuple[Identity, FleetKey], *parts: Part, day: str = DAY) -> bytes:
+def stored(fleet: tuple[Identity, FleetKey], *parts: StoredRecording, day: str = DAY) -> bytes:
     identity, key = fleet
     return signed(identity, key, day=day, parts=parts, table={"unit-1": "a"}, lost=2, sent_ns=NOON_NS)
 
@@ -99,7 +99,7 @@ def test_a_machine_that_signs_nonsense_is_refused_and_breaks_nothing(
         found = checked(again(fleet, json.dumps(content).encode()), fleet[1])
     except JepaError:
         return
-    assert isinstance(found, Manifest)  # such as another number of CPUs, which may be
+    assert isinstance(found, DayManifest)  # such as another number of CPUs, which may be
     assert field not in ("host", "key", "enrolment", "version") or target[field] == was
 
 

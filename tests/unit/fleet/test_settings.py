@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.errors import JepaError
-from jepa.fleet.settings import Settings, read_settings
+from jepa.fleet.settings import UploadSettings, read_settings
 
 
 def test_without_settings_nothing_leaves(tmp_path: Path) -> None:
@@ -20,9 +20,9 @@ def test_without_settings_nothing_leaves(tmp_path: Path) -> None:
 def test_a_store_and_a_rate(tmp_path: Path) -> None:
     file = tmp_path / "fleet.toml"
     file.write_text('store = "file:///mnt/x"\n')
-    assert read_settings(file) == Settings("file:///mnt/x", 256.0)
+    assert read_settings(file) == UploadSettings("file:///mnt/x", 256.0)
     file.write_text('store = "s3://b/p"\nkib_per_s = 8\n')
-    assert read_settings(file) == Settings("s3://b/p", 8)
+    assert read_settings(file) == UploadSettings("s3://b/p", 8)
 
 
 @pytest.mark.parametrize(

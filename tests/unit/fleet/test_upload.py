@@ -11,9 +11,9 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.fleet.keys import OwnerKey
-from jepa.fleet.manifest import LARGEST, Manifest, checked
+from jepa.fleet.manifest import LARGEST, DayManifest, checked
 from jepa.fleet.spool import Spool
-from jepa.fleet.store import PATIENCE_S, Found, Store
+from jepa.fleet.store import PATIENCE_S, Store, StoredFile
 from jepa.fleet.upload import manifest_path
 from jepa.telemetry import parquet
 from jepa.telemetry.recording import load_recording
@@ -49,12 +49,12 @@ def store(tmp_path: Path) -> Store:
     return store_in(tmp_path / "store")
 
 
-def manifest(store: Store, owner: OwnerKey, day: str = DAY) -> Manifest:
+def manifest(store: Store, owner: OwnerKey, day: str = DAY) -> DayManifest:
     (path,) = [each.path for each in store.find("") if each.path.endswith(f"{day}.manifest")]
     return checked(store.read(path, LARGEST), owner.fleet)
 
 
-def files(store: Store) -> list[Found]:
+def files(store: Store) -> list[StoredFile]:
     return [each for each in store.find("") if not each.path.endswith(".manifest")]
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from jepa.actions.catalogue import Tier
 from jepa.actions.change import Change, State
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
-from jepa.healing.finding import Fault, Finding, Offender
+from jepa.healing.finding import Fault, Finding, RepairTarget
 from jepa.healing.healer import Healer
 from jepa.healing.ladder import load
 from jepa.healing.mode import Mode
@@ -21,7 +21,7 @@ from jepa.healing.observation import Observation
 from jepa.healing.report import HealingReport
 from tests.unit.healing.streams import CALM
 
-FAILED = Finding(Fault.UNIT_FAILED, "a.service", "a.service failed (signal)", (Offender("a.service"),))
+FAILED = Finding(Fault.UNIT_FAILED, "a.service", "a.service failed (signal)", (RepairTarget("a.service"),))
 
 
 class Scripted:
@@ -44,14 +44,14 @@ class Recorded:
         self.changed: list[Change] = []
         self.approved = False
 
-    def act(self, request: Request, consent: bool) -> Change:
+    def act(self, request: ActionRequest, consent: bool) -> Change:
         if request.target in self.protected:
             raise JepaError(f"{request.target} is protected.", "Nothing is done.", status=403)
         self.asked.append((request.action, request.target, request.value, request.for_s))
         assert request.task == "healing" and request.why.startswith("healing: ") and not consent
         return change(request.action, request.target)
 
-    def may(self, request: Request) -> bool:
+    def may(self, request: ActionRequest) -> bool:
         return self.approved and request.target not in self.protected
 
     def recent(self, subject: str) -> Sequence[Change]:
@@ -86,8 +86,8 @@ class Machine:
         return [each.stage for each in self.reports]
 
 
-def _request(**words: Any) -> Request:
-    return Request(**words)
+def _request(**words: Any) -> ActionRequest:
+    return ActionRequest(**words)
 
 
 def test_a_failed_unit_is_restarted_once_and_reported_well() -> None:
@@ -157,7 +157,7 @@ def test_what_the_guard_protects_is_passed_over_for_the_next_offender() -> None:
         Fault.MEMORY_THRASHING,
         "memory",
         "memory runs out",
-        (Offender("sshd.service"), Offender("hog.service")),
+        (RepairTarget("sshd.service"), RepairTarget("hog.service")),
     )
     machine.run(3, lambda now: [full])
     assert machine.hands.asked == [
@@ -171,7 +171,7 @@ def test_what_the_guard_protects_is_passed_over_for_the_next_offender() -> None:
 def test_a_hog_in_a_session_is_paused_and_in_the_end_killed() -> None:
     machine = Machine()
     full = Finding(
-        Fault.MEMORY_THRASHING, "memory", "memory runs out", (Offender("4711", "process", "hog"),)
+        Fault.MEMORY_THRASHING, "memory", "memory runs out", (RepairTarget("4711", "process", "hog"),)
     )
     machine.run(60, lambda now: [full])
     assert [action for action, *_ in machine.hands.asked] == [
@@ -181,7 +181,7 @@ def test_a_hog_in_a_session_is_paused_and_in_the_end_killed() -> None:
 
 def test_what_is_foreseen_is_reported_at_once_and_repaired_only_when_little_time_is_left() -> None:
     machine = Machine()
-    leak = Finding(Fault.LEAK, "a.service", "a.service grows", (Offender("a.service"),))
+    leak = Finding(Fault.LEAK, "a.service", "a.service grows", (RepairTarget("a.service"),))
     machine.run(200, lambda now: [replace(leak, left_s=200 - now)])
     assert machine.stages()[0] == "detected"
     assert machine.reports[1].stage == "acted" and machine.reports[1].after_s == 110
@@ -189,7 +189,7 @@ def test_what_is_foreseen_is_reported_at_once_and_repaired_only_when_little_time
 
 def test_what_was_held_back_for_its_harm_and_then_fails_is_not_started_again() -> None:
     machine = Machine()
-    full = Finding(Fault.MEMORY_THRASHING, "memory", "memory runs out", (Offender("a.service"),))
+    full = Finding(Fault.MEMORY_THRASHING, "memory", "memory runs out", (RepairTarget("a.service"),))
     machine.run(60, lambda now: [full] if now < 3 else [FAILED] if now > 20 else [])
     assert {action for action, *_ in machine.hands.asked} == {
         "unit.freeze",
@@ -203,7 +203,10 @@ def test_what_was_held_back_for_its_harm_and_then_fails_is_not_started_again() -
 def test_a_dead_dependency_is_started_before_its_victim() -> None:
     machine = Machine()
     dead = Finding(
-        Fault.DEPENDENCY_FAILED, "shop.service", "s", (Offender("db.service"), Offender("shop.service"))
+        Fault.DEPENDENCY_FAILED,
+        "shop.service",
+        "s",
+        (RepairTarget("db.service"), RepairTarget("shop.service")),
     )
     machine.run(3, lambda now: [dead])
     assert [each[:2] for each in machine.hands.asked] == [
@@ -215,7 +218,7 @@ def test_a_dead_dependency_is_started_before_its_victim() -> None:
 @given(st.lists(st.lists(st.sampled_from(list(Fault)), max_size=4), min_size=1, max_size=400))
 def test_whatever_happens_no_more_is_done_than_the_budget_of_an_hour(pattern: list[list[Fault]]) -> None:
     machine = Machine()
-    offenders = (Offender("a.service"), Offender("b.service"))
+    offenders = (RepairTarget("a.service"), RepairTarget("b.service"))
 
     def faulty(now: float) -> list[Finding]:
         return [
@@ -234,7 +237,7 @@ def test_an_action_that_fails_is_tried_again_after_a_while_and_not_at_once() -> 
     failing = JepaError("The job failed.", "See `systemctl status` of it.", status=500)
     act = machine.hands.act
 
-    def fail_first(request: Request, consent: bool) -> Change:
+    def fail_first(request: ActionRequest, consent: bool) -> Change:
         if machine.now < 3:
             raise failing
         return act(request, consent)
@@ -248,11 +251,11 @@ def test_an_action_that_fails_is_tried_again_after_a_while_and_not_at_once() -> 
 def test_a_restart_that_failed_half_way_is_finished_though_the_fault_is_no_longer_seen() -> None:
     machine = Machine()
     stopped = Finding(
-        Fault.FILE_SYSTEM_FAILED, "/srv", "/srv takes no more writes", (Offender("a.service"),)
+        Fault.FILE_SYSTEM_FAILED, "/srv", "/srv takes no more writes", (RepairTarget("a.service"),)
     )
     act = machine.hands.act
 
-    def fail_first(request: Request, consent: bool) -> Change:
+    def fail_first(request: ActionRequest, consent: bool) -> Change:
         if machine.now < 5:
             raise JepaError("The job failed.", "See `systemctl status` of it.", status=500)
         return act(request, consent)
@@ -266,7 +269,7 @@ def test_a_restart_that_failed_half_way_is_finished_though_the_fault_is_no_longe
 def test_it_waits_a_while_until_it_shows_who_causes_a_fault() -> None:
     machine = Machine()
     unknown = Finding(Fault.LOG_STORM, "a.service", "a log storm", ())
-    known = replace(unknown, offenders=(Offender("a.service"),))
+    known = replace(unknown, offenders=(RepairTarget("a.service"),))
     machine.run(40, lambda now: [unknown if now < 4 else known] if now < 6 else [])
     assert machine.stages() == ["detected", "acted", "repaired"]
     machine = Machine()

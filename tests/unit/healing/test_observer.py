@@ -16,7 +16,7 @@ from jepa.actions.service_manager import NoServiceManager, Unit
 from jepa.errors import JepaError
 from jepa.healing.observation import Broken
 from jepa.healing.observer import Listening, Observer, process_sample
-from jepa.telemetry.sources.listeners import Listener
+from jepa.telemetry.sources.listeners import ListeningSocket
 
 MIB = 2**20
 MEMINFO = "MemTotal: 2097152 kB\nMemAvailable: 1048576 kB\nSwapTotal: 1024 kB\nSwapFree: 512 kB\n"
@@ -189,7 +189,7 @@ def test_connections_that_wait_are_those_of_the_unit_whose_group_listens(root: P
     observer = Observer(
         root,
         Manager({"web.service": "active"}, {}),
-        listening=lambda: [Listener(3, 128, inode), Listener(9, 128, inode + 1)],
+        listening=lambda: [ListeningSocket(3, 128, inode), ListeningSocket(9, 128, inode + 1)],
     )
     assert observer.observe(1.0).units["web.service"].waiting == 3
     observer.close()

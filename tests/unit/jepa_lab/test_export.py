@@ -14,7 +14,7 @@ from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recorder, Recording, describe_host, load_recording
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.context import Context
-from jepa.world.controls import CONTROLS, RECENT_S, Host, host_of
+from jepa.world.controls import CONTROLS, RECENT_S, HostSize, host_of
 from jepa.world.event_probabilities import EventProbabilities
 from jepa.world.forecast import Forecast
 from jepa.world.forecast_decoder import ForecastDecoder
@@ -113,8 +113,8 @@ def test_streaming_equals_the_full_window(
         whole = model(batch, Pick(torch.arange(FRAMES), torch.arange(len(schema.channels))))
         strange = model.encoder.novelty(batch.frame[0], batch.valid[0], whole.z[0]).numpy()
     scale, shape = Scale(schema), pack.manifest.shape
-    context = Context(pack, Host())
-    decoder = ForecastDecoder(pack, EventProbabilities(pack, Host(), adapt=False), adapt=False)
+    context = Context(pack, HostSize())
+    decoder = ForecastDecoder(pack, EventProbabilities(pack, HostSize(), adapt=False), adapt=False)
     for number, values in enumerate(recording.values):
         step = context.take(Frame(number * SECOND, values, ~np.isnan(values)))
         assert cosine(step.latent[0], whole.z[0, number].numpy()) >= 0.9999

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from jepa.world.controls import CONTROLS, Host, strength
+from jepa.world.controls import CONTROLS, HostSize, strength
 from jepa_lab.model.shares import gains
 
-HOST = Host(cpus=1)
+HOST = HostSize(cpus=1)
 HUNGRY, CONTENT = 1.0, 0.0
 Use = tuple[float, float]
 shares = st.floats(0, 0.5)

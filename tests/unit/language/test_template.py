@@ -5,17 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from jepa.language.template import Reading, compile_template, parse_node
+from jepa.language.template import TokenView, compile_template, parse_node
 
 
-def reading(sentence: str, *idle: str) -> Reading:
+def reading(sentence: str, *idle: str) -> TokenView:
     words = sentence.split()
 
     def number(at: int) -> Iterator[tuple[int, int]]:
         if words[at].isdecimal():
             yield at + 1, int(words[at])
 
-    return Reading(words, [word in idle for word in words], {"number": number})
+    return TokenView(words, [word in idle for word in words], {"number": number})
 
 
 @pytest.mark.parametrize(

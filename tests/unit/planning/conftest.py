@@ -13,7 +13,7 @@ from jepa.planning.goals import Knowledge
 from jepa.planning.planner import Moment
 from jepa.planning.surroundings import Surroundings
 from jepa.telemetry.schema import Schema
-from jepa.world.controls import CONTROL_NAMES, Host
+from jepa.world.controls import CONTROL_NAMES, HostSize
 from jepa.world.forecast import FloatArray, Forecast, Imagined
 from jepa.world.scale import Scale
 
@@ -130,7 +130,7 @@ def knowing(tree: Tree) -> Callable[..., Knowledge]:
         return Knowledge(
             "machine 0.0.1",
             effects(0.1, WEIGHT, QUOTA, PAUSE) if known is None else known,
-            Host(cpus=cpus),
+            HostSize(cpus=cpus),
             Surroundings(tree.root),
             lambda action, unit: changed_s,
         )

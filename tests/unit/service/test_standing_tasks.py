@@ -13,7 +13,7 @@ import pytest
 from jepa.actions.actuator.connect import connect
 from jepa.actions.clock import HostClock
 from jepa.errors import JepaError
-from jepa.planning.plan import Plan, Settable, Step, Verdict
+from jepa.planning.plan import CourseVerdict, Plan, Settable, Step
 from jepa.service.actuator_view import ActuatorView
 from jepa.service.api import TaskRequest
 from jepa.service.standing_tasks import StandingTasks
@@ -70,7 +70,7 @@ class Service:
             boot_id=self.clock.boot_id,
             expires_s=self.clock.boottime_s() + 60,
             steps=(step,) if steps and now != 7 else (),
-            verdict=Verdict("ask"),
+            verdict=CourseVerdict("ask"),
             settable=(Settable("process.nice", (pid,), (0, 7)),),
         )
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.shell.formatting import Interval
-from jepa.shell.tui.draw import Cell, Column, Glyphs, Span, columns, draw, level, nice_top, peak, span
+from jepa.shell.tui.draw import Cell, CellSpan, Column, Glyphs, columns, draw, level, nice_top, peak, span
 from jepa.shell.tui.series import Track
 
 BAND = Interval(20.0, 30.0, 40.0)
@@ -114,7 +114,7 @@ def test_a_track_becomes_past_now_and_ahead() -> None:
     track = Track()
     for second in range(20):
         track.observe(second, 10.0)
-    drawn = columns(track, 19, 5, Span(cell_s=4, past=3, ahead=15))
+    drawn = columns(track, 19, 5, CellSpan(cell_s=4, past=3, ahead=15))
     assert [column.values for column in drawn[:3]] == [(10.0, 10.0)] * 3
     assert drawn[3] == Column()
     assert drawn[4:] == [Column(ahead=True)] * 15

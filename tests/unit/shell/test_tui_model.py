@@ -16,7 +16,7 @@ from jepa.shell.tui.model import consumers, happenings, plan_card, replay, tasks
 from jepa.shell.tui.model.answer_text import answer_lines
 from jepa.shell.tui.model.arrangement import AROUND, arrange
 from jepa.shell.tui.model.header import Health, header
-from jepa.shell.tui.model.line import Part as Piece
+from jepa.shell.tui.model.line import Span as Piece
 from jepa.shell.tui.model.line import apart, columns, cut, length, line, marked, plain, text_of
 from jepa.shell.tui.model.movement import ALWAYS, choose, movement
 from jepa.shell.tui.screens.search import matching

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jepa.packs.pack import Pack
-from jepa.signals.forecast import HORIZONS_S, LEAST_WINDOWS, Forecaster, quantile
+from jepa.signals.forecast import HORIZONS_S, LEAST_WINDOWS, SignalForecaster, quantile
 from jepa.telemetry.recording import load_recording
 
 CHANNELS = (
@@ -22,7 +22,7 @@ CHANNELS = (
 
 def coverage(values: list[float], length: int, which: str) -> tuple[float, int]:
     """The share of windows that lay within what was forecast of them, and how many there were."""
-    forecaster, kept, of = Forecaster(), 0, 0
+    forecaster, kept, of = SignalForecaster(), 0, 0
     for at in range(len(values) - length):
         forecaster.add(at, values[at])
         if (found := forecaster.forecast().get(length)) is None:
@@ -59,7 +59,7 @@ def test_it_follows_a_series_that_changes_its_nature() -> None:
 
 
 def test_nothing_is_said_before_enough_is_known_or_over_a_gap() -> None:
-    forecaster = Forecaster()
+    forecaster = SignalForecaster()
     first = 5 * LEAST_WINDOWS + 8  # the first miss is that of the tenth reading
     for at in range(first):
         forecaster.add(at, at % 3)
@@ -72,7 +72,7 @@ def test_nothing_is_said_before_enough_is_known_or_over_a_gap() -> None:
 
 @given(st.lists(st.floats(-1e15, 1e15), min_size=1, max_size=150))
 def test_whatever_is_read_intervals_are_in_order(values: list[float]) -> None:
-    forecaster = Forecaster()
+    forecaster = SignalForecaster()
     for at, value in enumerate(values):
         forecaster.add(at, value)
         for window in forecaster.forecast().values():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jepa.errors import JepaError
 from jepa.signals.published import OLD_S, Published, listing, publish, read_published
-from jepa.signals.signal import Reading, Signal, check_name
+from jepa.signals.signal import Signal, SignalReading, check_name
 from jepa.signals.store import MOST, SignalStore
 
 QUEUE = Signal("queue", "file:/run/shop/queue")
@@ -72,7 +72,10 @@ def test_a_file_that_is_wrong_is_said_so_and_changes_nothing(text: str, tmp_path
 
 def test_what_is_published_is_read_while_it_is_fresh(tmp_path: Path) -> None:
     path = tmp_path / "signals.json"
-    readings = {"p99": Reading("ok", 0.25), "queue": Reading("constant", 0.0, "it has been 0 for 60 s")}
+    readings = {
+        "p99": SignalReading("ok", 0.25),
+        "queue": SignalReading("constant", 0.0, "it has been 0 for 60 s"),
+    }
     publish(path, {each.name: each.source for each in (P99, QUEUE)}, readings, 100.0)
     found = read_published(path, 101.0)
     assert found.readings == readings

@@ -11,9 +11,9 @@ from jepa.actions.change import Caller, Change
 from jepa.actions.executor import Executor
 from jepa.actions.family import Host
 from jepa.actions.journal import Journal
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.actions.request import make
-from jepa.planning.plan import Gain, Plan, Step, Verdict, Window
+from jepa.planning.plan import CourseVerdict, Gain, Plan, Step, Window
 from tests.unit.actions.file_machine import ME, FileMachine, action, write
 
 NAMES = ("vm.swappiness", "vm.dirty_ratio", "vm.dirty_background_ratio")
@@ -41,7 +41,7 @@ class Machine:
     folder: Path
     caller: Caller = ME
     channels: Callable[[], Channels] = Channels
-    asked: list[Request] = field(default_factory=list)
+    asked: list[ActionRequest] = field(default_factory=list)
     files: FileMachine = field(init=False)
     executor: Executor = field(init=False)
 
@@ -64,10 +64,10 @@ class Machine:
     def values(self) -> list[int]:
         return [self.files.value(name) for name in NAMES]
 
-    def make(self, **what: Any) -> Request:
+    def make(self, **what: Any) -> ActionRequest:
         return make(self.files.clock, **what)
 
-    def act(self, request: Request, consent: bool) -> Change:
+    def act(self, request: ActionRequest, consent: bool) -> Change:
         self.asked.append(request)
         return self.executor.act(request, self.caller, consent)
 
@@ -91,6 +91,6 @@ def plan(*steps: tuple[str, int, int], horizon_s: int = 15, spec: Mapping[str, A
         horizon_s=horizon_s,
         windows={WAIT: {5: window, horizon_s: window}},
         energy=Gain(0.1, 0.4, 0.3, 0.2),
-        verdict=Verdict("ask" if steps else "allow"),
+        verdict=CourseVerdict("ask" if steps else "allow"),
         units={WAIT: "%"},
     )

@@ -13,7 +13,7 @@ import pytest
 from jepa.errors import JepaError
 from jepa.shell.install import CREDENTIAL, consent, from_credential
 from jepa.updates.disks import Disk, disks
-from jepa.updates.installer import LEAST, Source, chosen, definitions, tidy
+from jepa.updates.installer import LEAST, RunningSystem, chosen, definitions, tidy
 
 HASH = "0123456789abcdef0123456789abcdef" + "f" * 32
 GIB = 1 << 30
@@ -107,7 +107,7 @@ def test_a_disk_that_cannot_hold_it_is_refused(bench: Bench) -> None:
 
 
 def test_the_partitions_name_each_other_by_the_root_hash(tmp_path: Path) -> None:
-    made = definitions(Source("1.2.3", HASH, "/dev/vda1"), tmp_path)
+    made = definitions(RunningSystem("1.2.3", HASH, "/dev/vda1"), tmp_path)
     assert [name[:2] for name in made] == ["10", "20", "21", "30", "40", "41"]
     assert f"UUID={HASH[32:]}\n" in made["20-usr-verity.conf"]
     assert "CopyBlocks=/dev/disk/by-partuuid/01234567-89ab-cdef-0123-456789abcdef\n" in made["21-usr.conf"]

@@ -17,7 +17,7 @@ from jepa.telemetry.events.event import Event
 from jepa.vision import pipeline
 from jepa.vision.camera_watch import CameraWatch, WatchCounts
 from jepa.vision.deviation import CoarseSight
-from jepa.vision.source import Picture, Source, open_source
+from jepa.vision.source import Picture, PictureSource, open_source
 
 FPS = 4.0
 SOON = (0.01, 0.02)
@@ -55,7 +55,7 @@ class Port:
         self.cameras = list(cameras)
         self.opened: list[Camera] = []
 
-    def __call__(self, where: str) -> Source:
+    def __call__(self, where: str) -> PictureSource:
         camera = self.cameras.pop(0) if self.cameras else None
         if camera is None:
             raise JepaError(f"{where} cannot be opened: No such file or directory.", "Is it plugged in?")

@@ -11,7 +11,7 @@ from jepa.errors import JepaError
 from jepa.packs.vision import Clip
 from jepa.vision.clip import Framer
 from jepa.vision.picture import Picture
-from jepa.vision.pipeline import _QUEUE, Gate, Pipeline, Still
+from jepa.vision.pipeline import _QUEUE, Gate, HeldPictureSource, Pipeline
 
 CLIP = Clip(frames=4, channels=3, resize=36, crop=32, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
 
@@ -92,5 +92,5 @@ def test_clips_in_which_nothing_changes_are_skipped() -> None:
 
 
 def test_a_single_picture_stays_for_a_clip() -> None:
-    assert len(list(Pipeline(Still(Made(1), 4, 4.0), Framer(CLIP), 4, 4.0))) == 1
-    assert len(list(Pipeline(Still(Made(2), 4, 4.0), Framer(CLIP), 4, 4.0))) == 0
+    assert len(list(Pipeline(HeldPictureSource(Made(1), 4, 4.0), Framer(CLIP), 4, 4.0))) == 1
+    assert len(list(Pipeline(HeldPictureSource(Made(2), 4, 4.0), Framer(CLIP), 4, 4.0))) == 0

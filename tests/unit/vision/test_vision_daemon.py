@@ -14,7 +14,7 @@ import pytest
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reporting import EventReporter
-from jepa.telemetry.events.reports import Reports, State
+from jepa.telemetry.events.reports import Reports, WatchState
 from jepa.vision.camera_watch import CameraWatch
 from jepa.vision.config import Config, load_config
 from jepa.vision.daemon import Cameras, sights
@@ -66,7 +66,7 @@ def test_every_camera_is_watched_from_when_it_comes() -> None:
         told.append,
     )
     cameras.look()
-    assert cameras.state() == State(True, "no camera is plugged in")
+    assert cameras.state() == WatchState(True, "no camera is plugged in")
     there += ["/dev/video0"]
     cameras.look()
     until(lambda: told)
@@ -133,7 +133,7 @@ def test_reports_wait_for_a_collector_that_is_away_and_the_oldest_are_let_go(pla
             told: list[Event] = []
             until(
                 lambda: (
-                    reporter.report_state(State(True, ""))
+                    reporter.report_state(WatchState(True, ""))
                     or told.extend(reports.ready())
                     or not reporter.waiting
                 )

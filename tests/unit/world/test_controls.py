@@ -13,14 +13,14 @@ from jepa.world.controls import (
     CONTROLS,
     RECENT_S,
     Controls,
-    Host,
+    HostSize,
     Recent,
     in_force,
     recent_means,
     strength,
 )
 
-HOST = Host(cpus=2, memory_mib=2048)
+HOST = HostSize(cpus=2, memory_mib=2048)
 USUAL = {
     "cpu.weight": 100,
     "io.weight": 100,
@@ -58,9 +58,9 @@ def test_a_limit_is_as_strong_as_the_share_of_the_machine_that_it_leaves(
     cpus: int, memory_mib: float, share: float
 ) -> None:
     for action, whole in (("cpu.max", 100.0 * cpus), ("memory.high", memory_mib)):
-        of_one = strength(action, share * (100 if action == "cpu.max" else 2048), Host(1, 2048))
-        assert strength(action, share * whole, Host(cpus, memory_mib)) == pytest.approx(of_one, abs=1e-6)
-        assert strength(action, 1.01 * whole, Host(cpus, memory_mib)) == 0
+        of_one = strength(action, share * (100 if action == "cpu.max" else 2048), HostSize(1, 2048))
+        assert strength(action, share * whole, HostSize(cpus, memory_mib)) == pytest.approx(of_one, abs=1e-6)
+        assert strength(action, 1.01 * whole, HostSize(cpus, memory_mib)) == 0
 
 
 def test_what_the_model_does_not_know_is_not_counted() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
-from jepa.world.controls import Host
+from jepa.world.controls import HostSize
 from jepa.world.event_definitions import EVENT_DEFINITIONS
 from jepa.world.event_probabilities import EventProbabilities
 
@@ -33,14 +33,14 @@ def all_seen(pack: Pack) -> np.ndarray:
 
 
 def test_without_adaptation_they_are_the_packs_own(pack: Pack, said: np.ndarray) -> None:
-    events = EventProbabilities(pack, Host(), adapt=False)
+    events = EventProbabilities(pack, HostSize(), adapt=False)
     for _ in range(100):
         given = events.of_frame(said.copy(), events.holding(quiet(pack)), all_seen(pack))
     np.testing.assert_array_equal(given, said)
 
 
 def test_what_is_predicted_and_never_comes_loses_probability(pack: Pack, said: np.ndarray) -> None:
-    events = EventProbabilities(pack, Host(), adapt=True)
+    events = EventProbabilities(pack, HostSize(), adapt=True)
     for _ in range(200):
         given = events.of_frame(said.copy(), events.holding(quiet(pack)), all_seen(pack))
     assert given[column(pack, "io_stall")].max() < 0.5
@@ -51,7 +51,7 @@ def test_what_is_predicted_and_never_comes_loses_probability(pack: Pack, said: n
 
 
 def test_an_event_whose_channel_was_never_observed_has_none(pack: Pack, said: np.ndarray) -> None:
-    events, unseen = EventProbabilities(pack, Host(), adapt=False), all_seen(pack)
+    events, unseen = EventProbabilities(pack, HostSize(), adapt=False), all_seen(pack)
     channel = next(each.channel for each in EVENT_DEFINITIONS if each.name == "disk_full")
     unseen[pack.schema.index(channel)] = True
     given = events.of_frame(said.copy(), events.holding(quiet(pack)), unseen)
@@ -62,14 +62,14 @@ def test_an_event_whose_channel_was_never_observed_has_none(pack: Pack, said: np
 def test_an_event_the_pack_was_not_trained_for_has_none(pack: Pack, said: np.ndarray) -> None:
     shape = pack.manifest.shape.model_copy(update={"untrained_events": ("oom_kill",)})
     other = dataclasses.replace(pack, manifest=pack.manifest.model_copy(update={"shape": shape}))
-    events = EventProbabilities(other, Host(), adapt=True)
+    events = EventProbabilities(other, HostSize(), adapt=True)
     assert np.isnan(events.imagined(said[None].copy())[0, column(pack, "oom_kill")]).all()
     given = events.of_frame(said.copy(), events.holding(quiet(pack)), all_seen(pack))
     assert np.isnan(given[column(pack, "oom_kill")]).all()
 
 
 def test_an_event_holds_while_its_channel_says_so_and_a_reported_one_is_unknown(pack: Pack) -> None:
-    events, frame = EventProbabilities(pack, Host(), adapt=True), quiet(pack)
+    events, frame = EventProbabilities(pack, HostSize(), adapt=True), quiet(pack)
     channel = next(each.channel for each in EVENT_DEFINITIONS if each.name == "disk_full")
     frame.values[pack.schema.index(channel)] = 99.0
     holds = events.holding(frame)

@@ -8,7 +8,7 @@ from jepa.errors import JepaError
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording
-from jepa.world.controls import CONTROLS, Host
+from jepa.world.controls import CONTROLS, HostSize
 from jepa.world.model import WorldModel
 
 SECOND = 1_000_000_000
@@ -16,7 +16,7 @@ SECOND = 1_000_000_000
 
 @pytest.fixture
 def model(pack: Pack, recording: Recording) -> WorldModel:
-    model = WorldModel.load(pack, pack.schema, Host(service_manager=False))
+    model = WorldModel.load(pack, pack.schema, HostSize(service_manager=False))
     for number, values in enumerate(recording.values[:20]):
         model.tick(Frame(number * SECOND, values, ~np.isnan(values)))
     return model
@@ -51,7 +51,7 @@ def test_an_answer_is_of_as_many_as_were_asked_and_does_not_depend_on_the_others
 
 
 def test_imagining_changes_no_forecast(pack: Pack, recording: Recording) -> None:
-    asked, silent = (WorldModel.load(pack, pack.schema, Host()) for _ in range(2))
+    asked, silent = (WorldModel.load(pack, pack.schema, HostSize()) for _ in range(2))
     for number, values in enumerate(recording.values[:10]):
         frame = Frame(number * SECOND, values, ~np.isnan(values))
         one, other = asked.tick(frame).forecast, silent.tick(frame).forecast

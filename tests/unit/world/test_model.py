@@ -12,7 +12,7 @@ from jepa.packs.pack import Pack
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
-from jepa.world.controls import Host
+from jepa.world.controls import HostSize
 from jepa.world.forecast import SCALE_FRAMES
 from jepa.world.model import WorldModel
 
@@ -108,7 +108,7 @@ def test_the_scale_of_surprise_counts_what_was_ticked_and_begins_anew_after_a_lo
 def test_where_no_unit_can_fail_none_is_predicted(pack: Pack, schema: Schema, recording: Recording) -> None:
     probability = {}
     for manager in (True, False):
-        model = WorldModel.load(pack, schema, Host(service_manager=manager))
+        model = WorldModel.load(pack, schema, HostSize(service_manager=manager))
         (first,) = frames_of(recording, 1)
         forecast = model.tick(first).forecast
         probability[manager] = dict(zip(forecast.events, forecast.event_probability, strict=True))
@@ -204,7 +204,7 @@ def test_a_pack_made_for_other_events_or_actions_is_refused(
 def test_probabilities_of_untrained_events_are_absent(
     pack: Pack, schema: Schema, recording: Recording
 ) -> None:
-    model = WorldModel.load(pack, schema, Host())
+    model = WorldModel.load(pack, schema, HostSize())
     told = [model.tick(frame).forecast for frame in frames_of(recording, 5)][-1]
     assert "cpu_saturation" not in pack.manifest.shape.untrained_events
     for name, probability in zip(told.events, told.event_probability, strict=True):

@@ -40,7 +40,7 @@ _TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class OptionGroup:
     """Options that serve one purpose, by name without `CONFIG_`, each with what is wanted of it."""
 
     fragment: str
@@ -53,7 +53,7 @@ class Group:
 class Lack:
     """A group that a kernel does not have whole: what is wanted and found of each option that differs."""
 
-    group: Group
+    group: OptionGroup
     options: Mapping[str, tuple[State, State]]
 
 
@@ -65,7 +65,7 @@ def fragments_folder() -> Path:
     raise JepaError("The table of kernel options is not installed.", "Use the image, or a source tree.")
 
 
-def parse_fragment(name: str, text: str) -> list[Group]:
+def parse_fragment(name: str, text: str) -> list[OptionGroup]:
     """The groups of the fragment called ``name``; ValueError for options without a reason."""
     groups = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
@@ -83,7 +83,7 @@ def parse_fragment(name: str, text: str) -> list[Group]:
         if options and not (reason and found):
             raise ValueError(f"{name}: {', '.join(options)} without a reason and a line `Without:`")
         if options:
-            groups.append(Group(name, reason.strip(), without, options))
+            groups.append(OptionGroup(name, reason.strip(), without, options))
     return groups
 
 
@@ -123,7 +123,7 @@ def running_config(root: Path = Path("/"), release: str | None = None) -> Path |
     return next((root / place for place in places if (root / place).is_file()), None)
 
 
-def groups_for(config: Mapping[str, str], folder: Path | None = None) -> list[Group]:
+def groups_for(config: Mapping[str, str], folder: Path | None = None) -> list[OptionGroup]:
     """All that is asked of a kernel with ``config``; JepaError when it is for no architecture of ours."""
     architecture = next((name for option, name in ARCHITECTURES.items() if config.get(option) == "y"), None)
     if architecture is None:
@@ -137,7 +137,7 @@ def groups_for(config: Mapping[str, str], folder: Path | None = None) -> list[Gr
     ]
 
 
-def lacking(groups: Iterable[Group], config: Mapping[str, str]) -> list[Lack]:
+def lacking(groups: Iterable[OptionGroup], config: Mapping[str, str]) -> list[Lack]:
     """What ``config`` does not have of ``groups``. Where a module is wanted, built in does as well."""
     lacks = []
     for group in groups:
@@ -151,7 +151,7 @@ def lacking(groups: Iterable[Group], config: Mapping[str, str]) -> list[Lack]:
     return lacks
 
 
-def tell(groups: Sequence[Group], lacks: Sequence[Lack]) -> str:
+def tell(groups: Sequence[OptionGroup], lacks: Sequence[Lack]) -> str:
     """How a kernel compares, in a sentence or two."""
     asked = sum(len(group.options) for group in groups)
     if not lacks:

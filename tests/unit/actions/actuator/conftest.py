@@ -17,7 +17,7 @@ import pytest
 from jepa.actions import request as requests
 from jepa.actions.actuator.remote import RemoteActuator
 from jepa.actions.clock import HostClock
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 
 SRC = Path(__file__).parents[4] / "userland/src"
 
@@ -152,7 +152,7 @@ def nice(pid: int) -> int:
     return os.getpriority(os.PRIO_PROCESS, pid)
 
 
-def renice(pid: int, value: int = 7, **more: object) -> Request:
+def renice(pid: int, value: int = 7, **more: object) -> ActionRequest:
     """A request to set it."""
     return requests.make(HostClock(), action="process.nice", target=str(pid), value=str(value), **more)
 

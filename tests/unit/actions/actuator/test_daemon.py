@@ -23,7 +23,7 @@ from jepa.actions.actuator import varlink
 from jepa.actions.change import Change, State
 from jepa.actions.client import HISTORY_MOST
 from jepa.actions.clock import HostClock
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 from tests.bench.actuator import launched
 from tests.unit.actions.actuator.conftest import SRC, Daemon, nice, renice
@@ -32,7 +32,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="the actuator acts as roo
 pytestmark = AS_ROOT
 
 
-def signed(request: Request) -> Request:
+def signed(request: ActionRequest) -> ActionRequest:
     return request._replace(digest=requests.digest(request))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jepa.actions.actuator import varlink
-from jepa.actions.actuator.server import Kind, Limits, Send, Server
+from jepa.actions.actuator.server import Kind, Send, ServerLimits, VarlinkServer
 from jepa.actions.actuator.varlink import Call, VarlinkError
 from jepa.sockets import listen
 
@@ -56,10 +56,10 @@ class Echo:
 
 
 class Running:
-    def __init__(self, path: Path, limits: Limits, ends_when_idle: bool = False) -> None:
+    def __init__(self, path: Path, limits: ServerLimits, ends_when_idle: bool = False) -> None:
         self.service = Echo()
         self.path = path
-        self.server = Server(
+        self.server = VarlinkServer(
             listen(path, socket.SOCK_STREAM, "test"), self.service, limits, ends_when_idle=ends_when_idle
         )
         self.thread = threading.Thread(target=self.server.run)
@@ -86,7 +86,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     made: list[Running] = []
 
     def run(ends_when_idle: bool = False, **limits: Any) -> Running:
-        made.append(Running(tmp_path / f"{len(made)}.sock", Limits(**limits), ends_when_idle))
+        made.append(Running(tmp_path / f"{len(made)}.sock", ServerLimits(**limits), ends_when_idle))
         return made[-1]
 
     yield run

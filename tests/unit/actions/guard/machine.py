@@ -13,7 +13,7 @@ from jepa.actions.family import Host, Resource
 from jepa.actions.guard.grants import GrantStore
 from jepa.actions.guard.guard import Guard
 from jepa.actions.guard.policy_store import PolicyStore
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.actions.service_manager import NoServiceManager, Unit
 from jepa.errors import JepaError
 
@@ -135,7 +135,9 @@ def proposal(
     entry = catalogue()[action]._replace(**fields)
     entry = entry._replace(target=kind or entry.target)
     resource = Resource(entry.target, target, entry.setting, identity)
-    return Proposal(entry, resource, old, new, Request(entry.name, target, new, **(request or {})), caller)
+    return Proposal(
+        entry, resource, old, new, ActionRequest(entry.name, target, new, **(request or {})), caller
+    )
 
 
 def change(made: Proposal, state: State = State.COMMITTED, age_s: float = 10.0, **more: Any) -> Change:

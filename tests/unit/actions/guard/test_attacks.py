@@ -22,7 +22,7 @@ from jepa.actions.family import Host
 from jepa.actions.guard.grants import GrantStore
 from jepa.actions.guard.guard import Guard
 from jepa.actions.journal import Journal
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 from tests.unit.actions.file_machine import Timers, memory_folder
 from tests.unit.actions.guard.machine import DAEMON, HEALING, WEB, alone
@@ -41,7 +41,7 @@ class Target:
     clock: HostClock
     process: subprocess.Popen[bytes]
 
-    def request(self, caller: Caller, action: str = "process.nice", **what: Any) -> Request:
+    def request(self, caller: Caller, action: str = "process.nice", **what: Any) -> ActionRequest:
         """A request that ``caller`` made."""
         given = {"target": str(self.process.pid), "value": 5, **what}
         made = requests.make(self.clock, action=action, **given)._replace(uid=caller.uid)
@@ -160,7 +160,7 @@ def test_a_grant_that_is_revoked_allows_nothing_from_then_on(target: Target) -> 
     assert target.nice() == 0
 
 
-ALTERATIONS: dict[str, Callable[[Request, random.Random], Request]] = {
+ALTERATIONS: dict[str, Callable[[ActionRequest, random.Random], ActionRequest]] = {
     "action": lambda made, dice: made._replace(action="process.kill"),
     "target": lambda made, dice: made._replace(target=str(dice.randint(1, 30000))),
     "value": lambda made, dice: made._replace(value=dice.randint(-20, 19) if made.value != 19 else 18),

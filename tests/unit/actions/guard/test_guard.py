@@ -16,8 +16,8 @@ from jepa.actions.change import Caller, State
 from jepa.actions.clock import HostClock
 from jepa.actions.family import Host, NoServiceManager
 from jepa.actions.guard.guard import Guard, on_battery
-from jepa.actions.guard.roles import role_of
 from jepa.actions.guard.tuners import HELD_WITHOUT_PROCESS, TUNERS, Tuners
+from jepa.actions.guard.unit_role import role_of
 from tests.unit.actions.guard.machine import DAEMON, HEALING, PERSON, ROOT, WEB, Machine, change, proposal
 
 

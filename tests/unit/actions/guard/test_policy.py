@@ -23,15 +23,15 @@ from jepa.actions.guard import policy as policies
 from jepa.actions.guard import rules as rule_module
 from jepa.actions.guard.policy import compose
 from jepa.actions.guard.policy_store import PolicyStore
-from jepa.actions.guard.rules import Question
+from jepa.actions.guard.rules import JudgedProposal
 from tests.unit.actions.guard.machine import DAEMON, PERSON, ROOT, WEB, Machine, proposal
 
 SHIPPED = Path(policies.__file__).with_name("policy.toml").read_text()
 PACKAGED = "/usr/lib/jepa/policy.toml"
 
 
-def question(target: str = "backup.service", **more: object) -> Question:
-    asked = Question(
+def question(target: str = "backup.service", **more: object) -> JudgedProposal:
+    asked = JudgedProposal(
         action="cpu.weight",
         family="unit_resources",
         tier=Tier.TUNE,
@@ -47,7 +47,7 @@ def question(target: str = "backup.service", **more: object) -> Question:
     return replace(asked, **more)  # type: ignore[arg-type]
 
 
-def decide(asked: Question, *texts: str) -> str:
+def decide(asked: JudgedProposal, *texts: str) -> str:
     files = [(PACKAGED, SHIPPED), *((f"/etc/jepa/policy.d/{n}.toml", text) for n, text in enumerate(texts))]
     return compose(files).decide(asked).decision
 
@@ -136,7 +136,7 @@ def test_the_reason_names_the_rule_and_its_file() -> None:
         ('action = "cpu.*"\ntarget = "nginx.service"', question(), False),
     ],
 )
-def test_each_condition_of_a_forbid(condition: str, asked: Question, held: bool) -> None:
+def test_each_condition_of_a_forbid(condition: str, asked: JudgedProposal, held: bool) -> None:
     reasons = compose([("/etc/jepa/policy.toml", rule("forbid", condition))]).forbidden(asked)
     assert bool(reasons) is held
 
@@ -160,7 +160,7 @@ def test_each_condition_of_a_forbid(condition: str, asked: Question, held: bool)
         ("raises_protected = true", question()),
     ],
 )
-def test_a_permit_holds_for_no_more_than_it_says(condition: str, asked: Question) -> None:
+def test_a_permit_holds_for_no_more_than_it_says(condition: str, asked: JudgedProposal) -> None:
     assert compose([("/etc/jepa/policy.toml", rule("permit", condition))]).decide(asked).decision == "deny"
 
 
@@ -263,7 +263,7 @@ def rules(draw: st.DrawFn) -> tuple[str, list[str]]:
 
 
 @st.composite
-def questions(draw: st.DrawFn) -> Question:
+def questions(draw: st.DrawFn) -> JudgedProposal:
     target = draw(st.sampled_from(TARGETS))
     value: Value = draw(st.sampled_from([0, 50, 100, "max", None, "vda:50"]))
     return question(
@@ -284,7 +284,7 @@ def written(made: Sequence[tuple[str, list[str]]]) -> list[tuple[str, str]]:
 
 
 @given(st.lists(rules(), max_size=5), questions())
-def test_a_forbid_that_holds_always_wins(made: list[tuple[str, list[str]]], asked: Question) -> None:
+def test_a_forbid_that_holds_always_wins(made: list[tuple[str, list[str]]], asked: JudgedProposal) -> None:
     policy = compose([(PACKAGED, SHIPPED), *written(made)])
     decision = policy.decide(asked).decision
     held = {each.effect for each in policy.rules if each.holds(asked)}
@@ -293,7 +293,7 @@ def test_a_forbid_that_holds_always_wins(made: list[tuple[str, list[str]]], aske
 
 @given(st.lists(rules(), max_size=4), questions(), st.randoms())
 def test_the_order_of_files_changes_nothing(
-    made: list[tuple[str, list[str]]], asked: Question, dice: random.Random
+    made: list[tuple[str, list[str]]], asked: JudgedProposal, dice: random.Random
 ) -> None:
     files = [(PACKAGED, SHIPPED), *written(made)]
     shuffled = dice.sample(files, len(files))
@@ -302,7 +302,7 @@ def test_the_order_of_files_changes_nothing(
 
 @given(st.lists(rules(), max_size=4), rules(), questions())
 def test_another_forbid_never_widens(
-    made: list[tuple[str, list[str]]], more: tuple[str, list[str]], asked: Question
+    made: list[tuple[str, list[str]]], more: tuple[str, list[str]], asked: JudgedProposal
 ) -> None:
     before = compose(written(made)).decide(asked).decision
     after = compose(written([*made, ("forbid", more[1])])).decide(asked).decision
@@ -311,7 +311,7 @@ def test_another_forbid_never_widens(
 
 @given(st.lists(rules(), max_size=4), questions())
 def test_nothing_in_etc_widens_past_a_final_forbid(
-    made: list[tuple[str, list[str]]], asked: Question
+    made: list[tuple[str, list[str]]], asked: JudgedProposal
 ) -> None:
     files = [(PACKAGED, SHIPPED), *written(made)]
     assert compose(files).decide(replace(asked, caller=WEB)).decision == "deny"

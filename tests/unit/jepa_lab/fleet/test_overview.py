@@ -4,7 +4,7 @@
 import json
 from typing import Any
 
-from jepa.fleet.manifest import Part, Shape
+from jepa.fleet.manifest import Shape, StoredRecording
 from jepa_lab.fleet.overview import gaps, to_json, to_text, unlike
 from jepa_lab.fleet.survey import Host, Problem, Survey
 from tests.unit.fleet.machines import NOON_NS, SCHEMA
@@ -14,7 +14,7 @@ HOUR_NS = 3600 * 10**9
 CPU, MEMORY = "system.cpu.utilization", "system.memory.utilization"
 
 
-def part(hour: int, level: float = 20.0, cpus: int = 2, **fields: Any) -> Part:
+def part(hour: int, level: float = 20.0, cpus: int = 2, **fields: Any) -> StoredRecording:
     return a_part(
         f"2026112{9 + (12 + hour) // 24}T{(12 + hour) % 24:02}0000Z-0123456789ab",
         start_ns=NOON_NS + hour * HOUR_NS,
@@ -24,7 +24,7 @@ def part(hour: int, level: float = 20.0, cpus: int = 2, **fields: Any) -> Part:
     )
 
 
-def host(number: int, *parts: Part) -> Host:
+def host(number: int, *parts: StoredRecording) -> Host:
     return Host(f"h-{number:016x}", parts)
 
 

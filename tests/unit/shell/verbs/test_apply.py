@@ -13,7 +13,7 @@ import pytest
 
 from jepa.actions.clock import HostClock
 from jepa.errors import JepaError
-from jepa.planning.plan import Plan, Step, Verdict
+from jepa.planning.plan import CourseVerdict, Plan, Step
 from jepa.shell.output import Output
 from jepa.shell.request import Request
 from jepa.shell.verbs import apply
@@ -34,7 +34,7 @@ def nicer(process: Process, **other: Any) -> Plan:
         boot_id=clock.boot_id,
         expires_s=clock.boottime_s() + 60,
         steps=steps,
-        verdict=Verdict("ask", ("A person has to agree.",)),
+        verdict=CourseVerdict("ask", ("A person has to agree.",)),
     )
 
 
@@ -115,12 +115,12 @@ def test_without_consent_nothing_is_done(ask: Apply, sleeper: Process) -> None:
 
 
 def test_a_plan_of_no_steps_is_done(ask: Apply, sleeper: Process) -> None:
-    status, said = ask(replace(nicer(sleeper), steps=(), verdict=Verdict("allow")).as_dict())
+    status, said = ask(replace(nicer(sleeper), steps=(), verdict=CourseVerdict("allow")).as_dict())
     assert (status, said["history"]) == (0, [])
 
 
 def test_a_plan_that_is_refused_is_not_applied(ask: Apply, sleeper: Process) -> None:
-    content = replace(nicer(sleeper), steps=(), verdict=Verdict("deny", ("It is unknown.",))).as_dict()
+    content = replace(nicer(sleeper), steps=(), verdict=CourseVerdict("deny", ("It is unknown.",))).as_dict()
     assert "It is unknown." in refused(ask, content).problem
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from jepa.shell.cli import main
 from jepa.signals import published, store
-from jepa.signals.signal import Reading
+from jepa.signals.signal import SignalReading
 from jepa.telemetry.clocks import boot_s
 
-READING = Reading("ok", 3.0, "", {15: {"mean": (2.0, 3.0, 4.0), "p90": (2.0, 4.0, 5.0)}})
+READING = SignalReading("ok", 3.0, "", {15: {"mean": (2.0, 3.0, 4.0), "p90": (2.0, 4.0, 5.0)}})
 AHEAD = {"forecast": {"15": {"mean": [2.0, 3.0, 4.0], "p90": [2.0, 4.0, 5.0]}}}
 
 

@@ -16,7 +16,7 @@ import pytest
 from jepa.sockets import listen
 from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.collector.daemon import Collector
-from jepa.telemetry.collector.feed import Feed
+from jepa.telemetry.collector.feed import CollectorFeed
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.frame_source import SourceState
@@ -123,11 +123,11 @@ def start(place: Path) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
-def make(place: Path) -> Iterator[Callable[..., Feed]]:
-    feeds: list[Feed] = []
+def make(place: Path) -> Iterator[Callable[..., CollectorFeed]]:
+    feeds: list[CollectorFeed] = []
 
-    def made(on_event: Callable[[Event], object] = lambda event: None) -> Feed:
-        feeds.append(Feed(place / "t", SCHEMA, lambda: Counting(1000), retry_s=0.05))
+    def made(on_event: Callable[[Event], object] = lambda event: None) -> CollectorFeed:
+        feeds.append(CollectorFeed(place / "t", SCHEMA, lambda: Counting(1000), retry_s=0.05))
         feeds[-1].listen(on_event)
         return feeds[-1]
 
@@ -137,7 +137,7 @@ def make(place: Path) -> Iterator[Callable[..., Feed]]:
 
 
 def test_frames_are_the_collectors_each_once_and_in_order(
-    start: Callable[..., Running], make: Callable[..., Feed]
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
 ) -> None:
     start()
     feed = make()
@@ -148,7 +148,7 @@ def test_frames_are_the_collectors_each_once_and_in_order(
 
 
 def test_absent_channels_stay_absent_and_histograms_come_along(
-    start: Callable[..., Running], make: Callable[..., Feed]
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
 ) -> None:
     start()
     feed = make()
@@ -157,14 +157,18 @@ def test_absent_channels_stay_absent_and_histograms_come_along(
     assert feed.histograms() == [HISTOGRAM]
 
 
-def test_the_state_of_every_source_is_told(start: Callable[..., Running], make: Callable[..., Feed]) -> None:
+def test_the_state_of_every_source_is_told(
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
+) -> None:
     start()
     feed = make()
     feed.read()
     assert [state.name for state in feed.sources()] == ["collector", "counting", "quiet"]
 
 
-def test_without_a_collector_frames_are_read_here_and_the_reason_is_told(make: Callable[..., Feed]) -> None:
+def test_without_a_collector_frames_are_read_here_and_the_reason_is_told(
+    make: Callable[..., CollectorFeed],
+) -> None:
     feed = make()
     assert feed.read().values[0] == 1001
     collector, own = feed.sources()
@@ -174,7 +178,7 @@ def test_without_a_collector_frames_are_read_here_and_the_reason_is_told(make: C
 
 
 def test_a_collector_that_dies_is_replaced_and_taken_up_again_when_it_comes_back(
-    start: Callable[..., Running], make: Callable[..., Feed]
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
 ) -> None:
     first = start()
     feed = make()
@@ -188,7 +192,7 @@ def test_a_collector_that_dies_is_replaced_and_taken_up_again_when_it_comes_back
 
 
 def test_each_time_that_the_collector_is_away_the_own_counters_begin_anew(
-    start: Callable[..., Running], make: Callable[..., Feed]
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
 ) -> None:
     feed = make()
     assert [float(feed.read().values[0]) for _ in range(2)] == [1001, 1002]
@@ -201,7 +205,7 @@ def test_each_time_that_the_collector_is_away_the_own_counters_begin_anew(
 
 
 def test_a_reader_that_falls_behind_gets_the_newest_frame(
-    start: Callable[..., Running], make: Callable[..., Feed]
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
 ) -> None:
     collector = start()
     feed = make()
@@ -211,7 +215,7 @@ def test_a_reader_that_falls_behind_gets_the_newest_frame(
 
 
 def test_events_come_once_even_over_a_new_connection(
-    start: Callable[..., Running], make: Callable[..., Feed]
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
 ) -> None:
     collector = start()
     collector.publish(event("before anybody listens"))
@@ -227,7 +231,7 @@ def test_events_come_once_even_over_a_new_connection(
 
 
 def test_a_silent_reader_costs_the_others_nothing(
-    start: Callable[..., Running], make: Callable[..., Feed], place: Path
+    start: Callable[..., Running], make: Callable[..., CollectorFeed], place: Path
 ) -> None:
     collector = start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as silent:
@@ -241,7 +245,7 @@ def test_a_silent_reader_costs_the_others_nothing(
 
 
 @pytest.mark.parametrize("packet", [b"", b"{", b"[]", b"null", b'{"type":"hello"}', b"\xff" * 100])
-def test_garbage_is_no_collector(place: Path, make: Callable[..., Feed], packet: bytes) -> None:
+def test_garbage_is_no_collector(place: Path, make: Callable[..., CollectorFeed], packet: bytes) -> None:
     with listen(place / "t", socket.SOCK_SEQPACKET, "somebody") as listener:
 
         def answer() -> None:
@@ -256,7 +260,7 @@ def test_garbage_is_no_collector(place: Path, make: Callable[..., Feed], packet:
 
 
 def test_a_collector_with_other_channels_is_not_believed(
-    start: Callable[..., Running], make: Callable[..., Feed]
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
 ) -> None:
     start(Counting(schema=SCHEMA.select(SCHEMA.names[::-1])))
     feed = make()
@@ -264,7 +268,9 @@ def test_a_collector_with_other_channels_is_not_believed(
     assert "other channels" in feed.sources()[0].reason
 
 
-def test_a_clock_that_is_set_is_one_event(start: Callable[..., Running], make: Callable[..., Feed]) -> None:
+def test_a_clock_that_is_set_is_one_event(
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
+) -> None:
     ahead_s = 0
 
     def clocks() -> Instant:
@@ -283,7 +289,7 @@ def test_a_clock_that_is_set_is_one_event(start: Callable[..., Running], make: C
 
 
 def test_a_suspend_is_information_and_no_set_clock(
-    start: Callable[..., Running], make: Callable[..., Feed]
+    start: Callable[..., Running], make: Callable[..., CollectorFeed]
 ) -> None:
     slept_s = 0
 

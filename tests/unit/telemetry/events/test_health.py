@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.telemetry.events.health import Health, complaints
+from jepa.telemetry.events.health import HealthReports, complaints
 
 NVME: dict[str, Any] = {
     "local_time": {"time_t": 1_790_000_000},
@@ -89,8 +89,8 @@ def test_any_report_is_complaints_or_none(report: object) -> None:
 
 
 @pytest.fixture
-def health(tmp_path: Path) -> Iterator[Health]:
-    source = Health(tmp_path, wall_ns=lambda: 5)
+def health(tmp_path: Path) -> Iterator[HealthReports]:
+    source = HealthReports(tmp_path, wall_ns=lambda: 5)
     yield source
     source.close()
 
@@ -101,7 +101,7 @@ def put(folder: Path, disk: str, report: object) -> None:
     (folder / f".{disk}").rename(folder / f"{disk}.json")
 
 
-def news(health: Health) -> list[tuple[str | None, str]]:
+def news(health: HealthReports) -> list[tuple[str | None, str]]:
     """What is told if there is anything to read; that there is nothing more to read afterwards."""
     if not select.select([health.fd], [], [], 0)[0]:
         return []
@@ -110,7 +110,7 @@ def news(health: Health) -> list[tuple[str | None, str]]:
     return [(event.unit, event.severity) for event in events]
 
 
-def test_a_complaint_is_told_when_it_appears_and_once(health: Health, tmp_path: Path) -> None:
+def test_a_complaint_is_told_when_it_appears_and_once(health: HealthReports, tmp_path: Path) -> None:
     assert news(health) == []
     put(tmp_path, "nvme0n1", NVME)
     assert news(health) == []
@@ -125,7 +125,7 @@ def test_a_complaint_is_told_when_it_appears_and_once(health: Health, tmp_path: 
 def test_a_report_that_was_there_before_is_told_at_once_with_its_own_time(tmp_path: Path) -> None:
     put(tmp_path, "sda", nvme(media_errors=1))
     for _ in range(2):
-        health = Health(tmp_path)
+        health = HealthReports(tmp_path)
         assert select.select([health.fd], [], [], 0)[0]
         (event,) = health.ready()
         assert event.ts_ns == 1_790_000_000_000_000_000
@@ -133,7 +133,7 @@ def test_a_report_that_was_there_before_is_told_at_once_with_its_own_time(tmp_pa
         health.close()
 
 
-def test_a_warning_ends_when_the_disk_is_gone(health: Health, tmp_path: Path) -> None:
+def test_a_warning_ends_when_the_disk_is_gone(health: HealthReports, tmp_path: Path) -> None:
     put(tmp_path, "sda", nvme(media_errors=1))
     assert len(news(health)) == 1
     (tmp_path / "sda.json").unlink()
@@ -144,7 +144,9 @@ def test_a_warning_ends_when_the_disk_is_gone(health: Health, tmp_path: Path) ->
     assert len(news(health)) == 1
 
 
-def test_a_warning_ends_when_nothing_is_wrong_any_more_and_only_then(health: Health, tmp_path: Path) -> None:
+def test_a_warning_ends_when_nothing_is_wrong_any_more_and_only_then(
+    health: HealthReports, tmp_path: Path
+) -> None:
     put(tmp_path, "sda", nvme(critical_warning=3))
     assert len(health.ready()) == 2
     put(tmp_path, "sda", nvme(critical_warning=1))
@@ -160,7 +162,7 @@ def test_a_warning_ends_when_nothing_is_wrong_any_more_and_only_then(health: Hea
 
 @pytest.mark.parametrize("rubbish", ["", "{", "[]", "[" * 100_000, "\0", '{"local_time": 5}'])
 def test_rubbish_is_passed_over_and_the_others_are_told(
-    health: Health, tmp_path: Path, rubbish: str
+    health: HealthReports, tmp_path: Path, rubbish: str
 ) -> None:
     put(tmp_path, "sda", rubbish)
     put(tmp_path, "sdb", nvme(media_errors=1))
@@ -170,6 +172,6 @@ def test_rubbish_is_passed_over_and_the_others_are_told(
 def test_without_a_directory_it_is_an_error_that_names_it_and_leaves_no_descriptor(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(FileNotFoundError) as failed:
-        Health(tmp_path / "nothing")
+        HealthReports(tmp_path / "nothing")
     assert str(failed.value.filename) == str(tmp_path / "nothing")
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -13,7 +13,7 @@ from jepa.telemetry.events.conditions import Conditions
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.hub import EventHub, open_events
 from jepa.telemetry.events.reporting import EventReporter
-from jepa.telemetry.events.reports import Reports, State
+from jepa.telemetry.events.reports import Reports, WatchState
 from jepa.telemetry.frame_source import SourceState
 
 
@@ -120,7 +120,7 @@ async def test_what_is_reported_of_cameras_is_told_and_their_state_shown(place: 
     got: list[Event] = []
     task = await run_with(hub, got)
     with contextlib.closing(EventReporter(path)) as reporter:
-        reporter.report_state(State(False, "/dev/video0 is gone."))
+        reporter.report_state(WatchState(False, "/dev/video0 is gone."))
         reporter.report(Event(time.time_ns(), "camera_lost", "/dev/video0", "gone", "warning"))
         await until(lambda: len(got) == 1)
     assert (got[0].kind, got[0].source) == ("camera_lost", "vision")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jepa.errors import JepaError
 from jepa.telemetry.events.event import Event
-from jepa.telemetry.events.kmsg import KernelLog, Record, load_rules, parse_record
+from jepa.telemetry.events.kmsg import KernelLog, KernelMessage, load_rules, parse_record
 from jepa.text import shown
 
 RULES = load_rules()
@@ -222,7 +222,7 @@ def test_messages_that_were_overwritten_are_counted(pipe: tuple[int, KernelLog])
 
 def test_escapes_and_further_lines() -> None:
     record = parse_record(b"6,339,5140900,c;NET: \\x41\\x0abc\n DEVICE=+x\n SUBSYSTEM=y\n")
-    assert record == Record(6, 339, 5140900, "NET: A\nbc")
+    assert record == KernelMessage(6, 339, 5140900, "NET: A\nbc")
 
 
 def test_the_facility_is_left_out_of_the_priority() -> None:

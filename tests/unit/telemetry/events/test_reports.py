@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from jepa.telemetry.events.event import KINDS as ALL_KINDS
 from jepa.telemetry.events.event import Event, Severity
-from jepa.telemetry.events.reports import KINDS, LONGEST_TEXT, LONGEST_UNIT, Reports, State, decode, encode
+from jepa.telemetry.events.reports import (
+    KINDS,
+    LONGEST_TEXT,
+    LONGEST_UNIT,
+    Reports,
+    WatchState,
+    decode,
+    encode,
+)
 
 NOW = 1_800_000_000_000_000_000
 LINES = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=LONGEST_UNIT)
@@ -35,14 +43,14 @@ JSON = VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(WORDS, VALUES, ma
 FIELDS = ("type", "source", "kind", "severity", "ts_ns", "unit", "detail", "ok", "reason")
 
 
-@given(st.one_of(EVENTS, st.builds(State, st.booleans(), LINES)))
-def test_what_is_reported_arrives(report: Event | State) -> None:
+@given(st.one_of(EVENTS, st.builds(WatchState, st.booleans(), LINES)))
+def test_what_is_reported_arrives(report: Event | WatchState) -> None:
     assert decode(encode(report), NOW) == report
 
 
 @given(st.text(max_size=2 * LONGEST_TEXT))
 def test_whatever_words_a_library_says_a_report_of_them_is_taken(text: str) -> None:
-    for report in (State(False, text), Event(NOW, "camera_lost", text, text, "warning", "vision")):
+    for report in (WatchState(False, text), Event(NOW, "camera_lost", text, text, "warning", "vision")):
         arrived = decode(encode(report), NOW)
         assert type(arrived) is type(report)
         if text.isprintable() and len(text) <= LONGEST_UNIT:
@@ -153,7 +161,7 @@ def test_a_flood_is_cut_off_and_what_is_lost_is_told_later(heard: Heard) -> None
 
 def test_a_state_counts_for_a_while(heard: Heard) -> None:
     assert heard.reports.state().ok
-    heard.say(encode(State(False, "it is gone")))
+    heard.say(encode(WatchState(False, "it is gone")))
     assert heard.reports.ready() == []
     assert (heard.reports.state().ok, heard.reports.state().reason) == (False, "it is gone")
     heard.now_s = 100

@@ -14,7 +14,7 @@ from jepa.actions.change import Caller, Change, Proposal, State
 from jepa.actions.clock import HostClock
 from jepa.actions.family import Family, Resource
 from jepa.actions.journal import Journal
-from jepa.actions.messages import Request, Verdict
+from jepa.actions.messages import ActionRequest, Verdict
 from jepa.actions.undo import Settings
 from jepa.actions.values import parse, same, shown
 from jepa.errors import JepaError
@@ -43,11 +43,11 @@ class Admission:
     clock: HostClock
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
-    def verify(self, request: Request, caller: Caller) -> None:
+    def verify(self, request: ActionRequest, caller: Caller) -> None:
         """Refuse (403) what is not a request of ``caller``, here and now."""
         requests.verify(request, caller.uid, self.clock)
 
-    def resolve(self, request: Request) -> tuple[ActionType, Resource, Family]:
+    def resolve(self, request: ActionRequest) -> tuple[ActionType, Resource, Family]:
         """What the request is about: JepaError (404, 409) when the machine has no such thing."""
         action = self.settings.actions.find(request.action)
         family = self.settings.families(action)
@@ -61,7 +61,7 @@ class Admission:
             )
         return action, family.resolve(self.settings.host, action, request.target), family
 
-    def propose(self, request: Request, caller: Caller) -> Proposal:
+    def propose(self, request: ActionRequest, caller: Caller) -> Proposal:
         """What would be changed now, from what, to what; JepaError (422) for a value out of range."""
         action, resource, family = self.resolve(request)
         value = parse(action, request.value, self._memory_bytes(action))
@@ -93,7 +93,7 @@ class Admission:
         with self._mutex:
             yield
 
-    def refuse_second(self, request: Request) -> None:
+    def refuse_second(self, request: ActionRequest) -> None:
         """JepaError (403) for a request that was carried out already."""
         for change in self.journal.changes:
             if change.request == request.id:
@@ -153,7 +153,7 @@ class Admission:
         return int(first.split()[1]) * 1024
 
 
-def watch_s(request: Request) -> float:
+def watch_s(request: ActionRequest) -> float:
     """How long the change is to be watched, in seconds; 0: not at all."""
     return request.watch_s or (WATCH_S if request.keep_if else 0.0)
 

@@ -58,7 +58,7 @@ class ChannelReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class WatchCondition:
     """``CHANNEL below X`` or ``CHANNEL above X``, of the mean over the watched window."""
 
     channel: str
@@ -71,7 +71,7 @@ class Condition:
         return mean > self.limit if self.above else mean < self.limit
 
 
-def parse_condition(text: str) -> Condition | None:
+def parse_condition(text: str) -> WatchCondition | None:
     """The condition that a person wrote; None for an empty text. JepaError (422)."""
     if not text.strip():
         return None
@@ -82,7 +82,7 @@ def parse_condition(text: str) -> Condition | None:
             "Write CHANNEL below X or CHANNEL above X, such as `system.cpu.utilization below 90`.",
             status=422,
         )
-    return Condition(found[1], found[2] == "above", float(found[3]))
+    return WatchCondition(found[1], found[2] == "above", float(found[3]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Assessor:
         self,
         reader: ChannelReader,
         clock: HostClock,
-        condition: Condition | None = None,
+        condition: WatchCondition | None = None,
         meant_to_rise: Collection[str] = (),
     ) -> None:
         """JepaError (422) when nobody reads the channel of ``condition``."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from jepa.actions.catalogue import ActionType, Tier, Value
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 
 if TYPE_CHECKING:
     from jepa.actions.family import Resource
@@ -45,7 +45,7 @@ class Proposal:
     resource: "Resource"
     old: Value
     new: Value
-    request: Request
+    request: ActionRequest
     caller: Caller
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from jepa.actions.change import Change
-from jepa.actions.messages import Preview, Request
+from jepa.actions.messages import ActionRequest, Preview
 
 HISTORY_MOST: Final = 1000
 """Changes that are answered at a time."""
@@ -33,10 +33,10 @@ class ActuatorClient(Protocol):
     def availability(self) -> Sequence[Availability]:
         """Every action of the catalogue."""
 
-    def check(self, request: Request) -> Preview:
+    def check(self, request: ActionRequest) -> Preview:
         """What ``request`` would do and whether it is allowed; changes nothing."""
 
-    def act(self, request: Request, consent: bool, progress: Progress | None = None) -> Change:
+    def act(self, request: ActionRequest, consent: bool, progress: Progress | None = None) -> Change:
         """Do it and return what came of it; ``consent`` answers a verdict of ``ask``."""
 
     def undo(self, change: str = "", task: str = "") -> Sequence[Change]:

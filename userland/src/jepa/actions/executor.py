@@ -20,7 +20,7 @@ from jepa.actions.assessor import (
     WORSE_WHEN_HIGHER,
     Assessor,
     ChannelReader,
-    Condition,
+    WatchCondition,
     parse_condition,
 )
 from jepa.actions.catalogue import ActionType, Catalogue, Value, catalogue
@@ -30,7 +30,7 @@ from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DeadMan
 from jepa.actions.family import Family, Host, Resource
 from jepa.actions.journal import Journal
-from jepa.actions.messages import Preview, Request
+from jepa.actions.messages import ActionRequest, Preview
 from jepa.actions.recovery import Recovered, Recovery
 from jepa.actions.registry import family_of
 from jepa.actions.resource_locks import IN_FLIGHT_S, ResourceLocks
@@ -75,7 +75,7 @@ class Executor:
         """What it writes to."""
         return self._journal
 
-    def check(self, request: Request, caller: Caller) -> Preview:
+    def check(self, request: ActionRequest, caller: Caller) -> Preview:
         """What ``request`` would do and whether it is allowed; changes nothing. Raises as ``act`` does."""
         self._admission.verify(request, caller)
         proposal = self._admission.propose(request, caller)
@@ -83,7 +83,7 @@ class Executor:
         return Preview(proposal.action.name, proposal.resource.name, proposal.old, proposal.new, verdict)
 
     def act(
-        self, request: Request, caller: Caller, consent: bool = False, progress: Progress | None = None
+        self, request: ActionRequest, caller: Caller, consent: bool = False, progress: Progress | None = None
     ) -> Change:
         """Do it, and return what came of it: committed, or taken back, and ``detail`` says why.
 
@@ -206,7 +206,7 @@ class Executor:
         family.undo(self._host, resource, value)
         family.verify(self._host, resource, value)
 
-    def _commit(self, change: Change, request: Request, **more: Any) -> Change:
+    def _commit(self, change: Change, request: ActionRequest, **more: Any) -> Change:
         until_s = None
         if request.for_s is not None and change.applied_s is not None:
             until_s = change.applied_s + request.for_s
@@ -226,7 +226,7 @@ class Executor:
 
     @contextlib.contextmanager
     def _assessor(
-        self, condition: Condition | None, meant_to_rise: Collection[str] = ()
+        self, condition: WatchCondition | None, meant_to_rise: Collection[str] = ()
     ) -> Iterator[Assessor]:
         if self._channels is None:
             raise JepaError(
@@ -238,7 +238,7 @@ class Executor:
             yield Assessor(reader, self._clock, condition, meant_to_rise)
 
     def _watch(
-        self, change: Change, request: Request, assessor: Assessor, progress: Progress | None
+        self, change: Change, request: ActionRequest, assessor: Assessor, progress: Progress | None
     ) -> Change:
         watched = self._watched[change.id] = _Watched()
         try:

@@ -13,7 +13,7 @@ from jepa.actions.catalogue import Value
 Decision = Literal["allow", "ask", "deny"]
 
 
-class Request(NamedTuple):
+class ActionRequest(NamedTuple):
     """One typed action that somebody asks for."""
 
     action: str

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from jepa.actions.clock import HostClock
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 
 VALID_S: Final = 120.0
@@ -26,9 +26,9 @@ _PREDICTED_MOST: Final = 32
 _AGAIN: Final = "Send a new request."
 
 
-def make(clock: HostClock, **what: Any) -> Request:
+def make(clock: HostClock, **what: Any) -> ActionRequest:
     """A request of this process's user that is valid for ``VALID_S``; ``what`` are the fields of Request."""
-    request = Request(
+    request = ActionRequest(
         **what,
         uid=os.getuid(),
         id=os.urandom(16).hex(),
@@ -38,7 +38,7 @@ def make(clock: HostClock, **what: Any) -> Request:
     return request._replace(digest=digest(request))
 
 
-def digest(request: Request) -> str:
+def digest(request: ActionRequest) -> str:
     """SHA-256 over the canonical JSON of everything but the digest: sorted keys, no spaces, ASCII."""
     content = request._asdict()
     del content["digest"]
@@ -46,10 +46,10 @@ def digest(request: Request) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def from_dict(content: Mapping[str, Any]) -> Request:
+def from_dict(content: Mapping[str, Any]) -> ActionRequest:
     """The request in a message. JepaError (422) for fields that are unknown or of a wrong type."""
     for name, value in content.items():
-        if name not in Request._fields:
+        if name not in ActionRequest._fields:
             raise _malformed(f"has a field {name[:40]!r} that requests do not have")
         if not _fits(name, value):
             raise _malformed(f"has a field {name!r} of a wrong type or size")
@@ -57,10 +57,10 @@ def from_dict(content: Mapping[str, Any]) -> Request:
         raise _malformed("names no action")
     made = dict(content)
     made["predicted"] = {name: tuple(each) for name, each in content.get("predicted", {}).items()}
-    return Request(**made)
+    return ActionRequest(**made)
 
 
-def verify(request: Request, uid: int, clock: HostClock) -> None:
+def verify(request: ActionRequest, uid: int, clock: HostClock) -> None:
     """Refuse a request that is not what its maker made, here and now.
 
     JepaError (403) when it was altered, has expired, is of another boot or of another user than ``uid``;

@@ -48,7 +48,7 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SettingChange:
     """A setting that changes between frame ``at`` and the next one."""
 
     at: int
@@ -203,13 +203,13 @@ class _Compared:
         )
 
 
-def changes_of(recording: Recording) -> list[Change]:
+def changes_of(recording: Recording) -> list[SettingChange]:
     """Every change of settings after the first half minute."""
     force = in_force(recording)
     at = np.flatnonzero((force[1:] != force[:-1]).any(axis=1))
     ends = [*at[1:], len(force) - 1]
     return [
-        Change(int(frame), force[frame], force[frame + 1], int(end - frame))
+        SettingChange(int(frame), force[frame], force[frame + 1], int(end - frame))
         for frame, end in zip(at, ends, strict=True)
         if frame + 1 >= _WARM
     ]
@@ -229,7 +229,7 @@ class Measured:
     """(C, H): the root mean square of that."""
 
 
-def measure_effects(each: Experiment, changes: Sequence[Change]) -> Measured:
+def measure_effects(each: Experiment, changes: Sequence[SettingChange]) -> Measured:
     """What N changes did, as difference in differences, and how far chance alone takes runs apart."""
     scale = Scale(each.acted.schema)
 
@@ -255,7 +255,7 @@ def measure_effects(each: Experiment, changes: Sequence[Change]) -> Measured:
     return Measured(np.where(kept, effect, np.nan).astype(np.float32), kept, same, chance)
 
 
-def real_effects(each: Experiment, changes: Sequence[Change]) -> Real:
+def real_effects(each: Experiment, changes: Sequence[SettingChange]) -> Real:
     """What N changes did, where it is large enough to be an effect."""
     measured = measure_effects(each, changes)
     chance, kept = measured.chance, measured.kept
@@ -288,7 +288,7 @@ def _sign_shared(others: FloatArray, effect: FloatArray) -> FloatArray:
 
 
 def imagined_effects(
-    recording: Recording, changes: Sequence[Change], pack: Pack
+    recording: Recording, changes: Sequence[SettingChange], pack: Pack
 ) -> tuple[FloatArray, FloatArray]:
     """Imagined effects on the unit scale, of each change, (N, C, H), and of the others in its place.
 

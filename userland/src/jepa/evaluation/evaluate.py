@@ -21,7 +21,7 @@ from jepa.evaluation.alert_scoring import (
 from jepa.evaluation.effect_scoring import Effects
 from jepa.evaluation.replay import BASELINES, NO_RIVALS, Forecaster
 from jepa.evaluation.report import TARGETS, Evaluation, Figures
-from jepa.evaluation.scoring import APART, TWIN, WINDOW, Scores, Tally
+from jepa.evaluation.scoring import APART, TWIN, WINDOW, BlockSums, Scores
 from jepa.evaluation.session import Session, Sums, definitions_of, judge_session
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray
@@ -115,7 +115,7 @@ def judge(
     )
 
 
-def _numbered(groups: Sequence[Sequence[Tally]]) -> list[Tally]:
+def _numbered(groups: Sequence[Sequence[BlockSums]]) -> list[BlockSums]:
     """All tallies, each with the place of its recording: the bootstrap draws recordings first."""
     return [replace(part, session=number) for number, parts in enumerate(groups) for part in parts]
 
@@ -143,8 +143,8 @@ def _alerts(
 
 
 def _figures(
-    parts: Sequence[Tally],
-    twice: Sequence[Tally],
+    parts: Sequence[BlockSums],
+    twice: Sequence[BlockSums],
     moving: np.ndarray,
     pack: Pack,
     others: Sequence[str],
@@ -187,7 +187,7 @@ def _figures(
 
 
 def _by_channel(
-    parts: Sequence[Tally], schema: Schema, horizons: Sequence[int], others: Sequence[str]
+    parts: Sequence[BlockSums], schema: Schema, horizons: Sequence[int], others: Sequence[str]
 ) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
     count = np.sum([part.count for part in parts], axis=0)
     sums = {who: np.sum([part.right[who] for part in parts], axis=0) for who in ("model", *others)}

@@ -96,7 +96,7 @@ def moving_channels(replays: Sequence[Replayed], schema: Schema, literal: bool =
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class BlockSums:
     """Sums over the frames of one block, each (C, H, 2)."""
 
     count: FloatArray
@@ -112,12 +112,12 @@ class Tally:
     """Which recording the block is of."""
 
 
-Part = Callable[[Tally], FloatArray]
+Part = Callable[[BlockSums], FloatArray]
 
 
 def tallies(
     replay: Replayed, schema: Schema, levels: Sequence[float], session: int = 0, *, literal: bool = False
-) -> list[Tally]:
+) -> list[BlockSums]:
     """One tally for each minute of a recording, the blocks of the bootstrap."""
     mask = np.repeat(replay.scored[..., None], 2, axis=-1)
     # Where a channel was absent for so long that nothing can be repeated, nobody is judged.
@@ -145,7 +145,7 @@ def tallies(
         return np.asarray(values[block].sum(axis=0, dtype=np.float64), np.float32)
 
     return [
-        Tally(
+        BlockSums(
             total(mask, block),
             {name: total(values, block) for name, values in right.items()},
             {name: total(values, block) for name, values in error.items()},
@@ -162,7 +162,7 @@ def tallies(
     ]
 
 
-def merged(parts: Sequence[Tally]) -> list[Tally]:
+def merged(parts: Sequence[BlockSums]) -> list[BlockSums]:
     """All blocks as one; none of none."""
     if not parts:
         return []
@@ -170,11 +170,11 @@ def merged(parts: Sequence[Tally]) -> list[Tally]:
     def total(part: Part) -> FloatArray:
         return np.asarray(np.sum([part(each) for each in parts], axis=0))
 
-    def totals(part: Callable[[Tally], Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    def totals(part: Callable[[BlockSums], Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
         return {who: np.sum([part(each)[who] for each in parts], axis=0) for who in part(parts[0])}
 
     return [
-        Tally(
+        BlockSums(
             total(lambda t: t.count),
             totals(lambda t: t.right),
             totals(lambda t: t.error),
@@ -193,7 +193,7 @@ class Scores:
     """Figures over many tallies, for the channels and horizons that count."""
 
     def __init__(
-        self, parts: Sequence[Tally], moving: BoolArray, horizons: Sequence[int], seed: int = 0
+        self, parts: Sequence[BlockSums], moving: BoolArray, horizons: Sequence[int], seed: int = 0
     ) -> None:
         self._parts = parts
         self._counts = moving[:, None] & (np.array(horizons) > 1)[None, :]

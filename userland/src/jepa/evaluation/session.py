@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jepa.evaluation.replay import Forecaster, changes, replay
-from jepa.evaluation.scoring import APART, Replayed, Tally, merged, moving_channels, tallies
+from jepa.evaluation.scoring import APART, BlockSums, Replayed, merged, moving_channels, tallies
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
@@ -23,8 +23,8 @@ class Sums:
     """What the windows of one recording, or some of them, come to."""
 
     kind: str
-    parts: Sequence[Tally]
-    knowable: Sequence[Tally]
+    parts: Sequence[BlockSums]
+    knowable: Sequence[BlockSums]
     """Of the windows that the twin saw too; none without a twin."""
     moving: BoolArray  # (C,)
 
@@ -42,7 +42,7 @@ class Session:
     """Of the windows in which nothing began or ended; None where nobody knows, or where they stand apart."""
     changing: Sums | None
     """Of the others."""
-    literal: Sequence[Tally]
+    literal: Sequence[BlockSums]
     """One, or none, with the band in the channels' units: no interval is given of it."""
     literal_moving: BoolArray  # (C,)
     values: FloatArray  # (T, C)

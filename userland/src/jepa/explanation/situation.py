@@ -10,7 +10,7 @@ from jepa.actions.change import Change
 from jepa.explanation.evidence import Evidence, Offender
 from jepa.explanation.quantities import bytes_text, quantity
 from jepa.explanation.use import ProcessUse, UnitUse
-from jepa.explanation.window import Window
+from jepa.explanation.window import FrameWindow
 from jepa.healing.observation import Observation
 from jepa.telemetry.events.event import Event
 
@@ -34,7 +34,7 @@ class JournalLine:
 class Situation:
     """The machine over the last minutes. What could not be looked at is empty, and ``limits`` says so."""
 
-    window: Window
+    window: FrameWindow
     uses: Mapping[str, UnitUse] = field(default_factory=dict)
     processes: tuple[ProcessUse, ...] = ()
     machine: Observation | None = None

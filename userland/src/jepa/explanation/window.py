@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from jepa.healing.history import Line, Trend
+from jepa.healing.recent_numbers import LeastSquares, Line
 from jepa.telemetry.frame import FloatArray, Frame
 from jepa.telemetry.schema import Channel, Schema
 
@@ -21,7 +21,7 @@ _FEW: Final = 20
 
 
 @dataclass(frozen=True)
-class Window:
+class FrameWindow:
     """Frames in the order of time; the newest is what is explained."""
 
     schema: Schema
@@ -66,7 +66,7 @@ class Window:
 
     def line(self, name: str, over_s: float) -> Line | None:
         """The straight line through the last ``over_s`` seconds, per second; None with too few readings."""
-        trend = Trend(over_s)
+        trend = LeastSquares(over_s)
         for age, value in self._readings(name):
             trend.push(-age, value)
         return trend.line()

@@ -62,7 +62,7 @@ class Shape(_Checked):
         return f"{self.cpus or '?'} CPUs, {memory} GiB, {self.machine}, {self.kernel}"
 
 
-class Part(_Checked):
+class StoredRecording(_Checked):
     """One recording in the store."""
 
     name: PartName
@@ -90,7 +90,7 @@ class Part(_Checked):
         return f"{self.name[:4]}-{self.name[4:6]}-{self.name[6:8]}"
 
 
-class Manifest(_Checked):
+class DayManifest(_Checked):
     """What one machine sent of one day."""
 
     version: Literal[1] = VERSION
@@ -100,7 +100,7 @@ class Manifest(_Checked):
     """By the machine's own clock."""
     lost: Count
     """Parts it had to drop so far, since they could not be sent before its room for them was full."""
-    parts: Annotated[tuple[Part, ...], Field(strict=False, max_length=MOST_PARTS)]
+    parts: Annotated[tuple[StoredRecording, ...], Field(strict=False, max_length=MOST_PARTS)]
     names: Annotated[str, StringConstraints(max_length=LARGEST)]
     """The sealed table of names, base64."""
     key: Hash
@@ -124,14 +124,14 @@ def signed(
     key: FleetKey,
     *,
     day: str,
-    parts: tuple[Part, ...],
+    parts: tuple[StoredRecording, ...],
     table: dict[str, str],
     lost: int,
     sent_ns: int,
 ) -> bytes:
     """The manifest of this machine as it is stored."""
     sealed = key.seal(json.dumps(table, sort_keys=True).encode())
-    manifest = Manifest(
+    manifest = DayManifest(
         host=identity.host,
         day=day,
         sent_ns=sent_ns,
@@ -145,14 +145,14 @@ def signed(
     return content + b"\n" + identity.sign(content).hex().encode() + b"\n"
 
 
-def checked(stored: bytes, key: FleetKey) -> Manifest:
+def checked(stored: bytes, key: FleetKey) -> DayManifest:
     """The manifest in ``stored``, which a machine of the fleet of ``key`` has signed; else JepaError."""
     if len(stored) > LARGEST:
         raise JepaError(f"A manifest of {len(stored)} bytes is none.", _LEFT_OUT)
     content, _, rest = stored.partition(b"\n")
     try:
         signature = bytes.fromhex(rest.removesuffix(b"\n").decode("ascii"))
-        manifest = Manifest.model_validate_json(content)
+        manifest = DayManifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "content"
@@ -170,7 +170,7 @@ def checked(stored: bytes, key: FleetKey) -> Manifest:
     return manifest
 
 
-def _check_parts(manifest: Manifest) -> None:
+def _check_parts(manifest: DayManifest) -> None:
     for part in manifest.parts:
         if part.day != manifest.day or part.end_ns < part.start_ns or set(part.files) != set(FILES):
             raise JepaError(f"The manifest is malformed: part {part.name} contradicts itself.", _LEFT_OUT)

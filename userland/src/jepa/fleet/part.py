@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from jepa.errors import JepaError
-from jepa.fleet.manifest import FILES, LARGEST_FILE, Part, SentFile, Shape
+from jepa.fleet.manifest import FILES, LARGEST_FILE, SentFile, Shape, StoredRecording
 from jepa.fleet.names import Names, without_names
 from jepa.telemetry.recording import Recording, load_recording, save
 from jepa.telemetry.schema import Schema
@@ -17,7 +17,7 @@ from jepa.telemetry.schema import Schema
 _NAME_DIGITS: Final = 12
 
 
-def make_part(folder: Path, schema: Schema, names: Names, into: Path) -> Part:
+def make_part(folder: Path, schema: Schema, names: Names, into: Path) -> StoredRecording:
     """The recording in ``folder`` as files in ``into``, which is empty; JepaError when it cannot be sent."""
     recording = load_recording(folder, schema)
     if not len(recording.ts_ns):
@@ -38,7 +38,7 @@ def make_part(folder: Path, schema: Schema, names: Names, into: Path) -> Part:
     # Named after all its bytes, it can be sent again, and what is in the store under that name is it.
     sums = hashlib.sha256("".join(files[name].sha256 for name in FILES).encode()).hexdigest()
     began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(start_ns // 10**9))
-    return Part(
+    return StoredRecording(
         name=f"{began}-{sums[:_NAME_DIGITS]}",
         start_ns=start_ns,
         end_ns=end_ns,

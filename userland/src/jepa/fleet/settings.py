@@ -15,7 +15,7 @@ USUAL_KIB_PER_S: Final = 256.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class UploadSettings:
     """Where to send to, and how fast."""
 
     store: str
@@ -30,10 +30,10 @@ class Settings:
             raise ValueError("kib_per_s is less than 1, or no number")
 
 
-def read_settings(file: Path = FILE) -> Settings:
+def read_settings(file: Path = FILE) -> UploadSettings:
     """The settings in ``file``; JepaError when there are none or they are wrong."""
     try:
-        return Settings(**tomllib.loads(file.read_text(encoding="utf-8")))
+        return UploadSettings(**tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise JepaError(
             f"No store is named in {file}: nothing leaves this machine.",

@@ -20,7 +20,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from jepa.errors import JepaError
-from jepa.fleet.manifest import Part
+from jepa.fleet.manifest import StoredRecording
 from jepa.telemetry.linelog import sync_folder
 from jepa.telemetry.recording import read_meta
 
@@ -33,7 +33,7 @@ _STATE: Final = ".fleet"
 class Sent:
     """What was sent of one day."""
 
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, StoredRecording] = field(default_factory=dict)
     table: dict[str, str] = field(default_factory=dict)
     """The names taken out."""
 
@@ -130,7 +130,7 @@ class Spool:
         file = self.state / f"{day}.json"
         try:
             content = json.loads(file.read_text())
-            parts = [Part.model_validate_json(json.dumps(each)) for each in content["parts"]]
+            parts = [StoredRecording.model_validate_json(json.dumps(each)) for each in content["parts"]]
             return Sent({part.name: part for part in parts}, dict(content["table"]))
         except FileNotFoundError:
             return Sent()

@@ -30,7 +30,7 @@ _DEEPEST: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredFile:
     """One file in a store."""
 
     path: str
@@ -114,13 +114,15 @@ class Store:
         with self._failing(path):
             return bytes(self._files.cat_file(self._at(path), start=0, end=most + 1))
 
-    def find(self, folder: str, refused: Callable[[str, JepaError], object] | None = None) -> list[Found]:
+    def find(
+        self, folder: str, refused: Callable[[str, JepaError], object] | None = None
+    ) -> list[StoredFile]:
         """Every file below ``folder``, by name; none when there is no such folder.
 
         A folder below it that may not be read is given to ``refused``, where there is that. (fsspec's own
         find passes over it in silence.)
         """
-        found: list[Found] = []
+        found: list[StoredFile] = []
         folders = [folder]
         while folders:
             here = folders.pop()
@@ -135,7 +137,7 @@ class Store:
             folders += [each for each in below if each.count("/") < _DEEPEST]
         return sorted(found, key=lambda each: each.path)
 
-    def _list(self, folder: str) -> tuple[list[Found], list[str]]:
+    def _list(self, folder: str) -> tuple[list[StoredFile], list[str]]:
         with self._failing(folder):
             self._check_mounted()
             self._files.invalidate_cache()
@@ -146,7 +148,7 @@ class Store:
                 return [], []
         start = len(self._root) + 1
         below = [(str(each["name"]).rstrip("/")[start:], each) for each in listed if each["name"] != place]
-        files = [Found(path, int(each["size"])) for path, each in below if each["type"] == "file"]
+        files = [StoredFile(path, int(each["size"])) for path, each in below if each["type"] == "file"]
         return files, [path for path, each in below if each["type"] == "directory"]
 
     def modified_ns(self, path: str) -> int:

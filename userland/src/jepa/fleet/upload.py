@@ -13,7 +13,7 @@ from typing import Final
 from jepa.errors import JepaError
 from jepa.fleet.identity import Identity, identity_in
 from jepa.fleet.keys import FleetKey
-from jepa.fleet.manifest import FILES, MOST_PARTS, Part, signed
+from jepa.fleet.manifest import FILES, MOST_PARTS, StoredRecording, signed
 from jepa.fleet.names import Names
 from jepa.fleet.part import make_part
 from jepa.fleet.spool import KEEP_DAYS, Sent, Spool
@@ -142,7 +142,7 @@ class Uploader:
         path = manifest_path(identity.host, day)
         patiently(lambda: self._store.write(path, manifest), self._clock)
 
-    def _check_age(self, part: Part) -> None:
+    def _check_age(self, part: StoredRecording) -> None:
         if part.start_ns < self._clock.wall_ns() - KEEP_DAYS * _DAY_NS:
             raise JepaError(f"It is older than {KEEP_DAYS} days.", "")
 

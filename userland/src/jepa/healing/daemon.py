@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.ending import when_asked
 from jepa.errors import JepaError
 from jepa.healing.detectors import all_detectors
-from jepa.healing.hands import ActuatorHands
+from jepa.healing.hands import ActuatorRepairHands
 from jepa.healing.healer import Healer
 from jepa.healing.ladder import load
 from jepa.healing.loggers import newest_loggers
@@ -106,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ending = threading.Event()
     when_asked(ending.set)
     mode = ModeFile(args.config)
-    hands = ActuatorHands(connect)
+    hands = ActuatorRepairHands(connect)
     reporter = EventReporter(args.reports)
 
     def hold() -> bool:
@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     clock = HostClock()
 
-    def request(**what: Any) -> Request:
+    def request(**what: Any) -> ActionRequest:
         return make(clock, **what)
 
     def report(each: HealingReport) -> None:

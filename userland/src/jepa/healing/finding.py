@@ -23,7 +23,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Offender:
+class RepairTarget:
     """What an action is to be taken on: a unit, or a process without a control group of its own."""
 
     name: str
@@ -46,7 +46,7 @@ class Finding:
     """The unit, mount point or machine that suffers."""
     summary: str
     """One sentence for people, with its numbers."""
-    offenders: tuple[Offender, ...]
+    offenders: tuple[RepairTarget, ...]
     """What causes it, the likeliest first."""
     left_s: float | None = None
     """Seconds until it does harm; None when it does already."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 from jepa.actions.change import Change, State
 from jepa.actions.client import ActuatorClient
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 from jepa.healing.healer import TASK
 
 _RECENT_NS = 600 * 10**9
 
 
-class ActuatorHands:
+class ActuatorRepairHands:
     """Asks over a connection that is kept, so that the actuator runs already when memory is short."""
 
     def __init__(
@@ -36,7 +36,7 @@ class ActuatorHands:
         if client is not None:
             client.close()
 
-    def act(self, request: Request, consent: bool) -> Change:
+    def act(self, request: ActionRequest, consent: bool) -> Change:
         """Make one change; one attempt more over a new connection when the actuator was restarted."""
         if not self.hold() or self._client is None:
             raise JepaError(
@@ -51,7 +51,7 @@ class ActuatorHands:
         client = self._client = self._connect()
         return client.act(request, consent)
 
-    def may(self, request: Request) -> bool:
+    def may(self, request: ActionRequest) -> bool:
         """Whether a grant allows ``request`` now."""
         if not self.hold() or self._client is None:
             return False

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from jepa.actions.change import Change
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 from jepa.healing.detectors import Detector
-from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.ladder import Ladder, Rung, Step
+from jepa.healing.finding import Fault, Finding, RepairTarget
+from jepa.healing.ladder import Ladder, LadderStep, Rung
 from jepa.healing.mode import Mode
 from jepa.healing.observation import Observation
 from jepa.healing.report import HealingReport, Stage
@@ -37,13 +37,13 @@ _TOTAL_AN_HOUR = 30
 """Actions an hour over all faults: a machine that needs more needs a person."""
 
 
-class Hands(Protocol):
+class RepairHands(Protocol):
     """What healing needs of the actuator's client."""
 
-    def act(self, request: Request, consent: bool) -> Change:
+    def act(self, request: ActionRequest, consent: bool) -> Change:
         """Make one change. JepaError when it is refused or fails."""
 
-    def may(self, request: Request) -> bool:
+    def may(self, request: ActionRequest) -> bool:
         """Whether a grant allows ``request`` now."""
 
     def recent(self, subject: str) -> Sequence[Change]:
@@ -82,9 +82,9 @@ class Healer:
         self,
         detectors: Sequence[Detector],
         ladders: Mapping[Fault, Ladder],
-        hands: Hands,
+        hands: RepairHands,
         mode: Callable[[], Mode],
-        request: Callable[..., Request],
+        request: Callable[..., ActionRequest],
     ) -> None:
         self._detectors, self._ladders, self._hands = detectors, ladders, hands
         self._mode, self._request = mode, request
@@ -187,7 +187,7 @@ class Healer:
         first = self._first(episode, ladder)
         return first is not None and self._hands.may(self._step_request(episode, *first))
 
-    def _first(self, episode: Episode, ladder: Ladder) -> tuple[Step, Offender] | None:
+    def _first(self, episode: Episode, ladder: Ladder) -> tuple[LadderStep, RepairTarget] | None:
         """What would be tried first."""
         return next(
             (
@@ -198,7 +198,7 @@ class Healer:
             None,
         )
 
-    def _step_request(self, episode: Episode, step: Step, target: Offender) -> Request:
+    def _step_request(self, episode: Episode, step: LadderStep, target: RepairTarget) -> ActionRequest:
         return self._request(
             action=step.action_for(target.kind),
             target=target.name,
@@ -243,11 +243,11 @@ class Healer:
             episode, "gave_up", "Nothing that may be tried has helped; a person is needed.", now
         )
 
-    def _targets(self, step: Step, episode: Episode) -> list[Offender]:
+    def _targets(self, step: LadderStep, episode: Episode) -> list[RepairTarget]:
         finding = episode.finding
         match step.on:
             case "subject":
-                found = [Offender(finding.subject)]
+                found = [RepairTarget(finding.subject)]
             case "required":
                 found = [each for each in finding.offenders if each.name != finding.subject]
             case _:
@@ -274,13 +274,13 @@ class Healer:
         return self._report(episode, "acted", f"Took back {what}.", now, change.id)
 
     def _try(
-        self, episode: Episode, rung: Rung, offender: Offender, now: float
+        self, episode: Episode, rung: Rung, offender: RepairTarget, now: float
     ) -> tuple[list[HealingReport], bool]:
         """Take the steps of ``rung``; done once the first is, whatever comes of the others."""
         reports: list[HealingReport] = []
         done = False
         for step in rung.steps:
-            subject = Offender(episode.finding.subject)
+            subject = RepairTarget(episode.finding.subject)
             target = subject if step.on == "subject" else offender
             if not (action := step.action_for(target.kind)):
                 continue
@@ -321,7 +321,7 @@ def _words(action: str, target: str, value: str = "") -> str:
     return " ".join(filter(None, (action, target, value)))
 
 
-def _command(step: Step, offender: Offender) -> str:
+def _command(step: LadderStep, offender: RepairTarget) -> str:
     words = ["jepa act", step.action_for(offender.kind), offender.name, step.value]
     if step.for_s:
         words.append(f"--for {step.for_s:.0f}s")

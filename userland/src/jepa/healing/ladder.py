@@ -14,7 +14,7 @@ On = Literal["offender", "subject", "required"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LadderStep:
     """One action on one thing."""
 
     on: On
@@ -34,7 +34,7 @@ class Step:
 class Rung:
     """Steps that are tried together."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[LadderStep, ...]
     wait_s: float
     """Seconds that they are given to help."""
     undo: bool = False
@@ -69,7 +69,7 @@ def load(path: Path = PACKAGED) -> Mapping[Fault, Ladder]:
         content = cast("dict[str, Any]", entry)
         try:
             rungs = tuple(
-                Rung(tuple(Step(**step) for step in rung.pop("steps")), **rung)
+                Rung(tuple(LadderStep(**step) for step in rung.pop("steps")), **rung)
                 for rung in content.pop("rungs")
             )
             ladder = Ladder(Fault(content.pop("fault")), rungs, **content)

@@ -15,7 +15,7 @@ from jepa.healing.mounts import disks_of, stopped_of, unit_of_mount
 from jepa.healing.observation import Broken, Observation, ProcessSample, Space, UnitSample
 from jepa.healing.unit_groups import KINDS, SESSIONS, UnitGroup, content, field, unit_groups
 from jepa.telemetry.sources.base import KernelFile, count
-from jepa.telemetry.sources.listeners import Listener, listeners, open_diag
+from jepa.telemetry.sources.listeners import ListeningSocket, listeners, open_diag
 from jepa.telemetry.sources.memory import parse_meminfo
 from jepa.telemetry.sources.pressure import parse_pressure
 from jepa.telemetry.sources.role_usage import StackedDevices
@@ -33,7 +33,7 @@ class Observer:
         root: Path,
         manager: ServiceManager,
         loggers: Callable[[], Counter[str]] = Counter,
-        listening: Callable[[], list[Listener]] | None = None,
+        listening: Callable[[], list[ListeningSocket]] | None = None,
         *,
         changed: Callable[[], bool] = lambda: True,
         sessions: bool = False,
@@ -222,7 +222,7 @@ class Listening:
     def __init__(self) -> None:
         self._diag: socket.socket | None = None
 
-    def __call__(self) -> list[Listener]:
+    def __call__(self) -> list[ListeningSocket]:
         """Those of TCP; none when the kernel does not answer."""
         try:
             self._diag = self._diag or open_diag()

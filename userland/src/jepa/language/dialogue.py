@@ -48,7 +48,7 @@ About = Literal["wish", "why", "undo", "yes", "no", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class DialogueTurn:
     """One thing that was said and understood."""
 
     said: str
@@ -64,7 +64,7 @@ class Dialogue:
     """The task spec, its names as they were said; ``none`` with a question until that is answered."""
     at_s: float
     """When the last of it was said, in seconds of a clock that never jumps."""
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[DialogueTurn, ...] = ()
     choices: tuple[Mapping[str, Any], ...] = ()
     """Task specs between which was asked, or of which one was chosen."""
     chosen: int | None = None
@@ -91,7 +91,7 @@ def begin(text: str, parsed: Parsed, at_s: float) -> Dialogue:
     protect = [*parsed.spec["protect"]]
     for each in (*parsed.choices, *([parsed.open] if parsed.open else [])):
         protect += each["protect"]
-    turn = Turn(text, parsed.spec["spans"] or {})
+    turn = DialogueTurn(text, parsed.spec["spans"] or {})
     return Dialogue(
         parsed.spec, at_s, (turn,), parsed.choices, None, parsed.open, tuple(dict.fromkeys(protect))
     )
@@ -138,7 +138,7 @@ def follow_up(
         if found.kind == "protect":  # by itself it is answered better: what should be done instead?
             return None
         return FollowUp("unclear", None, _NOTHING_BEFORE if before is None else _TOO_LONG_AGO)
-    turn = Turn(text, _spans(found, tokens))
+    turn = DialogueTurn(text, _spans(found, tokens))
     return _Answering(replace(before, at_s=at_s), turn, inventory, now).to(found)
 
 
@@ -196,7 +196,7 @@ def _spans(found: _Found, tokens: tuple[Token, ...]) -> dict[str, Any]:
 class _Answering:
     """One follow-up to a dialogue that is still alive."""
 
-    def __init__(self, before: Dialogue, turn: Turn, inventory: Inventory, now: datetime) -> None:
+    def __init__(self, before: Dialogue, turn: DialogueTurn, inventory: Inventory, now: datetime) -> None:
         self._before = before
         self._turn = turn
         self._inventory = inventory

@@ -40,7 +40,7 @@ DRIVE: Final = "drive"
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class GistWord:
     """One word of a gist, and the tokens that it stands for."""
 
     text: str
@@ -55,7 +55,7 @@ class Word:
 class Gist:
     """What is left of a sentence, and what was taken out."""
 
-    words: tuple[Word, ...]
+    words: tuple[GistWord, ...]
     tokens: tuple[Token, ...]
     modifiers: tuple[Modifier, ...]
     amounts: tuple[dict[str, Any], ...]
@@ -70,7 +70,7 @@ def gist_of(tokens: tuple[Token, ...], inventory: Inventory, aside: Sequence[str
     rest, _, modifiers = reader.without_modifiers(tokens, tokens, aside)
     rest, _ = reader.without_openers(rest, rest)
     here = slots(rest, rest, inventory)
-    words: list[Word] = []
+    words: list[GistWord] = []
     amounts: list[dict[str, Any]] = []
     measures: set[int] = set()
     at = 0
@@ -81,14 +81,14 @@ def gist_of(tokens: tuple[Token, ...], inventory: Inventory, aside: Sequence[str
             end, amount = found
             amounts.append(amount)
             measures.update(range(at, end))
-            words += [Word(text, at, end, False) for text in _AMOUNTS[amount["unit"]].split()]
+            words += [GistWord(text, at, end, False) for text in _AMOUNTS[amount["unit"]].split()]
             at = end
             continue
         name = is_name(token, inventory)
         text = token.text
         if name:
             text = DRIVE if _DRIVE.fullmatch(text) else ANY_PROGRAM
-        words.append(Word(text, at, at + 1, name))
+        words.append(GistWord(text, at, at + 1, name))
         at += 1
     return Gist(tuple(words), rest, modifiers, tuple(amounts), frozenset(measures))
 

@@ -10,7 +10,7 @@ from jepa.language.grammar import MODIFIERS, grammar
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
 from jepa.language.slots import near_negation, slots
-from jepa.language.template import Capture, Match, Reading, Sequence, Template
+from jepa.language.template import Capture, Match, Sequence, Template, TokenView
 from jepa.language.tokens import Token
 from jepa.language.typos import MOST, Spelling
 
@@ -53,7 +53,7 @@ class Reader:
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._readings: dict[tuple[Token, ...], Reading] = {}
+        self._readings: dict[tuple[Token, ...], TokenView] = {}
 
     def ways(self, tokens: tuple[Token, ...], original: tuple[Token, ...] | None = None) -> list[Found]:
         """Every way in which a template fits, with as many modifiers taken out as possible.
@@ -101,7 +101,7 @@ class Reader:
         found = [each for each in found if not _too_vague(each)]
         return found
 
-    def _reading(self, tokens: tuple[Token, ...], said: tuple[Token, ...]) -> Reading:
+    def _reading(self, tokens: tuple[Token, ...], said: tuple[Token, ...]) -> TokenView:
         """``tokens`` as templates see them."""
         known = self._readings.get(tokens)
         if known is None:
@@ -151,10 +151,10 @@ class Reader:
         return tokens, said
 
 
-def reading_of(tokens: tuple[Token, ...], said: tuple[Token, ...], inventory: Inventory) -> Reading:
+def reading_of(tokens: tuple[Token, ...], said: tuple[Token, ...], inventory: Inventory) -> TokenView:
     """``tokens`` as templates see them; names are looked for in what was ``said``."""
     idle = lexicon().idle
-    return Reading(
+    return TokenView(
         [token.text for token in tokens],
         [token.kind == "pause" or (token.kind == "word" and token.text in idle) for token in tokens],
         slots(tokens, said, inventory),
@@ -191,7 +191,7 @@ def _too_vague(found: Found) -> bool:
     return found.acts and (kinds.count("condition") > 1 or kinds.count("until") > 1 or "vague" in kinds)
 
 
-def _fits_later(longest: tuple[int, int, str, Template, Match], reading: Reading, at: int) -> bool:
+def _fits_later(longest: tuple[int, int, str, Template, Match], reading: TokenView, at: int) -> bool:
     """Whether the modifier begins with a word that carries no meaning: then it begins behind that."""
     return any(
         match.end == longest[0] and match.words == longest[1] for match in longest[3].at(reading, at + 1)

@@ -41,7 +41,7 @@ class Match:
     """How many tokens were matched by words of the template itself."""
 
 
-class Reading:
+class TokenView:
     """The tokens as a template sees them: their words, which may be skipped, and what slots find there."""
 
     def __init__(self, words: list[str], idle: list[bool], slots: Mapping[str, Slot]) -> None:
@@ -83,7 +83,7 @@ class Reading:
 class Node(Protocol):
     """A part of a template."""
 
-    def match(self, reading: Reading, so_far: Match) -> Iterator[Match]:
+    def match(self, reading: TokenView, so_far: Match) -> Iterator[Match]:
         """Each way to go on from ``so_far``."""
 
     def groups(self) -> tuple[frozenset[str], ...]:
@@ -96,7 +96,7 @@ class Word:
 
     text: str
 
-    def match(self, reading: Reading, so_far: Match) -> Iterator[Match]:
+    def match(self, reading: TokenView, so_far: Match) -> Iterator[Match]:
         """Once, where it comes next."""
         for at in reading.starts(so_far.end):
             if at < len(reading.words) and reading.words[at] == self.text:
@@ -114,7 +114,7 @@ class Filled:
 
     name: str
 
-    def match(self, reading: Reading, so_far: Match) -> Iterator[Match]:
+    def match(self, reading: TokenView, so_far: Match) -> Iterator[Match]:
         """Every value that may stand next."""
         for at in reading.starts(so_far.end):
             for end, value in reading.fillings(self.name, at):
@@ -131,11 +131,11 @@ class Sequence:
 
     parts: tuple[Node, ...]
 
-    def match(self, reading: Reading, so_far: Match) -> Iterator[Match]:
+    def match(self, reading: TokenView, so_far: Match) -> Iterator[Match]:
         """By each part in turn."""
         return self._from(0, reading, so_far)
 
-    def _from(self, part: int, reading: Reading, so_far: Match) -> Iterator[Match]:
+    def _from(self, part: int, reading: TokenView, so_far: Match) -> Iterator[Match]:
         if part == len(self.parts):
             yield so_far
             return
@@ -153,7 +153,7 @@ class Choice:
 
     of: tuple[Node, ...]
 
-    def match(self, reading: Reading, so_far: Match) -> Iterator[Match]:
+    def match(self, reading: TokenView, so_far: Match) -> Iterator[Match]:
         """By each in turn."""
         for each in self.of:
             yield from each.match(reading, so_far)
@@ -180,11 +180,11 @@ class Template:
         """Sets of words of each of which a sentence must have one."""
         return self.node.groups()
 
-    def may_fit(self, reading: Reading) -> bool:
+    def may_fit(self, reading: TokenView) -> bool:
         """Whether the words that it needs are there at all."""
         return all(map(reading.has, self.needs))
 
-    def whole(self, reading: Reading) -> Iterator[Match]:
+    def whole(self, reading: TokenView) -> Iterator[Match]:
         """Each way in which it fits all of ``reading``."""
         if self.may_fit(reading):
             last = len(reading.words)
@@ -192,7 +192,7 @@ class Template:
                 if all(reading.idle[match.end : last]):
                     yield match
 
-    def at(self, reading: Reading, start: int) -> Iterator[Match]:
+    def at(self, reading: TokenView, start: int) -> Iterator[Match]:
         """Each way in which it fits from ``start`` on, to wherever it ends."""
         return self.node.match(reading, Match(start))
 
@@ -211,7 +211,7 @@ class Templates:
             if not groups:
                 self._others.append(template)
 
-    def fitting(self, reading: Reading) -> list[Template]:
+    def fitting(self, reading: TokenView) -> list[Template]:
         """Those that may fit ``reading``, in no order that means anything."""
         shared = {id(each): each for word in reading.words for each in self._by_word.get(word, ())}
         return [each for each in (*shared.values(), *self._others) if each.may_fit(reading)]

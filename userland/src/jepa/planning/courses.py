@@ -14,7 +14,7 @@ from jepa.actions.catalogue import Tier, Value, action_type
 from jepa.planning.protocols import IntArray
 from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.roles import Role
-from jepa.world.controls import Host, strength
+from jepa.world.controls import HostSize, strength
 from jepa.world.forecast import FloatArray
 
 PACK_SETTING: Final = {
@@ -127,11 +127,13 @@ class CourseSpace:
 def weight_options(action: str, values: Sequence[Value], present: Value) -> list[Option]:
     """The usual weight and ``values``, as far as they differ from the ``present`` one."""
     usual = Option(action, "default", 0.0)
-    found = [usual, *(present_option(action, each, 1, Host()) for each in values)]
+    found = [usual, *(present_option(action, each, 1, HostSize()) for each in values)]
     return [each for each in found if each.value != present]
 
 
-def quota_options(role: Role, values: Sequence[int], present: Value, units: int, host: Host) -> list[Option]:
+def quota_options(
+    role: Role, values: Sequence[int], present: Value, units: int, host: HostSize
+) -> list[Option]:
     """No quota, and ``values`` in percent of one CPU for each of ``units``."""
     channel = f"system.role.{role}.cpu"
     found = [Option("cpu.max", "max", 0.0)]
@@ -148,7 +150,7 @@ def freeze_options(role: Role, present: Value) -> list[Option]:
     return [Option("unit.freeze", "frozen", 1.0, ((f"system.role.{role}.cpu", 0.0),))]
 
 
-def present_option(action: str, present: Value, units: int, host: Host) -> Option:
+def present_option(action: str, present: Value, units: int, host: HostSize) -> Option:
     """What is set now, as an option. KeyError for an action that no pack knows."""
     if present in ("default", "max", "running"):
         return Option(action, present, 0.0)

@@ -30,7 +30,7 @@ from jepa.tasks.intents import PLANNED
 from jepa.tasks.spec import TaskSpec
 from jepa.tasks.task import Outcomes
 from jepa.telemetry.roles import PLAYED, Role
-from jepa.world.controls import Host
+from jepa.world.controls import HostSize
 
 WAITING: Final = {"cpu": 1.0, "memory": 2.0, "io": 5.0}
 """Percent of the time for which a role may wait for each resource before it is in need of anything.
@@ -76,7 +76,7 @@ class Knowledge:
 
     pack: str
     effects: KnownEffects
-    host: Host
+    host: HostSize
     surroundings: Surroundings
     since_change_s: Callable[[str, str], float | None]
     """Seconds since an action was last applied to a unit; None where it was not since boot."""

@@ -93,7 +93,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CourseVerdict:
     """What becomes of it."""
 
     decision: Decision
@@ -116,7 +116,7 @@ class Plan:
     windows: dict[str, dict[int, Window]]
     """By channel and horizon."""
     energy: Gain
-    verdict: Verdict
+    verdict: CourseVerdict
     units: dict[str, str] = field(default_factory=dict)
     """Of the channels."""
     settable: tuple[Settable, ...] = ()

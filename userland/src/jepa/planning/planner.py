@@ -21,7 +21,7 @@ from jepa.planning.captured import Captured
 from jepa.planning.courses import CourseSpace, Option
 from jepa.planning.energy import Bound, Energy, Outcome
 from jepa.planning.goals import Goal, Knowledge, compile_goal, on_unit_scale
-from jepa.planning.plan import VALID_S, Gain, Interval, Plan, Settable, Step, Verdict, Window
+from jepa.planning.plan import VALID_S, CourseVerdict, Gain, Interval, Plan, Settable, Step, Window
 from jepa.planning.protocols import Dynamics, IntArray, Solver
 from jepa.planning.solvers import solver_for
 from jepa.tasks.spec import TaskSpec
@@ -502,38 +502,42 @@ def _settable(space: CourseSpace) -> tuple[Settable, ...]:
     return tuple(Settable(action, targets, tuple(values)) for (action, targets), values in found.items())
 
 
-def _verdict(goal: Goal, steps: tuple[Step, ...], courses: _Courses, gain: Gain, view: _View) -> Verdict:
+def _verdict(
+    goal: Goal, steps: tuple[Step, ...], courses: _Courses, gain: Gain, view: _View
+) -> CourseVerdict:
     if goal.captured is not None:
         return _reaching(goal, goal.captured, steps, gain, view, courses)
     if steps:
-        return Verdict(
+        return CourseVerdict(
             "ask",
             ("jepad only proposes: a person has to agree, and the guard has to allow it.", *goal.reasons),
         )
     if goal.nobody:
-        return Verdict("allow", goal.reasons)
+        return CourseVerdict("allow", goal.reasons)
     if not goal.settings:
-        return Verdict("deny", goal.reasons or ("There is nothing that could be set for it.",))
+        return CourseVerdict("deny", goal.reasons or ("There is nothing that could be set for it.",))
     hoped, course = courses.hoped
     said = ["Nothing that may be set is surely better than doing nothing."]
     if course.any() and hoped > 0:
         said.append(f"The best course would gain {hoped:.3f} as expected, within its own uncertainty.")
-    return Verdict("allow", (*said, *goal.reasons))
+    return CourseVerdict("allow", (*said, *goal.reasons))
 
 
 def _reaching(
     goal: Goal, wanted: Captured, steps: tuple[Step, ...], gain: Gain, view: _View, courses: _Courses
-) -> Verdict:
+) -> CourseVerdict:
     """Whether the state is there, can be come near to, or cannot be reached."""
     usual = view.usual(wanted, goal.energy)
     distance = courses.distance(wanted)
     if distance <= wanted.spread and gain.without <= usual:
-        return Verdict("allow", (f"The machine is in the state {wanted.name} already.",))
+        return CourseVerdict("allow", (f"The machine is in the state {wanted.name} already.",))
     differs = f"The machine differs from {wanted.name} most in {view.furthest(wanted)}."
     if not steps:
         why = "nothing that may be set, and whose effect is known, surely moves the machine there"
         apart = f"Its latent is {distance:.2f} away, where {wanted.spread:.2f} was usual."
-        return Verdict("deny", (f"{wanted.name} cannot be reached: {why}.", differs, apart, *goal.reasons))
+        return CourseVerdict(
+            "deny", (f"{wanted.name} cannot be reached: {why}.", differs, apart, *goal.reasons)
+        )
     said = ["jepad only proposes: a person has to agree, and the guard has to allow it."]
     if gain.taken > usual:
         said.append(
@@ -541,4 +545,4 @@ def _reaching(
             f"{gain.taken:.3f}, where {usual:.3f} was usual."
         )
         said.append(differs)
-    return Verdict("ask", (*said, *goal.reasons))
+    return CourseVerdict("ask", (*said, *goal.reasons))

@@ -29,7 +29,7 @@ class ActionSequence:
     took_ms: float
 
 
-class Planner(Protocol):
+class RobotPlanner(Protocol):
     """Whoever knows a way to a goal."""
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 
 from jepa.errors import JepaError
 from jepa.robots.envelope import Envelope
-from jepa.robots.planner import Planner, RobotState
+from jepa.robots.planner import RobotPlanner, RobotState
 from jepa.robots.safe_robot import SafeRobot
 from jepa.vision.clip import FloatArray
 from jepa.vision.picture import ByteArray
@@ -43,7 +43,7 @@ class Reaching:
 
     def __init__(
         self,
-        planner: Planner,
+        planner: RobotPlanner,
         robot: SafeRobot,
         envelope: Envelope,
         goal: ByteArray,

@@ -13,7 +13,7 @@ from jepa.service.events import EventStore
 from jepa.service.history import History
 from jepa.service.predictor import Loaded
 from jepa.tasks.store import TaskStore
-from jepa.telemetry.collector.feed import Feed, collector_socket
+from jepa.telemetry.collector.feed import CollectorFeed, collector_socket
 from jepa.telemetry.machine import open_machine
 from jepa.telemetry.schema import Schema, load_schema
 
@@ -42,12 +42,12 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
     return engine
 
 
-def machine_source(schema: Schema, *, local: bool) -> Feed:
+def machine_source(schema: Schema, *, local: bool) -> CollectorFeed:
     """This machine's frames and events: the collector's, or read here while there is no collector.
 
     In a ``local`` process a person who may load BPF programs has them; jepad never may.
     """
-    return Feed(collector_socket(), schema, lambda: open_machine(schema=schema, kernel=local))
+    return CollectorFeed(collector_socket(), schema, lambda: open_machine(schema=schema, kernel=local))
 
 
 def load_default(schema: Schema) -> Loaded:

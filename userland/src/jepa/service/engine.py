@@ -29,14 +29,14 @@ from jepa.service.api_records import SignalOut
 from jepa.service.events import KEPT, EventStore
 from jepa.service.goals import Goals
 from jepa.service.history import History
-from jepa.service.listener import Listener
+from jepa.service.listener import StreamSubscription
 from jepa.service.loop import FrameLoop
 from jepa.service.plans import Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry
 from jepa.service.share import own_share
 from jepa.service.standing_tasks import StandingTasks
-from jepa.service.task_ends import Planning
+from jepa.service.task_ends import TaskPlanning
 from jepa.service.usage import Usage
 from jepa.signals import published
 from jepa.signals.published import listing, read_published
@@ -99,7 +99,7 @@ class Engine:
             captured=self.goals.captured,
             in_haste=self._share.in_haste,
         )
-        planning = Planning(self._plans, self.ring, self.schema)
+        planning = TaskPlanning(self._plans, self.ring, self.schema)
         self.tasks = StandingTasks(tasks or TaskStore(None), planning, self._plans, self.actuator)
 
     def start(self) -> None:
@@ -216,7 +216,7 @@ class Engine:
         """``entry`` as a message, of ``channels`` alone where some are named."""
         return serialisation.tick_out(self.schema, entry, channels)
 
-    def listen(self, channels: Sequence[str] = (), after: int | None = None) -> Listener:
+    def listen(self, channels: Sequence[str] = (), after: int | None = None) -> StreamSubscription:
         """Ticks and events from now on, with ``after`` also the events that follow that number.
 
         JepaError: 404 for an unknown channel, 410 for a number that is not known, 503 for too many streams.
@@ -229,7 +229,7 @@ class Engine:
         except JepaError:
             self.broadcast.unsubscribe(reader)
             raise
-        return Listener(reader, earlier)
+        return StreamSubscription(reader, earlier)
 
     def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
         """What ``listen`` gives, as messages, until the engine stops."""

@@ -8,7 +8,7 @@ from jepa.service.ring import Entry
 from jepa.service.subscription import Subscription
 
 
-class Listener:
+class StreamSubscription:
     """A subscription to ticks and events in which no event comes twice."""
 
     def __init__(self, reader: Subscription[Entry | EventOut], earlier: Sequence[EventOut]) -> None:

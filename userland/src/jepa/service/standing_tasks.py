@@ -17,7 +17,7 @@ from jepa.errors import JepaError
 from jepa.service.actuator_view import ActuatorView
 from jepa.service.api import Part, TaskRequest
 from jepa.service.plans import Plans
-from jepa.service.task_ends import ActuatorHands, Planning
+from jepa.service.task_ends import ActuatorTaskHands, TaskPlanning
 from jepa.tasks.durations import seconds
 from jepa.tasks.granting import DAEMON, LEASE_S
 from jepa.tasks.standing import Standing
@@ -45,7 +45,7 @@ class StandingTasks:
     def __init__(
         self,
         store: TaskStore,
-        planning: Planning,
+        planning: TaskPlanning,
         plans: Plans,
         view: ActuatorView,
         connect: Callable[[], ActuatorClient] = connect_actuator,
@@ -245,8 +245,8 @@ class StandingTasks:
             SystemRandom(),
         )
 
-    def _new_hands(self) -> ActuatorHands:
-        return ActuatorHands(self._connect, self._view, self._clock, self._wall_ns)
+    def _new_hands(self) -> ActuatorTaskHands:
+        return ActuatorTaskHands(self._connect, self._view, self._clock, self._wall_ns)
 
     def _add(self, standing: Standing) -> None:
         with self._lock:

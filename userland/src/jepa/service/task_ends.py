@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jepa.actions.change import Change
 from jepa.actions.client import ActuatorClient
 from jepa.actions.clock import HostClock
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 from jepa.service.actuator_view import ActuatorView
 from jepa.service.plans import Plans
@@ -28,7 +28,7 @@ _LOOKED_AT = 200
 """Changes among which those of a task are looked for when jepad starts."""
 
 
-class Planning:
+class TaskPlanning:
     """Plans for tasks, and the energy of their goals as it was observed."""
 
     def __init__(self, plans: Plans, ring: Ring, schema: Schema) -> None:
@@ -59,7 +59,7 @@ class Planning:
         self._goals.pop(task, None)
 
 
-class ActuatorHands:
+class ActuatorTaskHands:
     """Asks the actuator, within a grant; for one thread."""
 
     def __init__(
@@ -80,7 +80,7 @@ class ActuatorHands:
         self._client: ActuatorClient | None = None
         self._surroundings: Surroundings | None = None
 
-    def act(self, request: Request, consent: bool) -> Change:
+    def act(self, request: ActionRequest, consent: bool) -> Change:
         """Make one change."""
         return self._actuator.act(request, consent)
 

@@ -15,7 +15,7 @@ from jepa.explanation.evidence import Explanation
 from jepa.explanation.machine import newest_lines, sample
 from jepa.explanation.ranking import Question, explain
 from jepa.explanation.situation import Situation
-from jepa.explanation.window import Window
+from jepa.explanation.window import FrameWindow
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Schema, load_schema
@@ -62,7 +62,7 @@ def _now(client: "Client", changes: "Callable[[], Sequence[Change]]", schema: Sc
     from jepa.actions.systemd_bus import SystemdBus
 
     client.status()  # refused at once where there is none, not after the sample
-    newest = Window(schema, [_frame(schema, frame) for frame in client.frames(limit=_NEWEST)])
+    newest = FrameWindow(schema, [_frame(schema, frame) for frame in client.frames(limit=_NEWEST)])
     taken = sample(SystemdBus(), storm=(newest.now("system.network.tcp.opened") or 0) >= MANY)
     seen = _recorded(client, changes, schema, client.frames(limit=_FRAMES), time.time_ns())
     limits = list(seen.limits)
@@ -117,7 +117,7 @@ def _recorded(
     except JepaError as error:
         limits.append(f"What jepa changed is not known: {error.problem}")
     return Situation(
-        Window(schema, [_frame(schema, frame) for frame in frames]),
+        FrameWindow(schema, [_frame(schema, frame) for frame in frames]),
         events=tuple(
             _event(event) for event in client.events(limit=_EVENTS) if since_ns <= event.ts_ns <= at_ns
         ),

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from jepa.actions.change import Change, State
 from jepa.actions.client import Progress
-from jepa.actions.messages import Request as ActionRequest
+from jepa.actions.messages import ActionRequest as ActionRequest
 from jepa.actions.rows import change_row, state
 from jepa.shell.changes import STATE_COLOURS
 from jepa.shell.request import Request

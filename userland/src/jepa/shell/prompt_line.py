@@ -56,7 +56,7 @@ def run_line(
     turn = conversation.refers(line) if conversation is not None and _may_refer(line) else None
     asked = _Asked(client, width, conversation, listener)
     if conversation is not None and turn is not None and turn.about != "wish":
-        from jepa.shell.answers import answer, undo_lines
+        from jepa.shell.follow_ups import answer, undo_lines
 
         if turn.about == "undo":
             lines = undo_lines(conversation)

@@ -18,10 +18,10 @@ from jepa.ending import end, when_asked
 from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.signals import published, store
-from jepa.signals.forecast import Forecaster
+from jepa.signals.forecast import SignalForecaster
 from jepa.signals.record import Record
-from jepa.signals.signal import NoNews, Reading, Signal, Unreachable
-from jepa.signals.sources import Source, open_source
+from jepa.signals.signal import NoNews, Signal, SignalReading, Unreachable
+from jepa.signals.sources import SignalSource, open_source
 from jepa.signals.store import SignalStore
 from jepa.telemetry.clocks import boot_s
 
@@ -36,12 +36,12 @@ class Watched:
         self.signal = signal
         source = open_source(signal.source)
         self._record = Record(source.least)
-        self._forecaster = Forecaster()
+        self._forecaster = SignalForecaster()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         threading.Thread(target=self._run, args=(source,), name=signal.name, daemon=True).start()
 
-    def reading(self) -> Reading:
+    def reading(self) -> SignalReading:
         """What it says now; that grows stale by itself when its thread hangs."""
         with self._lock:
             found = self._record.reading(boot_s())
@@ -51,13 +51,13 @@ class Watched:
         """Read it no more; not waited for, since a disk that hangs holds up whoever reads it."""
         self._stopped.set()
 
-    def _run(self, source: Source) -> None:
+    def _run(self, source: SignalSource) -> None:
         while not self._stopped.is_set():
             self._read(source)
             self._stopped.wait(PERIOD_S)
         source.close()
 
-    def _read(self, source: Source) -> None:
+    def _read(self, source: SignalSource) -> None:
         try:
             value = source.read()
         except NoNews as error:
@@ -79,7 +79,7 @@ class Watched:
             self._record.fail("stale" if state == "stale" else "unreachable", reason)
 
 
-class Reader:
+class SignalsReader:
     """All signals of a ``SignalStore``, published in one file."""
 
     def __init__(self, signals: SignalStore, path: Path) -> None:
@@ -122,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     when_asked(ending.set)
     notifier = Notifier()
     signals = SignalStore(args.config)
-    reader = Reader(signals, args.publish)
+    reader = SignalsReader(signals, args.publish)
     said = ""
     try:
         while reader.turn():

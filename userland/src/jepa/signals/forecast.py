@@ -80,7 +80,7 @@ class _Window:
         return now + low, now + quantile(self._misses, 0.5), now + high
 
 
-class Forecaster:
+class SignalForecaster:
     """Forecasts one signal, from as much of its past as it has seen."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from jepa.signals.signal import NAME, Reading, Signal, State
+from jepa.signals.signal import NAME, Signal, SignalReading, State
 
 FILE: Final = Path("/run/jepa-signals/signals.json")
 OLD_S: Final = 5.0
@@ -26,7 +26,7 @@ _STATES: Final = get_args(State)
 class Published:
     """All signals as the reader saw them last."""
 
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    readings: Mapping[str, SignalReading] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     fault: str = ""
     """Why nothing is known, in one sentence; empty when all is well."""
@@ -44,10 +44,10 @@ class Published:
         return "" if reading is None else f"the signal is {reading.state}: {reading.reason}"
 
 
-def listing(signals: Sequence[Signal], published: Published) -> list[tuple[Signal, Reading]]:
+def listing(signals: Sequence[Signal], published: Published) -> list[tuple[Signal, SignalReading]]:
     """Each of the ``signals`` that a person has named, with what is known of it."""
     why = published.fault or "jepa-signals has not taken it up yet"
-    unread = Reading("unreachable", None, why)
+    unread = SignalReading("unreachable", None, why)
     return [
         (each, published.readings.get(each.name, unread) if _same(each, published) else unread)
         for each in signals
@@ -58,7 +58,9 @@ def _same(signal: Signal, published: Published) -> bool:
     return published.sources.get(signal.name) == signal.source
 
 
-def publish(path: Path, sources: Mapping[str, str], readings: Mapping[str, Reading], now_s: float) -> None:
+def publish(
+    path: Path, sources: Mapping[str, str], readings: Mapping[str, SignalReading], now_s: float
+) -> None:
     """Replace ``path``; ``now_s`` on the boot clock. Raises OSError."""
     rows = {
         name: {
@@ -97,7 +99,7 @@ def read_published(path: Path, now_s: float) -> Published:
     return Published(readings, sources)
 
 
-def _reading(row: Mapping[str, Any]) -> Reading:
+def _reading(row: Mapping[str, Any]) -> SignalReading:
     value = row["value"]
     number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
     if row["state"] not in _STATES:
@@ -108,7 +110,7 @@ def _reading(row: Mapping[str, Any]) -> Reading:
         int(horizon): {str(name): _interval(each) for name, each in window.items()}
         for horizon, window in row.get("forecast", {}).items()
     }
-    return Reading(row["state"], number, str(row["reason"]), forecast)
+    return SignalReading(row["state"], number, str(row["reason"]), forecast)
 
 
 def _interval(given: Sequence[Any]) -> tuple[float, float, float]:

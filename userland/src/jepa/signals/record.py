@@ -4,7 +4,7 @@
 import math
 from typing import Final
 
-from jepa.signals.signal import Reading, State
+from jepa.signals.signal import SignalReading, State
 
 STALE_S: Final = 10.0
 """A value is taken for the present one that long, while its source is there and says nothing new."""
@@ -45,26 +45,26 @@ class Record:
         self._problem = state, reason
         self._failures = self._failures + 1 if state == "unreachable" else 0
 
-    def reading(self, now_s: float) -> Reading:
+    def reading(self, now_s: float) -> SignalReading:
         """What that comes to; a failure or two between values are none."""
         if self._newest is None:
             state, reason = self._problem or ("stale", "nothing was read yet")
-            return Reading(state, None, reason)
+            return SignalReading(state, None, reason)
         at_s, value = self._newest
         shown = value if math.isfinite(value) else None
         if self._problem is not None and self._failures >= FAILURES:
-            return Reading("unreachable", shown, self._problem[1])
+            return SignalReading("unreachable", shown, self._problem[1])
         if now_s - at_s > STALE_S:
             state, reason = self._problem or ("stale", "its source does not answer")
-            return Reading(state, shown, f"{reason}, for {now_s - at_s:.0f} s")
+            return SignalReading(state, shown, f"{reason}, for {now_s - at_s:.0f} s")
         if shown is None:
-            return Reading("absurd", None, f"it is {value}, which is no number")
+            return SignalReading("absurd", None, f"it is {value}, which is no number")
         if abs(value) >= LARGEST:
-            return Reading("absurd", value, f"{value:g} is no measurement")
+            return SignalReading("absurd", value, f"{value:g} is no measurement")
         if self._least is not None and value < self._least:
-            return Reading("absurd", value, f"{value:g} is less than it can be")
+            return SignalReading("absurd", value, f"{value:g} is less than it can be")
         if self._same is not None:
             since_s, times = self._same
             if at_s - since_s >= CONSTANT_S and times >= CONSTANT_READINGS:
-                return Reading("constant", value, f"it has been {value:g} for {at_s - since_s:.0f} s")
-        return Reading("ok", value)
+                return SignalReading("constant", value, f"it has been {value:g} for {at_s - since_s:.0f} s")
+        return SignalReading("ok", value)

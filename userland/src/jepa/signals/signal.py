@@ -24,7 +24,7 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SignalReading:
     """The newest value of a signal, and whether it can be trusted."""
 
     state: State

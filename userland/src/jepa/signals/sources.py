@@ -29,7 +29,7 @@ _PATH: Final = re.compile(r"/[^\0\n]{0,107}")
 """As long as the address of a socket may be."""
 
 
-class Source(Protocol):
+class SignalSource(Protocol):
     """One number that can be read again and again."""
 
     least: float | None
@@ -201,7 +201,7 @@ class PrometheusSource:
         return line
 
 
-def open_source(source: str) -> Source:
+def open_source(source: str) -> SignalSource:
     """What reads ``source``; opens nothing yet. JepaError (422) when it is no source."""
     kind, _, rest = source.partition(":")
     if len(source) > LONGEST_SOURCE or not source.isascii() or not source.isprintable():

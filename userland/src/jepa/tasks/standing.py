@@ -17,10 +17,10 @@ from typing import Any, Final, Protocol
 
 from jepa.actions.catalogue import action_type
 from jepa.actions.change import TIME_OVER, Change, State
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 from jepa.tasks.granting import CHANGES_PER_HOUR, LEASE_S
-from jepa.tasks.steps import Hands, Terms, carry_out, requests
+from jepa.tasks.steps import StepHands, Terms, carry_out, requests
 from jepa.tasks.task import Outcomes, Task
 
 PLAN_EVERY_S: Final = 15.0
@@ -89,7 +89,7 @@ class Planning(Protocol):
         """The energy of the task's goal over the last ``seconds``, as it was observed; None if unknown."""
 
 
-class TaskHands(Hands, Protocol):
+class TaskHands(StepHands, Protocol):
     """What a task needs of the actuator."""
 
     def in_force(self, task: str) -> Sequence[Change]:
@@ -116,7 +116,7 @@ class Standing:
         task: Task,
         planning: Planning,
         hands: TaskHands,
-        make: Callable[..., Request],
+        make: Callable[..., ActionRequest],
         keep: Callable[[Task], None],
         now_s: Callable[[], float],
         wall_ns: Callable[[], int],

@@ -11,17 +11,17 @@ from typing import Any, Final, Protocol
 
 from jepa.actions.catalogue import action_type
 from jepa.actions.change import Change, State
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 
 STEP_WATCH_S: Final = 3.0
 """How long a step that is not the last is watched: it shows by itself only that it does no harm."""
 
 
-class Hands(Protocol):
+class StepHands(Protocol):
     """What carrying out needs of the actuator's client."""
 
-    def act(self, request: Request, consent: bool) -> Change:
+    def act(self, request: ActionRequest, consent: bool) -> Change:
         """Make one change. JepaError when it is refused or fails."""
 
     def undo(self, change: str = "") -> Sequence[Change]:
@@ -81,8 +81,8 @@ def requests(plan: Mapping[str, Any], terms: Terms) -> list[dict[str, Any]]:
 
 def carry_out(
     wanted: Sequence[Mapping[str, Any]],
-    hands: Hands,
-    make: Callable[..., Request],
+    hands: StepHands,
+    make: Callable[..., ActionRequest],
     *,
     consent: bool,
     told: Callable[[Change], None] = lambda change: None,
@@ -109,7 +109,9 @@ def carry_out(
     return Carried(tuple(changes))
 
 
-def _taken_back(changes: Sequence[Change], hands: Hands, told: Callable[[Change], None]) -> Sequence[Change]:
+def _taken_back(
+    changes: Sequence[Change], hands: StepHands, told: Callable[[Change], None]
+) -> Sequence[Change]:
     """The changes, with those in force taken back, the newest first. What cannot be, ends by its timer."""
     now = list(changes)
     for at in reversed(range(len(now))):

@@ -41,7 +41,7 @@ def run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         raise JepaError(f"{command[0]} is not installed.", "Install from the image.", status=404) from None
 
 
-class Part(NamedTuple):
+class Partition(NamedTuple):
     """A partition."""
 
     path: str
@@ -53,7 +53,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RunningSystem:
     """The system that runs, as what is copied."""
 
     version: str
@@ -93,7 +93,7 @@ def chosen(name: str, root: Path = Path("/")) -> Disk:
     return found
 
 
-def definitions(source: Source, stamps: Path) -> dict[str, str]:
+def definitions(source: RunningSystem, stamps: Path) -> dict[str, str]:
     """The partitions of an installed disk, for systemd-repart; ``stamps`` holds files for the root."""
     usr, verity = (f"/dev/disk/by-partuuid/{_dashed(uuid)}" for uuid in (source.usr, source.verity))
     label = f"{PREFIX}{source.version}"
@@ -131,7 +131,7 @@ class Installer:
     def __init__(self, say: Say, root: Path = Path("/"), runner: Runner = run) -> None:
         self._say, self._root, self._run = say, root, runner
 
-    def source(self) -> Source:
+    def source(self) -> RunningSystem:
         """What runs; JepaError where that is no image that can be copied."""
         version = running(self._root)
         words = (self._root / "proc/cmdline").read_text().split()
@@ -143,9 +143,9 @@ class Installer:
         esp = [part.path for part in self._parts(own.disk) if part.kind == _ESP_TYPE]
         if not esp:
             raise JepaError(f"{own.disk} has no boot partition.", "Start from a stick.", status=404)
-        return Source(version, hashes[-1], esp[0])
+        return RunningSystem(version, hashes[-1], esp[0])
 
-    def install(self, disk: Disk, source: Source) -> None:
+    def install(self, disk: Disk, source: RunningSystem) -> None:
         """Write the system over ``disk`` and read it back; JepaError says what failed, half done."""
         _claim(disk)
         with tempfile.TemporaryDirectory(prefix="jepa-install-") as folder:
@@ -166,7 +166,7 @@ class Installer:
         with self._mounted(next(part.path for part in parts if part.kind == _ESP_TYPE)) as folder:
             tidy(folder, source.version)
 
-    def _parts(self, device: Path | str) -> list[Part]:
+    def _parts(self, device: Path | str) -> list[Partition]:
         """The partition ``device``, or those on it."""
         asked = ["lsblk", "--noheadings", "--pairs", "--paths", "--output", "NAME,PARTTYPE,PARTUUID,PKNAME"]
         said = self._do([*asked, str(device)], f"{device} cannot be read")
@@ -174,10 +174,10 @@ class Installer:
         for line in said.splitlines():
             name, kind, identity, parent = re.findall(r'"([^"]*)"', line)
             if kind:
-                found.append(Part(name, kind, identity, parent))
+                found.append(Partition(name, kind, identity, parent))
         return found
 
-    def _check(self, source: Source, parts: list[Part], disk: Disk) -> None:
+    def _check(self, source: RunningSystem, parts: list[Partition], disk: Disk) -> None:
         """Read the copy of /usr as the initrd will, each block compared with the root hash."""
         by_uuid = {part.uuid: part.path for part in parts}
         data, hashes = by_uuid[_dashed(source.usr)], by_uuid[_dashed(source.verity)]

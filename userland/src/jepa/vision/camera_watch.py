@@ -15,7 +15,7 @@ from jepa.vision.address import shown
 from jepa.vision.clip import Framer
 from jepa.vision.deviation import DeviationScale, Judgement, Sight
 from jepa.vision.pipeline import Gate, Pipeline, Taken
-from jepa.vision.source import Source, open_source
+from jepa.vision.source import PictureSource, open_source
 from jepa.world.hysteresis import Hysteresis
 
 STRANGE_SHARE = 0.99
@@ -74,7 +74,7 @@ class CameraWatch:
         fps: float,
         *,
         patient: bool = False,
-        opened: Callable[[str], Source] = open_source,
+        opened: Callable[[str], PictureSource] = open_source,
         wall_ns: Callable[[], int] = time.time_ns,
         retry_s: tuple[float, float] = _RETRY_S,
     ) -> None:
@@ -91,7 +91,7 @@ class CameraWatch:
         self._stopped = threading.Event()
         self._before = WatchCounts()
         """All of it but what the pipeline that is open counts."""
-        self._open: tuple[Source, Pipeline] | None = None
+        self._open: tuple[PictureSource, Pipeline] | None = None
         self._end_s: float | None = None
         """Of the clip before, if that was looked at."""
         self._lost_ns: int | None = None

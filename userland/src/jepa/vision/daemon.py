@@ -12,7 +12,7 @@ from jepa.errors import JepaError
 from jepa.notify import Notifier
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reporting import EventReporter
-from jepa.telemetry.events.reports import State
+from jepa.telemetry.events.reports import WatchState
 from jepa.vision.camera_watch import CameraWatch
 from jepa.vision.config import FILE, MOST, Config, load_config, plugged_in
 from jepa.vision.deviation import CoarseSight, LatentSight, Sight
@@ -61,13 +61,13 @@ class Cameras:
         except BaseException as error:  # whatever it is, the process is to end and be started again
             self._broken = error
 
-    def state(self) -> State:
+    def state(self) -> WatchState:
         """How all of them do, for people."""
         if not self._watches:
-            return State(True, "no camera is plugged in")
+            return WatchState(True, "no camera is plugged in")
         faults = [watch.fault for watch in self._watches.values() if watch.fault]
         counts = [f"{watch.unit}: {watch.counts.words}" for watch in self._watches.values()]
-        return State(not faults, " ".join([*faults, *counts]))
+        return WatchState(not faults, " ".join([*faults, *counts]))
 
     def stop(self) -> None:
         """End every watch, waiting a while for each to let go of its camera."""

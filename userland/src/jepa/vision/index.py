@@ -31,7 +31,7 @@ class IndexedClip:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundClip:
     """A clip that is like what was sought."""
 
     clip: IndexedClip
@@ -109,12 +109,12 @@ class LatentIndex:
         self._clips.append(clip)
         self._latents.append(latent)
 
-    def search(self, latent: FloatArray, most: int = 5) -> list[Found]:
+    def search(self, latent: FloatArray, most: int = 5) -> list[FoundClip]:
         """Those most like the latent (D,), best first."""
         if not self._clips:
             return []
         cosines = np.stack(self._latents) @ unit(latent)
-        return [Found(self._clips[at], float(cosines[at])) for at in np.argsort(-cosines)[:most]]
+        return [FoundClip(self._clips[at], float(cosines[at])) for at in np.argsort(-cosines)[:most]]
 
     @property
     def _path(self) -> Path:

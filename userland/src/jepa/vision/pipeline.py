@@ -12,7 +12,7 @@ import numpy as np
 from jepa.errors import JepaError
 from jepa.vision.clip import FloatArray, Framer
 from jepa.vision.picture import Picture
-from jepa.vision.source import Source
+from jepa.vision.source import PictureSource
 
 _QUEUE = 64
 """Framed pictures that wait to be taken."""
@@ -64,10 +64,10 @@ class Gate:
         return True
 
 
-class Still:
+class HeldPictureSource:
     """A source whose one picture, if it has no more, stays for as long as a clip takes."""
 
-    def __init__(self, source: Source, frames: int, fps: float) -> None:
+    def __init__(self, source: PictureSource, frames: int, fps: float) -> None:
         self.live = source.live
         self._source, self._frames, self._fps = source, frames, fps
 
@@ -111,7 +111,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, source: Source, framer: Framer, frames: int, fps: float, gate: Gate | None = None
+        self, source: PictureSource, framer: Framer, frames: int, fps: float, gate: Gate | None = None
     ) -> None:
         self.counts = PipelineCounts()
         self._source, self._framer, self._frames, self._fps, self._gate = source, framer, frames, fps, gate
@@ -152,7 +152,7 @@ class Pipeline:
                 del error  # its traceback holds this frame: a circle, and all pictures in it
 
     @property
-    def source(self) -> Source:
+    def source(self) -> PictureSource:
         """Where its pictures come from."""
         return self._source
 

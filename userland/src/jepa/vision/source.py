@@ -43,7 +43,7 @@ _REFUSED = frozenset({errno.EAFNOSUPPORT, errno.EPERM, errno.EACCES})
 """What a process hears that is kept from the network; the first where it may not even have a socket."""
 
 
-class Source(Protocol):
+class PictureSource(Protocol):
     """Yields pictures until there are no more."""
 
     @property
@@ -70,7 +70,7 @@ def is_live(where: str) -> bool:
     return is_stream(where) or where.startswith(_DEVICES) or where == "screen"
 
 
-def open_source(where: str, environment: Mapping[str, str] = os.environ) -> Source:
+def open_source(where: str, environment: Mapping[str, str] = os.environ) -> PictureSource:
     """Open ``where``: a video, a picture, a folder of pictures, ``/dev/videoN``, an rtsp URL or ``screen``.
 
     JepaError when it is none of these or cannot be opened.
@@ -282,7 +282,7 @@ class FolderSource:
     live = False
     jumps = 0
 
-    def __init__(self, folder: Path, opened: Callable[[str], Source] = open_source) -> None:
+    def __init__(self, folder: Path, opened: Callable[[str], PictureSource] = open_source) -> None:
         self.damaged = 0
         self._opened = opened
         self._folder = folder

@@ -8,7 +8,7 @@ import numpy as np
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray, Frame
 from jepa.world.attention_cache import AttentionCache
-from jepa.world.controls import Controls, Host, Recent
+from jepa.world.controls import Controls, HostSize, Recent
 from jepa.world.forecast import FloatArray
 from jepa.world.recall_buffer import RecallBuffer
 from jepa.world.scale import Scale
@@ -17,7 +17,7 @@ from jepa.world.windows import Trailing, stats_on_scale
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class EncodedFrame:
     """One frame, encoded, in its context."""
 
     latent: FloatArray  # (1, D)
@@ -31,7 +31,7 @@ class Step:
 class Context:
     """The encode and advance graphs of ``pack``, and everything the other graphs are given of the past."""
 
-    def __init__(self, pack: Pack, host: Host) -> None:
+    def __init__(self, pack: Pack, host: HostSize) -> None:
         shape, channels = pack.manifest.shape, len(pack.schema.channels)
         self._encode, self._advance = (
             open_session(pack.graphs[name], f"{pack.title}/{name}") for name in ("encode", "advance")
@@ -60,7 +60,7 @@ class Context:
         self._recall.clear()
         self._recent.fill(self.controls.vector)
 
-    def take(self, frame: Frame) -> Step:
+    def take(self, frame: Frame) -> EncodedFrame:
         """Encode ``frame``, of the pack's channels, and advance by it."""
         if self.cache.make_room():
             self._recall.thin()
@@ -85,7 +85,7 @@ class Context:
         trailing = self._trailing.push(values)
         self._stats, self._seen = stats_on_scale(trailing, self._scale)
         self._recall.push(key[0], *self.past_windows)
-        return Step(latent, expected, float(novelty[0]), state, trailing.share[:, -1] == 0)
+        return EncodedFrame(latent, expected, float(novelty[0]), state, trailing.share[:, -1] == 0)
 
     @property
     def past_windows(self) -> tuple[FloatArray, FloatArray]:

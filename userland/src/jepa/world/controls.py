@@ -36,7 +36,7 @@ _USUAL_SWAPPINESS, _SWAPPINESS_SPAN = 60.0, 140.0
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostSize:
     """What a machine has: a limit means something only beside that."""
 
     cpus: int = 1
@@ -45,10 +45,10 @@ class Host:
     """Without one no unit can fail."""
 
 
-_UNKNOWN = Host()
+_UNKNOWN = HostSize()
 
 
-def strength(action: str, value: float | None, host: Host) -> float:
+def strength(action: str, value: float | None, host: HostSize) -> float:
     """How far ``action`` is from doing nothing on ``host``: -1..1, 0 when ``value`` is usual or None.
 
     Units of ``value``: cpu.max in % of a core, memory.high in MiB, pause 0 or 1, cpu.uclamp.max in %, the
@@ -88,7 +88,7 @@ def _tightness(percent: float, least: float) -> float:
 class Controls:
     """The settings in force on ``host``."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: HostSize) -> None:
         self._host = host
         self.vector: FloatArray = np.zeros(len(CONTROLS), np.float32)
         """(A,), in the order of CONTROLS."""
@@ -160,9 +160,9 @@ class ActionReplay:
             sink.act(action.action, action.args)
 
 
-def host_of(meta: Meta) -> Host:
+def host_of(meta: Meta) -> HostSize:
     """The machine that a recording is of, as far as that is known."""
-    return Host(
+    return HostSize(
         meta.cpus or _UNKNOWN.cpus,
         meta.memory_mib or _UNKNOWN.memory_mib,
         _UNKNOWN.service_manager if meta.service_manager is None else meta.service_manager,

@@ -5,7 +5,7 @@ import numpy as np
 
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray, Frame
-from jepa.world.controls import Host
+from jepa.world.controls import HostSize
 from jepa.world.event_calibration import EventCalibrator, EventDetector
 from jepa.world.event_definitions import EVENT_DEFINITIONS
 from jepa.world.forecast import FloatArray
@@ -14,7 +14,7 @@ from jepa.world.forecast import FloatArray
 class EventProbabilities:
     """The E events of ``pack`` on ``host``, whose definitions must be known; ``adapt`` calibrates them."""
 
-    def __init__(self, pack: Pack, host: Host, *, adapt: bool) -> None:
+    def __init__(self, pack: Pack, host: HostSize, *, adapt: bool) -> None:
         shape = pack.manifest.shape
         known = {each.name: each for each in EVENT_DEFINITIONS}
         definitions = [known[name] for name in shape.events]

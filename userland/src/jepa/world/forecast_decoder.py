@@ -5,7 +5,7 @@ import numpy as np
 
 from jepa.packs.pack import Pack
 from jepa.world.adapt import Adapter
-from jepa.world.context import Context, Step
+from jepa.world.context import Context, EncodedFrame
 from jepa.world.event_probabilities import EventProbabilities
 from jepa.world.forecast import FloatArray, Forecast
 from jepa.world.scale import Scale
@@ -37,7 +37,7 @@ class ForecastDecoder:
         # A pack's quantiles may cross where a window's P90 lies below its mean, as after one high spike.
         return np.sort(quantiles, axis=-1), probability
 
-    def forecast(self, ts_ns: int, step: Step, holds: FloatArray, context: Context) -> Forecast:
+    def forecast(self, ts_ns: int, step: EncodedFrame, holds: FloatArray, context: Context) -> Forecast:
         """The forecast from ``context`` at a frame that it has taken as ``step``. One call a frame.
 
         ``ts_ns`` is the frame's time; ``holds`` (E,) says which events hold at it, and is learned from.

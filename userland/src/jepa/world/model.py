@@ -13,7 +13,7 @@ from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import describe_host
 from jepa.telemetry.schema import Schema
 from jepa.world.context import Context
-from jepa.world.controls import CONTROL_NAMES, Host, host_of
+from jepa.world.controls import CONTROL_NAMES, HostSize, host_of
 from jepa.world.event_definitions import EVENT_DEFINITIONS
 from jepa.world.event_probabilities import EventProbabilities
 from jepa.world.forecast import FloatArray, Forecast, Imagined, Tick
@@ -28,7 +28,7 @@ _LONG_GAP_S = 60.0
 class WorldModel:
     """One machine's context, and what is said of it. Not for use by two threads at once."""
 
-    def __init__(self, pack: Pack, schema: Schema, host: Host, *, adapt: bool = True) -> None:
+    def __init__(self, pack: Pack, schema: Schema, host: HostSize, *, adapt: bool = True) -> None:
         self.pack = pack
         self.schema = pack.schema
         """The channels it forecasts, which are those of the pack."""
@@ -46,7 +46,7 @@ class WorldModel:
 
     @classmethod
     def load(
-        cls, pack: Pack, schema: Schema, host: Host | None = None, *, adapt: bool = True
+        cls, pack: Pack, schema: Schema, host: HostSize | None = None, *, adapt: bool = True
     ) -> "WorldModel":
         """The model of ``pack`` for frames of ``schema``, with an empty context.
 

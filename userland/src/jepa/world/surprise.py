@@ -9,7 +9,7 @@ import numpy as np
 
 from jepa.packs.machine import Calibration
 from jepa.telemetry.frame import Frame
-from jepa.world.context import Step
+from jepa.world.context import EncodedFrame
 from jepa.world.forecast import SCALE_FRAMES, Forecast, Surprise
 from jepa.world.ranks import SlidingRanks
 
@@ -112,7 +112,7 @@ class SurpriseMeter:
         self._scale = SurpriseScale(calibration.surprise)
         self._frames = 0
 
-    def measure(self, step: Step, frame: Frame, last: Forecast | None) -> Surprise | None:
+    def measure(self, step: EncodedFrame, frame: Frame, last: Forecast | None) -> Surprise | None:
         """Of ``frame``, encoded as ``step``, after the forecast ``last``; None for the first frame."""
         self._frames += 1
         if step.expected is None:

@@ -13,7 +13,7 @@ from jepa.planning.courses import PACK_SETTING, control, present_option
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.roles import PLAYED, Role
 from jepa.telemetry.schema import Schema
-from jepa.world.controls import CONTROL_NAMES, CONTROLS, Host
+from jepa.world.controls import CONTROL_NAMES, CONTROLS, HostSize
 from jepa.world.forecast import FloatArray
 from jepa.world.model import WorldModel
 from jepa.world.scale import Scale
@@ -30,7 +30,7 @@ def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> 
 
     ``schema`` is that of the moment's frames. A second step ends the windows that it falls into.
     """
-    host = Host(cpus=1, memory_mib=float(moment.facts["shape"]["memory_mib"]))
+    host = HostSize(cpus=1, memory_mib=float(moment.facts["shape"]["memory_mib"]))
     changes = [
         (branch, *moved)
         for branch in moment.branches
@@ -79,7 +79,7 @@ def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> 
 
 
 def _moved(
-    step: Mapping[str, Any], report: Mapping[str, Any], host: Host
+    step: Mapping[str, Any], report: Mapping[str, Any], host: HostSize
 ) -> tuple[str, float, float] | None:
     """The pack's name of what a step set, and its strength before and after; None where it knows none."""
     role: Role | None = next((each for each in PLAYED if each in step["target"]), None)

@@ -20,7 +20,7 @@ from jepa.errors import JepaError
 from jepa.evaluation.evaluate import judge
 from jepa.evaluation.report import Evaluation
 from jepa.evaluation.session import Session, judge_session
-from jepa.fleet.manifest import Part
+from jepa.fleet.manifest import StoredRecording
 from jepa.fleet.store import Store, is_away
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import load_recording
@@ -55,7 +55,7 @@ class Away:
 Answer = Session | Problem | Away
 
 
-def judge_part(address: str, host: str, part: Part, pack: Pack) -> Answer:
+def judge_part(address: str, host: str, part: StoredRecording, pack: Pack) -> Answer:
     """What one part comes to; a Problem when it cannot be used, whoever tries."""
     with tempfile.TemporaryDirectory(prefix="jepa-part-") as name:
         try:
@@ -82,7 +82,9 @@ def evaluate_fleet(address: str, hosts: Sequence[Host], pack: Pack) -> Judged:
     return Judged(judge(sessions, pack), len(judged), problems)
 
 
-def _on_ray(address: str, given: Sequence[tuple[str, Part]], pack: Pack) -> list[Session | Problem]:
+def _on_ray(
+    address: str, given: Sequence[tuple[str, StoredRecording]], pack: Pack
+) -> list[Session | Problem]:
     import ray
 
     task = ray.remote(num_cpus=1, max_retries=RETRIES)(judge_part)

@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from jepa.errors import JepaError
-from jepa.fleet.manifest import LARGEST_FILE, Part
+from jepa.fleet.manifest import LARGEST_FILE, StoredRecording
 from jepa.fleet.store import Store, patiently
 from jepa.fleet.upload import part_path
 from jepa.telemetry.clocks import Clock, SystemClock
 
 
-def fetch(store: Store, host: str, part: Part, into: Path, clock: Clock | None = None) -> None:
+def fetch(store: Store, host: str, part: StoredRecording, into: Path, clock: Clock | None = None) -> None:
     """Write the files of ``part`` to ``into``.
 
     JepaError when one is missing or was altered, with status 503 when the store stays away.

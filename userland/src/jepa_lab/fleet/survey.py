@@ -13,7 +13,7 @@ from typing import Final
 
 from jepa.errors import JepaError
 from jepa.fleet.keys import OwnerKey
-from jepa.fleet.manifest import LARGEST, LARGEST_FILE, Manifest, Part, checked
+from jepa.fleet.manifest import LARGEST, LARGEST_FILE, DayManifest, StoredRecording, checked
 from jepa.fleet.store import Store, is_away
 from jepa.fleet.upload import HOSTS, part_path
 from jepa.telemetry.schema import Schema
@@ -38,7 +38,7 @@ class Host:
     """One machine: its parts that can be used, the oldest first."""
 
     host: str
-    parts: tuple[Part, ...]
+    parts: tuple[StoredRecording, ...]
     lost: int = 0
     """Parts that it had to drop before they could be sent."""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -100,7 +100,7 @@ def survey(store: Store, owner: OwnerKey, schema: Schema, now_ns: int, *, check:
     return Survey(kept, (*problems, *twice, *_unclaimed(sizes, claimed)))
 
 
-def _manifest(store: Store, path: str, owner: OwnerKey) -> Manifest:
+def _manifest(store: Store, path: str, owner: OwnerKey) -> DayManifest:
     manifest = checked(store.read(path, LARGEST), owner.fleet)
     if path != f"{HOSTS}/{manifest.host}/{manifest.day}{_MANIFEST}":
         raise JepaError("It is the manifest of another machine or day.", "It is left out.")
@@ -114,7 +114,7 @@ def _table(content: bytes) -> dict[str, str]:
         raise JepaError("Its table of names is none.", "It is left out.") from None
 
 
-def _clock(manifest: Manifest, stored_ns: int) -> str | None:
+def _clock(manifest: DayManifest, stored_ns: int) -> str | None:
     apart = manifest.sent_ns - stored_ns
     if abs(apart) <= CLOCK_NS:
         return None
@@ -123,7 +123,9 @@ def _clock(manifest: Manifest, stored_ns: int) -> str | None:
     return f"The clock of the machine is {abs(apart) / 1e9:.0f} s {side} the store's{doubt}: doubtful times."
 
 
-def _wrong(part: Part, host: str, sizes: Mapping[str, int], schema: Schema, now_ns: int) -> str | None:
+def _wrong(
+    part: StoredRecording, host: str, sizes: Mapping[str, int], schema: Schema, now_ns: int
+) -> str | None:
     """Why a part cannot be used, as far as it can be told without reading it."""
     for file, sent in part.files.items():
         size = sizes.get(part_path(host, part.name, file))
@@ -140,7 +142,7 @@ def _wrong(part: Part, host: str, sizes: Mapping[str, int], schema: Schema, now_
     return None
 
 
-def _altered(store: Store, host: str, part: Part) -> str | None:
+def _altered(store: Store, host: str, part: StoredRecording) -> str | None:
     for file, sent in part.files.items():
         try:
             content = store.read(part_path(host, part.name, file), LARGEST_FILE)
@@ -159,7 +161,7 @@ def _once(hosts: Iterable[Host]) -> tuple[tuple[Host, ...], list[Problem]]:
     problems: list[Problem] = []
     kept: list[Host] = []
     for host in sorted(hosts, key=lambda each: each.host):
-        good: list[Part] = []
+        good: list[StoredRecording] = []
         for part in sorted(host.parts, key=lambda each: (each.start_ns, each.name)):
             place = f"{HOSTS}/{host.host}/{part.name}"
             if part.content in seen:

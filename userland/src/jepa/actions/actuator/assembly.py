@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from jepa.actions.actuator.local import Engine, LocalActuator
+from jepa.actions.actuator.local import ActionEngine, LocalActuator
 from jepa.actions.assessor import ChannelReader
 from jepa.actions.audit import Audit
 from jepa.actions.change import Change
@@ -35,7 +35,7 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(home) / "jepa" / "actions"
 
 
-def engine(directory: Path, publish: Publish | None = None, *, wait_s: float = 10.0) -> Engine:
+def engine(directory: Path, publish: Publish | None = None, *, wait_s: float = 10.0) -> ActionEngine:
     """What acts on this machine, with its journal in ``directory``; ``publish`` is told of each new state.
 
     JepaError when the journal cannot be opened.
@@ -58,7 +58,7 @@ def engine(directory: Path, publish: Publish | None = None, *, wait_s: float = 1
         guard = Guard(host, policies, grants, clock.boot_id)
         timers = _timers(host.manager, directory)
         executor = Executor(host, guard, journal, timers, _channels, clock)
-        return Engine(host, guard, policies, executor, timers, clock, opened.pop_all())
+        return ActionEngine(host, guard, policies, executor, timers, clock, opened.pop_all())
 
 
 def local_actuator(environ: Mapping[str, str] = os.environ) -> LocalActuator:

@@ -17,7 +17,7 @@ from jepa.errors import JepaError
 from jepa.notify import Notifier
 
 if TYPE_CHECKING:
-    from jepa.actions.actuator.local import Engine
+    from jepa.actions.actuator.local import ActionEngine
     from jepa.actions.actuator.server import Service
     from jepa.actions.recovery import Recovered
 
@@ -70,7 +70,7 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
     from jepa.actions.actuator.assembly import engine, state_directory
     from jepa.actions.actuator.connect import socket_path
     from jepa.actions.actuator.housekeeping import Housekeeping
-    from jepa.actions.actuator.server import Server
+    from jepa.actions.actuator.server import VarlinkServer
     from jepa.sockets import listen
 
     _log_by_priority(environ)
@@ -100,7 +100,7 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
             logging.error("jepa-actuator: nothing is changed any more: the journal is damaged: %s", damage)
         else:
             _tell(made.executor.recover())
-        server = Server(
+        server = VarlinkServer(
             listener,
             _service(made, environ),
             ends_when_idle=passed is not None,
@@ -121,7 +121,7 @@ def serve(environ: Mapping[str, str] = os.environ) -> None:
 
 def _refuse(listener: socket.socket, error: JepaError, notifier: Notifier) -> None:
     """Tell the next who asks why nothing can be done, and end: for who asks after that it is tried anew."""
-    from jepa.actions.actuator.server import Limits, Server
+    from jepa.actions.actuator.server import ServerLimits, VarlinkServer
     from jepa.actions.actuator.varlink_interface import ActuatorService
     from jepa.actions.guard.caller import caller_of
 
@@ -130,12 +130,12 @@ def _refuse(listener: socket.socket, error: JepaError, notifier: Notifier) -> No
         raise error
 
     service = ActuatorService(refuse, caller_of, _let_go)
-    server = Server(listener, service, Limits(idle_s=1.0), ends_when_idle=True)
+    server = VarlinkServer(listener, service, ServerLimits(idle_s=1.0), ends_when_idle=True)
     notifier.send(READY=1, STATUS=error.problem)
     server.run()
 
 
-def _service(made: "Engine", environ: Mapping[str, str]) -> "Service":
+def _service(made: "ActionEngine", environ: Mapping[str, str]) -> "Service":
     from jepa.actions.actuator.local import LocalActuator
     from jepa.actions.actuator.polkit import BUS, Polkit
     from jepa.actions.actuator.varlink_interface import ActuatorService

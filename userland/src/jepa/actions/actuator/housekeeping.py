@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from jepa.actions import summary
-from jepa.actions.actuator.local import Engine
+from jepa.actions.actuator.local import ActionEngine
 from jepa.actions.actuator.workers import Workers
 from jepa.actions.change import Change
 from jepa.actions.client import Availability
@@ -26,7 +26,9 @@ AGAIN_S: Final = 5.0
 class Housekeeping:
     """Called by the server's loop; does what takes long in a thread of its own."""
 
-    def __init__(self, engine: Engine, path: Path, notifier: Notifier, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: ActionEngine, path: Path, notifier: Notifier, wake: Callable[[], None]
+    ) -> None:
         """The summary is written to ``path``; ``wake`` has ``tick`` called soon, from any thread."""
         self._engine = engine
         self._path = path

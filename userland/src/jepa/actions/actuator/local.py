@@ -20,7 +20,7 @@ from jepa.actions.family import Host
 from jepa.actions.guard.grants import shown as shown_grant
 from jepa.actions.guard.guard import Guard
 from jepa.actions.guard.policy_store import PolicyStore
-from jepa.actions.messages import Preview, Request
+from jepa.actions.messages import ActionRequest, Preview
 from jepa.actions.registry import family_of
 from jepa.actions.values import shown
 from jepa.errors import JepaError
@@ -30,7 +30,7 @@ Permission = Callable[[Caller, str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class ActionEngine:
     """What changes this machine, put together: one for each process."""
 
     host: Host
@@ -64,7 +64,12 @@ class LocalActuator:
     """A ``jepa.actions.client.ActuatorClient`` without a socket between."""
 
     def __init__(
-        self, engine: Engine, caller: Caller, permission: Permission | None = None, *, owns: bool = False
+        self,
+        engine: ActionEngine,
+        caller: Caller,
+        permission: Permission | None = None,
+        *,
+        owns: bool = False,
     ) -> None:
         """Without ``permission`` nobody is asked: root may, and of others the kernel says what they may.
 
@@ -79,7 +84,7 @@ class LocalActuator:
         """Every action of the catalogue."""
         return self._engine.availability()
 
-    def understand(self, request: Mapping[str, Any]) -> Request:
+    def understand(self, request: Mapping[str, Any]) -> ActionRequest:
         """The request in a message; one without a digest is made for this caller, here and now."""
         if request.get("digest"):
             return requests.from_dict(request)
@@ -100,15 +105,15 @@ class LocalActuator:
         )
         return made._replace(digest=requests.digest(made))
 
-    def _whole(self, request: Request) -> Request:
+    def _whole(self, request: ActionRequest) -> ActionRequest:
         """``request`` with id, expiry and digest, where who made it left them to us."""
         return request if request.digest else self.understand(request._asdict())
 
-    def check(self, request: Request) -> Preview:
+    def check(self, request: ActionRequest) -> Preview:
         """What ``request`` would do and whether it is allowed; changes nothing."""
         return self._engine.executor.check(self._whole(request), self._caller)
 
-    def act(self, request: Request, consent: bool, progress: Progress | None = None) -> Change:
+    def act(self, request: ActionRequest, consent: bool, progress: Progress | None = None) -> Change:
         """Do it and return what came of it."""
         request = self._whole(request)
         if self._permission is not None and not self._caller.autonomous:

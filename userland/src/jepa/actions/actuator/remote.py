@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jepa.actions.actuator.errors import INTERFACE, from_varlink
 from jepa.actions.actuator.varlink import ProtocolError, Splitter, call, parse
-from jepa.actions.messages import Preview, Request, Verdict
+from jepa.actions.messages import ActionRequest, Preview, Verdict
 from jepa.errors import JepaError
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ class RemoteActuator:
 
         return [Availability(**each) for each in self._ask("Availability")["actions"]]
 
-    def check(self, request: Request) -> Preview:
+    def check(self, request: ActionRequest) -> Preview:
         """What ``request`` would do and whether it is allowed; changes nothing."""
         told = self._ask("Check", request=request._asdict())["preview"]
         verdict = Verdict(told["verdict"]["decision"], tuple(told["verdict"]["reasons"]))
         return Preview(told["action"], told["target"], told["old"], told["new"], verdict)
 
-    def act(self, request: Request, consent: bool, progress: "Progress | None" = None) -> "Change":
+    def act(self, request: ActionRequest, consent: bool, progress: "Progress | None" = None) -> "Change":
         """Do it and return what came of it."""
 
         def tell(told: Mapping[str, Any]) -> None:

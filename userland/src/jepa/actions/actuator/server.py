@@ -29,7 +29,7 @@ _CREDENTIALS: Final = struct.Struct("@iii")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """What a connection, a user and all of them may take."""
 
     connections: int = 512
@@ -57,7 +57,7 @@ class Limits:
     """After it was told to stop, for calls at work to be answered."""
 
 
-class Session(Protocol):
+class VarlinkSession(Protocol):
     """Whoever is at the other end of a connection."""
 
     def call(self, call: Call, send: Send) -> Mapping[str, Any]:
@@ -70,7 +70,7 @@ class Session(Protocol):
 class Service(Protocol):
     """What is served."""
 
-    def open(self, peer: socket.socket) -> Session:
+    def open(self, peer: socket.socket) -> VarlinkSession:
         """The session of a peer, who has called for the first time. VarlinkError when it cannot be told."""
 
     def answer(self, call: Call) -> Mapping[str, Any] | None:
@@ -83,14 +83,14 @@ class Service(Protocol):
         """The answer when too many calls are at work."""
 
 
-class Server:
+class VarlinkServer:
     """Answers on a listening socket until it is told to stop."""
 
     def __init__(
         self,
         listener: socket.socket,
         service: Service,
-        limits: Limits | None = None,
+        limits: ServerLimits | None = None,
         *,
         ends_when_idle: bool = False,
         tick: Callable[[], float | None] = lambda: None,
@@ -98,7 +98,7 @@ class Server:
         """``tick`` is called by the loop now and then, and after as many seconds as it returns, at most."""
         self._listener = listener
         self._service = service
-        self._limits = limits or Limits()
+        self._limits = limits or ServerLimits()
         self._ends_when_idle = ends_when_idle
         self._tick = tick
         self._selector = selectors.DefaultSelector()
@@ -404,7 +404,7 @@ class _Connection:
         self.messages: deque[bytes] = deque()
         """Calls that were not begun: not parsed either, which takes twenty times the memory."""
         self.out = bytearray()
-        self.session: Session | None = None
+        self.session: VarlinkSession | None = None
         self.busy = False
         """Whether a call of it waits for a worker, or is with one."""
         self.acting = False

@@ -16,7 +16,7 @@ from jepa.actions.actuator.server import Kind, Send
 from jepa.actions.actuator.varlink import SERVICE, Call, VarlinkError
 from jepa.actions.change import Caller, Change
 from jepa.actions.client import HISTORY_MOST, ActuatorClient
-from jepa.actions.messages import Request
+from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 
 KINDS: Final[dict[str, Kind]] = {
@@ -60,7 +60,7 @@ _METHODS: Final[dict[str, dict[str, str]]] = {
 class Actuator(ActuatorClient, Protocol):
     """Acts for one caller, in this process."""
 
-    def understand(self, request: Mapping[str, Any]) -> Request:
+    def understand(self, request: Mapping[str, Any]) -> ActionRequest:
         """The request in a message. JepaError (422) when it is none."""
 
     def expire(self, change: str) -> Change:

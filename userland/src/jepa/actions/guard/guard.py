@@ -19,9 +19,9 @@ from jepa.actions.guard.grants import Grant, GrantStore
 from jepa.actions.guard.policy import Policy
 from jepa.actions.guard.policy_store import PolicyStore
 from jepa.actions.guard.reach import Reach, reaches
-from jepa.actions.guard.roles import role_of
-from jepa.actions.guard.rules import Question
+from jepa.actions.guard.rules import JudgedProposal
 from jepa.actions.guard.tuners import Tuners
+from jepa.actions.guard.unit_role import role_of
 from jepa.actions.messages import Verdict
 from jepa.errors import JepaError
 
@@ -146,7 +146,7 @@ class Guard:
     def _permission(
         self,
         policy: Policy,
-        question: Question,
+        question: JudgedProposal,
         proposal: Proposal,
         reach: Reach,
         changes: Sequence[Change],
@@ -172,10 +172,10 @@ class Guard:
             else _deny(f"No grant is in force{f' for task {task}' if task else ''}.")
         )
 
-    def _question(self, proposal: Proposal, reach: Reach, guarded: bool) -> Question:
+    def _question(self, proposal: Proposal, reach: Reach, guarded: bool) -> JudgedProposal:
         action, resource = proposal.action, proposal.resource
         group = reach.cgroup if resource.kind is not TargetKind.MACHINE else ""
-        return Question(
+        return JudgedProposal(
             action=action.name,
             family=action.family,
             tier=action.tier,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jepa.actions.guard.protected import Named
-from jepa.actions.guard.rules import Effect, Question, Rule, parse
+from jepa.actions.guard.rules import Effect, JudgedProposal, Rule, parse
 from jepa.actions.messages import Verdict
 
 PACKAGED: Final = Path("usr/lib/jepa/policy.toml")
@@ -46,7 +46,7 @@ class Policy:
     """Other programs that the guard does not yield to; ``*`` for none at all."""
     sources: tuple[str, ...] = ()
 
-    def decide(self, question: Question) -> Verdict:
+    def decide(self, question: JudgedProposal) -> Verdict:
         """Forbidden by a rule: deny. Else permitted: allow, or ask if all that permit ask. Else deny."""
         held = [rule for rule in self.rules if rule.holds(question)]
         if forbidding := [rule.said for rule in held if rule.effect == "forbid"]:
@@ -58,7 +58,7 @@ class Policy:
             return Verdict("ask", tuple(rule.said for rule in held))
         return Verdict("deny", (f"No rule permits {question.action} for you.",))
 
-    def forbidden(self, question: Question) -> tuple[str, ...]:
+    def forbidden(self, question: JudgedProposal) -> tuple[str, ...]:
         """The reasons of all rules that forbid it."""
         return tuple(rule.said for rule in self.rules if rule.effect == "forbid" and rule.holds(question))
 

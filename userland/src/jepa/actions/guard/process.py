@@ -13,7 +13,7 @@ _KERNEL_THREAD: Final = 0x00200000
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessSnapshot:
     """One process, read at one moment."""
 
     pid: int
@@ -28,7 +28,7 @@ class Process:
     """The file it runs, without a mark that it was deleted; empty where that may not be read."""
 
     @classmethod
-    def read(cls, root: Path, pid: str | int) -> "Process":
+    def read(cls, root: Path, pid: str | int) -> "ProcessSnapshot":
         """The process of that PID. JepaError (404) when there is none, or it is a thread of another."""
         text = str(pid)
         if not (text.isascii() and text.isdigit() and str(int(text)) == text):
@@ -54,7 +54,7 @@ def ancestors(root: Path, pid: int) -> Iterator[int]:
         yield pid
         seen.add(pid)
         try:
-            pid = Process.read(root, pid).parent
+            pid = ProcessSnapshot.read(root, pid).parent
         except JepaError:
             return
 

@@ -19,7 +19,7 @@ from jepa.actions.family import Host
 from jepa.actions.guard.caller import cgroup_of, units
 from jepa.actions.guard.devices import carried_by
 from jepa.actions.guard.identity import is_unit, matches_widely, names_of
-from jepa.actions.guard.process import Process, ancestors
+from jepa.actions.guard.process import ProcessSnapshot, ancestors
 from jepa.actions.guard.reach import ENDS, Reach
 from jepa.errors import JepaError
 
@@ -167,7 +167,7 @@ def _essential(cgroup: str, own: str) -> bool:
     return matches_widely(always().session, (own,)) or "/session.slice/" in cgroup
 
 
-def _leads(host: Host, process: Process, cgroup: str) -> bool:
+def _leads(host: Host, process: ProcessSnapshot, cgroup: str) -> bool:
     """Whether it came into the session from outside, as the login or the connection that the session is."""
     return cgroup_of(process.parent, host.root) != cgroup
 

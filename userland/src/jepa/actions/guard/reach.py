@@ -13,7 +13,7 @@ from jepa.actions.change import Proposal
 from jepa.actions.family import Host
 from jepa.actions.guard.caller import cgroup_of, units
 from jepa.actions.guard.identity import folded
-from jepa.actions.guard.process import Process
+from jepa.actions.guard.process import ProcessSnapshot
 from jepa.actions.service_manager import ServiceManager, Unit
 from jepa.errors import JepaError
 
@@ -51,7 +51,7 @@ class Reach:
     """Units that are stopped with it, or by its start."""
     cgroup: str = ""
     """The control group that is changed; empty where there is none."""
-    process: Process | None = None
+    process: ProcessSnapshot | None = None
     """The target, or the main process of the unit that is."""
     unit: str = ""
     """The system's unit that the process belongs to."""
@@ -82,7 +82,7 @@ def _by_itself(host: Host, proposal: Proposal) -> Reach:
         case TargetKind.UNIT | TargetKind.TIMER:
             return _of_unit(host, proposal, host.manager.unit(resource.name))
         case TargetKind.PROCESS:
-            process = Process.read(host.root, resource.name)
+            process = ProcessSnapshot.read(host.root, resource.name)
             if resource.identity and resource.identity.partition("/")[0] != str(process.start):
                 raise JepaError(
                     f"PID {resource.name} belongs to another process by now.",
@@ -129,9 +129,9 @@ def _of_unit(host: Host, proposal: Proposal, unit: Unit) -> Reach:
     )
 
 
-def _main_process(host: Host, unit: Unit) -> Process | None:
+def _main_process(host: Host, unit: Unit) -> ProcessSnapshot | None:
     try:
-        return Process.read(host.root, unit.main_pid) if unit.main_pid > 0 else None
+        return ProcessSnapshot.read(host.root, unit.main_pid) if unit.main_pid > 0 else None
     except JepaError:
         return None  # it has ended
 

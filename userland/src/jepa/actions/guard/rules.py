@@ -24,7 +24,7 @@ _SIZE: Final = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class JudgedProposal:
     """A proposal as rules see it."""
 
     action: str
@@ -84,7 +84,7 @@ class Rule:
         """The reason with the rule's name."""
         return f"{self.reason} (rule {self.id}, {self.source})"
 
-    def holds(self, question: Question) -> bool:
+    def holds(self, question: JudgedProposal) -> bool:
         """Whether all conditions are met. A permit is read narrowly, a forbid widely."""
         wide = self.effect == "forbid"
         return (
@@ -111,7 +111,7 @@ class Rule:
             return matches_widely(patterns, (name,))
         return any(matches_exactly(pattern, name) for pattern in patterns)
 
-    def _target(self, question: Question, wide: bool) -> bool:
+    def _target(self, question: JudgedProposal, wide: bool) -> bool:
         if not self.target:
             return True
         if not wide:

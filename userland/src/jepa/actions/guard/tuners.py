@@ -20,7 +20,7 @@ _SYSTEM_USERS = range(1000)
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class RunningProcess:
     """One process of the machine."""
 
     comm: str
@@ -36,7 +36,7 @@ class Tuner:
     name: str
     sets: str
     """What it sets, or what it does."""
-    setting: Callable[[Path, Process], str] = lambda root, process: ""
+    setting: Callable[[Path, RunningProcess], str] = lambda root, process: ""
     """What it has set now, or empty; reads below the root."""
     holds: tuple[str, ...] = ()
     """The settings of the catalogue that it sets, as patterns."""
@@ -45,7 +45,7 @@ class Tuner:
     by_system: bool = True
     """Whether only the system runs it: a person who calls a process so does not make the guard yield."""
 
-    def is_run_by(self, process: Process) -> bool:
+    def is_run_by(self, process: RunningProcess) -> bool:
         """Whether ``process`` is this program."""
         return process.comm == self.name[:15]
 
@@ -60,19 +60,19 @@ class Active:
     """What it has set now; empty where that cannot be told."""
 
 
-def _command(root: Path, process: Process) -> str:
+def _command(root: Path, process: RunningProcess) -> str:
     return process.command
 
 
-def _file(label: str, path: str) -> Callable[[Path, Process], str]:
-    def setting(root: Path, process: Process) -> str:
+def _file(label: str, path: str) -> Callable[[Path, RunningProcess], str]:
+    def setting(root: Path, process: RunningProcess) -> str:
         found = _read(root / path)
         return f"{label} {found}" if found else ""
 
     return setting
 
 
-def _power_profile(root: Path, process: Process) -> str:
+def _power_profile(root: Path, process: RunningProcess) -> str:
     profile = _read(root / "sys/firmware/acpi/platform_profile")
     preference = _read(root / POLICY / "energy_performance_preference")
     said = [
@@ -195,7 +195,7 @@ def _owner(folder: Path) -> int:
         return -1
 
 
-def processes(root: Path) -> Iterator[Process]:
+def processes(root: Path) -> Iterator[RunningProcess]:
     """Every process below ``root`` that has not ended yet."""
     for folder in (root / "proc").glob("[0-9]*"):
         # "1 (name, which may hold blanks and brackets) S ..."
@@ -205,7 +205,7 @@ def processes(root: Path) -> Iterator[Process]:
         if not comm or rest.split()[:1] in (["Z"], ["X"]) or command == [""]:
             continue  # gone, a zombie, or a thread of the kernel
         command[0] = command[0].rpartition("/")[2]
-        yield Process(comm, " ".join(command))
+        yield RunningProcess(comm, " ".join(command))
 
 
 def _without_process(root: Path) -> Iterator[Active]:

@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.history import History
+from jepa.healing.finding import Fault, Finding, RepairTarget
 from jepa.healing.observation import Observation
+from jepa.healing.recent_numbers import RecentNumbers
 
 _SEEN_S = 20.0
 _AHEAD_S = 120.0
@@ -19,8 +19,8 @@ class DiskFilling:
     """A file system that is full, or will be within two minutes at the rate of the last twenty seconds."""
 
     def __init__(self) -> None:
-        self._free: dict[str, History] = {}
-        self._written: dict[str, History] = {}
+        self._free: dict[str, RecentNumbers] = {}
+        self._written: dict[str, RecentNumbers] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """The file systems that fill, with the units that write most; none when nobody writes any more."""
@@ -28,14 +28,14 @@ class DiskFilling:
         for name, unit in observation.units.items():
             if unit.written is None:
                 continue
-            history = self._written.setdefault(name, History(_SEEN_S))
+            history = self._written.setdefault(name, RecentNumbers(_SEEN_S))
             if history.last is not None and unit.written < history.last:
                 history.clear()
             history.push(now, unit.written)
         for gone in self._written.keys() - observation.units.keys():
             del self._written[gone]
         for mount, space in observation.spaces.items():
-            history = self._free.setdefault(mount, History(_SEEN_S))
+            history = self._free.setdefault(mount, RecentNumbers(_SEEN_S))
             history.push(now, space.free)
             falls = -(history.rate(_SEEN_S) or 0.0)
             left_s = space.free / falls if falls > 0 else float("inf")
@@ -54,7 +54,7 @@ class DiskFilling:
                 Fault.DISK_FILLING,
                 mount,
                 f"{mount} has {space.free / 2**20:.0f} MiB left and loses {falls / 2**20:.1f} MiB a second",
-                tuple(Offender(name) for name, _ in writers[:3]),
+                tuple(RepairTarget(name) for name, _ in writers[:3]),
                 left_s=left_s,
                 evidence={"free": space.free, "bytes_per_second": falls},
             )

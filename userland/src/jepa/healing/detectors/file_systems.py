@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from jepa.healing.finding import Fault, Finding, Offender
+from jepa.healing.finding import Fault, Finding, RepairTarget
 from jepa.healing.observation import Observation
 
 
@@ -17,5 +17,5 @@ class FileSystemFailed:
                 Fault.FILE_SYSTEM_FAILED,
                 mount,
                 f"{mount} takes no more writes ({broken.why})",
-                tuple(Offender(name) for name in broken.owners),
+                tuple(RepairTarget(name) for name in broken.owners),
             )

@@ -6,9 +6,9 @@ Services with a watchdog of their own are systemd's business: it kills them, and
 
 from collections.abc import Iterator
 
-from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.history import History, Sustained
+from jepa.healing.finding import Fault, Finding, RepairTarget
 from jepa.healing.observation import Observation
+from jepa.healing.recent_numbers import RecentNumbers, Sustained
 
 _SLOW_S = 10.0
 _SLOW_CPU = 0.01
@@ -24,7 +24,7 @@ class Hung:
     """A service that accepts nothing for some seconds while something waits, and that is not just busy."""
 
     def __init__(self) -> None:
-        self._cpu: dict[str, History] = {}
+        self._cpu: dict[str, RecentNumbers] = {}
         self._io: dict[str, float] = {}
         self._slow: dict[str, Sustained] = {}
         self._still: dict[str, Sustained] = {}
@@ -35,7 +35,7 @@ class Hung:
         for name, unit in observation.units.items():
             if unit.cpu_s is None or unit.active != "active":
                 continue
-            cpu = self._cpu.setdefault(name, History(_SLOW_S))
+            cpu = self._cpu.setdefault(name, RecentNumbers(_SLOW_S))
             if cpu.last is not None and unit.cpu_s < cpu.last:
                 cpu.clear()
             used = None if cpu.last is None else unit.cpu_s - cpu.last
@@ -57,7 +57,7 @@ class Hung:
                         name,
                         f"{name} accepts no connection: {unit.waiting} wait for {seconds:.0f} s or more, "
                         "and it uses no CPU time",
-                        (Offender(name),),
+                        (RepairTarget(name),),
                         evidence={"waiting": unit.waiting},
                     )
                     break

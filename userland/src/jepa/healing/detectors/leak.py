@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.history import Line, Trend
+from jepa.healing.finding import Fault, Finding, RepairTarget
 from jepa.healing.observation import Observation, UnitSample
+from jepa.healing.recent_numbers import LeastSquares, Line
 
 _SEEN_S = 300.0
 _LEAST_S = 60.0
@@ -23,7 +23,7 @@ class Leak:
     """A service that will reach its limit within fifteen minutes if it goes on as it did for one to five."""
 
     def __init__(self) -> None:
-        self._memory: dict[str, tuple[Trend, Trend]] = {}
+        self._memory: dict[str, tuple[LeastSquares, LeastSquares]] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """The services that leak."""
@@ -33,7 +33,7 @@ class Leak:
             trends = self._memory.get(name)
             if trends is None or unit.anonymous < 0.8 * (trends[0].last or 0):
                 # new, restarted, or it gave memory back: no leak
-                trends = self._memory[name] = Trend(_SEEN_S), Trend(_STEEP_S + 1)
+                trends = self._memory[name] = LeastSquares(_SEEN_S), LeastSquares(_STEEP_S + 1)
             for each in trends:
                 each.push(observation.now_s, unit.anonymous)
             yield from self._judge(unit, *trends, observation)
@@ -41,7 +41,7 @@ class Leak:
             del self._memory[gone]
 
     def _judge(
-        self, unit: UnitSample, seen: Trend, steep: Trend, observation: Observation
+        self, unit: UnitSample, seen: LeastSquares, steep: LeastSquares, observation: Observation
     ) -> Iterator[Finding]:
         held = unit.anonymous or 0
         left = observation.memory_available + observation.swap_free
@@ -58,7 +58,7 @@ class Leak:
             unit.name,
             f"{unit.name} grows by {line.rate * 60 / 2**20:.1f} MiB a minute and reaches "
             f"{limit / 2**20:.0f} MiB in {left / line.rate / 60:.1f} minutes",
-            (Offender(unit.name),),
+            (RepairTarget(unit.name),),
             left_s=left / line.rate,
             evidence={"bytes_per_second": line.rate, "limit": limit},
         )

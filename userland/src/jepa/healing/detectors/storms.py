@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.history import History, Sustained
+from jepa.healing.finding import Fault, Finding, RepairTarget
 from jepa.healing.observation import Observation
+from jepa.healing.recent_numbers import RecentNumbers, Sustained
 
 _RUNAWAY_S = 5.0
 _RUNAWAY_SHARE = 0.8
@@ -30,8 +30,8 @@ class Runaway:
     """
 
     def __init__(self) -> None:
-        self._cpu: dict[str, History] = {}
-        self._waits: dict[str, History] = {}
+        self._cpu: dict[str, RecentNumbers] = {}
+        self._waits: dict[str, RecentNumbers] = {}
         self._long: dict[str, Sustained] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
@@ -60,21 +60,21 @@ class Runaway:
                     name,
                     f"{name} uses {100 * share:.0f} % of all CPU time for {_RUNAWAY_S:.0f} s or more, and "
                     f"{victim} waits {100 * waits:.0f} % of the time for some",
-                    (Offender(name),),
+                    (RepairTarget(name),),
                     evidence={"share": 100 * share, "waits": 100 * waits},
                 )
         for gone in self._long.keys() - observation.units.keys():
             del self._long[gone]
 
     def _rates(
-        self, observation: Observation, kept: dict[str, History], values: Mapping[str, float | None]
+        self, observation: Observation, kept: dict[str, RecentNumbers], values: Mapping[str, float | None]
     ) -> dict[str, float]:
         """Growth per second over the last seconds, of those where that is known."""
         found: dict[str, float] = {}
         for name, value in values.items():
             if value is None:
                 continue
-            history = kept.setdefault(name, History(_RATE_S))
+            history = kept.setdefault(name, RecentNumbers(_RATE_S))
             if history.last is not None and value < history.last:
                 history.clear()
             history.push(observation.now_s, value)
@@ -89,14 +89,14 @@ class ForkStorm:
     """A unit whose processes multiply."""
 
     def __init__(self) -> None:
-        self._tasks: dict[str, History] = {}
+        self._tasks: dict[str, RecentNumbers] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """The units that fork without end."""
         for name, unit in observation.units.items():
             if unit.tasks is None:
                 continue
-            history = self._tasks.setdefault(name, History(_FORK_S))
+            history = self._tasks.setdefault(name, RecentNumbers(_FORK_S))
             history.push(observation.now_s, unit.tasks)
             grown = history.growth(_FORK_S)
             if unit.tasks >= _FORK_LEAST and grown >= _FORK_GROWTH:
@@ -104,7 +104,7 @@ class ForkStorm:
                     Fault.FORK_STORM,
                     name,
                     f"{name} has {unit.tasks} tasks, {grown:.0f} more than {_FORK_S:.0f} s ago",
-                    (Offender(name),),
+                    (RepairTarget(name),),
                     evidence={"tasks": unit.tasks},
                 )
         for gone in self._tasks.keys() - observation.units.keys():
@@ -115,7 +115,7 @@ class LogStorm:
     """A unit that logs so much that journald takes a quarter of a CPU for it, for five seconds."""
 
     def __init__(self) -> None:
-        self._journal = History(_LOG_S)
+        self._journal = RecentNumbers(_LOG_S)
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """The unit that floods the log, at most one: most of the newest lines are its own."""
@@ -136,6 +136,6 @@ class LogStorm:
                 name,
                 f"{name} floods the log: {100 * most / lines:.0f} % of its newest lines, for which journald "
                 f"takes {100 * busy:.0f} % of a CPU",
-                (Offender(name),),
+                (RepairTarget(name),),
                 evidence={"journald": 100 * busy, "share": 100 * most / lines},
             )

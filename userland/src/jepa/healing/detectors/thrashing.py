@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.history import History
+from jepa.healing.finding import Fault, Finding, RepairTarget
 from jepa.healing.observation import Observation
+from jepa.healing.recent_numbers import RecentNumbers
 
 _FULL = 0.10
 """Share of time in which every program waits for memory that nobody works in any more."""
@@ -25,11 +25,11 @@ class MemoryThrashing:
     """The machine waits for memory, or will within seconds; offenders are those that grew most of late."""
 
     def __init__(self) -> None:
-        self._full, self._some = History(_WINDOW_S * 2), History(_WINDOW_S * 2)
-        self._available = History(_GROWTH_S)
-        self._left = History(_GROWTH_S)
-        self._units: dict[str, History] = {}
-        self._processes: dict[int, History] = {}
+        self._full, self._some = RecentNumbers(_WINDOW_S * 2), RecentNumbers(_WINDOW_S * 2)
+        self._available = RecentNumbers(_GROWTH_S)
+        self._left = RecentNumbers(_GROWTH_S)
+        self._units: dict[str, RecentNumbers] = {}
+        self._processes: dict[int, RecentNumbers] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """At most one finding, of the machine."""
@@ -72,27 +72,27 @@ class MemoryThrashing:
             name: unit.anonymous for name, unit in observation.units.items() if unit.anonymous is not None
         }
         for name, held in units.items():
-            self._units.setdefault(name, History(_GROWTH_S)).push(observation.now_s, held)
+            self._units.setdefault(name, RecentNumbers(_GROWTH_S)).push(observation.now_s, held)
         for process in observation.processes:
-            history = self._processes.setdefault(process.pid, History(_GROWTH_S))
+            history = self._processes.setdefault(process.pid, RecentNumbers(_GROWTH_S))
             history.push(observation.now_s, process.anonymous)
         for gone in self._units.keys() - units.keys():
             del self._units[gone]
         for ended in self._processes.keys() - {process.pid for process in observation.processes}:
             del self._processes[ended]
 
-    def _offenders(self, observation: Observation) -> tuple[Offender, ...]:
+    def _offenders(self, observation: Observation) -> tuple[RepairTarget, ...]:
         """Those that grew most, then those that hold most; a session is judged by its processes."""
         least = _LEAST_SHARE * observation.memory_total
-        found: list[tuple[float, float, Offender]] = []
+        found: list[tuple[float, float, RepairTarget]] = []
         sessions = {process.unit for process in observation.processes}
         for name, history in self._units.items():
             if name not in sessions and (held := history.last or 0.0) >= least:
-                found.append((history.growth(_GROWTH_S), held, Offender(name)))
+                found.append((history.growth(_GROWTH_S), held, RepairTarget(name)))
         for process in observation.processes:
             history = self._processes[process.pid]
             if process.anonymous >= least:
-                offender = Offender(str(process.pid), "process", process.name)
+                offender = RepairTarget(str(process.pid), "process", process.name)
                 found.append((history.growth(_GROWTH_S), process.anonymous, offender))
         found.sort(key=lambda each: (each[0] >= least / 4, each[0], each[1]), reverse=True)
         return tuple(offender for _, _, offender in found[:5])

@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from jepa.healing.finding import Fault, Finding, Offender
-from jepa.healing.history import History
+from jepa.healing.finding import Fault, Finding, RepairTarget
 from jepa.healing.observation import Observation, UnitSample
+from jepa.healing.recent_numbers import RecentNumbers
 
 _FLAPPING_RESTARTS = 4
 _FLAPPING_S = 60.0
@@ -42,10 +42,10 @@ class UnitFailed:
                 Fault.DEPENDENCY_FAILED,
                 unit.name,
                 f"{unit.name} failed ({unit.result}); {', '.join(dead)}, which it requires, does not run",
-                tuple(Offender(name) for name in (*dead, unit.name)),
+                tuple(RepairTarget(name) for name in (*dead, unit.name)),
             )
         return Finding(
-            Fault.UNIT_FAILED, unit.name, f"{unit.name} failed ({unit.result})", (Offender(unit.name),)
+            Fault.UNIT_FAILED, unit.name, f"{unit.name} failed ({unit.result})", (RepairTarget(unit.name),)
         )
 
 
@@ -53,14 +53,14 @@ class Flapping:
     """A unit that systemd has restarted four times within a minute: a restart does not help it."""
 
     def __init__(self) -> None:
-        self._restarts: dict[str, History] = {}
+        self._restarts: dict[str, RecentNumbers] = {}
 
     def observe(self, observation: Observation) -> Iterator[Finding]:
         """The units that flap."""
         for name, unit in observation.units.items():
             if not name.endswith(".service"):
                 continue
-            history = self._restarts.setdefault(name, History(_FLAPPING_S))
+            history = self._restarts.setdefault(name, RecentNumbers(_FLAPPING_S))
             if history.last is not None and unit.restarts < history.last:
                 history.clear()
             history.push(observation.now_s, unit.restarts)
@@ -70,6 +70,6 @@ class Flapping:
                     Fault.FLAPPING,
                     name,
                     f"{name} was restarted {times:.0f} times within {_FLAPPING_S:.0f} s",
-                    (Offender(name),),
+                    (RepairTarget(name),),
                     evidence={"restarts": times},
                 )

@@ -12,7 +12,7 @@ FIRST: Final = 5
 """Places in which a prediction is still counted as among the first."""
 
 
-class Predictor(Protocol):
+class HabitPredictor(Protocol):
     """What is scored."""
 
     def learn(self, line: str) -> None:
@@ -62,7 +62,7 @@ class Score:
     line_among_first: float
 
 
-def score(lines: Iterable[str], predictor: Predictor) -> Score:
+def score(lines: Iterable[str], predictor: HabitPredictor) -> Score:
     """The score over all ``lines`` of one person. The first can be predicted by nobody, and counts."""
     count = 0
     right = [0, 0, 0, 0]

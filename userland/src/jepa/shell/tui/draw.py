@@ -163,7 +163,7 @@ def _ascii(here: Sequence[int | None], role: Role, covered: tuple[int, int] | No
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class CellSpan:
     """How a strip's columns map to time."""
 
     cell_s: int
@@ -177,16 +177,16 @@ class Span:
 AHEAD_S = 60
 
 
-def span(width: int) -> Span:
+def span(width: int) -> CellSpan:
     """The finest grid that shows the coming minute in about two fifths of ``width`` columns."""
     for cell_s in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60):
         ahead = AHEAD_S // cell_s
         if ahead <= width * 0.42:
             break
-    return Span(cell_s, max(width - ahead - 1, 0), ahead)
+    return CellSpan(cell_s, max(width - ahead - 1, 0), ahead)
 
 
-def columns(track: Track, second: int, window: int, grid: Span, came: bool = False) -> list[Column]:
+def columns(track: Track, second: int, window: int, grid: CellSpan, came: bool = False) -> list[Column]:
     """The columns of one strip at ``second``: past, now, ahead; with ``came`` also what came ahead of it.
 
     Past columns stand on whole multiples of the column's seconds, so that a strip moves by whole columns and

@@ -4,8 +4,8 @@
 from typing import TYPE_CHECKING, Any
 
 from jepa.actions.catalogue import ActionType, TargetKind, action_type
+from jepa.actions.messages import ActionRequest as ActionRequest
 from jepa.actions.messages import Preview
-from jepa.actions.messages import Request as ActionRequest
 from jepa.errors import JepaError
 from jepa.shell import previews
 from jepa.shell.consent import asked, can_ask

@@ -7,7 +7,7 @@ from typing import Any, Final
 from jepa.shell.request import Request
 from jepa.signals import published, store
 from jepa.signals.published import listing, read_published
-from jepa.signals.signal import Reading, Signal, check_name
+from jepa.signals.signal import Signal, SignalReading, check_name
 from jepa.signals.sources import check_source
 from jepa.signals.store import SignalStore
 from jepa.telemetry.clocks import boot_s
@@ -40,7 +40,7 @@ def run(request: Request) -> int:
     return 0
 
 
-def _taken_up(signal: Signal) -> Reading:
+def _taken_up(signal: Signal) -> SignalReading:
     """What the reader says of ``signal`` once it is ok, or after a while."""
     until = time.monotonic() + TAKEN_UP_S
     while True:
@@ -50,7 +50,7 @@ def _taken_up(signal: Signal) -> Reading:
         time.sleep(0.2)
 
 
-def _tell(request: Request, rows: list[tuple[Signal, Reading]]) -> None:
+def _tell(request: Request, rows: list[tuple[Signal, SignalReading]]) -> None:
     out = request.out
     if out.json:
         out.data([_row(signal, reading) for signal, reading in rows])
@@ -71,7 +71,7 @@ def _tell(request: Request, rows: list[tuple[Signal, Reading]]) -> None:
         out.table([HEAD, *lines])
 
 
-def _ahead(reading: Reading) -> str:
+def _ahead(reading: SignalReading) -> str:
     """The mean of the coming window."""
     if AHEAD_S not in reading.forecast:
         return "-"
@@ -79,7 +79,7 @@ def _ahead(reading: Reading) -> str:
     return f"{low:.4g} .. {high:.4g}"
 
 
-def _row(signal: Signal, reading: Reading) -> dict[str, Any]:
+def _row(signal: Signal, reading: SignalReading) -> dict[str, Any]:
     return {
         "name": signal.name,
         "source": signal.source,

@@ -13,7 +13,7 @@ from jepa.shell.request import Request
 from jepa.shell.verbs import perform
 
 
-class Step(NamedTuple):
+class TourStep(NamedTuple):
     """What is shown, and the command that shows it."""
 
     text: str
@@ -21,32 +21,32 @@ class Step(NamedTuple):
 
 
 STEPS: Final = (
-    Step("Each second JEPA OS reads what the kernel counts. What it reads, and the cost:", ("status",)),
-    Step(
+    TourStep("Each second JEPA OS reads what the kernel counts. What it reads, and the cost:", ("status",)),
+    TourStep(
         "From the last two minutes its world model forecasts the next. Nine times in ten the mean should "
         "lie within the band:",
         ("forecast", "cpu"),
     ),
-    Step(
+    TourStep(
         "It says why the machine is as it is, after a look of some seconds. Each claim names its source and "
         "the command that shows the number:",
         ("explain",),
     ),
-    Step(
+    TourStep(
         "Say in plain words what you want. What is understood is shown first, and nothing is done yet:",
         ("parse", "free memory but not the database, for an hour"),
     ),
-    Step(
+    TourStep(
         "Before a change is made it is imagined, beside doing nothing, which is often the better plan:",
         ("plan", "keep the foreground fast"),
     ),
-    Step(
+    TourStep(
         "A change says what it was and what takes it back. This one is only tried; without --dry-run it is "
         "made:",
         ("act", "vm.swappiness", "10", "--for", "1h", "--dry-run"),
     ),
-    Step("What was changed, by whom and why; `jepa undo` takes it back:", ("history",)),
-    Step("The day's receipt: what was predicted, what was done, what jepa itself used:", ("today",)),
+    TourStep("What was changed, by whom and why; `jepa undo` takes it back:", ("history",)),
+    TourStep("The day's receipt: what was predicted, what was done, what jepa itself used:", ("today",)),
 )
 WIDEST: Final = 80
 END: Final = (
@@ -75,11 +75,11 @@ def run(request: Request) -> int:
     return 0
 
 
-def _command(step: Step) -> str:
+def _command(step: TourStep) -> str:
     return shlex.join(("jepa", *step.words))
 
 
-def _show(request: Request, step: Step, *, first: bool) -> None:
+def _show(request: Request, step: TourStep, *, first: bool) -> None:
     """What the step's command answers; where it cannot, why, for the other steps may."""
     given, chosen = vars(request.args), verb(step.words[0])
     options = ["--local"] if "local" in given else []

@@ -226,13 +226,13 @@ def watch(request: Request) -> int:
 def _pipeline(request: Request, model: "VisionModel", *, still: bool = False) -> "Pipeline":
     """``still``: a single picture is as good as a clip of it."""
     from jepa.vision.clip import Framer
-    from jepa.vision.pipeline import Gate, Pipeline, Still
+    from jepa.vision.pipeline import Gate, HeldPictureSource, Pipeline
     from jepa.vision.source import open_source
 
     source = open_source(request.args.source)
     gate = Gate(request.args.skip_unchanged) if request.args.action == "embed" else None
     frames = model.manifest.clip.frames
-    wanted = Still(source, frames, request.args.fps) if still else source
+    wanted = HeldPictureSource(source, frames, request.args.fps) if still else source
     return Pipeline(wanted, Framer(model.manifest.clip), frames, request.args.fps, gate)
 
 

@@ -31,7 +31,7 @@ class _Away(Exception):
     """The collector cannot be heard; says why in one clause."""
 
 
-class Feed:
+class CollectorFeed:
     """Frames of the collector at ``path``; those of ``own()`` while there is none.
 
     A collector that is away is tried again every ``retry_s``.

@@ -79,7 +79,7 @@ def _ata(report: Mapping[str, Any]) -> Iterator[Complaint]:
             yield "error", f"{attribute.get('name')} is below what its maker allows"
 
 
-class Health:
+class HealthReports:
     """The reports in ``folder``. Making one raises OSError where there is no such directory."""
 
     name = "health"

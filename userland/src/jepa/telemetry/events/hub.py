@@ -220,9 +220,9 @@ def _open_devices() -> EventSource:
 
 
 def _open_health() -> EventSource:
-    from jepa.telemetry.events.health import Health
+    from jepa.telemetry.events.health import HealthReports
 
-    return Health()
+    return HealthReports()
 
 
 def _open_reports(path: Path) -> EventSource:

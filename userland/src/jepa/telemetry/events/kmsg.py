@@ -30,7 +30,7 @@ _LONGEST_DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class KernelMessage:
     """One message of the kernel."""
 
     priority: int
@@ -57,7 +57,7 @@ class MessageRule:
         return True, found.groupdict().get("unit")
 
 
-def parse_record(packet: bytes) -> Record | None:
+def parse_record(packet: bytes) -> KernelMessage | None:
     """One record of /dev/kmsg; None when it is none."""
     head, separator, rest = packet.partition(b";")
     fields = head.split(b",")
@@ -67,7 +67,7 @@ def parse_record(packet: bytes) -> Record | None:
         return None
     priority, sequence, microseconds = (int(field) for field in fields[:3])
     text = rest.partition(b"\n")[0].decode("utf-8", errors="replace")
-    return Record(priority & 7, sequence, microseconds, _ESCAPE.sub(_unescaped, text))
+    return KernelMessage(priority & 7, sequence, microseconds, _ESCAPE.sub(_unescaped, text))
 
 
 def _unescaped(found: re.Match[str]) -> str:
@@ -130,7 +130,7 @@ class KernelLog:
                 events += self._judge(record)
         return events
 
-    def _judge(self, record: Record) -> list[Event]:
+    def _judge(self, record: KernelMessage) -> list[Event]:
         events: list[Event] = []
         if self._next is not None and record.sequence > self._next:
             missed = record.sequence - self._next
@@ -154,7 +154,9 @@ class KernelLog:
             self._same.clear()
         return events
 
-    def _event(self, record: Record, kind: str, unit: str | None, detail: str, severity: str) -> Event:
+    def _event(
+        self, record: KernelMessage, kind: str, unit: str | None, detail: str, severity: str
+    ) -> Event:
         ago = self._monotonic_ns() - 1000 * record.microseconds
         return Event(
             ts_ns=self._wall_ns() - max(0, ago),

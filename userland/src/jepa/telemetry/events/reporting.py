@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jepa.telemetry.collector.feed import collector_socket
 from jepa.telemetry.events.event import Event
-from jepa.telemetry.events.reports import SOCKET_NAME, State, encode
+from jepa.telemetry.events.reports import SOCKET_NAME, WatchState, encode
 
 _KEPT = 200
 
@@ -42,7 +42,7 @@ class EventReporter:
             self._waiting.append(encode(event))
             self._send_waiting()
 
-    def report_state(self, state: State) -> None:
+    def report_state(self, state: WatchState) -> None:
         """Report how watching does, after what waits; a state that is not taken is not kept."""
         with self._lock:
             if self._send_waiting():

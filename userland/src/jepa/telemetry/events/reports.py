@@ -49,16 +49,16 @@ _GROUP_ONLY = 0o660
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class WatchState:
     """How watching does, in one sentence where there is something to say."""
 
     ok: bool
     reason: str
 
 
-def encode(report: Event | State) -> bytes:
+def encode(report: Event | WatchState) -> bytes:
     """``report`` as one datagram, its words cut and cleaned as ``decode`` wants them."""
-    if isinstance(report, State):
+    if isinstance(report, WatchState):
         content: dict[str, Any] = {
             "type": "state",
             "ok": report.ok,
@@ -78,7 +78,7 @@ def _line(text: str | None, longest: int) -> str | None:
     return "".join(each if each.isprintable() else " " for each in text[:longest])
 
 
-def decode(datagram: bytes, now_ns: int) -> Event | State:
+def decode(datagram: bytes, now_ns: int) -> Event | WatchState:
     """The report in ``datagram``; ValueError for anything else.
 
     A time that cannot be, in the future or days ago, becomes ``now_ns``.
@@ -93,7 +93,7 @@ def decode(datagram: bytes, now_ns: int) -> Event | State:
         ok = content.get("ok")
         if not isinstance(ok, bool):
             raise ValueError("no state")
-        return State(ok, _text(content, "reason", LONGEST_TEXT) or "")
+        return WatchState(ok, _text(content, "reason", LONGEST_TEXT) or "")
     kind, source = content.get("kind"), content.get("source")
     if content.get("type") != "event" or not isinstance(source, str) or source not in KINDS:
         raise ValueError("no source of reports")
@@ -140,7 +140,7 @@ class Reports:
         self._socket.setblocking(False)
         self._allowed, self._counted_at = _BURST, monotonic()
         self._lost = 0
-        self._state: State | None = None
+        self._state: WatchState | None = None
         self._state_at = float("-inf")
 
     @property
@@ -161,7 +161,7 @@ class Reports:
             except ValueError:
                 self._lost += 1
                 continue
-            if isinstance(report, State):
+            if isinstance(report, WatchState):
                 self._state, self._state_at = report, self._monotonic()
             elif self._may():
                 events.append(report)

@@ -31,7 +31,7 @@ _ANSWERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListeningSocket:
     """One listening socket."""
 
     waiting: int
@@ -80,7 +80,7 @@ class ListenerSource:
             self._diag = None
 
 
-def listeners(diag: socket.socket) -> list[Listener]:
+def listeners(diag: socket.socket) -> list[ListeningSocket]:
     """Every listening TCP socket of this network namespace. Raises OSError or ValueError."""
     return [_listener(each) for each in tcp_sockets(diag, _LISTEN)]
 
@@ -103,7 +103,7 @@ def tcp_sockets(diag: socket.socket, states: int) -> Iterator[bytes]:
             raise ValueError("there are too many")
 
 
-def parse_answer(packet: bytes) -> tuple[list[Listener], bool]:
+def parse_answer(packet: bytes) -> tuple[list[ListeningSocket], bool]:
     """Each listener in ``packet``, and whether it is the last packet.
 
     Raises OSError with the kernel's reason when it refused, ValueError when the packet makes no sense.
@@ -112,9 +112,9 @@ def parse_answer(packet: bytes) -> tuple[list[Listener], bool]:
     return [_listener(each) for each in found], done
 
 
-def _listener(content: bytes) -> Listener:
+def _listener(content: bytes) -> ListeningSocket:
     _, _, _, _, _, waiting, limit, _, _ = _TOLD.unpack_from(content)
-    return Listener(waiting, limit, socket_cgroup(content))
+    return ListeningSocket(waiting, limit, socket_cgroup(content))
 
 
 def _contents(packet: bytes) -> tuple[list[bytes], bool]:

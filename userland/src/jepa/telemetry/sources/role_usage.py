@@ -17,7 +17,7 @@ _LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class GroupUse:
     """What one group and all below it used since it was made, and holds; None where it does not say."""
 
     cpu_us: int | None = None
@@ -89,15 +89,15 @@ class _Group:
         self._memory = KernelFile(folder / "memory.current")
         self._io = KernelFile(folder / "io.stat")
         self._pressure = {kind: KernelFile(folder / f"{kind}.pressure") for kind in _PRESSURES}
-        self.use: Previous[Use] = Previous()
+        self.use: Previous[GroupUse] = Previous()
         self.stalls: Previous[Stalls] = Previous()
 
-    def read_use(self, stacked: Container[bytes]) -> Use:
+    def read_use(self, stacked: Container[bytes]) -> GroupUse:
         cpu = _content(self._cpu)
         memory = _content(self._memory)
         io = _content(self._io)
         read, written = (None, None) if io is None else parse_io_stat(io, stacked)
-        return Use(
+        return GroupUse(
             None if cpu is None else parse_cpu_stat(cpu).usage_us,
             None if memory is None else count(memory.strip()),
             read,

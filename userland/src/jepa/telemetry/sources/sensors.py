@@ -46,7 +46,7 @@ def is_peripheral(device: Path) -> bool:
         return False
 
 
-class Sleep:
+class DeviceSleep:
     """Whether a device sleeps, and must not be woken by asking it."""
 
     def __init__(self, device: Path) -> None:
@@ -83,7 +83,7 @@ class _Input:
     limit: float | None
     """Degrees at which the machine would have shut down."""
     fault: KernelFile | None
-    sleep: Sleep
+    sleep: DeviceSleep
     degrees: float | None = None
     changed_at: float | None = None
     reason: str = ""
@@ -261,7 +261,7 @@ def _zone(zone: Path) -> Iterator[_Input]:
         doubtful=False,
         limit=min(limits, default=None),
         fault=None,
-        sleep=Sleep(zone / "device"),
+        sleep=DeviceSleep(zone / "device"),
     )
 
 
@@ -285,7 +285,7 @@ def _chip(chip: Path) -> Iterator[_Input | _Disk]:
             doubtful=not named and _SUPER_IO.match(name) is not None,
             limit=limit,
             fault=KernelFile(fault) if fault.exists() else None,
-            sleep=Sleep(chip / "device"),
+            sleep=DeviceSleep(chip / "device"),
         )
 
 

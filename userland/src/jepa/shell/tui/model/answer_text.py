@@ -4,7 +4,7 @@
 import re
 from typing import Final
 
-from jepa.shell.tui.model.line import Line, Part, Role, line
+from jepa.shell.tui.model.line import Line, Role, Span, line
 
 _CODE: Final = re.compile(r"\x1b\[(0|2|31|32|33)m")
 _ROLES: Final[dict[str, Role]] = {"0": "text", "2": "muted", "31": "bad", "32": "good", "33": "warn"}
@@ -15,13 +15,13 @@ def answer_lines(text: str) -> list[Line]:
     made = []
     role: Role = "text"
     for row in text.rstrip().split("\n"):
-        parts: list[Part] = []
+        parts: list[Span] = []
         pieces = _CODE.split(row)
         # split() gives text and codes in turn.
         for place, piece in enumerate(pieces):
             if place % 2:
                 role = _ROLES[piece]
             else:
-                parts.append(Part(piece, role))
+                parts.append(Span(piece, role))
         made.append(line(*parts))
     return made

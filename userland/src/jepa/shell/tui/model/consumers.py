@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from jepa.shell.formatting import quantity
 from jepa.shell.processes import KERNEL, Use
-from jepa.shell.tui.model.line import Line, Part, Role, columns
+from jepa.shell.tui.model.line import Line, Role, Span, columns
 
 Order = Literal["what matters", "cpu", "memory", "disk", "name"]
 ORDERS: Final[tuple[Order, ...]] = ("what matters", "cpu", "memory", "disk", "name")
@@ -88,8 +88,8 @@ def panel(uses: Sequence[Use], width: int, rows: int, memory_mib: float, ellipsi
     for use in ordered(uses, "what matters", memory_mib)[: max(rows - 1, 0)]:
         made = dict(zip(HEADS, row(use).cells, strict=True))
         role: Role = "warn" if use.cpu >= BUSY else "text"
-        body.append([Part(made[field], _role(field, role)) for field in fields])
-    head = [Part(each, "muted") for each in fields]
+        body.append([Span(made[field], _role(field, role)) for field in fields])
+    head = [Span(each, "muted") for each in fields]
     right = [place for place, field in enumerate(fields) if field not in ("NAME", "UNIT")]
     return columns([head, *body], widths, right, ellipsis)
 

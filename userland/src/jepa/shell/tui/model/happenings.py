@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from jepa.service.api import EventOut, Status
-from jepa.shell.tui.model.line import Line, Part, Role, cut, line
+from jepa.shell.tui.model.line import Line, Role, Span, cut, line
 
 ROLES: Final[dict[str, Role]] = {
     "warning": "warn",
@@ -24,13 +24,13 @@ def event(each: EventOut, clock: str = "%H:%M:%S") -> Line:
     """One event: when, what, to what, and the detail."""
     at = time.strftime(clock, time.localtime(each.ts_ns / 1e9))
     parts = [
-        Part(f"{at}  ", "muted"),
-        Part(each.kind.replace("_", " "), ROLES.get(each.severity, "text")),
+        Span(f"{at}  ", "muted"),
+        Span(each.kind.replace("_", " "), ROLES.get(each.severity, "text")),
     ]
     if each.unit:
-        parts += [Part("  "), Part(each.unit, "strong")]
+        parts += [Span("  "), Span(each.unit, "strong")]
     if each.detail:
-        parts.append(Part(f"  ({each.detail})", "muted"))
+        parts.append(Span(f"  ({each.detail})", "muted"))
     return line(*parts)
 
 
@@ -44,19 +44,23 @@ def welcome(status: Status, events: Sequence[EventOut], width: int) -> list[Line
     """What there is to do, what is wrong with the service, and what happened of late."""
     made = [
         line(
-            Part("Say what you want: "),
-            Part("why is it slow?", "accent"),
-            Part("  "),
-            Part("limit backup to 20 % cpu for 1 h", "accent"),
+            Span("Say what you want: "),
+            Span("why is it slow?", "accent"),
+            Span("  "),
+            Span("limit backup to 20 % cpu for 1 h", "accent"),
         ),
-        line(Part("Or a verb, such as status; Tab completes, F1 helps, ^P has every command.", "muted")),
+        line(Span("Or a verb, such as status; Tab completes, F1 helps, ^P has every command.", "muted")),
     ]
     wrong = [part for part in status.parts if part.state in ("degraded", "failed")]
     made += [
-        line(Part(f"{part.name} is {part.state}: ", "warn"), part.reason, Part(f" {part.remedy}", "muted"))
+        line(
+            Span(f"{part.name} is {part.state}: ", "warn"),
+            part.reason,
+            Span(f" {part.remedy}", "muted"),
+        )
         for part in wrong[:PARTS]
     ]
     if events:
-        made.append(line(Part("Of late:", "muted")))
+        made.append(line(Span("Of late:", "muted")))
         made += [cut(event(each), max(width, 20)) for each in events]
     return made

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jepa.errors import JepaError
 from jepa.probability import shown_surprise
 from jepa.service.api import Status
-from jepa.shell.tui.model.line import Line, Part, Role, apart, length, line
+from jepa.shell.tui.model.line import Line, Role, Span, apart, length, line
 
 STATES: dict[str, Role] = {"ok": "good", "degraded": "warn", "failed": "bad", "off": "muted"}
 
@@ -33,48 +33,51 @@ def degraded(status: Status) -> list[str]:
 
 def header(health: Health, width: int, between: str) -> Line:
     """The line for ``width`` characters; what matters least is left out where there is no room."""
-    gap = Part(between, "muted")
+    gap = Span(between, "muted")
     if health.lost is not None:
         facts = [
-            line(Part("jepa", "strong")),
+            line(Span("jepa", "strong")),
             line(f"no answer, next try in {health.retry_s:.0f} s"),
             line(health.lost.problem),
         ]
         return _joined(facts, gap, width)
     if health.status is None:
-        return line(Part("jepa", "strong"))
+        return line(Span("jepa", "strong"))
     status = health.status
-    left = [line(Part(status.host or "jepa", "strong"))]
+    left = [line(Span(status.host or "jepa", "strong"))]
     if health.held:
-        left.append(line(Part("picture held, F4 goes on", "warn")))
+        left.append(line(Span("picture held, F4 goes on", "warn")))
     if health.autonomy:
-        left.append(line(Part("autonomy ", "muted"), health.autonomy))
+        left.append(line(Span("autonomy ", "muted"), health.autonomy))
     left.append(
-        line(Part("model ", "muted"), Part(status.pack or "none", "text" if status.pack else "warn"))
+        line(
+            Span("model ", "muted"),
+            Span(status.pack or "none", "text" if status.pack else "warn"),
+        )
     )
     wrong = degraded(status)
     if wrong:
-        left.append(line(Part(f"{status.state} ", STATES[status.state]), ", ".join(wrong)))
+        left.append(line(Span(f"{status.state} ", STATES[status.state]), ", ".join(wrong)))
     elif status.state != "ok":
-        left.append(line(Part(status.state, STATES[status.state])))
+        left.append(line(Span(status.state, STATES[status.state])))
     if status.mode == "local":
-        left.append(line(Part("in this process", "muted")))
-    right = [line(Part("surprise ", "muted"), _surprise(status))]
+        left.append(line(Span("in this process", "muted")))
+    right = [line(Span("surprise ", "muted"), _surprise(status))]
     if status.context_frames < status.context_limit:
-        right.append(line(Part("seen ", "muted"), f"{status.context_frames}/{status.context_limit} frames"))
+        right.append(line(Span("seen ", "muted"), f"{status.context_frames}/{status.context_limit} frames"))
     if status.missed:
-        right.append(line(Part("missed ", "muted"), Part(str(status.missed), "warn")))
+        right.append(line(Span("missed ", "muted"), Span(str(status.missed), "warn")))
     joined = _joined(left, gap, width)
     return apart(joined, _joined(right, gap, max(width - length(joined) - 2, 0)), width)
 
 
-def _surprise(status: Status) -> Part:
+def _surprise(status: Status) -> Span:
     value = status.surprise
     role: Role = "text" if value is None or value < 0.95 else "warn" if value < 0.99 else "bad"
-    return Part(shown_surprise(value), role)
+    return Span(shown_surprise(value), role)
 
 
-def _joined(facts: list[Line], between: Part, width: int) -> Line:
+def _joined(facts: list[Line], between: Span, width: int) -> Line:
     """As many of ``facts`` as fit."""
     joined: Line = ()
     for fact in facts:

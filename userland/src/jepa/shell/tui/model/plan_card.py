@@ -13,7 +13,7 @@ from jepa.service.api import FrameOut
 from jepa.shell.channel_names import label
 from jepa.shell.formatting import Interval, quantity
 from jepa.shell.tui.draw import Cell, Column, Glyphs, draw, nice_top, peak
-from jepa.shell.tui.model.line import Line, Part, Role, apart, columns, cut, line
+from jepa.shell.tui.model.line import Line, Role, Span, apart, columns, cut, line
 from jepa.shell.tui.series import fan
 
 State = Literal["open", "armed", "applied", "cancelled"]
@@ -52,20 +52,20 @@ def dry_run(step: Mapping[str, Any]) -> str:
 def head(plan: Mapping[str, Any], left_s: float, state: State, width: int) -> Line:
     """The verdict on the left, what may still be done about it on the right."""
     word, role = VERDICTS[plan["verdict"]["decision"]]
-    left = line(Part(f"plan {plan['id']}  ", "muted"), Part(word, role))
+    left = line(Span(f"plan {plan['id']}  ", "muted"), Span(word, role))
     if state in ("applied", "cancelled"):
-        return apart(left, line(Part(state, "muted")), width)
+        return apart(left, line(Span(state, "muted")), width)
     if not can_apply(plan):
         return cut(left, width)
     if left_s <= 0:
-        return apart(left, line(Part("has expired", "warn")), width)
-    return apart(left, line(Part(f"for {left_s:.0f} s", "muted")), width)
+        return apart(left, line(Span("has expired", "warn")), width)
+    return apart(left, line(Span(f"for {left_s:.0f} s", "muted")), width)
 
 
 def steps(plan: Mapping[str, Any], width: int, unicode: bool) -> list[Line]:
     """A line a step: what, from what to what, its tier, and how it is taken back."""
     arrow = "→" if unicode else "->"
-    rows: list[Sequence[Part]] = []
+    rows: list[Sequence[Span]] = []
     for step in plan["steps"]:
         kind = catalogue().get(step["action"])
         old, new = (shown_value(kind, step[end]) for end in ("from", "to"))
@@ -73,11 +73,11 @@ def steps(plan: Mapping[str, Any], width: int, unicode: bool) -> list[Line]:
         back = "can be taken back" if step["reversible"] else "CANNOT be taken back"
         rows.append(
             (
-                Part(f"{step['n']}. {step['action']}", "strong"),
-                Part(step["target"]),
-                Part(value, "strong"),
-                Part(step["tier"], TIERS[step["tier"]]),
-                Part(back, "muted" if step["reversible"] else "bad"),
+                Span(f"{step['n']}. {step['action']}", "strong"),
+                Span(step["target"]),
+                Span(value, "strong"),
+                Span(step["tier"], TIERS[step["tier"]]),
+                Span(back, "muted" if step["reversible"] else "bad"),
             )
         )
     if not rows:
@@ -85,7 +85,7 @@ def steps(plan: Mapping[str, Any], width: int, unicode: bool) -> list[Line]:
     widths = [max(len(row[place].text) for row in rows) for place in range(5)]
     if sum(widths) + 8 > width:
         widths[4] = 0  # the tier says nearly as much
-        rows = [(*row[:4], Part("" if len(row[4].text) < 18 else "!")) for row in rows]
+        rows = [(*row[:4], Span("" if len(row[4].text) < 18 else "!")) for row in rows]
     spare = width - sum(widths) - 8
     if spare < 0:
         widths[1] = max(widths[1] + spare, 8)
@@ -95,7 +95,7 @@ def steps(plan: Mapping[str, Any], width: int, unicode: bool) -> list[Line]:
 def reasons(plan: Mapping[str, Any]) -> list[Line]:
     """Why the verdict is what it is."""
     _, role = VERDICTS[plan["verdict"]["decision"]]
-    return [line(Part(reason, "muted" if role != "bad" else "bad")) for reason in plan["verdict"]["reasons"]]
+    return [line(Span(reason, "muted" if role != "bad" else "bad")) for reason in plan["verdict"]["reasons"]]
 
 
 def expected(plan: Mapping[str, Any], width: int) -> list[Line]:
@@ -108,22 +108,22 @@ def expected(plan: Mapping[str, Any], width: int) -> list[Line]:
         low, middle, high = window["with"]
         rows.append(
             (
-                Part(label(name)),
-                Part(quantity(window["without"][1], unit), "muted"),
-                Part(quantity(middle, unit), "strong"),
-                Part(f"({quantity(low, unit)} .. {quantity(high, unit)})", "muted"),
+                Span(label(name)),
+                Span(quantity(window["without"][1], unit), "muted"),
+                Span(quantity(middle, unit), "strong"),
+                Span(f"({quantity(low, unit)} .. {quantity(high, unit)})", "muted"),
             )
         )
     if not rows or not plan["steps"]:
         return []
     heads = (f"in {horizon} s", "doing nothing", "with the plan", "(5 % .. 95 %)")
-    table = [[Part(each, "muted") for each in heads], *rows]
+    table = [[Span(each, "muted") for each in heads], *rows]
     widths = [max(len(row[place].text) for row in table) for place in range(4)]
     made = [cut(each, width) for each in columns(table, widths, right=(1, 2))]
     energy = plan["imagined"]["energy"]
     least = f"at least {energy['gain_lower']:.3f} in nine of ten moments"
     gain = f"nearer to the goal by {energy['gain']:.3f}, {least}"
-    made.append(cut(line(Part(gain, "good" if energy["gain_lower"] > 0 else "warn")), width))
+    made.append(cut(line(Span(gain, "good" if energy["gain_lower"] > 0 else "warn")), width))
     return made
 
 
@@ -191,9 +191,9 @@ def keys(plan: Mapping[str, Any], left_s: float, state: State, focused: bool) ->
     """What can be pressed; the rest of the screen says how to get here."""
     if state == "armed":
         return line(
-            Part("These steps interrupt something or stay. ", "bad"),
-            Part("y", "key"),
-            Part(" applies them, any other key does not", "bad"),
+            Span("These steps interrupt something or stay. ", "bad"),
+            Span("y", "key"),
+            Span(" applies them, any other key does not", "bad"),
         )
     if state != "open":
         return ()
@@ -205,11 +205,14 @@ def keys(plan: Mapping[str, Any], left_s: float, state: State, focused: bool) ->
         *((("d", "dry-run"),) if alive else ()),
         ("c", "cancel"),
     )
-    parts: list[Part] = []
+    parts: list[Span] = []
     for key, word in wanted:
         action = f"card('{word.replace('-', '_')}')"
-        parts += [Part("  ")] if parts else []
-        parts += [Part(f"[{key}]", "key", action), Part(word, "text" if focused else "muted", action)]
+        parts += [Span("  ")] if parts else []
+        parts += [
+            Span(f"[{key}]", "key", action),
+            Span(word, "text" if focused else "muted", action),
+        ]
     if not focused:
-        parts.append(Part("   Tab goes here", "muted"))
+        parts.append(Span("   Tab goes here", "muted"))
     return line(*parts)

@@ -11,7 +11,7 @@ from jepa.service.api import ChannelInfo
 from jepa.shell.channel_names import label
 from jepa.shell.durations import duration
 from jepa.shell.formatting import quantity
-from jepa.shell.tui.model.line import Line, Part, columns, line
+from jepa.shell.tui.model.line import Line, Span, columns, line
 from jepa.shell.tui.series import Board
 
 WINDOW_S: Final = 30
@@ -52,16 +52,16 @@ def scrubber(position: Position, marks: Collection[int], width: int, unicode: bo
         return round((second - position.first) / span * (width - 1))
 
     rail, mark, knob = ("─", "┴", "●") if unicode else ("-", "'", "O")
-    cells = [Part(rail, "muted")] * width
+    cells = [Span(rail, "muted")] * width
     for second in marks:
         if position.first <= second <= position.last:
-            cells[place(second)] = Part(mark, "warn")
-    cells[place(position.at)] = Part(knob, "accent")
+            cells[place(second)] = Span(mark, "warn")
+    cells[place(position.at)] = Span(knob, "accent")
     return _joined(cells)
 
 
-def _joined(cells: Sequence[Part]) -> Line:
-    parts: list[Part] = []
+def _joined(cells: Sequence[Span]) -> Line:
+    parts: list[Span] = []
     for cell in cells:
         if parts and parts[-1].role == cell.role:
             parts[-1] = parts[-1]._replace(text=parts[-1].text + cell.text)
@@ -77,10 +77,10 @@ def heading(position: Position, at_ns: int | None, playing: bool) -> Line:
     back = "the newest" if ago == 0 else f"{duration(ago)} before the newest"
     kept = f"{duration(position.last - position.first)} are kept"
     return line(
-        Part("REPLAY  ", "strong"),
-        Part(clock, "accent"),
+        Span("REPLAY  ", "strong"),
+        Span(clock, "accent"),
         f"  {back}",
-        Part(f"   {kept}{', playing' if playing else ''}", "muted"),
+        Span(f"   {kept}{', playing' if playing else ''}", "muted"),
     )
 
 
@@ -88,26 +88,26 @@ def outcomes(board: Board, channels: Sequence[ChannelInfo], at: int, ellipsis: s
     """A line a channel: what was forecast at second ``at``, what came, and whether the band held."""
     windows = board.horizons or (WINDOW_S,)
     window = min(windows, key=lambda each: abs(each - WINDOW_S))
-    rows: list[list[Part]] = [
-        [Part(each, "muted") for each in ("CHANNEL", f"FORECAST, {window} s", "5 % .. 95 %", "CAME", "")]
+    rows: list[list[Span]] = [
+        [Span(each, "muted") for each in ("CHANNEL", f"FORECAST, {window} s", "5 % .. 95 %", "CAME", "")]
     ]
     for channel in channels:
         track = board.tracks[channel.name]
         came, band = track.at(at + window, window)
         unit = channel.unit
         if band is None:
-            verdict = Part("not forecast", "muted")
+            verdict = Span("not forecast", "muted")
         elif not math.isfinite(came):
-            verdict = Part("not yet known", "muted")
+            verdict = Span("not yet known", "muted")
         else:
-            verdict = Part("held", "good") if track.holds(came, band) else Part("missed", "bad")
+            verdict = Span("held", "good") if track.holds(came, band) else Span("missed", "bad")
         between = "" if band is None else f"{quantity(band.low, unit)} .. {quantity(band.high, unit)}"
         rows.append(
             [
-                Part(label(channel.name), "strong"),
-                Part("-" if band is None else quantity(band.median, unit)),
-                Part(between, "muted"),
-                Part(quantity(came, unit)),
+                Span(label(channel.name), "strong"),
+                Span("-" if band is None else quantity(band.median, unit)),
+                Span(between, "muted"),
+                Span(quantity(came, unit)),
                 verdict,
             ]
         )

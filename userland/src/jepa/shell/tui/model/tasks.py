@@ -10,7 +10,7 @@ from jepa.language.saying import understood
 from jepa.shell.channel_names import label
 from jepa.shell.durations import duration
 from jepa.shell.formatting import quantity
-from jepa.shell.tui.model.line import Line, Part, Role, apart, cut, line
+from jepa.shell.tui.model.line import Line, Role, Span, apart, cut, line
 
 Change = Mapping[str, Any]
 """As JSON has a ChangeOut."""
@@ -33,14 +33,16 @@ def panel(
     active = [task for task in tasks if task["state"] == "active"]
     if not active and not alone:
         last = next(iter(changes), None)
-        quiet = [apart(line(Part("CHANGED NOW  ", "muted"), "nothing"), (), width)]
+        quiet = [apart(line(Span("CHANGED NOW  ", "muted"), "nothing"), (), width)]
         if last is not None and rows > 1:
             said = f"last: {_what(last['action'], last['target'])} {_to(last, unicode)}, {last['state']}"
-            quiet.append(cut(line(Part(said, "muted")), width))
+            quiet.append(cut(line(Span(said, "muted")), width))
         return quiet[:rows]
     made = [
         apart(
-            line(Part("CHANGED NOW", "muted")), line(Part("F8", "key"), Part(" take back", "muted")), width
+            line(Span("CHANGED NOW", "muted")),
+            line(Span("F8", "key"), Span(" take back", "muted")),
+            width,
         )
     ]
     for task in active:
@@ -71,27 +73,27 @@ def _task(
 ) -> Iterator[Line]:
     left = "until ended" if task["until"] is None else f"{_left((task['until'] - now_ns) / 1e9)} left"
     state = "hold-out" if task["hold_out"] else left
-    yield apart(line(Part(_said(task["spec"]), "strong")), line(Part(state, "accent")), width)
+    yield apart(line(Span(_said(task["spec"]), "strong")), line(Span(state, "accent")), width)
     benefit = task["benefit"]
     if benefit["windows"] and benefit["interval"] is not None:
         low, high = benefit["interval"]
         role: Role = "good" if low > 0 else "text"
-        yield cut(line(Part("  saves ", "muted"), Part(f"{low:.3f} .. {high:.3f}", role)), width)
+        yield cut(line(Span("  saves ", "muted"), Span(f"{low:.3f} .. {high:.3f}", role)), width)
     held = [change for change in changes if change["task"] == task["id"] and _stands(change)]
     for change in held:
         yield from _change(change, units, width, unicode, indent="  ")
     if not held:
         for each in task["in_force"]:
-            yield cut(line(Part(f"  {_what(each['action'], each['target'])}", "text")), width)
+            yield cut(line(Span(f"  {_what(each['action'], each['target'])}", "text")), width)
 
 
 def _change(
     change: Change, units: Mapping[str, str], width: int, unicode: bool, indent: str
 ) -> Iterator[Line]:
     what = line(
-        f"{indent}{_what(change['action'], change['target'])} ", Part(_to(change, unicode), "strong")
+        f"{indent}{_what(change['action'], change['target'])} ", Span(_to(change, unicode), "strong")
     )
-    left = () if change["left_s"] is None else line(Part(f"{_left(change['left_s'])} left", "accent"))
+    left = () if change["left_s"] is None else line(Span(f"{_left(change['left_s'])} left", "accent"))
     yield apart(what, left, width)
     for name in list(change["predicted"])[:MOST_SEEN]:
         low, middle, high = change["predicted"][name]
@@ -99,11 +101,11 @@ def _change(
         said = f"predicted {quantity(middle, unit)} ({quantity(low, unit)}..{quantity(high, unit)})"
         head = f"{indent}  {label(name)}: "
         if came is None:
-            yield cut(line(Part(f"{head}{said}", "muted")), width)
+            yield cut(line(Span(f"{head}{said}", "muted")), width)
         else:
             role: Role = "good" if low <= came <= high else "warn"
-            observed = Part(quantity(came, unit), role)
-            yield cut(line(Part(f"{head}came ", "muted"), observed, Part(f", {said}", "muted")), width)
+            observed = Span(quantity(came, unit), role)
+            yield cut(line(Span(f"{head}came ", "muted"), observed, Span(f", {said}", "muted")), width)
 
 
 def _stands(change: Change) -> bool:

@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 
 from jepa.service.api import EventOut
 from jepa.shell.tui import feed
-from jepa.shell.tui.model.line import Line, Part, line
+from jepa.shell.tui.model.line import Line, Span, line
 from jepa.shell.tui.screens.table import Cells, TableScreen
 
 
@@ -33,7 +33,7 @@ class EventsScreen(TableScreen):
 
     def heading(self) -> Line:
         """How many there are."""
-        return line(Part("WHAT HAPPENED  ", "strong"), f"{len(self._events)} events, the newest first")
+        return line(Span("WHAT HAPPENED  ", "strong"), f"{len(self._events)} events, the newest first")
 
     def found(self) -> Sequence[tuple[str, Cells]]:
         """The newest first."""

@@ -13,7 +13,7 @@ from jepa.actions.catalogue import catalogue
 from jepa.actions.values import shown as shown_value
 from jepa.shell.durations import duration
 from jepa.shell.tui import feed
-from jepa.shell.tui.model.line import Line, Part, line
+from jepa.shell.tui.model.line import Line, Span, line
 from jepa.shell.tui.screens.table import Cells, TableScreen
 
 
@@ -39,7 +39,7 @@ class HistoryScreen(TableScreen):
         """How many there are."""
         many = len(self._changes)
         said = f"{many} changes, the newest first" if many else "nothing"
-        return line(Part("WHAT WAS CHANGED  ", "strong"), said)
+        return line(Span("WHAT WAS CHANGED  ", "strong"), said)
 
     def found(self) -> Sequence[tuple[str, Cells]]:
         """The newest first, as the service gives them."""

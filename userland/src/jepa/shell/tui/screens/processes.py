@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 from jepa.shell.processes import Use, by_unit
 from jepa.shell.tui import feed
 from jepa.shell.tui.model.consumers import HEADS, ORDERS, Order, ordered, row
-from jepa.shell.tui.model.line import Line, Part, line
+from jepa.shell.tui.model.line import Line, Span, line
 from jepa.shell.tui.screens.table import Cells, TableScreen
 
 MOST = 300
@@ -52,9 +52,9 @@ class ProcessScreen(TableScreen):
         cpu = sum(use.cpu for use in self._uses)
         many = len(by_unit(self._uses)) if self._units else len(self._uses)
         return line(
-            Part("WHAT RUNS  ", "strong"),
+            Span("WHAT RUNS  ", "strong"),
             f"{many} {what}, {cpu:.0f} % of a core",
-            Part(f"   by {self._order}", "muted"),
+            Span(f"   by {self._order}", "muted"),
         )
 
     def found(self) -> Sequence[tuple[str, Cells]]:

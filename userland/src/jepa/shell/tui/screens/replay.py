@@ -16,7 +16,7 @@ from jepa.service.api import ChannelInfo, EventOut
 from jepa.shell.tui.draw import Glyphs
 from jepa.shell.tui.model import happenings, replay
 from jepa.shell.tui.model.arrangement import TWO_ACROSS
-from jepa.shell.tui.model.line import Part, line
+from jepa.shell.tui.model.line import Span, line
 from jepa.shell.tui.series import Board
 from jepa.shell.tui.widgets.line_view import LineView
 from jepa.shell.tui.widgets.live import AXIS_ROWS, LEAST_ROWS, LivePanel
@@ -122,7 +122,7 @@ class ReplayScreen(Screen[None]):
         position, unicode = self.position, self._glyphs is not Glyphs.ASCII
         heading = self.query_one("#heading", LineView)
         if position is None:
-            heading.show([line(Part("REPLAY  ", "strong"), "nothing is kept yet")])
+            heading.show([line(Span("REPLAY  ", "strong"), "nothing is kept yet")])
             return
         playing = self._timer is not None
         heading.show([replay.heading(position, self._board.time_ns(position.at), playing)])

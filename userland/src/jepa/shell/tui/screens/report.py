@@ -14,7 +14,7 @@ from textual.widgets import Footer
 from jepa.service.api import Client
 from jepa.shell.tui import turns
 from jepa.shell.tui.model.answer_text import answer_lines
-from jepa.shell.tui.model.line import Line, Part, line
+from jepa.shell.tui.model.line import Line, Span, line
 from jepa.shell.tui.widgets.line_view import LineView
 
 
@@ -47,10 +47,10 @@ class ReportScreen(Screen[str | None]):
 
     def on_mount(self) -> None:
         """Ask."""
-        self.query_one("#heading", LineView).show([line(Part(self._title, "strong"))])
-        choices: list[Part] = []
+        self.query_one("#heading", LineView).show([line(Span(self._title, "strong"))])
+        choices: list[Span] = []
         for key, said in self._keys.items():
-            choices += [Part(f"[{key}] ", "key"), Part(f"{said}   ")]
+            choices += [Span(f"[{key}] ", "key"), Span(f"{said}   ")]
         self.query_one("#choices", LineView).show([line(*choices)] if choices else [])
         self.query_one(VerticalScroll).focus()
         self.action_again()

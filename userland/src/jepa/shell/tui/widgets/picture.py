@@ -34,7 +34,7 @@ LOOKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ScreenRows:
     """Everything that is shown, row by row."""
 
     rows: tuple[tuple[Look, ...], ...]
@@ -57,10 +57,10 @@ class PictureView(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._picture = Picture(())
+        self._picture = ScreenRows(())
         self._styles: dict[tuple[str, bool], Style] = {}
 
-    def show(self, new: Picture) -> None:
+    def show(self, new: ScreenRows) -> None:
         """Replace the picture."""
         old, self._picture = self._picture, new
         if list(map(len, old.rows)) != list(map(len, new.rows)):

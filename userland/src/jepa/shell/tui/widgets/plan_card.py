@@ -15,7 +15,7 @@ from jepa.service.api import FrameOut
 from jepa.shell.tui.draw import Glyphs
 from jepa.shell.tui.model import plan_card as model
 from jepa.shell.tui.widgets.line_view import LineView
-from jepa.shell.tui.widgets.picture import Picture, PictureView, looks, written
+from jepa.shell.tui.widgets.picture import PictureView, ScreenRows, looks, written
 
 Decision = Literal["apply", "edit", "explain", "dry-run", "cancel"]
 BESIDE = 60
@@ -150,7 +150,7 @@ class PlanCard(Vertical, can_focus=True):
                 rows.append(row + written("  ") + looks(plot.with_[place]) if plot.with_ else row)
         view.display = bool(rows)
         view.styles.height = len(rows)
-        view.show(Picture(tuple(row[:width] for row in rows)))
+        view.show(ScreenRows(tuple(row[:width] for row in rows)))
 
     # What is pressed
 

@@ -11,7 +11,7 @@ from jepa.shell.channel_names import label
 from jepa.shell.tui import draw
 from jepa.shell.tui.draw import Cell, Column, Glyphs
 from jepa.shell.tui.series import Track
-from jepa.shell.tui.widgets.picture import Look, Picture, PictureView, looks, written
+from jepa.shell.tui.widgets.picture import Look, PictureView, ScreenRows, looks, written
 
 GUTTER = 9
 """Columns left of a strip that hold its scale."""
@@ -55,7 +55,7 @@ def picture(
     top: float,
     glyphs: Glyphs,
     came: bool = False,
-) -> tuple[Picture, float]:
+) -> tuple[ScreenRows, float]:
     """Draw a channel's strip and title in ``width`` by ``rows`` cells; also the scale's top, for next time.
 
     ``came``: whether to draw what came after ``second``, as a replay does. A channel never observed has a
@@ -66,7 +66,7 @@ def picture(
     name = label(channel.name)
     if not track.observed:
         absent = title(name, "not observed here", "", "quiet", width)
-        return Picture((absent, *[written(" " * width)] * (rows - 1))), top
+        return ScreenRows((absent, *[written(" " * width)] * (rows - 1))), top
     note, style = held_note(*track.held(window)) if track.foreseen else ("no forecast", "quiet")
     left = gutter(width)
     drawn = draw.columns(track, second, window, draw.span(width - left), came)
@@ -80,7 +80,7 @@ def picture(
     if left:
         marks = scale(channel.low, top, channel.unit, len(body))
         body = [(*written(mark.rjust(left - 1) + " "), *row) for mark, row in zip(marks, body, strict=True)]
-    return Picture((title(name, value, note, style, width), *body)), top
+    return ScreenRows((title(name, value, note, style, width), *body)), top
 
 
 def scale(low: float, top: float, unit: str, rows: int) -> list[str]:

@@ -10,7 +10,7 @@ from jepa.service.api import EventOut
 from jepa.shell.tui import turns
 from jepa.shell.tui.model import happenings
 from jepa.shell.tui.model.answer_text import answer_lines
-from jepa.shell.tui.model.line import Line, Part, line, marked
+from jepa.shell.tui.model.line import Line, Span, line, marked
 from jepa.shell.tui.widgets.line_view import LineView
 from jepa.shell.tui.widgets.plan_card import PlanCard
 
@@ -78,11 +78,11 @@ class Transcript(VerticalScroll):
         """Mark the words that were understood, and say what they mean."""
         said, _ = self._turns[message.turn]
         places = [(start, end) for spans in message.spans.values() for start, end in spans]
-        said.show([line(Part("> ", "muted"), *marked(message.turn.line, places))])
+        said.show([line(Span("> ", "muted"), *marked(message.turn.line, places))])
         if message.spec["intent"] != "none":
             sure = message.spec.get("confidence")
             how = f"{message.spec['tier']}{f', {sure:.0%} sure' if sure is not None else ''}"
-            await self.say("understood", [line(message.meaning, Part(f"  ({how})", "muted"))])
+            await self.say("understood", [line(message.meaning, Span(f"  ({how})", "muted"))])
 
     async def wrote(self, message: turns.Wrote) -> None:
         """Show what is written so far."""
@@ -132,4 +132,4 @@ class Transcript(VerticalScroll):
 
 def you(said: str) -> list[Line]:
     """What a person said."""
-    return [line(Part("> ", "muted"), Part(said, "strong"))]
+    return [line(Span("> ", "muted"), Span(said, "strong"))]

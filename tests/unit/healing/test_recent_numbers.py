@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jepa.healing.history import Trend
+from jepa.healing.recent_numbers import LeastSquares
 
 
 @given(
@@ -15,7 +15,7 @@ from jepa.healing.history import Trend
     st.integers(2, 60),
 )
 def test_a_trend_is_the_line_through_what_it_remembers(steps: list[tuple[int, int]], keep_s: int) -> None:
-    trend, points, now_ms = Trend(keep_s), [], 86_400_000
+    trend, points, now_ms = LeastSquares(keep_s), [], 86_400_000
     for step_ms, value in steps:
         now_ms += step_ms
         trend.push(now_ms / 1000, value)
@@ -33,7 +33,7 @@ def test_a_trend_is_the_line_through_what_it_remembers(steps: list[tuple[int, in
 
 
 def test_a_trend_is_exact_after_a_month() -> None:
-    trend = Trend(300)
+    trend = LeastSquares(300)
     for second in range(30 * 8640):
         trend.push(10.0 * second, 2**40 + (second * 7919) % 1000)
     for second in range(31):

@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jepa.language.dialogue import Dialogue, FollowUp, Turn
+from jepa.language.dialogue import Dialogue, DialogueTurn, FollowUp
 from jepa.language.saying import understood
 from jepa.shell.conversation import Conversation
 from jepa.shell.request import Request
@@ -72,7 +72,7 @@ def _of_plan(plan: Mapping[str, Any], expired: bool) -> Iterator[str]:
     )
 
 
-def _words(turn: Turn) -> str:
+def _words(turn: DialogueTurn) -> str:
     """Which words of a turn gave which field."""
     return ", ".join(
         f"{field} from {' and '.join(repr(turn.said[start:end]) for start, end in places)}"

@@ -17,7 +17,7 @@ class Line:
     """Seconds from the first to the last number."""
 
 
-class History:
+class RecentNumbers:
     """The numbers of the last ``keep_s`` seconds."""
 
     def __init__(self, keep_s: float) -> None:
@@ -61,7 +61,7 @@ class History:
         return (newest - oldest) / (now - time) if now - time >= over_s / 2 else None
 
 
-class Trend:
+class LeastSquares:
     """The line of least squares through the numbers of the last ``keep_s`` seconds.
 
     A number costs as much however many are remembered: sums are kept of them. With whole numbers these are
