@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -253,6 +254,7 @@ def stats() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else the load would go on for ever
     main(
         Path(sys.argv[1]) if len(sys.argv) > 1 else Path("build/bench/telemetry.json"),
         float(sys.argv[2]) if len(sys.argv) > 2 else 20.0,

@@ -178,13 +178,21 @@ class Station:
             self._machine.crash()
 
 
+_FAILED = "---- failed units ----"
+_TROUBLE = (
+    "dmesg; journalctl --boot --no-pager -o cat -p warning _PID=1;"
+    f"echo '{_FAILED}'; systemctl list-units --failed --plain --no-legend --no-pager"
+)
+"""In one command, since this follows each test, and to start a shell takes an emulated machine a while."""
+
+
 def find_trouble(machine: Machine, allow: tuple[Allow, ...]) -> list[str]:
     """What the console, the kernel's log, systemd's complaints and its failed units tell of ``machine``."""
     text = machine.console_text()
     failed = ""
     if machine.running:
-        text += "\n" + machine.execute("dmesg; journalctl --boot --no-pager -o cat -p warning _PID=1").out
-        failed = machine.execute("systemctl list-units --failed --plain --no-legend --no-pager").out
+        told, _, failed = machine.execute(_TROUBLE).out.partition(f"{_FAILED}\n")
+        text += "\n" + told
     trouble = [str(finding) for finding in scan(text, allow)]
     return trouble + [f"failed unit: {line.strip()}" for line in failed.splitlines() if line.strip()]
 
