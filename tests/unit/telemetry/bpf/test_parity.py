@@ -130,8 +130,17 @@ def test_disk_operations(load: Callable[[str], BpfObject], tmp_path: Path) -> No
         if done.returncode:
             pytest.skip(f"no direct I/O here: {done.stderr}")
 
-    os.sync()
-    bracketed(field(loaded, "done"), disk_operations, write, least=100)
+    for last in (False, False, True):
+        os.sync()
+        try:
+            bracketed(field(loaded, "done"), disk_operations, write, least=100)
+            break
+        except AssertionError:
+            # At times, 11 of 380 seen with 6.18 on a busy virtual machine, the kernel counts some of the
+            # hundred requests without coming by its tracepoint block_io_done: neither this program runs
+            # then, nor one of bpftrace. What is lost by us is lost each time.
+            if last:
+                raise
     assert loaded.map("devices").items()
 
 
