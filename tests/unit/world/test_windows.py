@@ -8,17 +8,22 @@ from hypothesis.extra import numpy as arrays
 
 from jepa.telemetry.schema import Schema
 from jepa.world.scale import Scale
-from jepa.world.windows import Trailing, all_window_stats, filled, stats_on_scale, window_stats
+from jepa.world.windows import Trailing, WindowStats, all_window_stats, filled, stats_on_scale
 
 LENGTHS = (1, 3, 8)
 VALUES = st.one_of(st.just(float("nan")), st.floats(0, 1e6, width=32))
-FRAMES = arrays.arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(1, 4)), elements=VALUES)
+FRAMES = arrays.arrays(np.float32, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=VALUES)
+
+
+def at_the_end(values: np.ndarray) -> WindowStats:
+    trailing = Trailing(values.shape[1], LENGTHS)
+    return [trailing.push(frame) for frame in values][-1]
 
 
 @settings(deadline=None)
 @given(FRAMES)
 def test_mean_and_p90_are_those_of_the_observed_frames(values: np.ndarray) -> None:
-    stats = window_stats(values, LENGTHS)
+    stats = at_the_end(values)
     for channel in range(values.shape[1]):
         for column, length in enumerate(LENGTHS):
             window = values[-length:, channel]
@@ -37,13 +42,12 @@ def test_mean_and_p90_are_those_of_the_observed_frames(values: np.ndarray) -> No
 
 @settings(deadline=None)
 @given(FRAMES)
-def test_frame_by_frame_equals_all_at_once(values: np.ndarray) -> None:
-    trailing = Trailing(values.shape[1], LENGTHS)
+def test_what_left_a_window_leaves_no_trace(values: np.ndarray) -> None:
     together = all_window_stats(values, LENGTHS)
-    for number, frame in enumerate(values):
-        stats = trailing.push(frame)
-        np.testing.assert_array_equal(stats.mean, together.mean[number])
-        np.testing.assert_array_equal(stats.p90, together.p90[number])
+    for number in range(len(values)):
+        alone = at_the_end(values[max(0, number + 1 - max(LENGTHS)) : number + 1])
+        for name in ("mean", "p90", "share"):
+            np.testing.assert_array_equal(getattr(alone, name), getattr(together, name)[number])
 
 
 def test_an_empty_window_takes_the_next_longer_one() -> None:
@@ -54,6 +58,6 @@ def test_an_empty_window_takes_the_next_longer_one() -> None:
 
 def test_a_channel_never_observed_is_zero_and_not_seen(schema: Schema) -> None:
     values = np.full((5, len(schema.channels)), np.nan, np.float32)
-    stats, seen = stats_on_scale(window_stats(values, LENGTHS), Scale(schema))
+    stats, seen = stats_on_scale(at_the_end(values), Scale(schema))
     assert not stats.any()
     assert not seen.any()

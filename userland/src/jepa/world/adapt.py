@@ -43,7 +43,11 @@ class Pace:
 
 
 class Adapter:
-    """Everything is on the unit scale: quantiles (C, H, 2, Q), what was observed (C, H, 2)."""
+    """Everything is on the unit scale: quantiles (C, H, 2, Q), what was observed (C, H, 2).
+
+    Within, horizons come first, so that all windows that end with a frame are judged at once, and channels
+    last, so that they lie side by side.
+    """
 
     def __init__(
         self, channels: int, horizons: Sequence[int], levels: Sequence[float], pace: Pace | None = None
@@ -51,9 +55,9 @@ class Adapter:
         self._pace = pace or Pace()
         self._middle = levels.index(0.5)
         self._miss = levels[0] + 1 - levels[-1]
-        # Horizons come first, so that all windows that end with a frame are judged at once.
-        self._shape = (len(horizons), channels, 2)
+        self._shape = (len(horizons), 2, channels)
         self._ahead = np.array(horizons, np.intp)
+        self._each = np.arange(len(horizons))
         reach = np.array(horizons, np.float32)[:, None, None]
         self._fade: FloatArray = np.exp(-1 / (self._pace.memory_s + 2 * reach)).astype(np.float32)
         # Windows of neighbouring frames overlap: they do not count as so many separate ones.
@@ -65,10 +69,10 @@ class Adapter:
 
     def clear(self) -> None:
         """Forget this machine."""
-        longest, (horizons, channels, targets) = int(self._ahead.max()), self._shape
+        longest, (horizons, targets, channels) = int(self._ahead.max()), self._shape
         self._made = 0
-        self._points: FloatArray = np.zeros((longest, horizons, _EXPERTS, channels, targets), np.float32)
-        self._bounds: FloatArray = np.zeros((longest, horizons, 2, channels, targets), np.float32)
+        self._points: FloatArray = np.zeros((longest, horizons, _EXPERTS, targets, channels), np.float32)
+        self._bounds: FloatArray = np.zeros((longest, 2, horizons, targets, channels), np.float32)
         self._lost: FloatArray = np.zeros(self._points.shape[1:], np.float32) + self._rest
         self._bias: FloatArray = np.zeros(self._shape, np.float32)
         self._stretch: FloatArray = np.zeros(self._shape, np.float32)
@@ -78,43 +82,59 @@ class Adapter:
 
         ``stats`` (C, H, 2) is what the windows that end now held, known where ``seen`` (C, H) is 1.
         """
-        held = stats.transpose(1, 0, 2)  # (H, C, 2)
-        self._settle(held, seen.T[..., None] > 0)
-        points = self._all_points(quantiles[..., self._middle].transpose(1, 0, 2), held)
-        share = np.exp(self._lost.min(axis=1, keepdims=True) - self._lost)
-        centre = ((share * points).sum(axis=1) / share.sum(axis=1)).transpose(1, 0, 2)[..., None]
+        held = np.ascontiguousarray(stats.transpose(1, 2, 0))
+        self._settle(held, seen.T[:, None] > 0)
+        own = np.ascontiguousarray(quantiles.transpose(3, 1, 2, 0))  # (Q, H, 2, C)
         middle = self._middle
-        median = quantiles[..., middle, None]
-        # The interval stays where it was: moved along it would lose the 0 that quiet channels keep to.
-        fitted = median + (quantiles - median) * np.exp(self._stretch).transpose(1, 0, 2)[..., None]
-        fitted[..., :middle] = np.minimum(fitted[..., :middle], centre)
-        fitted[..., middle:] = np.maximum(fitted[..., middle:], centre)
-        fitted[..., middle] = centre[..., 0]
-        fitted = np.clip(fitted, 0, 1).astype(np.float32)
+        median = own[middle]
         place = self._made % len(self._points)
-        self._points[place] = points
-        self._bounds[place] = fitted[..., [0, -1]].transpose(1, 3, 0, 2)
+        points = self._all_points(median, held, out=self._points[place])
+        share = np.exp(self._lost.min(axis=1, keepdims=True) - self._lost)
+        total = share.sum(axis=1)
+        share *= points
+        centre = share.sum(axis=1)
+        centre /= total
+        # The interval stays where it was: moved along it would lose the 0 that quiet channels keep to.
+        fitted: FloatArray = own - median
+        fitted *= np.exp(self._stretch)
+        fitted += median
+        np.minimum(fitted[:middle], centre, out=fitted[:middle])
+        np.maximum(fitted[middle:], centre, out=fitted[middle:])
+        fitted[middle] = centre
+        np.minimum(np.maximum(fitted, 0, out=fitted), 1, out=fitted)
+        self._bounds[place] = fitted[[0, -1]]
         self._made += 1
-        return np.asarray(fitted)
+        return fitted.transpose(3, 1, 2, 0)
 
-    def _all_points(self, median: FloatArray, held: FloatArray) -> FloatArray:
-        """(H, K, C, 2) from the model's median and what past windows held, (H, C, 2) both."""
-        last = np.broadcast_to(held[:1, :, :1], median.shape)
-        return np.stack([median, np.clip(median + self._bias, 0, 1), held, last], axis=1)
+    def _all_points(self, median: FloatArray, held: FloatArray, out: FloatArray) -> FloatArray:
+        """(H, K, 2, C) from the model's median and what past windows held, (H, 2, C) both."""
+        out[:, 0] = median
+        np.minimum(np.maximum(median + self._bias, 0), 1, out=out[:, 1])
+        out[:, 2] = held
+        out[:, 3] = held[0, 0]
+        return out
 
     def _settle(self, truth: FloatArray, seen: BoolArray) -> None:
-        """Judge the forecasts of the windows that have just ended: truth (H, C, 2), seen (H, C, 1)."""
+        """Judge the forecasts of the windows that have just ended: truth (H, 2, C), seen (H, 1, C)."""
         known = seen & (self._ahead <= self._made)[:, None, None]
-        place = (self._made - self._ahead) % len(self._points), np.arange(len(self._ahead))
-        error = truth[:, None] - self._points[place]  # (H, K, C, 2)
-        loss = 1 - np.exp2(-np.abs(error) / self._pace.scale)
-        fade, weight = self._fade[:, None], self._weight[:, None]
-        lost = self._rest + (self._lost - self._rest) * fade + weight * loss
-        self._lost = np.where(known[:, None], lost, self._lost)
-        bias = self._bias + (1 - self._fade) * (error[:, 0] - self._bias)
-        self._bias = np.where(known, bias, self._bias)
-        low, high = self._bounds[place].swapaxes(0, 1)
+        place = (self._made - self._ahead) % len(self._points)
+        error = truth[:, None] - self._points[place, self._each]  # (H, K, 2, C)
+        loss = np.abs(error)
+        loss /= -self._pace.scale
+        np.exp2(loss, out=loss)
+        np.subtract(1, loss, out=loss)
+        loss *= self._weight[:, None]
+        lost = self._lost - self._rest
+        lost *= self._fade[:, None]
+        lost += self._rest
+        lost += loss
+        np.copyto(self._lost, lost, where=known[:, None])
+        bias = error[:, 0] - self._bias
+        bias *= 1 - self._fade
+        bias += self._bias
+        np.copyto(self._bias, bias, where=known)
+        low, high = self._bounds[place, :, self._each].swapaxes(0, 1)
         missed = (truth < low) | (truth > high)
         limit = np.log(self._pace.widest)
         stretch = np.clip(self._stretch + self._step * (missed - self._miss), -limit, limit)
-        self._stretch = np.where(known, stretch, self._stretch).astype(np.float32)
+        np.copyto(self._stretch, stretch, where=known, casting="same_kind")

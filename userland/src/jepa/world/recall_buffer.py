@@ -24,6 +24,8 @@ class RecallBuffer:
         self.keys: FloatArray = np.zeros((window + coarse, key_width), np.float32)
         self.outcomes: FloatArray = np.zeros((len(horizons), window, 4, channels), np.float32)
         self.followed: FloatArray = np.zeros((len(horizons), coarse, 4, channels), np.float32)
+        self._bytes = self.outcomes.data.cast("B")
+        self._frame_bytes = self.outcomes[0, 0].nbytes
         self._window = window
         self._horizons = horizons
         self._values: FloatArray = np.zeros((max(horizons) + 1, channels), np.float32)
@@ -41,7 +43,8 @@ class RecallBuffer:
         """Take a frame: key (K,), stats (C, H, 2) and seen (C, H) of the windows that end with it."""
         for ring in (self.keys[: self._window], self._values):
             ring[:-1] = ring[1:]
-        self.outcomes[:, :-1] = self.outcomes[:, 1:]
+        # All horizons at once, in place: what comes from the next horizon is overwritten below.
+        self._bytes[: -self._frame_bytes] = self._bytes[self._frame_bytes :]
         self.keys[self._window - 1] = key
         self._values[-1] = stats[:, 0, 0]
         newest = self.outcomes[:, -1]

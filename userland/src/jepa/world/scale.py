@@ -32,12 +32,12 @@ class Scale:
     def from_unit(self, scaled: FloatArray) -> FloatArray:
         """(..., C) on the 0..1 scale back to units; NaN stays NaN."""
         values = np.asarray(scaled, np.float64) * self._span + self._low
-        values[..., self._log] = np.expm1(values[..., self._log])
-        values[..., self._sqrt] = np.square(values[..., self._sqrt])
+        np.expm1(values, out=values, where=self._log)
+        np.square(values, out=values, where=self._sqrt)
         return values.astype(np.float32)
 
     def _forward(self, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
         result = np.array(values, np.float64)
-        result[..., self._log] = np.log1p(result[..., self._log])
-        result[..., self._sqrt] = np.sqrt(result[..., self._sqrt])
+        np.log1p(result, out=result, where=self._log)
+        np.sqrt(result, out=result, where=self._sqrt)
         return result

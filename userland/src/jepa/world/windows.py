@@ -28,49 +28,10 @@ class WindowStats:
     share: FloatArray  # (C, H), 0..1: frames that observed the channel, of the frames a full window has
 
 
-def window_stats(recent: FloatArray, lengths: tuple[int, ...]) -> WindowStats:
-    """Statistics of the last ``lengths`` frames of ``recent`` (N, C), oldest first, NaN where absent.
-
-    A window longer than what there is covers what there is.
-    """
-    # Sorting is quick along rows only.
-    by_channel = np.ascontiguousarray(recent.T)
-    channels = len(by_channel)
-    mean = np.full((channels, len(lengths)), np.nan, np.float32)
-    p90 = np.full((channels, len(lengths)), np.nan, np.float32)
-    share = np.zeros((channels, len(lengths)), np.float32)
-    absent = np.isnan(by_channel)
-    known = np.where(absent, np.float32(0), by_channel)
-    for column, length in enumerate(lengths):
-        window = by_channel[:, -length:]
-        count = window.shape[1] - np.add.reduce(absent[:, -length:], axis=1, dtype=np.intp)
-        share[:, column] = count / length
-        some = np.flatnonzero(count)
-        total = np.add.reduce(known[:, -length:], axis=1, dtype=np.float64)
-        mean[some, column] = total[some] / count[some]
-        if window.shape[1] == 1:
-            p90[:, column] = window[:, 0]
-            continue
-        # NaN sorts last.
-        p90[some, column] = _sorted_quantile(np.sort(window, axis=1)[some], count[some])
-    return WindowStats(mean, p90, share)
-
-
-def _sorted_quantile(ascending: FloatArray, count: npt.NDArray[np.intp]) -> FloatArray:
-    """P90 of the first ``count`` values of each sorted row, between neighbours linearly as NumPy does."""
-    position = P90 * (count - 1)
-    below = np.floor(position).astype(np.intp)
-    above = np.minimum(below + 1, count - 1)
-    rows = np.arange(len(ascending))
-    low, high = ascending[rows, below], ascending[rows, above]
-    result: FloatArray = (low + (high - low) * (position - below)).astype(np.float32)
-    return result
-
-
 def all_window_stats(values: FloatArray, lengths: tuple[int, ...]) -> WindowStats:
-    """The same at every frame of ``values`` (T, C): arrays (T, C, H)."""
-    longest = max(lengths)
-    each = [window_stats(values[max(0, t + 1 - longest) : t + 1], lengths) for t in range(len(values))]
+    """Statistics of the windows that end at every frame of ``values`` (T, C): arrays (T, C, H)."""
+    trailing = Trailing(values.shape[1], lengths)
+    each = [trailing.push(frame) for frame in values]
     return WindowStats(
         np.stack([stats.mean for stats in each]),
         np.stack([stats.p90 for stats in each]),
@@ -99,28 +60,87 @@ def stats_on_scale(windows: WindowStats, scale: Scale) -> tuple[FloatArray, Floa
 
     An empty window takes the value of the next longer one; a channel no window observed is 0.
     """
-    both = np.stack([filled(windows.mean), filled(windows.p90)], axis=-1)
-    scaled = np.moveaxis(scale.to_unit(np.moveaxis(both, -3, -1)), -1, -3)
-    return np.nan_to_num(scaled, nan=0.0), (windows.share >= OBSERVED).astype(np.float32)
+    both = filled(np.stack([windows.mean, windows.p90]))  # (2, ..., C, H)
+    scaled = np.moveaxis(scale.to_unit(both.swapaxes(-1, -2)).swapaxes(-1, -2), 0, -1)
+    return np.nan_to_num(scaled, copy=False, nan=0.0), (windows.share >= OBSERVED).astype(np.float32)
 
 
 def filled(stats: FloatArray) -> FloatArray:
     """Stats (..., H) with each empty window replaced by the next longer one that is not."""
     result = stats.copy()
     for column in range(result.shape[-1] - 2, -1, -1):
-        empty = np.isnan(result[..., column])
-        result[..., column] = np.where(empty, result[..., column + 1], result[..., column])
+        shorter, longer = result[..., column], result[..., column + 1]
+        np.copyto(shorter, longer, where=np.isnan(shorter))
     return result
 
 
 class Trailing:
-    """The trailing windows of frames as they come."""
+    """The trailing windows of frames as they come; one longer than what there is covers what there is.
+
+    Every window is kept in order: a frame takes one value out and puts one in, for a small part of what
+    sorting would take. What is absent comes last, as infinity. Of each table a row is a frame, so that the
+    channels lie side by side.
+    """
 
     def __init__(self, channels: int, lengths: tuple[int, ...]) -> None:
+        self._longest = max(lengths)
         self._lengths = lengths
-        self._recent: FloatArray = np.empty((0, channels), np.float32)
+        self._at = self._longest
+        """Frames before this row are the newest ones. The tables are twice as long as what is needed of
+        them, so that they are moved back seldom."""
+        self._keys: FloatArray = np.full((2 * self._longest + 1, channels), np.inf, np.float32)
+        self._known = np.zeros(self._keys.shape, np.float64)
+        self._seen = np.zeros(self._keys.shape, np.intp)
+        self._counts = np.zeros((len(lengths), channels), np.intp)
+        self._ascending: FloatArray = np.full((sum(lengths), channels), np.inf, np.float32)
+        self._first = np.cumsum([0, *lengths[:-1]])[:, None]
+        """(H, 1) where each window begins in it."""
+        self._whole = np.array(lengths)[:, None]
 
     def push(self, values: FloatArray) -> WindowStats:
         """Take the next frame (C,), in units, NaN where absent; answer its trailing windows."""
-        self._recent = np.concatenate([self._recent[-max(self._lengths) + 1 :], values[None]])
-        return window_stats(self._recent, self._lengths)
+        at = self._room()
+        absent = np.isnan(values)
+        self._keys[at] = np.where(absent, np.float32(np.inf), values)
+        self._known[at] = np.where(absent, 0, values)
+        self._seen[at] = ~absent
+        totals = np.empty(self._counts.shape, np.float64)
+        for number, (length, first) in enumerate(zip(self._lengths, self._first[:, 0], strict=True)):
+            _exchange(self._ascending[first : first + length], self._keys[at - length], self._keys[at])
+            np.add.reduce(self._known[at + 1 - length : at + 1], axis=0, out=totals[number])
+        self._counts += self._seen[at] - self._seen[at - self._whole[:, 0]]
+        return self._stats(totals)
+
+    def _room(self) -> int:
+        """The row of the next frame."""
+        if self._at == len(self._keys):
+            for table in (self._keys, self._known, self._seen):
+                table[: self._longest] = table[-self._longest :]
+            self._at = self._longest
+        self._at += 1
+        return self._at - 1
+
+    def _stats(self, totals: npt.NDArray[np.float64]) -> WindowStats:
+        """From the sums of each window (H, C)."""
+        count = np.maximum(self._counts, 1)
+        mean = (totals / count).astype(np.float32)
+        position = P90 * (count - 1)
+        below = position.astype(np.intp)
+        above = np.minimum(below + 1, count - 1)
+        columns = np.arange(count.shape[1])
+        low, high = (self._ascending[self._first + rank, columns] for rank in (below, above))
+        with np.errstate(invalid="ignore"):  # of what was never observed
+            # Between neighbours linearly, as NumPy does.
+            p90 = (low + (high - low) * (position - below)).astype(np.float32)
+        nothing = self._counts == 0
+        mean[nothing] = p90[nothing] = np.nan
+        share = (self._counts / self._whole).astype(np.float32)
+        return WindowStats(mean.T, p90.T, share.T)
+
+
+def _exchange(ascending: FloatArray, old: FloatArray, new: FloatArray) -> None:
+    """In each column of ``ascending`` (N, C), which is sorted, replace one that equals ``old`` (C,)."""
+    rest = np.where(ascending[:-1] < old, ascending[:-1], ascending[1:])
+    np.minimum(rest, new, out=ascending[:-1])
+    ascending[-1] = new
+    np.maximum(ascending[1:], rest, out=ascending[1:])
