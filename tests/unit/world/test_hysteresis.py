@@ -2,6 +2,8 @@
 """A condition begins when enough observations show it, ends after a calm, and does not flicker between."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jepa.world.hysteresis import Hysteresis
 
@@ -44,3 +46,14 @@ def test_after_clear_nothing_holds_and_nothing_counts() -> None:
 def test_settings_that_cannot_work_are_refused(of: int, enough: int, calm: int) -> None:
     with pytest.raises(ValueError, match="no hysteresis"):
         Hysteresis(of=of, enough=enough, calm=calm)
+
+
+@given(st.lists(st.booleans(), max_size=8), st.lists(st.booleans(), max_size=8))
+def test_at_rest_a_negative_observation_changes_nothing(before: list[bool], after: list[bool]) -> None:
+    one, other = Hysteresis(of=3, enough=2, calm=2), Hysteresis(of=3, enough=2, calm=2)
+    for positive in before:
+        one.push(positive)
+        other.push(positive)
+    if one.at_rest:
+        assert not one.push(False)
+    assert [one.push(positive) for positive in after] == [other.push(positive) for positive in after]

@@ -94,6 +94,11 @@ class _Shadow:
     """Whether it was raised since it holds."""
     open_ns: int | None = None
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether a score below its threshold changes nothing."""
+        return self.open_ns is None and self.rule.at_rest
+
 
 class AlertBudget:
     """Decides when an alert of one kind is raised, from a score a frame and what happens."""
@@ -109,6 +114,8 @@ class AlertBudget:
             _Shadow(Hysteresis(of=levels.of, enough=levels.enough, calm=levels.calm))
             for _ in levels.thresholds
         ]
+        self._at_rest = False
+        """Whether a score below every threshold changes nothing of the shadows, as at nearly all times."""
         self._last_ns: int | None = None
         self._told_level: int | None = None
         """Level of the alert that stands."""
@@ -131,6 +138,8 @@ class AlertBudget:
         """
         self._pass_time(now_ns)
         self._settle(now_ns, happens)
+        if self._at_rest and score < self.levels.thresholds[0]:
+            return False
         pairs = zip(self._shadows, self.levels.thresholds, strict=True)
         raised = [self._raise(shadow, threshold, score, happens or mute) for shadow, threshold in pairs]
         if self._told_level is not None and not self._shadows[self._told_level].rule.holds:
@@ -138,6 +147,7 @@ class AlertBudget:
         for shadow, new in zip(self._shadows, raised, strict=True):
             if new and shadow.open_ns is None:
                 shadow.open_ns = now_ns
+        self._at_rest = all(shadow.at_rest for shadow in self._shadows)
         level = self._level()
         if level is None or not raised[level] or self.stands or not self.ledger.may_raise(now_ns):
             return False
@@ -173,7 +183,7 @@ class AlertBudget:
         self.counts.false = [count * kept for count in self.counts.false]
 
     def _settle(self, now_ns: int, happens: bool) -> None:
-        for number, shadow in enumerate(self._shadows):
+        for number, shadow in enumerate(() if self._at_rest else self._shadows):
             outcome = self._outcome(shadow.open_ns, now_ns, happens)
             if outcome is not None:
                 shadow.open_ns = None

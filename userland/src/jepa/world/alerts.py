@@ -121,10 +121,10 @@ class Alerts:
             yield Event(tick.forecast.ts_ns, "anomaly_over", None, None, source=SOURCE)
 
     def _predicted(self, forecast: Forecast, happens: Mapping[str, bool], *, early: bool) -> Iterator[Event]:
-        for name, row in zip(forecast.events, forecast.event_probability, strict=True):
+        most = np.fmax.reduce(forecast.event_probability, axis=1, initial=0.0).tolist()  # of those known
+        for name, row, probability in zip(forecast.events, forecast.event_probability, most, strict=True):
             budget = self._budgets[name]
             threshold = budget.threshold
-            probability = float(np.nan_to_num(row).max(initial=0.0))
             raised = budget.push(forecast.ts_ns, probability, happens.get(name, False), mute=early)
             if raised and threshold is not None:
                 yield _alert(forecast, name, row, threshold)

@@ -21,6 +21,11 @@ class Hysteresis:
         """Whether the condition has begun and not ended."""
         return self._negative is not None
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether the next negative observation changes nothing: none that counts was positive."""
+        return self._negative is None and not any(self._recent)
+
     def push(self, positive: bool) -> bool:
         """Take the next observation; True when the condition began or ended with it (see ``holds``)."""
         if self._negative is None:
