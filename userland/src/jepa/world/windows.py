@@ -93,9 +93,11 @@ class Trailing:
         self._seen = np.zeros(self._keys.shape, np.intp)
         self._counts = np.zeros((len(lengths), channels), np.intp)
         self._ascending: FloatArray = np.full((sum(lengths), channels), np.inf, np.float32)
-        self._first = np.cumsum([0, *lengths[:-1]])[:, None]
-        """(H, 1) where each window begins in it."""
-        self._whole = np.array(lengths)[:, None]
+        self._first = np.cumsum([0, *lengths[:-1]])
+        """(H,) the row at which each window begins in it."""
+        self._place = self._first[:, None] * channels + np.arange(channels)
+        """(H, C) the place of the least of each window in it, laid out flat."""
+        self._whole = np.array(lengths)
 
     def push(self, values: FloatArray) -> WindowStats:
         """Take the next frame (C,), in units, NaN where absent; answer its trailing windows."""
@@ -105,10 +107,10 @@ class Trailing:
         self._known[at] = np.where(absent, 0, values)
         self._seen[at] = ~absent
         totals = np.empty(self._counts.shape, np.float64)
-        for number, (length, first) in enumerate(zip(self._lengths, self._first[:, 0], strict=True)):
+        for number, (length, first) in enumerate(zip(self._lengths, self._first, strict=True)):
             _exchange(self._ascending[first : first + length], self._keys[at - length], self._keys[at])
             np.add.reduce(self._known[at + 1 - length : at + 1], axis=0, out=totals[number])
-        self._counts += self._seen[at] - self._seen[at - self._whole[:, 0]]
+        self._counts += self._seen[at] - self._seen[at - self._whole]
         return self._stats(totals)
 
     def _room(self) -> int:
@@ -127,20 +129,22 @@ class Trailing:
         position = P90 * (count - 1)
         below = position.astype(np.intp)
         above = np.minimum(below + 1, count - 1)
-        columns = np.arange(count.shape[1])
-        low, high = (self._ascending[self._first + rank, columns] for rank in (below, above))
+        channels = count.shape[1]
+        low, high = (self._ascending.take(self._place + rank * channels) for rank in (below, above))
         with np.errstate(invalid="ignore"):  # of what was never observed
             # Between neighbours linearly, as NumPy does.
             p90 = (low + (high - low) * (position - below)).astype(np.float32)
         nothing = self._counts == 0
-        mean[nothing] = p90[nothing] = np.nan
-        share = (self._counts / self._whole).astype(np.float32)
+        np.copyto(mean, np.nan, where=nothing)
+        np.copyto(p90, np.nan, where=nothing)
+        share = (self._counts / self._whole[:, None]).astype(np.float32)
         return WindowStats(mean.T, p90.T, share.T)
 
 
 def _exchange(ascending: FloatArray, old: FloatArray, new: FloatArray) -> None:
     """In each column of ``ascending`` (N, C), which is sorted, replace one that equals ``old`` (C,)."""
-    rest = np.where(ascending[:-1] < old, ascending[:-1], ascending[1:])
+    rest = ascending[1:].copy()
+    np.copyto(rest, ascending[:-1], where=ascending[:-1] < old)
     np.minimum(rest, new, out=ascending[:-1])
     ascending[-1] = new
     np.maximum(ascending[1:], rest, out=ascending[1:])
