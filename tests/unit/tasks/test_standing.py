@@ -199,6 +199,21 @@ def test_a_machine_that_never_rests_does_not_cost_a_plan_every_other_second(stag
     assert stage.standing.task.plans <= most
 
 
+def test_plans_that_take_long_come_seldom(stage: Stage) -> None:
+    begun, made = [], stage.plan
+
+    def plan_slowly(task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
+        begun.append(stage.clock.boottime_s())
+        stage.clock.sleep(2.0)
+        return made(task, measured)
+
+    stage.plan = plan_slowly  # type: ignore[method-assign]
+    stage.wanted.append([(ONE, 20)])
+    stage.run(60)
+    assert len(begun) == 2
+    assert begun[1] - begun[0] >= 2.0 / standing.PLANS_SHARE
+
+
 @pytest.mark.parametrize("end", ["asked", "time", "revoked", "unsure", "gone"])
 def test_at_every_end_all_of_it_is_taken_back(tmp_path: Path, end: str) -> None:
     stage = Stage(tmp_path)

@@ -28,6 +28,8 @@ PLAN_EVERY_S: Final = 15.0
 often, unless a limit is in force, which might be taken back."""
 REST_S: Final = 120.0
 """And so often at least: a plan costs as much as many forecasts, which on a small CPU moves the energy."""
+PLANS_SHARE: Final = 0.05
+"""Of the time, what plans may take: where one takes a second, as on a small CPU, the next comes after 20."""
 LEAST_BETWEEN_S: Final = 2.0
 """And no sooner after the last one, whatever happens."""
 MOVED: Final = 0.03
@@ -140,6 +142,8 @@ class Standing:
         self._made: deque[float] = deque()
         """When each change of the last hour was made."""
         self._planned_s = float("-inf")
+        self._took_s = 0.0
+        """How long the last plan took to make."""
         self._energy: float | None = None
         self._vain = 0
         """Plans in a row that found nothing to do."""
@@ -337,7 +341,8 @@ class Standing:
             return False
         energy = self._planning.observed(self.task, LOOKED_AT_S)
         limits = self._limits()
-        often = PLAN_EVERY_S if limits else min(REST_S, PLAN_EVERY_S * 2**self._vain)
+        often = PLAN_EVERY_S if limits else PLAN_EVERY_S * 2**self._vain
+        often = min(REST_S, max(often, self._took_s / PLANS_SHARE))
         if since >= often and (energy is None or energy > FREE or limits):
             return True
         if self._energy is None:
@@ -356,6 +361,7 @@ class Standing:
         try:
             if plan is None:
                 plan = self._planning.plan(self.task, self._seen(now))
+                self._took_s = self._now_s() - now
         except JepaError as error:
             self._no_plan(error, now)
             self.settled = True
