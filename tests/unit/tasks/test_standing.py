@@ -214,6 +214,21 @@ def test_plans_that_take_long_come_seldom(stage: Stage) -> None:
     assert begun[1] - begun[0] >= 2.0 / standing.PLANS_SHARE
 
 
+def test_a_plan_in_the_making_when_the_end_is_asked_for_sets_nothing(stage: Stage) -> None:
+    made = stage.plan
+
+    def plan_while_it_ends(task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
+        stage.standing.end("User 0 ended it.")
+        return made(task, measured)
+
+    stage.plan = plan_while_it_ends  # type: ignore[method-assign]
+    stage.wanted.append([(ONE, 20)])
+    stage.run(3)
+    assert stage.files.value(ONE) != 20
+    assert stage.standing.over
+    assert stage.standing.task.changes == 0
+
+
 @pytest.mark.parametrize("end", ["asked", "time", "revoked", "unsure", "gone"])
 def test_at_every_end_all_of_it_is_taken_back(tmp_path: Path, end: str) -> None:
     stage = Stage(tmp_path)
