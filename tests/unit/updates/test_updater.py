@@ -16,6 +16,8 @@ from jepa.updates.updater import SYSUPDATE, Updater, source
 from jepa.updates.versions import versions
 from tests.unit.updates.machines import machine, record
 
+UKI = b"MZ"
+
 
 class Commands:
     """Answers commands: the place of the loader, and what sysupdate says."""
@@ -40,7 +42,7 @@ class Commands:
 def with_slots(root: Path, other: str = "_empty") -> Path:
     """A machine that runs 1.2.0, with ``other`` in its second slot."""
     made = machine(root, "jepa-os_1.2.0", other)
-    (made / "boot/EFI/Linux/jepa-os_1.2.0.efi").touch()
+    (made / "boot/EFI/Linux/jepa-os_1.2.0.efi").write_bytes(UKI)
     return made
 
 
@@ -136,7 +138,7 @@ def test_nothing_is_fetched_where_there_is_no_second_slot(tmp_path: Path) -> Non
 
 def test_what_is_here_already_is_not_fetched_again(tmp_path: Path) -> None:
     root = with_slots(tmp_path, "jepa-os_1.3.0")
-    (root / "boot/EFI/Linux/jepa-os_1.3.0+0-3.efi").touch()
+    (root / "boot/EFI/Linux/jepa-os_1.3.0+0-3.efi").write_bytes(UKI)
     for version, where in (("1.3.0", "is here"), ("1.2.0", "runs")):
         with pytest.raises(JepaError, match=f"{version} {where} already"):
             Updater(root, Commands()).apply("file:///r", version)
@@ -148,6 +150,22 @@ def test_what_an_update_left_half_done_is_put_in_place_anew(tmp_path: Path) -> N
     Updater(root, commands).apply("file:///r", "1.3.0")
     assert commands.asked[-2][2:] == ["update", "1.3.0"]
     assert commands.asked[-1] == ["sync", str(root / "boot/EFI/Linux/jepa-os_1.2.0.efi")]
+
+
+def test_a_name_without_content_that_a_power_cut_left_is_no_version(tmp_path: Path) -> None:
+    root = with_slots(tmp_path, "jepa-os_1.3.0")
+    empty = root / "boot/EFI/Linux/jepa-os_1.3.0+3-0.efi"
+    empty.touch()
+    with pytest.raises(JepaError, match="no other version"):
+        Updater(root, Commands()).back()
+    empty.touch()
+    assert Updater(root, Commands('{"available":"1.3.0"}')).newer("file:///r") == "1.3.0"
+    assert not empty.exists()
+    empty.touch()
+    commands = Commands()
+    Updater(root, commands).apply("file:///r", "1.3.0")
+    assert commands.asked[-2][2:] == ["update", "1.3.0"]
+    assert [path.name for path in empty.parent.iterdir()] == ["jepa-os_1.2.0.efi"]
 
 
 def test_nothing_is_put_in_place_where_the_loader_is_not_there(tmp_path: Path) -> None:
@@ -168,7 +186,7 @@ def test_going_back_lets_the_loader_prefer_the_other(tmp_path: Path) -> None:
     root = with_slots(tmp_path, "jepa-os_1.1.0")
     folder = root / "boot/EFI/Linux"
     for name in ("jepa-os_1.1.0.efi", "other.efi"):
-        (folder / name).touch()
+        (folder / name).write_bytes(UKI)
     assert Updater(root, Commands()).back() == "1.1.0"
     assert sorted(path.name for path in folder.iterdir()) == [
         *("jepa-os_1.1.0.efi", "jepa-os_1.2.0+0-0.efi", "other.efi"),
@@ -186,7 +204,7 @@ def test_going_back_lets_the_loader_prefer_the_other(tmp_path: Path) -> None:
 def test_there_is_no_going_back_to_what_failed_or_is_not_there(tmp_path: Path, other: str) -> None:
     root = with_slots(tmp_path, "jepa-os_1.3.0")
     folder = root / "boot/EFI/Linux"
-    (folder / other).touch()
+    (folder / other).write_bytes(UKI)
     before = sorted(folder.iterdir())
     with pytest.raises(JepaError, match="no other version"):
         Updater(root, Commands()).back()

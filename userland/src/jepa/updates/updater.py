@@ -80,7 +80,7 @@ class Updater:
     def newer(self, address: str) -> str | None:
         """The newest version at ``address`` if it is newer than all that is here; else None."""
         self._check_clock()
-        self._loader()
+        _sweep(self._loader())
         done = self._sysupdate(address, "--json=short", "check-new")
         found = _answer(done, address, "available")
         now = running(self._root)
@@ -101,6 +101,7 @@ class Updater:
         folder = self._loader()
         there = slots(self._root)
         now = running(self._root)
+        _sweep(folder)
         if f"{PREFIX}{version}" in there and _files(folder, version):
             here = "runs" if version == now else "is here"
             raise JepaError(
@@ -129,6 +130,7 @@ class Updater:
         """Let the loader start the other version from the next boot on, and return which that is."""
         now = running(self._root)
         folder = self._loader()
+        _sweep(folder)
         here = {match["version"] for path in folder.iterdir() if (match := _UKI.fullmatch(path.name))}
         others = [
             version
@@ -227,6 +229,16 @@ def _files(folder: Path, version: str) -> list[Path]:
 
 def _ukis(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if _UKI.fullmatch(path.name)]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove names of UKIs without content: a power cut just after one got its name, see `_settle`.
+
+    The loader passes them by, and systemd-sysupdate would take them for versions that are here.
+    """
+    for path in _ukis(folder):
+        if not path.stat().st_size:
+            path.unlink()
 
 
 def _left(uki: Path) -> int | None:
