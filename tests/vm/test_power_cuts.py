@@ -39,6 +39,7 @@ from tests.vm.updating import (
     trust,
     version,
 )
+from tools.vm.emulator import Firmware
 from tools.vm.image import Image
 from tools.vm.machine import Machine, Say, Setup
 from tools.vm.ready import wait_until_ready
@@ -48,6 +49,14 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow, pytest.mark.allow(NOT_UNMOUNTED,
 AFTER_S = 10
 """How long a machine goes on after its update until its power is cut for good."""
 GROWN = 1 << 30
+BLESSING = "systemd-bless-boot.service"
+"""Tells the loader that a version passed its check."""
+GO = "/run/passed"
+HOLD = f"[Service]\nExecStartPre=sh -c 'until [ -e {GO} ]; do sleep 1; done'\n"
+HELD = {f"systemd.unit-dropin.{BLESSING}~held": HOLD}
+"""Makes it wait until the log's size was noted."""
+PASSES = 4
+"""Cuts while the loader is told that a version passed its check; the first right after it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,9 @@ class Recorded:
     first: str
     boot: Recording
     update: Recording
+    disk: Path
+    """As it is after the update, as `firmware`."""
+    firmware: Firmware
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +111,44 @@ def recorded(image: Image, directory: Path, kvm: bool, say: Say, channel: Channe
         machine.crash()
     boot = Recording("boot", before, log, kept, 0, grown, grown)
     update = Recording("update", before, log, kept, begin, done, log.stat().st_size)
-    disk.path.unlink()
-    yield Recorded(first, boot, update)
-    for path in (before, log):
+    yield Recorded(first, boot, update, disk.path, firmware)
+    for path in (before, log, disk.path):
         path.unlink()
+
+
+@pytest.fixture(scope="module")
+def passed(directory: Path, kvm: bool, say: Say, recorded: Recorded) -> Iterator[Recording]:
+    """NEXT, started for the first time, from when it has passed its check until the loader is told so."""
+    disk, log = copy(recorded.disk, directory / "passed.raw"), directory / "passed.log"
+    log.touch()
+    firmware = copy_firmware(recorded.firmware, directory / "passing.fd")
+    setup = Setup(replace(disk, log=log), firmware=firmware, kvm=kvm, credentials=HELD)
+    machine = Machine("passed", setup, directory, say)
+    machine.start()
+    try:
+        machine.wait_for_shell()
+        machine.wait_until_succeeds(f"systemctl show -P ActiveState {BLESSING} | grep -x activating", 120)
+        assert f"jepa-os_{NEXT}+2-1.efi" in machine.succeed(f"sync; {UKIS}").split()
+        begin = log.stat().st_size
+        machine.succeed(f"touch {GO}")
+        machine.wait_for_unit(BLESSING)
+        done = log.stat().st_size
+    finally:
+        machine.crash()
+    disk.path.unlink()
+    kept = copy_firmware(firmware, directory / "passed.fd")
+    yield Recording("passed", recorded.disk, log, kept, begin, done, done)
+    log.unlink()
 
 
 @pytest.fixture(scope="module")
 def boots() -> Tally:
     return Tally("boot_first")
+
+
+@pytest.fixture(scope="module")
+def passes() -> Tally:
+    return Tally("boot_passed")
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +189,24 @@ def test_a_cut_in_an_update_leaves_the_old_or_the_new_version_whole(
             connect(machine)
             apply(machine, channel)
             assert (told(machine)["other"], told(machine)["role"]) == (NEXT, "pending")
+
+
+@pytest.mark.parametrize("number", range(PASSES))
+def test_a_cut_when_a_version_has_passed_its_check_leaves_it_in_place(
+    new_machine: Callable[..., Machine],
+    directory: Path,
+    recorded: Recorded,
+    passed: Recording,
+    passes: Tally,
+    number: int,
+) -> None:
+    left = passed.cut(number, directory / f"passed-{number}.raw")
+    machine = new_machine(f"passed-{number}", left.disk, firmware=left.firmware, **AS_FAR_AS_CUT)
+    start(machine, left, passes)
+    with passes.fault("lost"):
+        assert version(machine) == NEXT
+        ukis = machine.succeed(UKIS).split()
+        assert f"jepa-os_{NEXT}.efi" in ukis or not left.done
 
 
 @pytest.mark.parametrize("number", range(CUTS))
