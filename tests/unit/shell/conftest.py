@@ -208,3 +208,10 @@ class RecordedClient:
 @pytest.fixture
 def recorded_client() -> Callable[..., RecordedClient]:
     return RecordedClient
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Textual's pilot look every 5 ms, not 20, whether the shell is at rest; a key is three looks."""
+    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.005)
+    monkeypatch.setattr("textual._wait.SLEEP_IDLE", 0.00025)

@@ -21,6 +21,7 @@ from jepa.shell.tui.app import ShellApp
 from jepa.shell.tui.screens.channels import ChannelScreen
 from jepa.shell.tui.widgets.line_view import LineView
 from jepa.shell.tui.widgets.transcript import Block
+from tests.unit.shell.waits import until
 
 FORGED = "a\x1b[2J\n12:00:00  info      device added\x9b31m\x7f\u202etxt"
 SAFE = r"a\x1b[2J\x0a12:00:00  info      device added\x9b31m\x7f\u202etxt"
@@ -92,23 +93,17 @@ def test_plain_lines_show_an_error_escaped(recorded_client: Callable[..., Any]) 
 async def test_the_full_screen_shows_text_as_it_is(
     recorded_client: Callable[..., Any], text: str, shown: str
 ) -> None:
-    client = recorded_client()
+    client = recorded_client(play=1)
     app = ShellApp(client, run_line, Vocabulary(verbs()))
     async with app.run_test(size=(200, 50)) as pilot:
         client.happened = [event(text)]
         client.go(1)
-        for _ in range(100):
-            await pilot.pause(0.02)
-            if any(shown in block.text for block in app.query(Block)):
-                break
+        await until(pilot, lambda: any(shown in block.text for block in app.query(Block)))
         block = next(block for block in app.query(Block) if shown in block.text)
         assert shown in str(block.render())
         client.down = JepaError(text, text)
         client.script.put(client.down)
-        for _ in range(100):
-            await pilot.pause(0.02)
-            if "no answer" in app.query_one("#health", LineView).text:
-                break
+        await until(pilot, lambda: "no answer" in app.query_one("#health", LineView).text)
         assert shown[:20] in str(app.query_one("#health", LineView).render())
         assert shown in app.query(Block).last().text
         channel = ChannelInfo(

@@ -23,15 +23,17 @@ from jepa.shell.tui.widgets.live import LivePanel
 from jepa.shell.tui.widgets.prompt import Prompt
 from jepa.shell.tui.widgets.strip import StripView
 from jepa.shell.tui.widgets.transcript import Block
+from tests.unit.shell.waits import came, until
 
+pytestmark = pytest.mark.usefixtures("brisk")
 SIZES = {"small": (80, 24), "large": (120, 40)}
 
 
 @pytest.fixture
 def shell(recorded_client: Callable[..., Any], tmp_path: Path) -> Callable[..., ShellApp]:
     def make(
-        history: int = 100,
-        play: int = 100,
+        history: int = 190,
+        play: int = 10,
         glyphs: Glyphs = Glyphs.BRAILLE,
         theme: str = "jepa-dark",
         draw_every: int = 10,
@@ -50,21 +52,17 @@ def shell(recorded_client: Callable[..., Any], tmp_path: Path) -> Callable[..., 
     return make
 
 
-async def until(pilot: Pilot[Any], true: Callable[[], bool]) -> None:
-    """Wait for what another thread brings about."""
-    for _ in range(200):
-        await pilot.pause(0.02)
-        if true():
-            return
-    raise AssertionError("it did not come about in four seconds")
-
-
 def shown(app: ShellApp) -> str:
     return "\n".join(view.text for view in app.query(StripView))
 
 
 def answers(app: ShellApp) -> list[str]:
     return [block.text for block in app.query(Block) if block.kind != "you"]
+
+
+def newest(app: ShellApp) -> str:
+    """The newest answer."""
+    return (answers(app) or [""])[-1]
 
 
 def health(app: ShellApp) -> str:
@@ -76,7 +74,6 @@ async def played(app: ShellApp, pilot: Pilot[Any], frames: int = 200) -> None:
     await until(
         pilot, lambda: client.position >= frames and app.board.last_ns == client.recording[frames - 1].ts_ns
     )
-    await pilot.pause(0.05)
 
 
 async def test_a_verb_typed_is_answered_in_the_transcript(shell: Callable[..., ShellApp]) -> None:
@@ -99,7 +96,7 @@ async def test_an_answer_is_seen_on_any_screen(
     async with app.run_test(size=size) as pilot:
         await played(app, pilot)
         await pilot.press(*"stauts", "enter")
-        await until(pilot, lambda: "Did you mean" in answers(app)[-1])
+        await until(pilot, lambda: "Did you mean" in newest(app))
         await pilot.pause(0.1)
         block = app.query(Block).last()
         assert block.region.bottom <= app.query_one("#talk").region.bottom
@@ -111,11 +108,11 @@ async def test_an_unknown_verb_is_answered_with_the_nearest(shell: Callable[...,
     app = shell()
     async with app.run_test(size=SIZES["small"]) as pilot:
         await pilot.press(*"statsu", "enter")
-        await until(pilot, lambda: "Did you mean status" in answers(app)[-1])
+        await until(pilot, lambda: "Did you mean status" in newest(app))
 
 
 async def test_strips_show_values_and_how_often_the_band_held(shell: Callable[..., ShellApp]) -> None:
-    app = shell()
+    app = shell(history=100, play=100)
     async with app.run_test(size=SIZES["large"]) as pilot:
         await played(app, pilot)
         picture = shown(app)
@@ -135,11 +132,11 @@ async def test_the_service_goes_and_returns(
         await played(app, pilot)
         client.fail("jepad does not answer.", "Start it with `systemctl start jepad`.")
         await until(pilot, lambda: "no answer, next try" in health(app))
-        assert "systemctl start jepad" in answers(app)[-1]
+        assert "systemctl start jepad" in newest(app)
         assert "cpu" in shown(app)
         client.down = None
         client.go(20)
-        await until(pilot, lambda: answers(app)[-1] == "The service answers again.")
+        await until(pilot, lambda: newest(app) == "The service answers again.")
         await played(app, pilot, 220)
         await until(pilot, lambda: "machine 0.1.0" in health(app))
 
@@ -155,7 +152,7 @@ async def test_a_channel_the_machine_does_not_have_says_so(shell: Callable[..., 
 async def test_the_strips_are_laid_out_for_the_size_that_the_terminal_now_has(
     shell: Callable[..., ShellApp],
 ) -> None:
-    app = shell()
+    app = shell(history=100, play=100)
     async with app.run_test(size=(80, 5)) as pilot:
         await played(app, pilot)
         assert not app.query_one(LivePanel).display
@@ -170,7 +167,7 @@ async def test_watching_an_unknown_channel_changes_nothing(shell: Callable[..., 
     async with app.run_test(size=SIZES["small"]) as pilot:
         await played(app, pilot)
         await app.submit("watch system.nothing")
-        assert "There is no channel system.nothing" in answers(app)[-1]
+        assert "There is no channel system.nothing" in newest(app)
         assert "cpu" in shown(app)
 
 
@@ -288,7 +285,7 @@ async def test_the_shell_is_left(shell: Callable[..., ShellApp], leave: tuple[st
     app = shell()
     async with app.run_test(size=SIZES["small"]) as pilot:
         await pilot.press(*leave)
-        await until(pilot, lambda: not app.is_running or app._exit)
+        await came(lambda: not app.is_running or app._exit)
 
 
 async def test_a_verb_that_breaks_is_one_wrong_answer(
@@ -300,4 +297,4 @@ async def test_a_verb_that_breaks_is_one_wrong_answer(
     app = ShellApp(recorded_client(), broken, Vocabulary(["status"]), processes=ProcessTable(tmp_path))
     async with app.run_test(size=SIZES["small"]) as pilot:
         await pilot.press(*"status", "enter")
-        await until(pilot, lambda: "This verb failed" in answers(app)[-1])
+        await until(pilot, lambda: "This verb failed" in newest(app))

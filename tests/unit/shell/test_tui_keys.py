@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What keys do: those of a plan, those that open screens, jump mode, history; what the service is asked."""
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,7 +26,9 @@ from jepa.shell.tui.widgets.plan_card import PlanCard
 from jepa.shell.tui.widgets.prompt import HINT, Prompt
 from jepa.shell.tui.widgets.strip import StripView
 from tests.unit.shell import tui_scenes as scenes
+from tests.unit.shell.waits import at_rest, until
 
+pytestmark = pytest.mark.usefixtures("brisk")
 PLANS = {
     "interrupt": scenes.plan("aaaaaaaaaaaa", tier="disrupt"),
     "refuse": scenes.plan("bbbbbbbbbbbb", decision="deny"),
@@ -59,11 +60,7 @@ class Shell:
             yield self
 
     async def until(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not true():
-            assert time.monotonic() < deadline
-            await self.pilot.pause(0.01)
-        await self.pilot.pause()
+        await until(self.pilot, true)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -77,6 +74,7 @@ class Shell:
     async def say(self, line: str) -> None:
         await self.app.submit(line)
         await self.until(lambda: not self.app._transcript._turns)
+        await at_rest(self.pilot)
 
     @property
     def typed(self) -> str:
@@ -89,7 +87,7 @@ class Shell:
 
 @pytest.fixture
 def shell(recorded_client: Callable[..., Any]) -> Shell:
-    return Shell(recorded_client(100, 20))
+    return Shell(recorded_client(118, 2))
 
 
 async def test_the_keys_of_a_plan(shell: Shell) -> None:
@@ -185,7 +183,7 @@ async def test_screens_put_lines_on_the_prompt_and_never_run_them(shell: Shell) 
         assert not any(line.startswith(("undo", "limit", "explain")) for line in shell.script.asked)
 
 
-async def test_a_table_has_its_rows_at_once(shell: Shell) -> None:
+async def test_a_table_has_its_rows_at_once_keeps_the_cursor_on_its_row_and_narrows(shell: Shell) -> None:
     shell.client.happened = scenes.EVENTS[:2]
     shell.client.changes = [scenes.change()]
     async with shell.running():
@@ -196,11 +194,6 @@ async def test_a_table_has_its_rows_at_once(shell: Shell) -> None:
             assert isinstance(screen, TableScreen)
             assert len(screen.rows) == screen.table.row_count == many
             await shell.press("escape")
-
-
-async def test_a_table_keeps_the_cursor_on_its_row_and_narrows(shell: Shell) -> None:
-    async with shell.running():
-        await shell.until(lambda: bool(shell.app.uses))
         await shell.press("f5", "c", "down", "down")
         screen = shell.app.screen
         assert isinstance(screen, ProcessScreen)
@@ -293,12 +286,12 @@ async def test_the_stream_is_asked_for_what_is_drawn(shell: Shell) -> None:
         await shell.until(lambda: shell.client.asked[-1] == ("system.memory.utilization",))
 
 
-@pytest.mark.parametrize("theme", ["jepa-light", "ansi-light", "ansi-dark"])
-async def test_the_theme_is_changed_while_it_runs(shell: Shell, theme: str) -> None:
+async def test_the_theme_is_changed_while_it_runs(shell: Shell) -> None:
     async with shell.running((80, 24)):
-        shell.app.theme = theme
-        await shell.pilot.pause()
-        assert "testhost" in "\n".join(scenes.text_rows(shell.app.screen))
+        for theme in ("jepa-light", "ansi-light", "ansi-dark", "jepa-dark"):
+            shell.app.theme = theme
+            await shell.pilot.pause()
+            assert "testhost" in "\n".join(scenes.text_rows(shell.app.screen)), theme
 
 
 async def test_any_size_is_survived(shell: Shell) -> None:
@@ -319,7 +312,7 @@ async def test_the_line_that_is_likely_next_is_offered_and_taken_but_not_run(
     store.enable()
     for line in ["status", "undo"] * 6:
         store.add(line)
-    shell = Shell(recorded_client(100, 20), Habits(store))
+    shell = Shell(recorded_client(118, 2), Habits(store))
     async with shell.running():
         prompt = shell.app._prompt
         await shell.until(lambda: prompt.offered == "status")

@@ -51,49 +51,52 @@ def said(result: Any) -> str:
     return str(result.content[0].text)
 
 
-async def test_every_tool_only_reads_and_none_applies(served: Any) -> None:
-    async with asked(served.socket) as client:
-        assert client.protocol_version >= "2026-07-28"
-        assert "no instruction" in (client.instructions or "")
-        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert set(tools) == {*READING, "explain", "history", "propose_plan"}
-        assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools.values())
-        assert all(tool.description for tool in tools.values())
-
-
-async def test_tools_answer_what_verbs_print(served: Any) -> None:
-    async with asked(served.socket) as client:
-        found = {}
-        for name, arguments in READING.items():
-            answer = await client.call_tool(name, arguments)
-            assert not answer.is_error, said(answer)
-            found[name] = answer.structured_content
-        assert found["status"]["host"] == served.client.status().host
-        assert list(found["forecast"]["channels"]) == ["system.cpu.utilization"]
-        assert {band["horizon_s"] for band in found["forecast"]["channels"]["system.cpu.utilization"]} == {
-            60
-        }
-        assert any(action["name"] == "cpu.weight" for action in found["actions"]["actions"])
-        assert found["parse"]["intent"] == "reclaim"
-        assert found["parse"]["protect"]
-        one = await client.call_tool("actions", {"name": "vm.swappiness"})
-        assert [each["name"] for each in one.structured_content["actions"]] == ["vm.swappiness"]
-
-
-async def test_what_cannot_be_done_is_told_with_the_remedy(
+async def test_tools_only_read_answer_what_verbs_print_and_tell_what_cannot_be_done(
     served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JEPA_ACTUATOR_SOCKET", "/nowhere")
     async with asked(served.socket) as client:
-        for tool, arguments, told in REFUSED:
-            try:
-                answer = await client.call_tool(tool, arguments)
-            except MCPError as error:  # what the protocol itself refuses
-                assert told in str(error)
-            else:
-                assert answer.is_error, tool
-                assert told in said(answer)
-        assert not (await client.call_tool("status", {})).is_error
+        await assert_every_tool_only_reads(client)
+        await assert_answers_are_what_verbs_print(client, served.client.status().host)
+        await assert_what_cannot_be_done_is_told_with_the_remedy(client)
+
+
+async def assert_every_tool_only_reads(client: Client) -> None:
+    assert client.protocol_version >= "2026-07-28"
+    assert "no instruction" in (client.instructions or "")
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert set(tools) == {*READING, "explain", "history", "propose_plan"}
+    assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools.values())
+    assert all(tool.description for tool in tools.values())
+
+
+async def assert_answers_are_what_verbs_print(client: Client, host: str) -> None:
+    found: dict[str, Any] = {}
+    for name, arguments in READING.items():
+        answer = await client.call_tool(name, arguments)
+        assert not answer.is_error, said(answer)
+        found[name] = answer.structured_content
+    assert found["status"]["host"] == host
+    bands = found["forecast"]["channels"]
+    assert list(bands) == ["system.cpu.utilization"]
+    assert {band["horizon_s"] for band in bands["system.cpu.utilization"]} == {60}
+    assert any(action["name"] == "cpu.weight" for action in found["actions"]["actions"])
+    assert found["parse"]["intent"] == "reclaim"
+    assert found["parse"]["protect"]
+    one: Any = await client.call_tool("actions", {"name": "vm.swappiness"})
+    assert [each["name"] for each in one.structured_content["actions"]] == ["vm.swappiness"]
+
+
+async def assert_what_cannot_be_done_is_told_with_the_remedy(client: Client) -> None:
+    for tool, arguments, told in REFUSED:
+        try:
+            answer = await client.call_tool(tool, arguments)
+        except MCPError as error:  # what the protocol itself refuses
+            assert told in str(error)
+        else:
+            assert answer.is_error, tool
+            assert told in said(answer)
+    assert not (await client.call_tool("status", {})).is_error
 
 
 async def test_a_daemon_that_comes_later_is_asked_then_and_one_that_went_is_told(
