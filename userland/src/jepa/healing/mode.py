@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far healing may go by itself: off, advise, ask or auto, kept in ``/etc/jepa/healing.toml``."""
 
-import tomllib
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
@@ -55,6 +54,8 @@ def write_mode(mode: Mode, path: Path = FILE) -> None:
 
 
 def _parse(path: Path) -> Mode:
+    import tomllib  # a hundredth of the time to the shell's first paint, which shows no mode yet
+
     mode = tomllib.loads(path.read_text()).get("mode", DEFAULT)
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}, not one of {', '.join(MODES)}")

@@ -126,6 +126,13 @@ class MainApp(App[int]):
         filters = super().get_line_filters()
         return [*filters, ONLY_ASCII] if self._glyphs is Glyphs.ASCII else filters
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Read the styles anew for another theme; for the first there are none yet to be read twice."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
+
     def compose(self) -> ComposeResult:
         """Header; transcript and table beside strips and tasks; prompt; keys."""
         yield self._header
