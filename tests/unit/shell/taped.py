@@ -50,12 +50,20 @@ def line(beginning: str) -> dict[str, Any] | None:
 
 
 class TapeClient:
-    """A client of a service that says what the tape says: the past at once, so many ticks, then no more."""
+    """A client of a service that says what the tape says: the past at once, then so many ticks and no more.
+
+    The ticks come once it is told to begin.
+    """
 
     def __init__(self, ticks: int = 10_000) -> None:
         self._left = ticks
+        self._begun = threading.Event()
         self._script: queue.Queue[JepaError | None] = queue.Queue()
         self.down: JepaError | None = None
+
+    def begin(self) -> None:
+        """Send the ticks."""
+        self._begun.set()
 
     def fail(self, problem: str, remedy: str) -> None:
         """Answer nothing but this from now on."""
@@ -104,6 +112,7 @@ class TapeClient:
 
     def stream(self, channels: Sequence[str] = (), after: int | None = None) -> Iterator[TickOut | EventOut]:
         """Its ticks have the channels that a large screen draws, whatever is asked for."""
+        self._begun.wait()
         for each in self._ticks():
             self._answer()
             self._left -= 1
@@ -112,6 +121,7 @@ class TapeClient:
         raise error or JepaError("closed", "")
 
     def close(self) -> None:
+        self.begin()
         self._script.put(None)
 
 

@@ -239,6 +239,29 @@ async def test_the_transcript_is_paged_and_emptied(shell: Shell) -> None:
         assert not transcript.children
 
 
+async def test_an_answer_that_does_not_fit_is_shown_from_its_beginning_until_a_person_scrolls(
+    shell: Shell,
+) -> None:
+    async with shell.running((80, 24)):
+        await shell.say("explain")
+        transcript = shell.app._transcript
+        said, answer = transcript.children[-2:]
+        assert answer.region.bottom <= transcript.region.bottom
+        for width in (40, 44, 40):  # whenever everything gets its place, be it long after the answer came
+            await shell.pilot.resize_terminal(width, 12)
+            await at_rest(shell.pilot)
+            assert answer.virtual_region.bottom - said.virtual_region.y > transcript.size.height
+            assert said.region.y == transcript.region.y
+        await shell.press("pagedown")
+        there = transcript.scroll_y
+        assert there > said.virtual_region.y
+        shell.client.happened = scenes.EVENTS[:1]
+        shell.client.go(1)
+        await shell.until(lambda: answer is not transcript.children[-1])
+        await at_rest(shell.pilot)
+        assert transcript.scroll_y == there
+
+
 async def test_the_palette_opens_what_it_names(shell: Shell) -> None:
     async with shell.running():
         await shell.press("ctrl+p", *"packs")

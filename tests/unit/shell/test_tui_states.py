@@ -5,6 +5,7 @@
 """
 
 import shlex
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
+from textual.message import Message
 from textual.pilot import Pilot
 
 from jepa.shell.complete import Vocabulary
@@ -46,11 +48,15 @@ STILL = 5
 class Shell:
     """The shell over the tape, driven by keys."""
 
-    def __init__(self, app: ShellApp, client: taped.TapeClient, pilot: Pilot[Any]) -> None:
+    def __init__(
+        self, app: ShellApp, client: taped.TapeClient, pilot: Pilot[Any], surveyed: Callable[[], bool]
+    ) -> None:
+        """``surveyed`` tells whether all channels have been read once."""
         self.app = app
         self.client = client
         self.pilot = pilot
         self.clock = 0.0
+        self._surveyed = surveyed
 
     async def until(self, true: Callable[[], bool]) -> None:
         for _ in range(BOUND):
@@ -73,6 +79,10 @@ class Shell:
 
     async def all_frames(self) -> None:
         newest = self.client.newest_ns
+        # The channels worth a strip are chosen at each survey, and one that has a strip keeps it until
+        # another moves twice as much: which have one in the end hangs on how early the first survey comes.
+        await self.until(self._surveyed)
+        self.client.begin()
         await self.until(lambda: self.app.board.last_ns == newest)
         await self.until(lambda: bool(self.app.uses) and (bool(self.app.query(StripView)) or self.tiny))
 
@@ -379,8 +389,14 @@ class Opened:
             clock=lambda: scenes.NOW_S + shell.clock,
         )
         app.animation_level = "none"  # between two pictures of a scroll it may seem to stand still
-        async with app.run_test(size=size) as pilot:
-            shell = Shell(app, client, pilot)
+        surveyed = threading.Event()
+
+        def heard(message: Message) -> None:
+            if isinstance(message, feed.Surveyed):
+                surveyed.set()
+
+        async with app.run_test(size=size, message_hook=heard) as pilot:
+            shell = Shell(app, client, pilot, surveyed.is_set)
             yield shell
             client.close()
 

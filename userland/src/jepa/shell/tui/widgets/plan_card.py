@@ -2,7 +2,7 @@
 """A plan in the transcript: steps, the course imagined as a plot, the verdict, and keys to decide by."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -56,6 +56,13 @@ class PlanCard(Vertical, can_focus=True):
             super().__init__()
             self.card = card
             self.decision = decision
+
+    class Taken(Message):
+        """The card has the keys."""
+
+        def __init__(self, card: "PlanCard") -> None:
+            super().__init__()
+            self.card = card
 
     class Left(Message):
         """The person turned away from the card without a decision."""
@@ -164,6 +171,12 @@ class PlanCard(Vertical, can_focus=True):
             self._state = "open"
         if self.is_mounted:
             self.count()
+        if has_focus:
+            self.post_message(self.Taken(self))
+
+    def focus(self, scroll_visible: bool = True) -> Self:
+        """Take the keys; what has the card brings it in sight, which two cannot both do."""
+        return super().focus(scroll_visible=False)
 
     def on_key(self, event: Key) -> None:
         """Take the second key of steps that interrupt something."""

@@ -4,7 +4,9 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from textual import on
 from textual.containers import VerticalScroll
+from textual.widget import Widget
 
 from jepa.service.api import EventOut
 from jepa.shell.tui import turns
@@ -41,6 +43,8 @@ class Transcript(VerticalScroll):
         super().__init__(id="transcript", can_focus=False)
         self._turns: dict[turns.Turn, tuple[Block, Block | None]] = {}
         """Of each line that is being answered what was said and, once there is some, the text."""
+        self._read: tuple[Widget, Widget] | None = None
+        """First and last block of what is to be in sight, until a person scrolls."""
 
     async def add(self, block: Block | PlanCard) -> None:
         """Put ``block`` at the end, and forget the oldest where there are too many."""
@@ -50,6 +54,7 @@ class Transcript(VerticalScroll):
         for old in list(self.children)[:-KEPT]:
             await old.remove()
         if isinstance(block, Block) and block.kind == "you":
+            self._read = None
             self.anchor()  # else whoever reads further up goes on reading
 
     async def say(self, kind: Kind, lines: Sequence[Line]) -> Block:
@@ -99,7 +104,8 @@ class Transcript(VerticalScroll):
         if message.ended:
             said.remove_class("-waiting")
             del self._turns[message.turn]
-            self.call_after_refresh(self.reveal, said)
+            self._read = said, self.children[-1]
+            self.call_later(self._reveal)
 
     # Plans
 
@@ -112,18 +118,48 @@ class Transcript(VerticalScroll):
         """Whether it is shown."""
         return any(card.plan["id"] == plan_id for card in self.query(PlanCard))
 
+    @on(PlanCard.Taken)
+    def _taken(self, message: PlanCard.Taken) -> None:
+        message.stop()
+        self._read = message.card, message.card
+        self.call_later(self._reveal)
+
     # What is in sight
 
-    def reveal(self, said: Block) -> None:
-        """Bring the end in sight; of an answer longer than the screen its beginning, from ``said`` on."""
-        if not said.is_attached:  # the transcript was emptied meanwhile
+    def watch_virtual_size(self) -> None:
+        """Look again at how long that is: a block has its place only some time after it is added."""
+        self.call_later(self._reveal)
+
+    def on_resize(self) -> None:
+        """Look again at how much of it fits."""
+        self.call_later(self._reveal)
+
+    def _reveal(self) -> None:
+        """Bring its end in sight; of what is longer than the screen its beginning."""
+        if self._read is None:
             return
-        longer = self.virtual_size.height - said.virtual_region.y > self.size.height
-        if longer and self.size.height >= READABLE:
+        first, last = read = self._read
+        if not (first.is_attached and last.is_attached):  # the transcript was emptied meanwhile
+            return
+        top = first.virtual_region.y
+        bottom = last.virtual_region_with_margin.bottom
+        if bottom - top > self.size.height >= READABLE:
             self.anchor(False)
-            self.scroll_to_widget(said, top=True, animate=False)
-        else:
+            self.scroll_to(y=top, animate=False, immediate=True, force=True)
+        elif last is self.children[-1]:
             self.anchor()
+        else:
+            self.scroll_to_widget(last, animate=False, immediate=True)
+        self._read = read
+
+    def release_anchor(self) -> None:
+        """Go on from where a person has scrolled to."""
+        self._read = None
+        super().release_anchor()
+
+    def on_mouse_scroll_down(self) -> None:
+        """The same: to scroll down releases nothing."""
+        self._read = None
 
     def page(self, direction: int) -> None:
         """Scroll by a page."""
