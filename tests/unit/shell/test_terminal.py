@@ -91,6 +91,7 @@ def test_a_terminal_of_an_unknown_type_gets_plain_lines_which_need_no_size(
         assert "\x1b" not in said
         line.type("status\r")
         line.expect("telemetry")
+        line.expect("jepa> ")  # typed before, it would be the end of nothing
         line.type("\x04")
         assert line.status() == 0
 
