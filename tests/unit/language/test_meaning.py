@@ -155,6 +155,20 @@ def test_whoever_has_something_watched_is_told() -> None:
     assert parse("have both eyes peeled for zorg", HERE, Says({"watch": 0.9}))["notify"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stop up nginx. jk",
+        "bounce me nginx, nah",
+        "halt nginx for me, never mind",
+        "sorry wrong chat, nginx should be bounced",
+    ],
+)
+def test_what_is_taken_back_is_not_done_however_sure_the_encoder_is(text: str) -> None:
+    sure = Says({"service/restart": 0.99}, asks=0.99, target=("program",))
+    assert parse(text, HERE, sure)["intent"] == "none"
+
+
 def test_a_word_that_nobody_knows_is_no_program_where_the_encoder_reads_something_else() -> None:
     text = "whos eating the cpu"
     assert parse(text, HERE)["intent"] == "limit"

@@ -20,6 +20,7 @@ def texts(sentence: str) -> list[str]:
         ('call it "My  State"', ["call", "it", "my state"]),
         ("start cups at 18:30", ["start", "cups", "at", "18:30"]),
         ("free /var/lib", ["free", "/var/lib"]),
+        ("Dinnae stop caddy, I wisnae done", ["don't", "stop", "caddy", ",", "i", "wasn't", "done"]),
     ],
 )
 def test_words_numbers_names_and_quotations(sentence: str, tokens: list[str]) -> None:

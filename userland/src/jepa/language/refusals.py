@@ -14,6 +14,7 @@ _IF: Final = ("if", "when")
 _MY_WILL: Final = frozenset(("i'll", "we'll"))
 _MYSELF: Final = frozenset(("myself", "meself", "ourselves"))
 _OVER: Final = ("complete", "completed")
+_TAKEN_BACK: Final = frozenset(("nah", "naw", "nvm", "nevermind", "psych", "jk"))
 _SOMEBODY: Final = frozenset(("i", "we", "you", "u", "one", "someone", "somebody", "they", "he", "she"))
 
 
@@ -22,7 +23,7 @@ def refuses(tokens: tuple[Token, ...], inventory: Inventory) -> bool:
 
     What is said of something protected ("hands off caddy") says no to that alone.
     """
-    if _marks_out(tokens) or _asks_what_if(tokens) or _is_over(tokens):
+    if _marks_out(tokens) or _asks_what_if(tokens) or _is_over(tokens) or _is_taken_back(tokens):
         return True
     rest, *_ = Reader(inventory).without_modifiers(tokens, tokens, ("protect",))
     return _says_no(rest)
@@ -53,6 +54,12 @@ def _is_over(tokens: tuple[Token, ...]) -> bool:
     words = [token.text for token in tokens if token.kind != "pause"]
     ends = bool(words) and words[-1] in _OVER
     return ends or not (_MY_WILL.isdisjoint(words) or _MYSELF.isdisjoint(words))
+
+
+def _is_taken_back(tokens: tuple[Token, ...]) -> bool:
+    """Whether what was said before is taken back: "stop caddy. jk"; what opens a sentence answers another."""
+    words = [token.text for token in tokens if token.kind != "pause"]
+    return not _TAKEN_BACK.isdisjoint(words[1:]) or (len(words) > 2 and words[-2:] == ["never", "mind"])
 
 
 def _asks_what_if(tokens: tuple[Token, ...]) -> bool:

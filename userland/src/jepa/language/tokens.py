@@ -20,6 +20,16 @@ _TOKEN: Final = re.compile(
     |(?P<other>\S)""",
     re.VERBOSE,
 )
+_SPELT: Final = {
+    **{
+        f"{verb}{end}": f"{verb}n't" for verb in ("did", "would", "should", "could") for end in ("nae", "na")
+    },
+    **{"dinnae": "don't", "dinna": "don't", "dinny": "don't", "disnae": "doesn't", "cannae": "can't"},
+    **{"winnae": "won't", "willnae": "won't", "isnae": "isn't", "wisnae": "wasn't", "wasnae": "wasn't"},
+    **{"nae": "no", "mair": "more", "gie": "give", "tae": "to", "doon": "down", "oot": "out", "fae": "from"},
+    "dnt": "don't",
+}
+"""Spellings of negations and of small words that are far from the usual ones, read as these."""
 SHAPED: Final = re.compile(r"[\d@./:+_-]")
 
 
@@ -32,7 +42,7 @@ class Token:
     """One word, number, quotation or mark."""
 
     text: str
-    """In lower case, composed (NFC), without quotation marks."""
+    """In lower case, composed (NFC), without quotation marks; "don't" for "dinnae"."""
     kind: str
     """word, number, quoted, percent, pause or other."""
     start: int
@@ -67,12 +77,14 @@ def tokenise(text: str) -> tuple[Token, ...]:
             kept = said.rstrip(".:/-+") or said  # the end of the sentence is no part of the name
             if kept != said:
                 end -= len(said) - len(kept)
-                found.append(Token(kept.lower(), kind, start, end))
+                lower = kept.lower()
+                found.append(Token(_SPELT.get(lower, lower), kind, start, end))
                 found.append(Token(said[len(kept) :], "pause", end, end + len(said) - len(kept)))
                 continue
         elif kind == "pause" and said[0] in "(–—":
             said = ","
-        found.append(Token(said.lower(), kind, start, end))
+        lower = said.lower()
+        found.append(Token(_SPELT.get(lower, lower) if kind == "word" else lower, kind, start, end))
     if len(found) > MOST:
         raise Unreadable(f"That is more than {MOST} words; say it in one short sentence?")
     letters = [char for char in text if char.isalpha()]
