@@ -57,7 +57,7 @@ def _is_over(tokens: tuple[Token, ...]) -> bool:
 
 
 def _is_taken_back(tokens: tuple[Token, ...]) -> bool:
-    """Whether what was said before is taken back: "stop caddy. jk"; what opens a sentence answers another."""
+    """Whether what was said before is taken back: "stop caddy. jk"; "nah" that opens a sentence is none."""
     words = [token.text for token in tokens if token.kind != "pause"]
     return not _TAKEN_BACK.isdisjoint(words[1:]) or (len(words) > 2 and words[-2:] == ["never", "mind"])
 
