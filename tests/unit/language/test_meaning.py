@@ -155,6 +155,13 @@ def test_whoever_has_something_watched_is_told() -> None:
     assert parse("have both eyes peeled for zorg", HERE, Says({"watch": 0.9}))["notify"]
 
 
+def test_how_things_are_when_something_happens_is_no_status_where_the_encoder_hears_an_alert() -> None:
+    text = "tell me if nginx crashes ok"
+    assert parse(text, HERE)["intent"] == "status"
+    spec = parse(text, HERE, Says({"watch": 0.9}, asks=0.99, target=("program",)))
+    assert (spec["intent"], spec["targets"], spec["condition"]["kind"]) == ("watch", ["nginx"], "failed")
+
+
 @pytest.mark.parametrize(
     "text",
     [

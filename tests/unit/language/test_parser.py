@@ -37,6 +37,18 @@ def said(text: str, **inventory: Any) -> dict[str, Any]:
             {"intent": "service", "operation": "restart", "targets": ["nginx"]},
         ),
         (
+            "shut nginx down, no one's using it",
+            {"intent": "service", "operation": "stop", "targets": ["nginx"]},
+        ),
+        (
+            "switch to performance whenever im plugged in",
+            {"intent": "power", "operation": "performance", "condition": {"kind": "on_ac"}},
+        ),
+        (
+            "when the mains goes out, limit nginx",
+            {"intent": "limit", "targets": ["nginx"], "condition": {"kind": "on_battery"}},
+        ),
+        (
             "free memory but don't touch the database",
             {"intent": "reclaim", "resource": "memory", "protect": ["database"]},
         ),
@@ -291,6 +303,7 @@ def test_only_questions_skip_words() -> None:
         ("prioritize blender until 18:30", "PT9H10M"),
         ("until midnight limit the background to 40 %", "PT14H40M"),
         ("limit blender to 2 cores till 7 am", "PT21H40M"),
+        ("limit blender to 2 cores from now to midnight", "PT14H40M"),
     ],
 )
 def test_a_time_of_day_is_the_next_such_time_from_now(said: str, span: str) -> None:

@@ -184,7 +184,9 @@ def _by_templates(text: str, tokens: tuple[Token, ...], here: Inventory) -> Pars
         distinct = {_said(each): each for each in settled if each["intent"] != "none"}
         # The encoder may choose between them, and nothing else.
         return Parsed(question, tuple(distinct.values()), loose=True)
-    loose = _skips(likely[0]) or (_names_unknown(likely[0], here) and likely[0].changed == 0)
+    # How things are is told at once: "tell me if caddy crashes, ok" asks for no status.
+    later = best[0]["intent"] == "status" and best[0]["condition"] is not None
+    loose = later or _skips(likely[0]) or (_names_unknown(likely[0], here) and likely[0].changed == 0)
     doubtful = likely[0].acts and _is_strange(best[0], here)
     return replace(_settled(best[0], likely[0], here), loose=loose, doubtful=doubtful)
 
