@@ -5,7 +5,7 @@ Beside the parser with the encoder: the templates alone, and, in rows of their o
 act that the encoder reads were asked back.
 Times are those of one core, the grammar and the graph read before.
 
-Usage: python -m tests.bench.language [--part dev] [--errors]
+Usage: python -m tests.bench.language [--part dev | --persons FOLDER] [--pack FOLDER] [--errors]
 """
 
 import argparse
@@ -18,10 +18,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from jepa.language.encoder import installed_encoder
+from jepa.language.encoder import PackedEncoder, installed_encoder
 from jepa.language.inventory import Nothing
 from jepa.language.parser import parse
-from jepa_lab.language.corpus import NOW, PARTS, sentences
+from jepa_lab.language.corpus import NOW, PARTS, sentences, sentences_in
 from jepa_lab.language.judging import Answer, answers, by_kind, measure, row
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -32,12 +32,14 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", default="test", choices=PARTS)
+    parser.add_argument("--persons", type=Path, help="a folder of persons, in place of a part")
+    parser.add_argument("--pack", type=Path, help="a language pack, in place of the installed one")
     parser.add_argument("--errors", action="store_true", help="print what was wrong, a line a template")
     args = parser.parse_args()
-    corpus = sentences(args.part)
+    corpus = sentences(args.part) if args.persons is None else sentences_in(args.persons)
     if not corpus:
-        parser.exit(1, f"The part {args.part} of the corpus has no sentences.\n")
-    encoder = installed_encoder()
+        parser.exit(1, f"{args.persons or f'The part {args.part} of the corpus'} has no sentences.\n")
+    encoder = installed_encoder() if args.pack is None else PackedEncoder.load(args.pack)
     if encoder is None:
         parser.exit(1, "There is no language pack; make it with `make packs-language`.\n")
     before = _rss_mib()
@@ -65,7 +67,7 @@ def main() -> None:
         print(f"  {kind:12} {told}")
     if args.errors:
         _print_errors(given)
-    if args.part == "test":
+    if args.part == "test" and args.persons is None:
         OUT.parent.mkdir(parents=True, exist_ok=True)
         OUT.write_text(json.dumps(rows, indent=1) + "\n")
 
