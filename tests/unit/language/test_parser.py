@@ -45,6 +45,18 @@ def said(text: str, **inventory: Any) -> dict[str, Any]:
             {"intent": "power", "operation": "performance", "condition": {"kind": "on_ac"}},
         ),
         (
+            "slow blender down but keep your paws off nginx",
+            {"intent": "limit", "targets": ["blender"], "protect": ["nginx"]},
+        ),
+        (
+            "slow blender down but nginx has to keep going",
+            {"intent": "limit", "targets": ["blender"], "protect": ["nginx"]},
+        ),
+        (
+            "slow blender down and don't lay a finger on nginx",
+            {"intent": "limit", "targets": ["blender"], "protect": ["nginx"]},
+        ),
+        (
             "when the mains goes out, limit nginx",
             {"intent": "limit", "targets": ["nginx"], "condition": {"kind": "on_battery"}},
         ),
