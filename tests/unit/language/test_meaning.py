@@ -166,12 +166,13 @@ def test_how_things_are_when_something_happens_is_no_status_where_the_encoder_he
     "text",
     [
         "stop up nginx. jk",
+        "everything may be bounced for 90s save nginx",
         "bounce me nginx, nah",
         "halt nginx for me, never mind",
         "sorry wrong chat, nginx should be bounced",
     ],
 )
-def test_what_is_taken_back_is_not_done_however_sure_the_encoder_is(text: str) -> None:
+def test_what_is_taken_back_or_set_apart_is_not_done_however_sure_the_encoder_is(text: str) -> None:
     sure = Says({"service/restart": 0.99}, asks=0.99, target=("program",))
     assert parse(text, HERE, sure)["intent"] == "none"
 
