@@ -191,6 +191,15 @@ def test_a_machine_that_rests_is_planned_for_only_now_and_then(stage: Stage) -> 
     assert stage.standing.task.changes == 0
 
 
+def test_a_machine_that_rests_for_days_is_still_planned_for(stage: Stage) -> None:
+    for _ in range(1100):
+        for pause_s in (standing.REST_S, standing.LEAST_BETWEEN_S):
+            stage.clock.sleep(pause_s)
+            stage.standing.step()
+    assert stage.standing.task.active
+    assert stage.standing.task.plans >= 1100
+
+
 def test_a_machine_that_never_rests_does_not_cost_a_plan_every_other_second(stage: Stage) -> None:
     values = Random(1)
     stage.observed = lambda task, seconds: values.random()  # type: ignore[method-assign]
@@ -212,21 +221,6 @@ def test_plans_that_take_long_come_seldom(stage: Stage) -> None:
     stage.run(60)
     assert len(begun) == 2
     assert begun[1] - begun[0] >= 2.0 / standing.PLANS_SHARE
-
-
-def test_a_plan_in_the_making_when_the_end_is_asked_for_sets_nothing(stage: Stage) -> None:
-    made = stage.plan
-
-    def plan_while_it_ends(task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
-        stage.standing.end("User 0 ended it.")
-        return made(task, measured)
-
-    stage.plan = plan_while_it_ends  # type: ignore[method-assign]
-    stage.wanted.append([(ONE, 20)])
-    stage.run(3)
-    assert stage.files.value(ONE) != 20
-    assert stage.standing.over
-    assert stage.standing.task.changes == 0
 
 
 @pytest.mark.parametrize("end", ["asked", "time", "revoked", "unsure", "gone"])

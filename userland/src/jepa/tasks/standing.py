@@ -145,8 +145,8 @@ class Standing:
         self._took_s = 0.0
         """How long the last plan took to make."""
         self._energy: float | None = None
-        self._vain = 0
-        """Plans in a row that found nothing to do."""
+        self._often_s = PLAN_EVERY_S
+        """How often a plan is made: after each that found nothing to do, half as often."""
         self._moves = 0.0, float(MOVES)
         """When the machine was seen to have moved, and how often a plan may follow at once."""
         self._at_once = True
@@ -341,7 +341,7 @@ class Standing:
             return False
         energy = self._planning.observed(self.task, LOOKED_AT_S)
         limits = self._limits()
-        often = PLAN_EVERY_S if limits else PLAN_EVERY_S * 2**self._vain
+        often = PLAN_EVERY_S if limits else self._often_s
         often = min(REST_S, max(often, self._took_s / PLANS_SHARE))
         if since >= often and (energy is None or energy > FREE or limits):
             return True
@@ -372,7 +372,7 @@ class Standing:
         self._patience_s = PATIENCE_S
         self._energy = self._planning.observed(self.task, LOOKED_AT_S)
         self.task = replace(self.task, plans=self.task.plans + 1)
-        self._vain = 0 if plan["steps"] else self._vain + 1
+        self._often_s = PLAN_EVERY_S if plan["steps"] else min(REST_S, 2 * self._often_s)
         if plan["steps"]:
             self._carry_out(plan, now)
         elif self._is_free(plan["imagined"]["energy"], now):
