@@ -98,7 +98,7 @@ test: ## everything a change must pass: lint, unit tests, the image booted and a
 test-unit: $(VENV)/.done $(LANGUAGE) ## unit tests alone; the linters are among them
 	@$(PYTHON) -m tools.host lint tests bpf release
 	@# A worker has one core: threads of OpenMP, which wait by spinning, would take it from the others.
-	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/unit -m 'not vm and not slow' -n auto --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/unit -m 'not vm and not slow' -n auto --dist worksteal
 
 .PHONY: test-vm
 test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside

@@ -42,7 +42,8 @@ ALWAYS_ALLOWED: tuple[Allow, ...] = ()
 
 OTHERS = ("jepad", "jepa-telemetry", "jepa-healing")
 ACTUATOR_ONLY = "actuator-only"
-"""The snapshot in which they are stopped."""
+"""The snapshot in which they are stopped; the actuator waits for a request, as for a minute after each
+(to start it takes an emulated CPU five seconds)."""
 LIMIT_S = 900
 """Longest that a test may take which is not slow, waiting for the other machine included: then it fails."""
 
@@ -150,6 +151,7 @@ class Station:
     def _stop_others(self, machine: Machine) -> None:
         """Once: to stop them before each test takes as long as some tests do."""
         machine.succeed(f"systemctl stop {' '.join(OTHERS)}", 60)
+        machine.succeed("varlinkctl info /run/jepa-actuator/actuator.sock", 60)
         machine.say(f"stopped the others; snapshot taken in {machine.snapshot(ACTUATOR_ONLY):.1f} s")
         self._stopped = True
 

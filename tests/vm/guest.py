@@ -5,28 +5,45 @@ import json
 import time
 from typing import Any
 
+from tools.vm.channel import Answer
 from tools.vm.machine import Machine
 
 STATE = "/var/lib/jepa"
-_TIMES = """\
-import sys
-sys.path.insert(0, "/usr/lib/jepa")
-from jepa.service.client import connect
-print(*(frame.ts_ns for frame in connect().frames(limit=300)))
+_ASK = """\
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect("/run/jepa/api.sock")
+s.sendall(b"GET " + sys.argv[1].encode() + b" HTTP/1.1\\r\\nHost: jepa\\r\\nConnection: close\\r\\n\\r\\n")
+head, _, body = s.makefile("rb").read().partition(b"\\r\\n\\r\\n")
+sys.stdout.buffer.write(body)
+sys.exit(b" 200 " not in head.partition(b"\\r\\n")[0])
 """
+"""What `jepa` asks as well, in a fifth of the time that an emulated CPU takes to start `jepa`."""
+
+
+def ask(machine: Machine, path: str, timeout: float = 30) -> Answer:
+    """What jepad's API answers to GET ``path``; a status other than 0 when it does not."""
+    return machine.execute(f"python3 -IS -c '{_ASK}' '{path}'", timeout)
+
+
+def asked(machine: Machine, path: str) -> Any:
+    """The same, read; AssertionError when jepad does not answer."""
+    answer = ask(machine, path)
+    assert answer.status == 0, answer
+    return json.loads(answer.out)
 
 
 def status(machine: Machine) -> dict[str, Any]:
-    """What `jepa status --json` prints."""
-    answer: dict[str, Any] = json.loads(machine.succeed("jepa status --json"))
-    return answer
+    """What jepad says of its state."""
+    found: dict[str, Any] = asked(machine, "/v1/status")
+    return found
 
 
 def wait_for_status(machine: Machine, key: str, least: int, timeout: float = 30) -> dict[str, Any]:
     """The first status whose ``key`` is at least ``least``; AssertionError with the last one."""
     deadline = time.monotonic() + timeout * machine.factor
     while True:
-        answer = machine.execute("jepa status --json")
+        answer = ask(machine, "/v1/status")
         found: dict[str, Any] = json.loads(answer.out) if answer.status == 0 else {}
         if found and found[key] >= least:
             return found
@@ -45,10 +62,10 @@ def essential_faults(found: dict[str, Any]) -> list[dict[str, str]]:
     return [part for part in found["parts"] if part["state"] != "ok" and part["name"] not in host_made]
 
 
-def events(machine: Machine, since_s: int = 3600) -> list[dict[str, Any]]:
-    """What `jepa events --json` prints."""
-    printed = machine.succeed(f"jepa events --json --since {since_s}")
-    return [json.loads(line) for line in printed.splitlines()]
+def events(machine: Machine) -> list[dict[str, Any]]:
+    """The newest events that jepad knows, oldest first."""
+    known: list[dict[str, Any]] = asked(machine, "/v1/events?limit=1000")
+    return known
 
 
 def wait_for_event(machine: Machine, kind: str, unit: str, timeout: float = 20) -> dict[str, Any]:
@@ -63,10 +80,14 @@ def wait_for_event(machine: Machine, kind: str, unit: str, timeout: float = 20) 
         time.sleep(0.5)
 
 
-def newest_frame(machine: Machine) -> dict[str, float | None]:
-    """The channels of the newest tick."""
-    ticks = machine.succeed("jepa watch --json --count 1").splitlines()
-    values: dict[str, float | None] = json.loads(ticks[-1])["frame"]["values"]
+def next_frame(machine: Machine, timeout: float = 10) -> dict[str, float | None]:
+    """The channels of the next tick."""
+    deadline = time.monotonic() + timeout * machine.factor
+    last = asked(machine, "/v1/frames?limit=1")[-1]["ts_ns"]
+    while not (frames := asked(machine, f"/v1/frames?since_ns={last}&limit=1")):
+        assert time.monotonic() < deadline, f"no frame after {last}"
+        time.sleep(0.3)
+    values: dict[str, float | None] = frames[-1]["values"]
     return values
 
 
@@ -77,7 +98,7 @@ def clock_ns(machine: Machine) -> int:
 
 def frame_times(machine: Machine) -> list[int]:
     """Times in ns of the newest frames that jepad holds, up to 300, oldest first."""
-    return [int(word) for word in machine.succeed(f"python3 -IS -c '{_TIMES}'").split()]
+    return [frame["ts_ns"] for frame in asked(machine, "/v1/frames?limit=300")]
 
 
 def all_sources() -> set[str]:

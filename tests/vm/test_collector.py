@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.vm.guest import newest_frame, status, wait_for_status
+from tests.vm.guest import next_frame, status, wait_for_status
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
@@ -40,7 +40,7 @@ def test_what_only_programs_see_is_observed(machine: Machine) -> None:
         "system.file.opened",
     }
     deadline = time.monotonic() + 20 * machine.factor
-    while missing := {name for name in wanted if not newest_frame(machine)[name]}:
+    while missing := {name for name in wanted if not next_frame(machine)[name]}:
         assert time.monotonic() < deadline, missing
     machine.succeed("systemctl stop stir")
 
@@ -90,7 +90,7 @@ def test_programs_and_descriptors_are_gone_with_it(machine: Machine) -> None:
 def test_costs_are_measured_for_a_moment_and_told(machine: Machine) -> None:
     machine.succeed("systemctl start jepa-bpf-cost", 30)
     assert machine.succeed("cat /proc/sys/kernel/bpf_stats_enabled").strip() == "0"
-    cost = newest_frame(machine)["jepa.telemetry.bpf"]
+    cost = next_frame(machine)["jepa.telemetry.bpf"]
     assert cost is not None
     assert 0 < cost < 20
 
@@ -134,7 +134,7 @@ def test_it_collects_what_files_tell_without(what: str, machine: Machine) -> Non
     # jepad reads the files itself until the collector is back.
     machine.wait_until_succeeds('jepa status --json | grep -q \'"collector","state":"ok"\'')
     assert reason in str(source(machine, "kernel")["reason"])
-    frame = newest_frame(machine)
+    frame = next_frame(machine)
     assert frame["system.cpu.run_queue.latency.p99"] is None
     assert frame["system.memory.utilization"] is not None
     assert frame["system.network.tcp.opened"] is not None

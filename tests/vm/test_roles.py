@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.vm.guest import newest_frame
+from tests.vm.guest import next_frame
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
@@ -20,7 +20,7 @@ def test_a_busy_group_counts_for_its_role_and_moves_with_it(machine: Machine) ->
         f"mkdir -p /run/jepa-roles; printf '{RULES % 'foreground'}' > /run/jepa-roles/roles.toml"
     )
     wait_for_cpu(machine, "foreground")
-    values = newest_frame(machine)
+    values = next_frame(machine)
     assert values["system.role.foreground.run_queue.latency.p99"] is not None, "the programs know it too"
     assert not values["system.role.background.cpu"]
     machine.succeed("systemctl stop busy")
@@ -29,6 +29,6 @@ def test_a_busy_group_counts_for_its_role_and_moves_with_it(machine: Machine) ->
 def wait_for_cpu(machine: Machine, role: str) -> None:
     """Wait until ``role`` uses most of a CPU of the two."""
     deadline = time.monotonic() + 20 * machine.factor
-    while ((cpu := newest_frame(machine)[f"system.role.{role}.cpu"]) or 0) < 15:
+    while ((cpu := next_frame(machine)[f"system.role.{role}.cpu"]) or 0) < 15:
         assert time.monotonic() < deadline, f"{role} uses {cpu} %"
         time.sleep(1)
