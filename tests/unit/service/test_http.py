@@ -46,7 +46,7 @@ METHODS = {
     "/v1/goals/{id}": ["delete"],
 }
 """Of paths that have several."""
-PATHS = [*MESSAGES, *POSTED, *NAMED, "/v1/stream", "/metrics", "/openapi.json"]
+PATHS = [*MESSAGES, *POSTED, *NAMED, "/v1/stream", "/metrics", "/metrics/figures", "/openapi.json"]
 
 
 @pytest.fixture(scope="session")
@@ -304,8 +304,32 @@ def test_a_closed_stream_is_forgotten(served: Any) -> None:
 
 
 SAMPLE = re.compile(
-    r'(?P<name>[a-z_]+)(?:\{(?P<labels>(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (?P<value>\S+)'
+    r'(?P<name>[a-z_]+)(?:\{(?P<labels>(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)*)\})? (?P<value>\S+)'
 )
+
+
+def test_figures_say_how_the_model_does_and_nothing_of_the_machine(served: Any) -> None:
+    served.wait(lambda _: b"jepa_pack_info" in served.ask("/metrics/figures")[2])
+    status, kind, body = served.ask("/metrics/figures")
+    assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    names = set(re.findall(r"^# TYPE (\S+)", body.decode(), re.MULTILINE))
+    every = set(re.findall(r"^# TYPE (\S+)", served.ask("/metrics")[2].decode(), re.MULTILINE))
+    assert names == {
+        "jepa_system_info",
+        "jepa_part_state",
+        "jepa_frames_total",
+        "jepa_surprise",
+        "jepa_alerts_total",
+        "jepa_pack_info",
+        "jepa_forecast_windows_total",
+        "jepa_forecast_right_total",
+        "jepa_forecast_repeated_right_total",
+        "jepa_forecast_covered_total",
+        "jepa_surprise_frames_total",
+        "jepa_surprising_frames_total",
+    }
+    assert names < every
+    assert 'jepa_pack_info{pack="last-value",version="1"} 1' in body.decode()
 
 
 def test_metrics_are_prometheus_text(served: Any) -> None:

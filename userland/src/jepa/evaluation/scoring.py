@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
+from jepa.world.band import unit_error, within_band
 from jepa.world.forecast import FloatArray
-from jepa.world.scale import Scale
 
 WINDOW = "window"
 """The baseline whose misses are the hard windows: repeating the past window of the same length."""
@@ -20,10 +20,6 @@ ACTING = "acting"
 """The kind of a recording during which actions were taken."""
 APART = (ACTING, "scarce", "lived")
 """Kinds whose figures stand apart: what comes there comes by chance, far more often, or by nobody's plan."""
-BAND = 0.05
-"""Half the width of the band a forecast must hit, as a share of the channel's range on its own scale."""
-NOISE_FLOORS = 2.0
-"""The band is never narrower than this many noise floors, in the channel's unit."""
 _BLOCK_S = 60
 _RESAMPLES = 400
 _LOWER = 2.5
@@ -55,30 +51,6 @@ class Replayed:
             return None
         both = self.scored & np.isfinite(self.twin).all(axis=-1)
         return replace(self, scored=both, points={**self.points, TWIN: self.twin})
-
-
-def within_band(forecast: FloatArray, truth: FloatArray, schema: Schema, literal: bool = False) -> BoolArray:
-    """Whether each forecast (..., C, H, 2) hits: within 5 % of the range or two noise floors of the truth.
-
-    The range is taken on the scale of the channel's transform, where differences are comparable; when
-    ``literal``, in the channel's unit, which for a rate with a high bound of millions is never left.
-    """
-    floor = np.array([channel.noise_floor for channel in schema.channels])[:, None, None] * NOISE_FLOORS
-    error = np.abs(forecast - truth)
-    if literal:
-        span = np.array([channel.high - channel.low for channel in schema.channels])[:, None, None]
-        return np.asarray(error <= np.maximum(BAND * span, floor))
-    return np.asarray((error <= floor) | (_unit_error(forecast, truth, schema) <= BAND))
-
-
-def _unit_error(forecast: FloatArray, truth: FloatArray, schema: Schema) -> FloatArray:
-    scale = Scale(schema)
-
-    def to_unit(values: FloatArray) -> FloatArray:
-        return np.moveaxis(scale.to_unit(np.moveaxis(values, -3, -1)), -1, -3)
-
-    error: FloatArray = np.abs(to_unit(forecast) - to_unit(truth))
-    return error
 
 
 def moving_channels(replays: Sequence[Replayed], schema: Schema, literal: bool = False) -> BoolArray:
@@ -126,14 +98,14 @@ def tallies(
     )
     right = {name: within_band(p, replay.truth, schema, literal) & mask for name, p in replay.points.items()}
     error = {
-        name: np.where(mask, _unit_error(point, replay.truth, schema), 0)
+        name: np.where(mask, unit_error(point, replay.truth, schema), 0)
         for name, point in replay.points.items()
     }
     hard = mask & ~right[WINDOW]
     pinball = np.zeros_like(error["model"])
     for number, level in enumerate(levels):
         quantile = replay.quantiles[..., number]
-        size = _unit_error(quantile, replay.truth, schema)
+        size = unit_error(quantile, replay.truth, schema)
         weight = np.where(replay.truth >= quantile, level, 1 - level)
         pinball += np.where(mask, 2 * weight * size, 0) / len(levels)
     low, high = replay.quantiles[..., 0], replay.quantiles[..., -1]

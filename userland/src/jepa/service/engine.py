@@ -34,6 +34,7 @@ from jepa.service.loop import FrameLoop
 from jepa.service.plans import Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry
+from jepa.service.running_figures import Figures
 from jepa.service.share import own_share
 from jepa.service.standing_tasks import StandingTasks
 from jepa.service.task_ends import TaskPlanning
@@ -126,6 +127,11 @@ class Engine:
     def missed(self) -> int:
         """Periods with no frame since the start."""
         return self._loop.missed
+
+    @property
+    def figures(self) -> Figures | None:
+        """How the pack in use does here; None until it has forecast."""
+        return self._loop.figures.now
 
     def channels(self) -> list[ChannelInfo]:
         """The channel schema."""

@@ -14,6 +14,7 @@ from jepa.service.events import EventStore
 from jepa.service.history import History
 from jepa.service.predictor import Predictor
 from jepa.service.ring import RING_FRAMES, Entry, Ring
+from jepa.service.running_figures import RunningFigures
 from jepa.service.share import Share
 from jepa.telemetry.clocks import Instant
 from jepa.telemetry.events.event import Event
@@ -57,6 +58,7 @@ class FrameLoop:
         self.alerting = alerting
         self.events = events
         self.ring = Ring()
+        self.figures = RunningFigures(source.schema)
         self.broadcast: Broadcast[Entry | EventOut] = Broadcast()
         self.at = time.monotonic()
         """When the loop last came round, on the monotonic clock; what the watchdog looks at."""
@@ -129,6 +131,7 @@ class FrameLoop:
             self._timing.add(self._clocks(), self.missed)
             self.history.append(frame)
             tick = self.predictor.tick(sequence, frame, self.ring.contiguous)
+            self.figures.push(frame, tick, self.predictor.said_by)
             for event in self.alerting.look(frame, tick):
                 self.add_event(event)
             entry = Entry(sequence, frame, tick, tuple(self.source.histograms()))

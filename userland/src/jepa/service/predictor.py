@@ -69,6 +69,8 @@ class Predictor:
         self._in_use = threading.Lock()
         """Held while the model is ticked, asked, or replaced."""
         self._switching = threading.Lock()
+        self.said_by: str | None = None
+        """The pack that gave the newest tick, which ``pack`` may no longer be; for the thread that ticks."""
         self._ticked = True
         """Whether the model in use has forecast since it took another's place."""
         self.settled = threading.Event()
@@ -140,7 +142,7 @@ class Predictor:
             self._replayed = sequence
             self.settled.set()
         self._fault = None
-        self._ticked = True
+        self._ticked, self.said_by = True, loaded.pack
         self.times.add(tick.elapsed_ms)
         return tick
 

@@ -324,6 +324,13 @@ ROUTES: tuple[Route, ...] = (
         media=metrics.CONTENT_TYPE,
         answer=lambda engine, query: metrics.render(engine),
     ),
+    Route(
+        path="/metrics/figures",
+        summary="Of /metrics how the model does here, and nothing of what the machine does",
+        body=None,
+        media=metrics.CONTENT_TYPE,
+        answer=lambda engine, query: metrics.render_figures(engine),
+    ),
     Route(path="/openapi.json", summary="This description, OpenAPI 3.1", body=None, answer=_openapi),
 )
 
