@@ -57,7 +57,9 @@ def test_any_other_drop_in_wins_over_the_sandbox() -> None:
 
 def test_nothing_leaves_a_machine_unless_its_owner_enables_it(tmp_path: Path) -> None:
     shutil.copytree(EXTRA / "usr/lib/systemd", tmp_path / "usr/lib/systemd", symlinks=True)
-    sending = [UNITS / f"{name}" for name in ("jepa-record.service", "jepa-upload.timer")]
+    sending = [
+        UNITS / f"{name}" for name in ("jepa-record.service", "jepa-upload.timer", "jepa-figures.socket")
+    ]
     assert all(unit.exists() for unit in sending)
     systemctl = ["systemctl", f"--root={tmp_path}"]
     subprocess.run([*systemctl, "preset-all"], check=True, capture_output=True, timeout=60)
