@@ -36,6 +36,7 @@ PACKAGES = {
         "fish": "/usr/bin/fish",
         "groff-base": "/usr/bin/groff",
         "polkitd": "/usr/lib/polkit-1/polkitd",
+        "prometheus": "/usr/bin/promtool",
         "systemd": "/usr/bin/systemd-analyze",
         "zsh": "/usr/bin/zsh",
     },
@@ -47,6 +48,8 @@ PACKAGES = {
     },
 }
 """Debian package and the file that shows it is there, for each purpose."""
+SERVICES = {"prometheus": "prometheus.service"}
+"""A service that a package would start on this host, of which only the programs are wanted."""
 
 
 def missing(purpose: str) -> list[str]:
@@ -64,6 +67,11 @@ def install(packages: Sequence[str]) -> None:
     if not shutil.which("apt-get"):
         raise SystemExit(f"This host lacks {words} and has no apt-get. Install them your own way.")
     print(f"installing on this host: {words}", flush=True)
+    for package in SERVICES.keys() & set(packages):
+        mask = Path("/etc/systemd/system") / SERVICES[package]
+        if mask.parent.is_dir() and not mask.exists():
+            print(f"its {mask.name} is masked, so that it does not run here", flush=True)
+            mask.symlink_to("/dev/null")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     command = [*apt, "install", "--yes", "--no-install-recommends", *packages]
