@@ -3,10 +3,11 @@
 
 import math
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from jepa.service.api import PartState, Status
 from jepa.service.engine import Engine
+from jepa.service.running_figures import Windows
 from jepa.service.usage import TICK_BUCKETS_MS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -211,12 +212,13 @@ def _add_figures(page: _Page, engine: Engine, status: Status) -> None:
         [(_labels(pack=name, version=version), 1.0)],
     )
     counted = sorted(figures.windows.items())
-    for family, text, count in (
+    of_windows: tuple[tuple[str, str, Callable[[Windows], int]], ...] = (
         ("windows", "Windows of moving channels that were judged", lambda each: each.judged),
         ("right", "Of these those whose forecast was within the band", lambda each: each.right),
         ("repeated_right", "Of these those that were as the window before", lambda each: each.repeated),
         ("covered", "Of these those within the 90 % interval", lambda each: each.covered),
-    ):
+    )
+    for family, text, count in of_windows:
         page.family(
             f"jepa_forecast_{family}_total",
             "counter",

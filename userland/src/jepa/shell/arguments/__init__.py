@@ -25,6 +25,7 @@ FAMILIES = {
     "recordings": ("record", "evaluate"),
     "packs": ("packs",),
     "updates": ("update",),
+    "fleet": ("fleet",),
     "vision": ("vision",),
     "tools": ("habits", "mcp", "serve", "completion"),
 }

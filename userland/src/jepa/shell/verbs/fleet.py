@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`jepa fleet`: the machines that surprise, warn or regress, as Prometheus has them."""
+
+from dataclasses import asdict
+
+from jepa.fleet.prometheus import Prometheus
+from jepa.fleet.top import Machine, machines
+from jepa.shell.request import Request
+
+_NONE = "-"
+
+
+def run(request: Request) -> int:
+    """Show the machines; 0 also when there is something to look at."""
+    args, out = request.args, request.out
+    every = machines(Prometheus(args.prometheus), args.job)
+    found = [each for each in every if args.all or each.why]
+    if out.json:
+        out.data([{**asdict(each), "why": each.why} for each in found])
+        return 0
+    if found:
+        head = (
+            "machine",
+            "pack",
+            "surprising",
+            "accuracy",
+            "above repetition",
+            "a week ago",
+            "false alarms",
+        )
+        out.table([(*head, "look at"), *(_row(each) for each in found)])
+        out.line()
+    looked = sum(1 for each in every if each.why)
+    out.line(f"{looked} of {len(every)} machines are to be looked at.")
+    return 0
+
+
+def _row(each: Machine) -> tuple[str, ...]:
+    return (
+        each.name,
+        each.pack or _NONE,
+        _share(each.surprising),
+        _share(each.accuracy),
+        _share(each.gain, signed=True),
+        _share(each.change, signed=True),
+        _NONE if each.false_alarms is None else f"{each.false_alarms:.0f}",
+        ", ".join(each.why) or _NONE,
+    )
+
+
+def _share(value: float | None, *, signed: bool = False) -> str:
+    if value is None:
+        return _NONE
+    return f"{100 * value:+.1f} %" if signed else f"{100 * value:.1f} %"
