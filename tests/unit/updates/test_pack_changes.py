@@ -19,12 +19,14 @@ class Shelf(Images):
 
     def __init__(self) -> None:
         self.here = [SHIPPED]
+        self.kind = "machine"
+        """Of what is added."""
         self.chosen: dict[str, str | None] = {}
-        self.next = Here("machine", "9.1.0", "machine", "machine_9.1.0")
 
     def add(self, source: Path) -> Manifest:  # type: ignore[override]
-        self.here.append(self.next)
-        return Manifest.model_construct(name=self.next.name, version=self.next.version, kind=self.next.kind)
+        name, version = source.stem.split("_")
+        self.here.append(Here(name, version, self.kind, source.stem))
+        return Manifest.model_construct(name=name, version=version, kind=self.kind)
 
     def drop(self, title: str) -> None:
         self.here = [each for each in self.here if each.title != title]
@@ -80,9 +82,9 @@ def test_without_jepad_its_next_start_decides(image: str) -> None:
 
 def test_what_another_daemon_reads_is_in_use_from_its_next_start_on(image: str) -> None:
     shelf, jepad = Shelf(), Jepad()
-    shelf.next = Here("two-room", "0.2.0", "robot", "two-room_0.2.0")
+    shelf.kind = "robot"
     assert not changes(shelf, jepad).install(image).live
-    assert (jepad.asked, shelf.chosen) == ([], {"robot": "two-room_0.2.0"})
+    assert (jepad.asked, shelf.chosen) == ([], {"robot": "machine_9.1.0"})
 
 
 def test_the_pack_of_the_system_can_be_chosen_by_its_version(image: str) -> None:

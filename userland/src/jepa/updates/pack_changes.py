@@ -14,13 +14,16 @@ from typing import Final, Protocol
 from jepa.errors import JepaError
 from jepa.packs.images import Images
 from jepa.packs.pack import read_manifest
-from jepa.packs.places import INSTALLED, chosen_title, mounted_packs
+from jepa.packs.places import INSTALLED, TITLE, chosen_title, mounted_packs
 from jepa.service.api import PackOut
+from jepa.updates.channel import Channel
 from jepa.updates.versions import order
 
 NEXT_START: Final = {"language": "jepad", "vision": "jepa-vision", "robot": "jepa-vision"}
 """Which daemon reads a pack of a kind when it starts; a machine pack is changed while jepad runs."""
 _WAIT_S: Final = 30.0
+SETTINGS: Final = "etc/jepa/packs.toml"
+"""Where an administrator may name the channel of packs, `source = "..."`, and the wave of a fleet."""
 _WORK: Final = "/var/tmp"
 """On the disk, where a pack has room; /tmp is memory."""
 
@@ -57,6 +60,24 @@ class Changed:
     kind: str
     live: bool
     """Whether it is in use already, and not from the next start of a daemon on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A pack that was taken back by whoever released it, and is gone from here."""
+
+    pack: str
+    """Its name and version."""
+    instead: str | None
+    """What took its place; None where it was not in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What became of following a channel."""
+
+    left: tuple[Left, ...]
+    taken: tuple[Changed, ...]
 
 
 class PackChanges:
@@ -109,6 +130,36 @@ class PackChanges:
                 changed = self._use(following)
         self._images.drop(wanted.title)
         return changed
+
+    def follow(self, channel: Channel) -> Followed:
+        """Leave what ``channel`` has taken back, and use what it has that is newer than what is here.
+
+        Of a pack that is not here nothing is installed. JepaError when one cannot be left or put in use;
+        what was changed before stays.
+        """
+        left, taken = [], []
+        # What is in use goes last: by then nothing that was taken back is there to take its place.
+        for pack in sorted(self._here(), key=lambda each: each.title == self._chosen(each.kind)):
+            if pack.title in channel.withdrawn:
+                changed = self.remove(pack.name, pack.version)
+                left.append(Left(f"{pack.name} {pack.version}", changed.pack or None))
+        newest: dict[str, Here] = {}
+        for pack in sorted(self._here(), key=lambda each: order(each.version)):
+            newest[pack.name] = pack
+        for pack in newest.values():
+            offered = [
+                match["version"]
+                for name in channel.sums
+                if (match := TITLE.fullmatch(name.removesuffix(".raw")))
+                and name.endswith(".raw")
+                and match["name"] == pack.name
+                and match[0] not in channel.withdrawn
+            ]
+            best = max(offered, key=order, default=None)
+            if best is not None and order(best) > order(pack.version):
+                with tempfile.TemporaryDirectory(prefix="jepa-pack-", dir=_WORK) as folder:
+                    taken.append(self._install(channel.fetch(f"{pack.name}_{best}.raw", Path(folder))))
+        return Followed(tuple(left), tuple(taken))
 
     def _install(self, source: Path) -> Changed:
         manifest = self._images.add(source)

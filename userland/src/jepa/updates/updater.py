@@ -13,18 +13,19 @@ import shutil
 import subprocess
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from jepa.errors import JepaError
 from jepa.updates import boot_options
+from jepa.updates.channel import read_channel
 from jepa.updates.refusals import refusal
 from jepa.updates.versions import EMPTY, PREFIX, TRIES, forget, note_failed, note_next, order, running, slots
+from jepa.updates.waves import as_address, followed
 
 SETTINGS: Final = "etc/jepa/update.toml"
-"""Where an administrator may name the source of updates: `source = "..."`."""
+"""Where an administrator may name the source of updates, `source = "..."`, and the wave of a fleet."""
 SYSUPDATE: Final = "/usr/lib/systemd/systemd-sysupdate"
 _SHIPPED: Final = "Path=file:///var/lib/jepa-update/release\n"
 """The source in the transfer files as the image has them."""
@@ -32,6 +33,7 @@ _UKI: Final = re.compile(rf"{PREFIX}(?P<version>[^+]+)(\+(?P<left>\d+)(-\d+)?)?\
 _GROWTH: Final = 1.1
 """A new UKI may be so much larger than the one that runs."""
 _BACK: Final = "a person went back from it."
+_WITHDRAWN: Final = "whoever released it took it back."
 
 Runner = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 """Runs a command and returns what it wrote and its exit status."""
@@ -47,25 +49,15 @@ def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 def source(root: Path, named: str | None) -> str:
     """The address of the releases: ``named`` by the person, else in the settings; a directory becomes file://."""
-    settings = root / SETTINGS
-    if named is None and settings.exists():
-        try:
-            named = str(tomllib.loads(settings.read_text())["source"])
-        except (OSError, KeyError, ValueError) as error:
-            problem = f"/{SETTINGS} cannot be used: {error}."
-            raise JepaError(problem, 'It has one line: source = "ADDRESS".', status=422) from None
+    if named is None:
+        named = followed(root, SETTINGS, "system")
     if named is None:
         raise JepaError(
             "No source of updates is set.",
             f"Name one with --from, a directory or an http(s) address, or in /{SETTINGS}.",
             status=404,
         )
-    if re.fullmatch(r"(https?|file)://\S+", named):
-        return named.rstrip("/")
-    if not Path(named).is_dir():
-        problem = f"{named} is neither a directory here nor an http(s) address."
-        raise JepaError(problem, "Name where a release lies.", status=404)
-    return Path(named).resolve().as_uri()
+    return as_address(named)
 
 
 class Updater:
@@ -91,6 +83,10 @@ class Updater:
         """All versions for this machine at ``address`` or here, the oldest first."""
         found = _answer(self._sysupdate(address, "--json=short", "list"), address, "all")
         return sorted(map(str, found if isinstance(found, list) else ()), key=order)
+
+    def withdrawn(self, address: str) -> bool:
+        """Whether whoever releases at ``address`` has taken back the version that runs."""
+        return f"{PREFIX}{running(self._root)}" in read_channel(address, self._root, self._run).withdrawn
 
     def apply(self, address: str, version: str) -> None:
         """Put ``version`` of ``address`` into the other slot, to be started next, even if it is older.
@@ -126,8 +122,11 @@ class Updater:
         boot_options.ensure(self._root, folder.parents[1], TRIES)
         note_next(self._root, version, trial=True)
 
-    def back(self) -> str:
-        """Let the loader start the other version from the next boot on, and return which that is."""
+    def back(self, *, withdrawn: bool = False) -> str:
+        """Let the loader start the other version from the next boot on, and return which that is.
+
+        It is noted whether a person left the one that runs, or it was ``withdrawn``.
+        """
         now = running(self._root)
         folder = self._loader()
         _sweep(folder)
@@ -143,16 +142,16 @@ class Updater:
             raise JepaError(problem, "The one that runs stays.", status=404)
         version = max(others, key=order)
         if order(version) < order(now):
-            self._step_back(folder, now)
+            self._step_back(folder, now, _WITHDRAWN if withdrawn else _BACK)
         note_next(self._root, version, trial=False)
         return version
 
-    def _step_back(self, folder: Path, now: str) -> None:
+    def _step_back(self, folder: Path, now: str, why: str = _BACK) -> None:
         """Let the loader take the older version first: as if all tries of the one that runs were used up."""
         for path in _files(folder, now):
             path.rename(folder / f"{PREFIX}{now}+0-0.efi")
         self._settle(folder)
-        note_failed(self._root, now, _BACK)
+        note_failed(self._root, now, why)
 
     def _settle(self, folder: Path) -> None:
         """Have on the disk what was renamed in ``folder``.

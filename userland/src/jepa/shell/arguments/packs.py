@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb packs: list, verify, install, use, remove, build."""
+"""The verb packs: list, verify, install, update, use, remove, build."""
 
 from pathlib import Path
 
@@ -12,6 +12,15 @@ def _which(parser: Parser) -> None:
 
 def _install(parser: Parser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="a file NAME_VERSION.raw, or its http(s) address")
+
+
+def _update(parser: Parser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="SOURCE",
+        help="a channel: a directory or an http(s) address (default: in /etc/jepa/packs.toml)",
+    )
 
 
 def _named(parser: Parser) -> None:
@@ -71,6 +80,12 @@ VERBS = (
                     "jepa packs install https://example.org/machine_1.0.0.raw",
                 ),
                 _install,
+            ),
+            Verb(
+                "update",
+                "take what the channel has that is newer, and leave what it has taken back (as root)",
+                ("jepa packs update", "jepa packs update --from https://example.org/packs/all"),
+                _update,
             ),
             Verb(
                 "use",

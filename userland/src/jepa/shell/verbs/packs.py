@@ -17,13 +17,14 @@ from jepa.text import shown
 
 if TYPE_CHECKING:
     from jepa.service.api import Client
+    from jepa.updates.pack_changes import PackChanges
 
 
 def run(request: Request) -> int:
     """Do what was asked; 1 when verifying finds a pack that is damaged or does not fit."""
     if request.args.action == "build":
         return build(request)
-    if request.args.action in ("install", "use", "remove"):
+    if request.args.action in ("install", "update", "use", "remove"):
         return change(request)
     wanted: str | None = request.args.pack
     folders = [chosen(wanted)] if wanted else packs_here()
@@ -54,7 +55,7 @@ def report(request: Request, found: list[dict[str, object]]) -> None:
 def change(request: Request) -> int:
     """Install a pack, put one in use or take one away; JepaError says why not, and then all stays."""
     from jepa.packs.images import Images
-    from jepa.updates.pack_changes import NEXT_START, PackChanges
+    from jepa.updates.pack_changes import PackChanges
 
     args, out = request.args, request.out
     if os.geteuid() != 0:
@@ -70,6 +71,8 @@ def change(request: Request) -> int:
 
     changes = PackChanges(Images(), jepad)
     match args.action:
+        case "update":
+            return follow(request, changes)
         case "install":
             changed = changes.install(args.source)
         case "use":
@@ -85,8 +88,43 @@ def change(request: Request) -> int:
     elif changed.live:
         out.line(f"{removed}{changed.pack} is in use.")
     else:
-        daemon = NEXT_START.get(changed.kind, "jepad")
-        out.line(f"{removed}{changed.pack} is in use from the next start of {daemon} on.")
+        out.line(f"{removed}{changed.pack} is in use from the next start of {_daemon(changed.kind)} on.")
+    return 0
+
+
+def _daemon(kind: str) -> str:
+    from jepa.updates.pack_changes import NEXT_START
+
+    return NEXT_START.get(kind, "jepad")
+
+
+def follow(request: Request, changes: "PackChanges") -> int:
+    """Follow the channel of packs, and say what came of it."""
+    from jepa.updates.channel import read_channel
+    from jepa.updates.pack_changes import SETTINGS
+    from jepa.updates.updater import run as run_command
+    from jepa.updates.waves import as_address, followed
+
+    out, root = request.out, Path("/")
+    named: str | None = request.args.source or followed(root, SETTINGS, "packs")
+    if named is None:
+        raise JepaError(
+            "No channel of packs is set.",
+            f"Name one with --from, a directory or an http(s) address, or in /{SETTINGS}.",
+            status=404,
+        )
+    done = changes.follow(read_channel(as_address(named), root, run_command))
+    if out.json:
+        out.data(asdict(done))
+        return 0
+    for left in done.left:
+        instead = f" {left.instead} is in use." if left.instead else ""
+        out.line(f"{left.pack} was taken back, and is removed.{instead}")
+    for changed in done.taken:
+        when = "" if changed.live else f" from the next start of {_daemon(changed.kind)} on"
+        out.line(f"{changed.pack} is in use{when}.")
+    if not (done.left or done.taken):
+        out.line(f"Nothing at {named} is newer than what is here, and nothing that is here was taken back.")
     return 0
 
 

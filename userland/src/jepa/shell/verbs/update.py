@@ -37,6 +37,8 @@ def run(request: Request) -> int:
         return 0
     address = source(_ROOT, args.source)
     wanted = args.named or updater.newer(address)
+    if wanted is None and updater.withdrawn(address):
+        return _leave(updater, out, found.running, args.what)
     if wanted is None:
         _answer(out, {"available": None}, _nothing(updater.offered(address), address, found.running))
     elif args.what == "check":
@@ -51,6 +53,24 @@ def run(request: Request) -> int:
         updater.apply(address, wanted)
         said = f"{wanted} starts with the next boot. If it does not work, {found.running} comes back."
         _answer(out, {"next": wanted}, said)
+    return 0
+
+
+def _leave(updater: Updater, out: Output, running: str, what: str) -> int:
+    """The version that runs was taken back, and no newer one is there."""
+    if what == "check":
+        _answer(
+            out,
+            {"available": None, "withdrawn": running},
+            f"{running}, which runs, was taken back. `jepa update apply` goes back to the one before.",
+        )
+    else:
+        version = updater.back(withdrawn=True)
+        _answer(
+            out,
+            {"next": version, "withdrawn": running},
+            f"{running} was taken back: {version} starts with the next boot instead.",
+        )
     return 0
 
 
