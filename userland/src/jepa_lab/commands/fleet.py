@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa-lab fleet`: its keys, what its store holds, and its recordings judged on many machines."""
+"""`jepa-lab fleet`: its keys, what its store holds, its recordings judged on many machines, its releases."""
 
 import argparse
 import json
@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 from jepa_lab.commands.defaults import PACK
+from jepa_lab.fleet import wave_commands
 
-HELP = "make the keys of a fleet, and see what its machines have sent"
+HELP = "make the keys of a fleet, see what its machines have sent, and release to them in waves"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     judging.add_argument("--out", type=Path, help="a JSON file to write the figures to")
     judging.add_argument("--json", action="store_true", help="print JSON instead of a table")
     judging.set_defaults(fleet=_evaluate)
+    wave_commands.add_to(group)
 
 
 def run(arguments: argparse.Namespace) -> None:
