@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from jepa.service.running_figures import Figures, RunningFigures
+from jepa.service.running_figures import PackFigures, RunningFigures
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Channel, Schema
 from jepa.world.forecast import Forecast, Surprise, Tick
@@ -27,7 +27,7 @@ def told(ts_ns: int, cpu: float, width: float, probability: float = 0.5) -> Tick
     return Tick(forecast, Surprise(1, 1, 1, probability, (), 1000), 100, 1.0)
 
 
-def run(cpu: np.ndarray, foretold: float, width: float, pack: str = "p 1", gap_at: int = -1) -> Figures:
+def run(cpu: np.ndarray, foretold: float, width: float, pack: str = "p 1", gap_at: int = -1) -> PackFigures:
     figures = RunningFigures(SCHEMA)
     for second, value in enumerate(cpu):
         ts_ns = (second + (60 if second >= gap_at >= 0 else 0)) * S
@@ -79,7 +79,7 @@ def test_another_pack_begins_anew() -> None:
             assert figures.now is not None
             assert figures.now.windows[5].judged > 0
             assert figures.now.surprising == figures.now.frames == 90
-    assert figures.now == Figures("p 2", figures.now.windows, 10, 10)
+    assert figures.now == PackFigures("p 2", figures.now.windows, 10, 10)
     assert figures.now.windows[5].judged == 0
 
 

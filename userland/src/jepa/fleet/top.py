@@ -27,7 +27,7 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ScrapedMachine:
     """A machine as it was scraped; a figure is None where there is none."""
 
     name: str
@@ -71,7 +71,7 @@ class Machine:
         return worst, -len(self.why), -(self.surprising or 0.0), self.gain or 0.0, self.name
 
 
-def machines(server: Asked, job: str) -> list[Machine]:
+def machines(server: Asked, job: str) -> list[ScrapedMachine]:
     """The machines of the job ``job``, those to look at first. JepaError (404) when there are none."""
     of = f'job="{_quoted(job)}"'
     up = _by_machine(server.instant(f"up{{{of}}}"))
@@ -109,7 +109,7 @@ def machines(server: Asked, job: str) -> list[Machine]:
     parts = _lists(server.instant(f'jepa_part_state{{{of},state=~"degraded|failed"}} == 1'), "part", "state")
     alerts = _lists(server.instant(f'ALERTS{{{of},alertname=~"Jepa.*",alertstate="firing"}}'), "alertname")
     found = [
-        Machine(
+        ScrapedMachine(
             name,
             answers > 0,
             packs.get(name),

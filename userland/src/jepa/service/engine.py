@@ -34,7 +34,7 @@ from jepa.service.loop import FrameLoop
 from jepa.service.plans import Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry
-from jepa.service.running_figures import Figures
+from jepa.service.running_figures import PackFigures
 from jepa.service.share import own_share
 from jepa.service.standing_tasks import StandingTasks
 from jepa.service.task_ends import TaskPlanning
@@ -129,7 +129,7 @@ class Engine:
         return self._loop.missed
 
     @property
-    def figures(self) -> Figures | None:
+    def figures(self) -> PackFigures | None:
         """How the pack in use does here; None until it has forecast."""
         return self._loop.figures.now
 

@@ -40,7 +40,7 @@ class Windows:
 
 
 @dataclass(slots=True)
-class Figures:
+class PackFigures:
     """What came of the forecasts of one pack, since it was put in use in this process."""
 
     pack: str
@@ -60,7 +60,7 @@ class RunningFigures:
         self._schema = schema
         self._judge: _Judge | None = None
         self._ts_ns: int | None = None
-        self.now: Figures | None = None
+        self.now: PackFigures | None = None
         """None until a pack has forecast."""
 
     def push(self, frame: Frame, tick: Tick | None, pack: str | None) -> None:
@@ -71,7 +71,7 @@ class RunningFigures:
             self._judge = None
             return
         if self.now is None or self.now.pack != pack:
-            self.now, self._judge = Figures(pack), None
+            self.now, self._judge = PackFigures(pack), None
         if self._judge is None or gap:
             self._judge = _Judge(self._schema, tick.forecast, self.now.windows)
         self._judge.push(frame, tick.forecast)

@@ -34,7 +34,7 @@ Runner = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class SignedChannel:
     """What a channel held when it was read."""
 
     address: str
@@ -60,7 +60,7 @@ class Channel:
         return file
 
 
-def read_channel(address: str, root: Path, run: Runner) -> Channel:
+def read_channel(address: str, root: Path, run: Runner) -> SignedChannel:
     """The channel at ``address``, an http(s) or file address. JepaError unless its list is signed."""
     with tempfile.TemporaryDirectory(prefix="jepa-channel-") as name:
         folder = Path(name)
@@ -83,7 +83,7 @@ def read_channel(address: str, root: Path, run: Runner) -> Channel:
                 status=409,
             )
         withdrawn = frozenset(line for line in content.decode().splitlines() if _TITLE.fullmatch(line))
-    return Channel(address, sums, withdrawn)
+    return SignedChannel(address, sums, withdrawn)
 
 
 def _check_signature(folder: Path, address: str, root: Path, run: Runner) -> None:

@@ -16,7 +16,7 @@ from jepa.packs.images import Images
 from jepa.packs.pack import read_manifest
 from jepa.packs.places import INSTALLED, TITLE, chosen_title, mounted_packs
 from jepa.service.api import PackOut
-from jepa.updates.channel import Channel
+from jepa.updates.channel import SignedChannel
 from jepa.updates.versions import order
 
 NEXT_START: Final = {"language": "jepad", "vision": "jepa-vision", "robot": "jepa-vision"}
@@ -131,7 +131,7 @@ class PackChanges:
         self._images.drop(wanted.title)
         return changed
 
-    def follow(self, channel: Channel) -> Followed:
+    def follow(self, channel: SignedChannel) -> Followed:
         """Leave what ``channel`` has taken back, and use what it has that is newer than what is here.
 
         Of a pack that is not here nothing is installed. JepaError when one cannot be left or put in use;

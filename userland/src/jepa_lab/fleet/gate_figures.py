@@ -11,11 +11,15 @@ from jepa.fleet.prometheus import Series
 from jepa_lab.fleet.gate import FIGURES, Gate, Hour, differences
 
 HOUR_S: Final = 3600.0
-_BEFORE_S: Final = 7 * 24 * HOUR_S
-"""What machines were before is the mean of so long, up to the release."""
-_LEAST_WINDOWS: Final = 100
-_LEAST_FRAMES: Final = 600
+_BEFORE: Final = 7 * 24
+"""What machines were before is the mean of so many steps, up to the release."""
+_LEAST_WINDOWS: Final = 100 / HOUR_S
+_LEAST_FRAMES: Final = 600 / HOUR_S
+"""A second, below which a figure says nothing."""
 ACCURACY, COVERAGE, CALM, QUIET, ORDER = (each.name for each in FIGURES)
+
+
+NONE: Final[frozenset[str]] = frozenset()
 
 
 class Asked(Protocol):
@@ -26,7 +30,7 @@ class Asked(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class WaveJudged:
     """What came of the hours since a release to a wave."""
 
     gate: Gate
@@ -36,68 +40,87 @@ class Judged:
     others: int
 
 
-def judge(server: Asked, job: str, title: str, start_s: float, now_s: float) -> Judged:
+def judge(
+    server: Asked, job: str, title: str, start_s: float, now_s: float, step_s: float = HOUR_S
+) -> WaveJudged:
     """The gate of the version ``title``, NAME_VERSION, over the whole hours from ``start_s`` to ``now_s``.
 
-    The others are machines on which neither pack nor image changed since. Machines that had the version
-    before, from an earlier wave, are on neither side. JepaError (404) when no machine of ``job`` has a past.
+    What a machine was before are the hours in which it had what it had in the last one before ``start_s``.
+    The others are machines that have it still; those that had the version from an earlier wave are on
+    neither side. An hour is long enough that one says little of the next; ``step_s`` is another. JepaError
+    (404) when no machine of ``job`` has a past.
     """
-    hours = int((now_s - start_s) // HOUR_S)
+    hours = max(0, int((now_s - start_s) // step_s))
     of = f'job="{job}"'
-    past = _hours(server, of, start_s - _BEFORE_S, start_s)
-    before = {machine: _mean(list(each.values())) for machine, each in past.items()}
-    if not before:
+    before_s, end_s = start_s - _BEFORE * step_s, start_s + hours * step_s
+    had = _had(server, of, before_s, end_s, step_s)
+    at_start = {
+        machine: each[max(earlier)]
+        for machine, each in had.items()
+        if (earlier := [at for at in each if at <= start_s])
+    }
+    past = _hours(server, of, before_s, start_s, step_s)
+    before = {
+        machine: _mean([hour for at, hour in past[machine].items() if had[machine].get(at, NONE) <= kept])
+        for machine, kept in at_start.items()
+        if machine in past and title not in kept
+    }
+    if not at_start:
         raise JepaError(
             f"Prometheus has no machine in the job {job!r} from before the release of {title}.",
             "The gate compares with what machines were before: scrape them for a day first.",
             status=404,
         )
-    gate = Gate()
-    if not hours:
-        return Judged(gate, 0, (), len(before))
-    end_s = start_s + hours * HOUR_S
-    first_seen = _first_seen(server, of, start_s - _BEFORE_S, end_s)
-    since = {machine: each[title] for machine, each in first_seen.items() if each.get(title, 0.0) > start_s}
-    others = {
-        machine
-        for machine in before
-        if title not in first_seen[machine] and all(each <= start_s for each in first_seen[machine].values())
+    later = {machine: {at: each for at, each in had[machine].items() if at > start_s} for machine in before}
+    since = {
+        machine: min(times)
+        for machine, each in later.items()
+        if (times := [at for at, titles in each.items() if title in titles])
     }
-    now = _hours(server, of, start_s, end_s)
+    others = {
+        machine for machine, each in later.items() if all(now <= at_start[machine] for now in each.values())
+    }
+    gate = Gate()
+    now = _hours(server, of, start_s, end_s, step_s) if since else {}
     for number in range(1, hours + 1):
-        at = start_s + number * HOUR_S
+        at = start_s + number * step_s
         # The hour in which it came is one of both versions.
         have = {machine for machine, first in since.items() if at > first}
         judged = have | others
         hour = {machine: each[at] for machine, each in now.items() if at in each and machine in judged}
         if have:
             gate.push(differences(hour, before, have))
-    return Judged(gate, hours, tuple(sorted(since)), len(others))
+    return WaveJudged(gate, hours, tuple(sorted(since)), len(others))
 
 
-def _first_seen(server: Asked, of: str, start_s: float, end_s: float) -> dict[str, dict[str, float]]:
-    """By machine the packs and images that it had, as NAME_VERSION, and in which hour each came first."""
-    seen: defaultdict[str, dict[str, float]] = defaultdict(dict)
+def _had(
+    server: Asked, of: str, start_s: float, end_s: float, step_s: float
+) -> dict[str, dict[float, frozenset[str]]]:
+    """By machine and the end of each hour, the packs and images that it had, as NAME_VERSION."""
+    found: defaultdict[str, dict[float, frozenset[str]]] = defaultdict(dict)
     for metric in ("jepa_pack_info", "jepa_system_info"):
-        found = server.over(f"max_over_time({metric}{{{of}}}[1h])", start_s, end_s, HOUR_S)
-        for series in found:
+        asked = f"max_over_time({metric}{{{of}}}[{step_s:g}s])"
+        for series in server.over(asked, start_s + step_s, end_s, step_s):
             labels = series.labels
             title = f"jepa-os_{labels.get('image')}"
             if metric == "jepa_pack_info":
                 title = f"{labels.get('pack')}_{labels.get('version')}"
-            first = series.values[0][0]
-            seen[series.machine][title] = min(first, seen[series.machine].get(title, first))
-    return seen
+            hours = found[series.machine]
+            for at, _ in series.values:
+                hours[at] = hours.get(at, NONE) | {title}
+    return found
 
 
-def _hours(server: Asked, of: str, start_s: float, end_s: float) -> dict[str, dict[float, Hour]]:
+def _hours(
+    server: Asked, of: str, start_s: float, end_s: float, step_s: float
+) -> dict[str, dict[float, Hour]]:
     """By machine and the end of each hour from ``start_s`` to ``end_s``, its figures."""
 
     def counted(metric: str, labels: str = "") -> dict[tuple[str, float], float]:
-        return read(f"sum by (instance) (increase({metric}{{{of}{labels}}}[1h]))")
+        return read(f"sum by (instance) (increase({metric}{{{of}{labels}}}[{step_s:g}s]))")
 
     def read(expression: str) -> dict[tuple[str, float], float]:
-        found = server.over(expression, start_s + HOUR_S, end_s, HOUR_S)
+        found = server.over(expression, start_s + step_s, end_s, step_s)
         return {(each.machine, at): value for each in found for at, value in each.values}
 
     windows = counted("jepa_forecast_windows_total")
@@ -105,16 +128,18 @@ def _hours(server: Asked, of: str, start_s: float, end_s: float) -> dict[str, di
     covered = counted("jepa_forecast_covered_total")
     frames, strange = counted("jepa_surprise_frames_total"), counted("jepa_surprising_frames_total")
     vain = counted("jepa_alerts_total", ',outcome="false"')
-    answered = read(f"avg by (instance) (avg_over_time(up{{{of}}}[1h]))")
-    model = read(f'avg by (instance) (avg_over_time(jepa_part_state{{{of},part="model",state="ok"}}[1h]))')
+    answered = read(f"avg by (instance) (avg_over_time(up{{{of}}}[{step_s:g}s]))")
+    model = read(
+        f'avg by (instance) (avg_over_time(jepa_part_state{{{of},part="model",state="ok"}}[{step_s:g}s]))'
+    )
     found: defaultdict[str, dict[float, Hour]] = defaultdict(dict)
     for machine, at in answered:
         place = (machine, at)
         figures = {ORDER: answered[place] * model.get(place, 0.0)}
-        if (judged := windows.get(place, 0.0)) >= _LEAST_WINDOWS:
+        if (judged := windows.get(place, 0.0)) >= _LEAST_WINDOWS * step_s:
             figures[ACCURACY] = (right.get(place, 0.0) - repeated.get(place, 0.0)) / judged
             figures[COVERAGE] = -abs(covered.get(place, 0.0) / judged - 0.9)
-        if (told := frames.get(place, 0.0)) >= _LEAST_FRAMES:
+        if (told := frames.get(place, 0.0)) >= _LEAST_FRAMES * step_s:
             figures[CALM] = 1 - strange.get(place, 0.0) / told
         if place in vain:
             figures[QUIET] = -min(1.0, vain[place])

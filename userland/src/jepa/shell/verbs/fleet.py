@@ -4,7 +4,7 @@
 from dataclasses import asdict
 
 from jepa.fleet.prometheus import Prometheus
-from jepa.fleet.top import Machine, machines
+from jepa.fleet.top import ScrapedMachine, machines
 from jepa.shell.request import Request
 
 _NONE = "-"
@@ -35,7 +35,7 @@ def run(request: Request) -> int:
     return 0
 
 
-def _row(each: Machine) -> tuple[str, ...]:
+def _row(each: ScrapedMachine) -> tuple[str, ...]:
     return (
         each.name,
         each.pack or _NONE,
