@@ -88,6 +88,17 @@ class HttpClient:
         """Every check, with a remedy where one is not ok."""
         return self._get(Doctor, "/v1/doctor")
 
+    def figures(self) -> str:
+        """How the model does here, as a Prometheus page."""
+        connection = self._open()
+        try:
+            with self._ask(connection, "/metrics/figures") as response:
+                return _body(response).decode()
+        except (OSError, http.client.HTTPException) as error:
+            raise _broken(self._path, error) from error
+        finally:
+            connection.close()
+
     def channels(self) -> list[ChannelInfo]:
         """The channel schema."""
         return self._get(list[ChannelInfo], "/v1/channels")
