@@ -155,6 +155,10 @@ bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what 
 bench-fleet: $(VENV)/.done ## measure what a part of a fleet's recordings costs to make, keep, list and judge
 	@$(PY) -m tests.bench.fleet
 
+.PHONY: bench-gate
+bench-gate: $(VENV)/.done ## simulate releases: how often the gate of a fleet errs, and how long it takes
+	@$(PY) -m tests.bench.gate
+
 .PHONY: bench-availability
 bench-availability: $(IMAGE) ## measure how available a service stays while faults happen, with healing and without (hours)
 	@$(PYTHON) -m tools.host run

@@ -12,7 +12,7 @@ from tools.vm.image import ROOT
 
 EXTRA = ROOT / "mkosi.extra"
 UNITS = EXTRA / "usr/lib/systemd/system"
-FREE = {"jepa-console@", "jepa-grow", "jepa-boot-check", "jepa-packs", "jepa-install"}
+FREE = {"jepa-console@", "jepa-grow", "jepa-boot-check", "jepa-packs", "jepa-packs-update", "jepa-install"}
 """A person's shell, and helpers that partition disks, start the machine anew, mount for everybody."""
 CHANGING = {"jepa-actuator", "jepa-recovery"}
 """What sets the kernel and other processes, as root."""
@@ -57,9 +57,8 @@ def test_any_other_drop_in_wins_over_the_sandbox() -> None:
 
 def test_nothing_leaves_a_machine_unless_its_owner_enables_it(tmp_path: Path) -> None:
     shutil.copytree(EXTRA / "usr/lib/systemd", tmp_path / "usr/lib/systemd", symlinks=True)
-    sending = [
-        UNITS / f"{name}" for name in ("jepa-record.service", "jepa-upload.timer", "jepa-figures.socket")
-    ]
+    names = ("jepa-record.service", "jepa-upload.timer", "jepa-figures.socket", "jepa-packs-update.timer")
+    sending = [UNITS / name for name in names]
     assert all(unit.exists() for unit in sending)
     systemctl = ["systemctl", f"--root={tmp_path}"]
     subprocess.run([*systemctl, "preset-all"], check=True, capture_output=True, timeout=60)

@@ -119,3 +119,8 @@ class Prometheus:
         return JepaError(
             f"What answers at {self.address} is no Prometheus server.", "Look at the address.", status=502
         )
+
+
+def quoted(text: str) -> str:
+    """``text`` as it stands between the quotes of a label's value."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

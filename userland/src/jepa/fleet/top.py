@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from jepa.errors import JepaError
-from jepa.fleet.prometheus import Series
+from jepa.fleet.prometheus import Series, quoted
 
 SURPRISING: Final = 0.1
 """A share of strange frames, within an hour, that is no chance; as JepaSurprised (jepa.rules.yml)."""
@@ -73,7 +73,7 @@ class ScrapedMachine:
 
 def machines(server: Asked, job: str) -> list[ScrapedMachine]:
     """The machines of the job ``job``, those to look at first. JepaError (404) when there are none."""
-    of = f'job="{_quoted(job)}"'
+    of = f'job="{quoted(job)}"'
     up = _by_machine(server.instant(f"up{{{of}}}"))
     if not up:
         raise JepaError(
@@ -140,7 +140,3 @@ def _lists(found: Iterable[Series], *names: str) -> dict[str, tuple[str, ...]]:
     for each in found:
         lists.setdefault(each.machine, set()).add(" ".join(each.labels.get(name, "") for name in names))
     return {machine: tuple(sorted(each)) for machine, each in lists.items()}
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

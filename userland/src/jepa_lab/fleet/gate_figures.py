@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from jepa.errors import JepaError
-from jepa.fleet.prometheus import Series
+from jepa.fleet.prometheus import Series, quoted
 from jepa_lab.fleet.gate import FIGURES, Gate, Hour, differences
 
 HOUR_S: Final = 3600.0
@@ -51,7 +51,7 @@ def judge(
     (404) when no machine of ``job`` has a past.
     """
     hours = max(0, int((now_s - start_s) // step_s))
-    of = f'job="{job}"'
+    of = f'job="{quoted(job)}"'
     before_s, end_s = start_s - _BEFORE * step_s, start_s + hours * step_s
     had = _had(server, of, before_s, end_s, step_s)
     at_start = {
