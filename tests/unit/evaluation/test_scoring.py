@@ -6,9 +6,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jepa.evaluation.scoring import TWIN, Replayed, Scores, merged, moving_channels, tallies
+from jepa.evaluation.scoring import TWIN, Replayed, Scores, merged, moving_channels, tallies, within_band
 from jepa.telemetry.schema import Channel, Schema
-from jepa.world.band import within_band
 
 SCHEMA = Schema(
     1,

@@ -4,10 +4,15 @@
 import numpy as np
 import pytest
 
+from jepa.evaluation.scoring import Replayed, moving_channels, within_band
+from jepa.packs.pack import Pack
 from jepa.service.running_figures import PackFigures, RunningFigures
 from jepa.telemetry.frame import Frame
+from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Channel, Schema
 from jepa.world.forecast import Forecast, Surprise, Tick
+from jepa.world.model import WorldModel
+from jepa.world.windows import coming
 
 SCHEMA = Schema(
     1,
@@ -52,7 +57,7 @@ def test_right_and_covered_are_counted_of_the_channel_that_moves() -> None:
     assert short.right == short.covered == 2 * 4 * 6
     # A window is as the one before but at a step, which are at 30, 60, ... 270 s.
     assert short.repeated == short.judged - 2 * 9
-    assert found.windows[15].judged == 2 * (300 - 30) // 15
+    assert found.windows[15].judged == 2 * 17, "those that end at 46, 61, ... 286 s"
 
 
 def test_a_wide_interval_covers_what_its_middle_misses() -> None:
@@ -81,6 +86,30 @@ def test_another_pack_begins_anew() -> None:
             assert figures.now.surprising == figures.now.frames == 90
     assert figures.now == PackFigures("p 2", figures.now.windows, 10, 10)
     assert figures.now.windows[5].judged == 0
+
+
+def test_they_are_about_those_of_the_same_frames_judged_as_a_recording(
+    pack: Pack, recording: Recording
+) -> None:
+    figures, model = RunningFigures(pack.schema), WorldModel.load(pack, pack.schema)
+    horizons = pack.manifest.shape.horizons_s
+    medians = []
+    for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True):
+        frame = Frame(int(ts_ns), values, ~np.isnan(values))
+        tick = model.tick(frame)
+        figures.push(frame, tick, pack.title)
+        medians.append(np.stack([tick.forecast.mean, tick.forecast.p90], axis=-1)[:, :, 2])
+    truth, scored = coming(recording.values, horizons)
+    replay = Replayed("busy", truth, scored, {}, np.empty(0, np.float32))
+    moving = moving_channels([replay], pack.schema)
+    right = within_band(np.stack(medians), truth, pack.schema) & scored[..., None]
+    assert figures.now is not None
+    for horizon in (5, 15):
+        place = horizons.index(horizon)
+        judged = right[:, moving, place].sum() / scored[:, moving, place].sum() / 2
+        windows = figures.now.windows[horizon]
+        assert windows.judged > 200
+        assert windows.right / windows.judged == pytest.approx(judged, abs=0.06)
 
 
 @pytest.mark.parametrize("broken", ["tick", "absent"])

@@ -14,7 +14,7 @@ import numpy as np
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Schema
 from jepa.world.alerts import STRANGE
-from jepa.world.band import within_band
+from jepa.world.band import Band
 from jepa.world.forecast import FloatArray, Forecast, Tick
 from jepa.world.windows import OBSERVED, Trailing
 
@@ -85,7 +85,7 @@ class _Judge:
 
     def __init__(self, schema: Schema, forecast: Forecast, counts: dict[int, Windows]) -> None:
         self._columns = np.array([schema.index(name) for name in forecast.channels], np.intp)
-        self._schema = schema.select(forecast.channels)
+        self._band = Band(schema.select(forecast.channels))
         lengths = [(place, each) for place, each in enumerate(forecast.horizons_s) if each > 1]
         self._places = [place for place, _ in lengths]
         self._lengths = tuple(each for _, each in lengths)
@@ -110,7 +110,8 @@ class _Judge:
         stats = self._trailing.push(values)
         self._frames += 1
         for number, (place, length) in enumerate(zip(self._places, self._lengths, strict=True)):
-            if self._frames % length:
+            # never two lengths at the same frame, which would take the time of both
+            if self._frames % length != number:
                 continue
             came = np.stack([stats.mean[:, number], stats.p90[:, number]], axis=-1)
             seen = stats.share[:, number] >= OBSERVED
@@ -142,4 +143,4 @@ class _Judge:
         usual[seen] += share * (came - usual)[seen]
 
     def _near(self, forecast: FloatArray, came: FloatArray) -> np.ndarray:
-        return within_band(forecast[:, None], came[:, None], self._schema)[:, 0]
+        return self._band.holds(forecast[:, None], came[:, None])[:, 0]

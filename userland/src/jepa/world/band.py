@@ -14,26 +14,27 @@ NOISE_FLOORS = 2.0
 """The band is never narrower than this many noise floors, in the channel's unit."""
 
 
-def within_band(forecast: FloatArray, truth: FloatArray, schema: Schema, literal: bool = False) -> BoolArray:
-    """Whether each forecast (..., C, H, 2) hits: within 5 % of the range or two noise floors of the truth.
+class Band:
+    """Whether forecasts of the channels of ``schema`` are right."""
 
-    The range is taken on the scale of the channel's transform, where differences are comparable; when
-    ``literal``, in the channel's unit, which for a rate with a high bound of millions is never left.
-    """
-    floor = np.array([channel.noise_floor for channel in schema.channels])[:, None, None] * NOISE_FLOORS
-    error = np.abs(forecast - truth)
-    if literal:
-        span = np.array([channel.high - channel.low for channel in schema.channels])[:, None, None]
-        return np.asarray(error <= np.maximum(BAND * span, floor))
-    return np.asarray((error <= floor) | (unit_error(forecast, truth, schema) <= BAND))
+    def __init__(self, schema: Schema) -> None:
+        floor = np.array([channel.noise_floor for channel in schema.channels])
+        self._floor = NOISE_FLOORS * floor[:, None, None]
+        self._scale = Scale(schema)
 
+    def holds(self, forecast: FloatArray, truth: FloatArray) -> BoolArray:
+        """Whether each forecast (..., C, H, 2) hits: 5 % of the range or two noise floors from the truth.
 
-def unit_error(forecast: FloatArray, truth: FloatArray, schema: Schema) -> FloatArray:
-    """How far apart they are, (..., C, H, 2) both, on the channels' own scale."""
-    scale = Scale(schema)
+        The range is taken on the scale of the channel's transform, where differences are comparable.
+        """
+        near = np.abs(forecast - truth) <= self._floor
+        return np.asarray(near | (self.distance(forecast, truth) <= BAND))
 
-    def to_unit(values: FloatArray) -> FloatArray:
-        return np.moveaxis(scale.to_unit(np.moveaxis(values, -3, -1)), -1, -3)
+    def distance(self, forecast: FloatArray, truth: FloatArray) -> FloatArray:
+        """How far apart they are, (..., C, H, 2) both, on the channels' own scale."""
 
-    error: FloatArray = np.abs(to_unit(forecast) - to_unit(truth))
-    return error
+        def to_unit(values: FloatArray) -> FloatArray:
+            return np.moveaxis(self._scale.to_unit(np.moveaxis(values, -3, -1)), -1, -3)
+
+        error: FloatArray = np.abs(to_unit(forecast) - to_unit(truth))
+        return error
