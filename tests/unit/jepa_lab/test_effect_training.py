@@ -8,8 +8,9 @@ import torch
 from jepa.telemetry.recording import Action, Recording, describe_host
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.scale import Scale
-from jepa_lab.data import Stretch, channel_facts, to_stretch
+from jepa_lab.data import Stretch, to_stretch
 from jepa_lab.effect_training import EffectTraining, learn_effects
+from jepa_lab.facts import channel_facts
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.world import Batch, MachineModel, Pick
 

@@ -21,8 +21,9 @@ from jepa.world.forecast_decoder import ForecastDecoder
 from jepa.world.imagination import Imagination
 from jepa.world.scale import Scale
 from jepa.world.sessions import open_session
-from jepa_lab.build import build_pack, mflop_per_tick
-from jepa_lab.data import batch_of, channel_facts, to_stretch
+from jepa_lab.build import build_pack, mflop_per_tick, seen_in
+from jepa_lab.data import batch_of, to_stretch
+from jepa_lab.facts import channel_facts
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.world import MachineModel, Pick
 
@@ -90,9 +91,8 @@ def folder(
 ) -> Path:
     out = tmp_path_factory.mktemp("pack")
     recordings = tmp_path_factory.getbasetemp() / "recordings0"
-    build_pack(
-        model, {"trained": "2000-01-01", "data": "made up", "seed": 0}, recordings, schema, "0.0.9", out
-    )
+    report: dict[str, object] = {"trained": "2000-01-01", "data": "made up", "seed": 0}
+    build_pack(model, report, *seen_in(recordings, schema), schema, "0.0.9", out)
     return out
 
 

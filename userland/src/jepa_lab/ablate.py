@@ -16,10 +16,9 @@ from typing import Any, Final
 from jepa.evaluation.evaluate import evaluate_all
 from jepa.evaluation.scoring import ACTING
 from jepa.packs.pack import load_pack
-from jepa.telemetry.recording import Recording, load_recording
+from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
-from jepa_lab.build import build_pack
-from jepa_lab.data import find_recordings
+from jepa_lab.build import build_pack, seen_in
 from jepa_lab.train import NEVER_S, train
 from jepa_lab.train_config import TrainConfig
 
@@ -81,9 +80,9 @@ def _judged(recordings: Path, schema: Schema, config: TrainConfig) -> list[float
     trained = train(recordings, schema, config)
     trained.report.update(trained="never shipped", data="an ablation")
     with TemporaryDirectory() as folder:
-        build_pack(trained.model, trained.report, recordings, schema, "0.0.0", Path(folder))
+        onsets, held = seen_in(recordings, schema)
+        build_pack(trained.model, trained.report, onsets, held, schema, "0.0.0", Path(folder))
         pack = load_pack(Path(folder), schema)
-        held = [load_recording(each, schema) for each in find_recordings(recordings, "validation")]
         quiet, acted, scarce = (
             evaluate_all(part, pack, adapt=False).figures
             for part in ([each for each in held if _kind(each) in kinds] for kinds in _JUDGED)

@@ -3,9 +3,11 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,14 +26,25 @@ from jepa_lab.export import export, graph_modules
 from jepa_lab.files import OPSET, write_manifest
 from jepa_lab.model.world import MachineModel
 
+Onsets = npt.NDArray[np.float64]
+"""(E,), in the order of EVENT_DEFINITIONS."""
 _CALIBRATION_POINTS = 41
 _LEAST_ONSETS = 10
 
 
 def build_pack(
-    model: MachineModel, report: dict[str, object], recordings: Path, schema: Schema, version: str, out: Path
+    model: MachineModel,
+    report: dict[str, object],
+    onsets: Onsets,
+    validation: Sequence[Recording],
+    schema: Schema,
+    version: str,
+    out: Path,
 ) -> MachineManifest:
-    """Write the machine pack into ``out``, its surprise calibrated on the validation recordings."""
+    """Write the machine pack into ``out``, its surprise calibrated on ``validation`` recordings.
+
+    ``onsets`` says how often each event began in what it was trained on.
+    """
     provenance = {
         "trained": str(report["trained"]),
         "data": str(report["data"]),
@@ -53,9 +66,7 @@ def build_pack(
         quantiles=size.quantiles,
         controls=CONTROL_NAMES,
         events=tuple(each.name for each in EVENT_DEFINITIONS),
-        untrained_events=untrained_events(
-            [load_recording(each, schema) for each in find_recordings(recordings, "train")]
-        ),
+        untrained_events=untrained_events(onsets),
         candidates=size.candidates,
         imagined=size.imagined,
     )
@@ -88,25 +99,35 @@ def build_pack(
     }
     graphs = {name: path.read_bytes() for name, path in paths.items()}
     pack = Pack(out, MachineManifest.model_validate(content), graphs, schema)
-    held = [load_recording(folder, schema) for folder in find_recordings(recordings, "validation")]
-    content["calibration"] = calibrate(pack, held, schema)
+    content["calibration"] = calibrate(pack, validation, schema)
     manifest = MachineManifest.model_validate(content)
     write_manifest(out, manifest, "jepa-lab train")
     return manifest
 
 
-def untrained_events(recordings: list[Recording]) -> tuple[str, ...]:
-    """The events that began too seldom in ``recordings`` for a model to learn what precedes them."""
-    onsets = np.zeros(len(EVENT_DEFINITIONS))
-    for recording in recordings:
-        on = np.nan_to_num(held(recording)) > 0
-        onsets += (on[1:] & ~on[:-1]).sum(axis=0)
+def seen_in(recordings: Path, schema: Schema) -> tuple[Onsets, list[Recording]]:
+    """How often events began in the training recordings below ``recordings``, and its validation ones."""
+    train, validation = (
+        (load_recording(folder, schema) for folder in find_recordings(recordings, split))
+        for split in ("train", "validation")
+    )
+    return sum(map(onsets_in, train), np.zeros(len(EVENT_DEFINITIONS))), list(validation)
+
+
+def onsets_in(recording: Recording) -> Onsets:
+    """How often each event began in ``recording``."""
+    on = np.nan_to_num(held(recording)) > 0
+    return np.asarray((on[1:] & ~on[:-1]).sum(axis=0), np.float64)
+
+
+def untrained_events(onsets: Onsets) -> tuple[str, ...]:
+    """The events that began too seldom for a model to learn what precedes them."""
     return tuple(
         each.name for each, times in zip(EVENT_DEFINITIONS, onsets, strict=True) if times < _LEAST_ONSETS
     )
 
 
-def calibrate(pack: Pack, recordings: list[Recording], schema: Schema) -> Calibration:
+def calibrate(pack: Pack, recordings: Sequence[Recording], schema: Schema) -> Calibration:
     """What is usual, and quantiles of the surprise, over recordings that were not trained on."""
     runs: list[list[tuple[float, float]]] = []
     for recording in recordings:

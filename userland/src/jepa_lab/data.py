@@ -185,36 +185,3 @@ def _pad(tensor: Tensor, frames: int) -> Tensor:
     if len(tensor) == frames:
         return tensor
     return torch.cat([tensor, tensor.new_zeros(frames - len(tensor), *tensor.shape[1:])])
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelFacts:
-    """What the training data say of each channel, on the unit scale."""
-
-    center: Tensor  # (C,)
-    spread: Tensor  # (C,)
-    floor: Tensor  # (C,) the least change worth showing
-    observed: Tensor  # (C,) bool
-    persistence: Tensor  # (C, H, 2) mean absolute error of repeating the past window
-
-
-_UNKNOWN = 0.1
-_LEAST = 0.005
-
-
-def channel_facts(stretches: Sequence[Stretch], scale: Scale) -> ChannelFacts:
-    """Centre, spread and how hard each channel is, from training data alone."""
-    frame = torch.cat([stretch.frame for stretch in stretches])
-    valid = torch.cat([stretch.valid for stretch in stretches])
-    count = valid.sum(0)
-    observed = count > 0
-    floor = torch.from_numpy(scale.noise_floor).clamp(max=_LEAST)
-    center = torch.where(observed, (frame * valid).sum(0) / count.clamp(min=1), _UNKNOWN)
-    variance = ((frame - center).square() * valid).sum(0) / count.clamp(min=1)
-    spread = torch.where(observed, variance.sqrt().clamp(min=2 * _LEAST), _UNKNOWN)
-    error = torch.cat(
-        [(stretch.target - stretch.stats[:, :, : stretch.target.shape[2]]).abs() for stretch in stretches]
-    )
-    scored = torch.cat([stretch.scored for stretch in stretches])[..., None]
-    persistence = (error * scored).sum(0) / scored.sum(0).clamp(min=1)
-    return ChannelFacts(center, spread, floor, observed, persistence)

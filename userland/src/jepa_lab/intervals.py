@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from jepa_lab.data import ChannelFacts
+from jepa_lab.facts import ChannelFacts
 from jepa_lab.model.world import Batch, MachineModel
 from jepa_lab.objective import every_channel, targets
 

@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
     import datetime
 
     from jepa.telemetry.schema import load_schema
-    from jepa_lab.build import build_pack
+    from jepa_lab.build import build_pack, seen_in
     from jepa_lab.train import save, train
     from jepa_lab.train_config import TrainConfig
 
@@ -37,9 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
     trained.report["data"] = f"{counts}, of one machine and of emulated ones; see the card"
     save(trained, Path("build/models/machine.pt"))
     version = arguments.version or version_in(arguments.out)
-    manifest = build_pack(
-        trained.model, trained.report, arguments.recordings, schema, version, arguments.out
-    )
+    seen = seen_in(arguments.recordings, schema)
+    manifest = build_pack(trained.model, trained.report, *seen, schema, version, arguments.out)
     print(
         f"{arguments.out}: {manifest.name} {manifest.version}, {manifest.provenance.parameters} parameters"
     )

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from jepa_lab.model.config import ModelConfig
@@ -27,6 +28,10 @@ class Batch:
     came: Tensor  # (B, T, E, H) 1 where an event came within the window
     known: Tensor  # (B, T, E, H) 1 where it is known whether it came
     real: Tensor  # (B, T) 1 for frames, 0 for padding
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on ``device``."""
+        return Batch(**{name: getattr(self, name).to(device) for name in self.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
