@@ -12,8 +12,9 @@ from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recorder, describe_host
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.scale import Scale
-from jepa_lab.train import load, save, train
+from jepa_lab.train import train
 from jepa_lab.train_config import TrainConfig
+from jepa_lab.weights import load_weights, save_weights
 
 SECOND = 1_000_000_000
 
@@ -49,8 +50,8 @@ def test_it_learns_a_period_and_repeats_itself_for_a_seed(
     assert history[-1]["pinball"] < 0.97 * history[0]["pinball"]
     for one, other in zip(first.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(one, other)
-    save(first, tmp_path / "model.pt")
-    kept = load(tmp_path / "model.pt")
+    save_weights(first.model, tmp_path)
+    kept = load_weights(tmp_path)
     for name, value in first.model.state_dict().items():
         assert torch.equal(value, kept.state_dict()[name])
 
@@ -58,3 +59,8 @@ def test_it_learns_a_period_and_repeats_itself_for_a_seed(
 def test_no_recordings_of_a_split_is_said(schema: Schema, tmp_path: Path) -> None:
     with pytest.raises(JepaError, match="no train recording"):
         train(tmp_path, schema, TrainConfig(steps=1))
+
+
+def test_a_pack_without_weights_is_said(tmp_path: Path) -> None:
+    with pytest.raises(JepaError, match="cannot be trained on"):
+        load_weights(tmp_path)

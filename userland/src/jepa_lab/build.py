@@ -25,6 +25,7 @@ from jepa_lab.data import find_recordings
 from jepa_lab.export import export, graph_modules
 from jepa_lab.files import OPSET, write_manifest
 from jepa_lab.model.world import MachineModel
+from jepa_lab.weights import save_weights
 
 Onsets = npt.NDArray[np.float64]
 """(E,), in the order of EVENT_DEFINITIONS."""
@@ -40,6 +41,7 @@ def build_pack(
     schema: Schema,
     version: str,
     out: Path,
+    written_by: str = "jepa-lab train",
 ) -> MachineManifest:
     """Write the machine pack into ``out``, its surprise calibrated on ``validation`` recordings.
 
@@ -101,7 +103,8 @@ def build_pack(
     pack = Pack(out, MachineManifest.model_validate(content), graphs, schema)
     content["calibration"] = calibrate(pack, validation, schema)
     manifest = MachineManifest.model_validate(content)
-    write_manifest(out, manifest, "jepa-lab train")
+    write_manifest(out, manifest, written_by)
+    save_weights(model, out)
     return manifest
 
 

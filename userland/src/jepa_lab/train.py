@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains a machine model on recordings, within a time budget, and keeps the best on validation."""
 
-import json
 import random
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -192,24 +190,3 @@ def finish(
 def _latents(model: MachineModel, batch: Batch) -> Tensor:
     output: ModelOutput = model(batch, every_channel(batch))
     return output.z[batch.real.bool()]
-
-
-def save(trained: Trained, path: Path) -> None:
-    """Write the model, its configuration and its report to one file, and the report beside it as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"config": asdict(trained.model.config), "state": trained.model.state_dict()}
-    torch.save(content, path)
-    path.with_suffix(".json").write_text(json.dumps(trained.report, indent=1) + "\n", encoding="utf-8")
-
-
-def load(path: Path) -> MachineModel:
-    """The model that ``save`` wrote, ready to use."""
-    content = torch.load(path, weights_only=True)
-    fields: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in content["config"].items()
-    }
-    config = ModelConfig(**fields)
-    blank = torch.ones(config.channels)
-    model = MachineModel(config, blank, blank, blank)
-    model.load_state_dict(content["state"])
-    return model.eval()

@@ -21,10 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raises JepaError with the remedy when it cannot."""
     import datetime
+    import json
 
     from jepa.telemetry.schema import load_schema
     from jepa_lab.build import build_pack, seen_in
-    from jepa_lab.train import save, train
+    from jepa_lab.train import train
     from jepa_lab.train_config import TrainConfig
 
     schema = load_schema()
@@ -35,7 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
     assert isinstance(frames, dict)
     counts = ", ".join(f"{split} {count} frames" for split, count in frames.items())
     trained.report["data"] = f"{counts}, of one machine and of emulated ones; see the card"
-    save(trained, Path("build/models/machine.pt"))
+    report = Path("build/models/machine.json")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(json.dumps(trained.report, indent=1) + "\n", encoding="utf-8")
     version = arguments.version or version_in(arguments.out)
     seen = seen_in(arguments.recordings, schema)
     manifest = build_pack(trained.model, trained.report, *seen, schema, version, arguments.out)
