@@ -6,7 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from jepa.evaluation.alert_scoring import (
+    LEVELS,
     AlertTrace,
+    CountsByLevel,
+    count_alerts,
     model_alerts,
     recall_at_budget,
     score_alerts,
@@ -102,14 +105,15 @@ def test_at_one_false_alarm_a_day_only_what_is_surer_than_every_false_alarm_is_p
     probability[295:298] = 0.86  # and the third
     probability[30:34] = 0.82  # a false alarm
 
-    def alerted(level: float) -> list[np.ndarray]:
-        return [model_alerts(probability, level)]
+    def by_level(holds: np.ndarray) -> CountsByLevel:
+        traces = {level: AlertTrace(holds, model_alerts(probability, level)) for level in LEVELS}
+        return {level: count_alerts(each, ["io_stall"]) for level, each in traces.items()}
 
-    best = recall_at_budget([holds], alerted, ["io_stall"])["io_stall"]
+    best = recall_at_budget(by_level(holds))["io_stall"]
     assert (best.level, best.onsets, best.predicted, best.lead_s) == (0.85, 3, 2, 4)
     assert best.recall == 2 / 3
     assert best.hours == 400 / 3600
     probability[30:34] = 1
-    never = recall_at_budget([holds], alerted, ["io_stall"])["io_stall"]
+    never = recall_at_budget(by_level(holds))["io_stall"]
     assert (never.level, never.predicted, never.lead_s) == (None, 0, None)
-    assert recall_at_budget([series(400)], alerted, ["io_stall"]) == {}
+    assert recall_at_budget(by_level(series(400))) == {}

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two raylets on this machine judge what one process judges, to the digit, also when a worker is killed."""
 
+import json
 import os
+import pickle
 import signal
 import threading
 import time
@@ -13,13 +15,15 @@ import psutil
 import pytest
 
 from jepa.errors import JepaError
-from jepa.evaluation.evaluate import evaluate_all
-from jepa.evaluation.report import to_file_text
+from jepa.evaluation.evaluate import judge
+from jepa.evaluation.report import rounded_text
+from jepa.evaluation.session import judge_session, together
 from jepa.fleet.keys import OwnerKey
 from jepa.fleet.spool import Spool
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Recording
-from jepa_lab.fleet.evaluate import Away, cluster, evaluate_fleet, judge_part
+from jepa_lab.fleet.cluster import Away, cluster
+from jepa_lab.fleet.evaluate import evaluate_fleet, judge_part, parts_of, sum_up
 from jepa_lab.fleet.survey import Host, Problem, survey
 from tests.unit.fleet.machines import NOON_NS, SCHEMA, owner_in, put, store_in, uploader
 
@@ -66,9 +70,10 @@ def test_a_part_that_was_altered_is_a_problem_and_a_store_that_is_away_is_none(
 ) -> None:
     address, (host, *_) = sent
     forged = replace_sums(host)
-    assert isinstance(judge_part(address, host.host, forged, pack), Problem)
+    assert isinstance(judge_part(address, host.host, forged, pack, None, True), Problem)
     monkeypatch.setattr("jepa_lab.fleet.fetch.SystemClock", Hurried)
-    assert isinstance(judge_part((tmp_path / "none").as_uri(), host.host, host.parts[0], pack), Away)
+    nowhere = (tmp_path / "none").as_uri()
+    assert isinstance(judge_part(nowhere, host.host, host.parts[0], pack, None, True), Away)
 
 
 class Hurried:
@@ -128,14 +133,44 @@ class Killer(threading.Thread):
         return self.killed
 
 
+def compared(content: dict[str, object]) -> dict[str, object]:
+    """Without what depends on whether recordings or machines are drawn."""
+    skipped = ("recordings", "cohorts", "model_ahead_lower")
+    return {
+        key: compared(value) if isinstance(value, dict) else value
+        for key, value in json.loads(rounded_text(content)).items()
+        if key not in skipped and not key.endswith("_lower")
+    }
+
+
+def test_sums_by_machine_give_the_figures_of_single_recordings(
+    sent: tuple[str, tuple[Host, ...]], recordings: list[Recording], pack: Pack
+) -> None:
+    hosts = sent[1]
+    sessions = [judge_session(each, pack) for each in in_order(hosts, recordings)]
+    judged = sum_up(hosts, [together([each]) for each in sessions], pack)
+    assert compared(judged.to_json()) == compared(judge(sessions, pack).to_json())
+    assert [each["parts"] for each in judged.evaluation.recordings] == [2, 2]
+    ((cohort, found),) = judged.cohorts.items()
+    assert (found.machines, found.figures) == (2, judged.evaluation.figures)
+    assert cohort in judged.to_text()
+    # What is kept does not grow with the hours.
+    one, four = (len(pickle.dumps(together(some))) for some in (sessions[:1], sessions))
+    assert four < 1.01 * one
+
+
 @pytest.mark.slow
 def test_two_raylets_give_the_figures_of_one_process_also_when_a_worker_is_killed(
-    sent: tuple[str, tuple[Host, ...]], raylets: str, recordings: list[Recording], pack: Pack
+    sent: tuple[str, tuple[Host, ...]], raylets: str, pack: Pack
 ) -> None:
     import ray
 
     address, hosts = sent
-    alone = to_file_text(evaluate_all(in_order(hosts, recordings), pack))
+    alone = sum_up(
+        hosts,
+        [judge_part(address, host, part, pack, None, True) for host, part in parts_of(hosts)],
+        pack,
+    ).to_json()
     killer = Killer()
     with cluster(raylets):
         assert len(ray.nodes()) == 2
@@ -143,8 +178,8 @@ def test_two_raylets_give_the_figures_of_one_process_also_when_a_worker_is_kille
         first = evaluate_fleet(address, hosts, pack)
         assert killer.end() is not None
         again = evaluate_fleet(address, hosts, pack)
-    assert to_file_text(first.evaluation) == alone
-    assert to_file_text(again.evaluation) == alone
+    assert rounded_text(first.to_json()) == rounded_text(alone)
+    assert rounded_text(again.to_json()) == rounded_text(alone)
     assert (first.hosts, first.problems) == (2, ())
 
 

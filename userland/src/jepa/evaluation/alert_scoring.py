@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores alerts of events against their onsets: recall, lead time and false alarms."""
+"""Scores alerts of events against their onsets: recall, lead time and false alarms.
 
-from collections.abc import Callable, Sequence
+Each recording is counted by itself; figures are made of the sum of the counts, wherever they were made.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +24,47 @@ class AlertTrace:
 
     holds: FloatArray  # (T, E) 1, 0 or NaN where that cannot be observed
     alerted: BoolArray  # (T, E)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCounts:
+    """What alerts of one event come to, in some recordings."""
+
+    onsets: int = 0
+    leads: tuple[int, ...] = (0,) * (_REACH + 1)
+    """Of the onsets predicted, how many were so many frames ahead."""
+    alerts: int = 0
+    false_alarms: int = 0
+    frames: int = 0
+    """In which it could be observed whether the event held."""
+
+    def __add__(self, other: "AlertCounts") -> "AlertCounts":
+        return AlertCounts(
+            self.onsets + other.onsets,
+            tuple(one + another for one, another in zip(self.leads, other.leads, strict=True)),
+            self.alerts + other.alerts,
+            self.false_alarms + other.false_alarms,
+            self.frames + other.frames,
+        )
+
+    def figures(self) -> "AlertFigures":
+        """What they say."""
+        predicted = sum(self.leads)
+        leads = np.repeat(np.arange(len(self.leads)), self.leads)
+        return AlertFigures(
+            onsets=self.onsets,
+            predicted=predicted,
+            lead_s=float(np.median(leads)) if predicted else None,
+            alerts=self.alerts,
+            false_alarms=self.false_alarms,
+            false_alarms_per_hour=self.false_alarms * 3600 / self.frames if self.frames else 0.0,
+        )
+
+
+Counts = Mapping[str, AlertCounts]
+"""By event."""
+CountsByLevel = Mapping[float, Counts]
+"""By the level from which alerts were raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,57 +130,64 @@ def threshold_alerts(
     return np.asarray(np.nan_to_num(holding(values, schema, nearer)) > 0)
 
 
-def recall_at_budget(
-    holds: Sequence[FloatArray], alerted: Callable[[float], Sequence[BoolArray]], names: Sequence[str]
-) -> dict[str, RecallAtBudget]:
-    """The best recall of ``alerted`` over LEVELS with at most one false alarm a day, by event.
+def recall_at_budget(counts: CountsByLevel) -> dict[str, RecallAtBudget]:
+    """The best recall over the levels with at most one false alarm a day, by event.
 
-    ``alerted`` answers for a level what ``holds`` does, (T, E) for each recording. The level is the best in
-    hindsight: it says what the probabilities are worth, not what a threshold chosen in advance would reach.
+    The level is the best in hindsight: it says what the probabilities are worth, not what a threshold chosen
+    in advance would reach.
     """
     result: dict[str, RecallAtBudget] = {}
-    hours = {
-        name: sum(float(np.isfinite(each[:, column]).sum()) for each in holds) / 3600
-        for column, name in enumerate(names)
-    }
-    for level in LEVELS:
-        traces = [AlertTrace(*each) for each in zip(holds, alerted(level), strict=True)]
-        for name, found in score_alerts(traces, names).items():
-            best = result.get(name, RecallAtBudget(None, found.onsets, 0, 0.0, None, hours[name]))
+    for level, by_event in counts.items():
+        for name, counted in by_event.items():
+            found = counted.figures()
+            if not found.onsets:
+                continue
+            best = result.get(name, RecallAtBudget(None, found.onsets, 0, 0.0, None, counted.frames / 3600))
             if found.false_alarms_per_hour * _DAY_H <= 1 and found.predicted > best.predicted:
                 recall = found.predicted / found.onsets
-                best = RecallAtBudget(
-                    level, found.onsets, found.predicted, recall, found.lead_s, hours[name]
+                best = replace(
+                    best, level=level, predicted=found.predicted, recall=recall, lead_s=found.lead_s
                 )
             result[name] = best
-    return {name: found for name, found in result.items() if found.onsets}
+    return result
 
 
 def score_alerts(traces: Sequence[AlertTrace], names: Sequence[str]) -> dict[str, AlertFigures]:
     """The figures by event, without those that have neither an onset nor an alert."""
+    return figures_of(total(count_alerts(each, names) for each in traces))
+
+
+def figures_of(counts: Counts) -> dict[str, AlertFigures]:
+    """Those of the events that have an onset or an alert."""
+    return {name: each.figures() for name, each in counts.items() if each.onsets or each.alerts}
+
+
+def total(parts: Iterable[Counts]) -> dict[str, AlertCounts]:
+    """The counts of several recordings together."""
+    result: dict[str, AlertCounts] = {}
+    for part in parts:
+        for name, counts in part.items():
+            result[name] = result.get(name, AlertCounts()) + counts
+    return result
+
+
+def count_alerts(trace: AlertTrace, names: Sequence[str]) -> dict[str, AlertCounts]:
+    """What the alerts of one recording come to, by event."""
     result = {}
     for column, name in enumerate(names):
-        leads: list[float | None] = []
-        alerts = false_alarms = frames = 0
-        for each in traces:
-            observed = np.isfinite(each.holds[:, column])
-            on, alerted = np.nan_to_num(each.holds[:, column]) > 0, each.alerted[:, column] & observed
-            frames += int(observed.sum())
-            leads += [_lead(alerted, on, start) for start in _edges(on)]
-            for start in _edges(alerted):
-                if not on[start]:
-                    alerts += 1
-                    false_alarms += not on[start : start + _REACH + 1].any()
-        known = [lead for lead in leads if lead is not None]
-        result[name] = AlertFigures(
-            onsets=len(leads),
-            predicted=len(known),
-            lead_s=float(np.median(known)) if known else None,
-            alerts=alerts,
-            false_alarms=false_alarms,
-            false_alarms_per_hour=false_alarms * 3600 / frames if frames else 0.0,
+        observed = np.isfinite(trace.holds[:, column])
+        on, alerted = np.nan_to_num(trace.holds[:, column]) > 0, trace.alerted[:, column] & observed
+        onsets = _edges(on)
+        known = [lead for start in onsets if (lead := _lead(alerted, on, start)) is not None]
+        raised = [start for start in _edges(alerted) if not on[start]]
+        result[name] = AlertCounts(
+            len(onsets),
+            tuple(np.bincount(known, minlength=_REACH + 1).tolist()) if known else (0,) * (_REACH + 1),
+            len(raised),
+            sum(not on[start : start + _REACH + 1].any() for start in raised),
+            int(observed.sum()),
         )
-    return {name: figures for name, figures in result.items() if figures.onsets or figures.alerts}
+    return result
 
 
 def _edges(on: BoolArray) -> list[int]:
@@ -144,11 +195,11 @@ def _edges(on: BoolArray) -> list[int]:
     return [int(at) + 1 for at in np.flatnonzero(on[1:] & ~on[:-1])]
 
 
-def _lead(alerted: BoolArray, on: BoolArray, start: int) -> float | None:
+def _lead(alerted: BoolArray, on: BoolArray, start: int) -> int | None:
     """Frames from the first alert, since the event last held and within reach, to its onset."""
     first = max(0, start - _REACH)
     last_time = np.flatnonzero(on[first:start])
     if len(last_time):
         first += int(last_time[-1]) + 1
     before = np.flatnonzero(alerted[first:start])
-    return float(start - first - before[0]) if len(before) else None
+    return int(start - first - before[0]) if len(before) else None

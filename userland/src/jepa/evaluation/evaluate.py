@@ -11,25 +11,21 @@ from jepa.errors import JepaError
 from jepa.evaluation.alert_scoring import (
     FIXED_LEVEL,
     AlertFigures,
-    AlertTrace,
     RecallAtBudget,
-    model_alerts,
+    figures_of,
     recall_at_budget,
-    score_alerts,
-    threshold_alerts,
+    total,
 )
 from jepa.evaluation.effect_scoring import Effects
 from jepa.evaluation.replay import BASELINES, NO_RIVALS, Forecaster
 from jepa.evaluation.report import TARGETS, Evaluation, Figures
 from jepa.evaluation.scoring import APART, TWIN, WINDOW, BlockSums, Scores
-from jepa.evaluation.session import Session, Sums, definitions_of, judge_session
+from jepa.evaluation.session import MODEL, RULE_OF_THUMB, Session, Sums, judge_session
 from jepa.packs.pack import Pack
-from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 
-RULE_OF_THUMB = "half way"
-"""Alerts once a channel is half way to its event's threshold."""
+_HALF_WAY = 0.5
 
 
 def evaluate(recording: Recording, pack: Pack, twin: Recording | None = None) -> Evaluation:
@@ -96,7 +92,7 @@ def judge(
     if any(each.steady is not None for each in sessions):
         kinds["steady"] = figures([each.steady for each in sessions if each.steady is not None])
         kinds["changing"] = figures([each.changing for each in sessions if each.changing is not None])
-    events, at_budget = _alerts(sessions, shape.events)
+    events, at_budget = _alerts(sessions)
     return Evaluation(
         pack=pack.title,
         recordings=[each.about for each in sessions],
@@ -121,25 +117,16 @@ def _numbered(groups: Sequence[Sequence[BlockSums]]) -> list[BlockSums]:
 
 
 def _alerts(
-    sessions: Sequence[Session], names: Sequence[str]
+    sessions: Sequence[Session],
 ) -> tuple[dict[str, dict[str, AlertFigures]], dict[str, dict[str, RecallAtBudget]]]:
     """By who alerts and event: as jepad alerts, and with at most one false alarm a day."""
-    definitions = definitions_of(names)
-    holds = [each.holds for each in sessions]
-    probabilities = [each.probability for each in sessions if each.probability is not None]
-
-    def model(likely: float) -> list[BoolArray]:
-        return [model_alerts(each, likely) for each in probabilities]
-
-    def rule_of_thumb(share: float) -> list[BoolArray]:
-        return [threshold_alerts(each.values, each.schema, definitions, share) for each in sessions]
-
-    rules = {"model": (model, FIXED_LEVEL), RULE_OF_THUMB: (rule_of_thumb, 0.5)}
-    figures = {
-        who: score_alerts([AlertTrace(*each) for each in zip(holds, warn(level), strict=True)], names)
-        for who, (warn, level) in rules.items()
+    counts = {
+        who: {level: total(each.alerts[who][level] for each in sessions) for level in levels}
+        for who, levels in sessions[0].alerts.items()
     }
-    return figures, {who: recall_at_budget(holds, warn, names) for who, (warn, _) in rules.items()}
+    chosen = {MODEL: FIXED_LEVEL, RULE_OF_THUMB: _HALF_WAY}
+    figures = {who: figures_of(levels[chosen[who]]) for who, levels in counts.items()}
+    return figures, {who: recall_at_budget(levels) for who, levels in counts.items()}
 
 
 def _figures(

@@ -194,7 +194,12 @@ def _show(value: float | None) -> str:
 
 def to_file_text(evaluation: Evaluation) -> str:
     """The JSON of an evaluation as kept beside a pack, figures rounded to four places."""
-    return json.dumps(_rounded(evaluation.to_json()), indent=1) + "\n"
+    return rounded_text(evaluation.to_json())
+
+
+def rounded_text(content: Mapping[str, Any]) -> str:
+    """``content`` as JSON, figures rounded to four places."""
+    return json.dumps(_rounded(content), indent=1) + "\n"
 
 
 def _rounded(value: Any) -> Any:

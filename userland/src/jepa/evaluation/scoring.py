@@ -148,15 +148,15 @@ def tallies(
 
 
 def merged(parts: Sequence[BlockSums]) -> list[BlockSums]:
-    """All blocks as one; none of none."""
+    """All blocks as one, in double precision; none of none."""
     if not parts:
         return []
 
     def total(part: Part) -> FloatArray:
-        return np.asarray(np.sum([part(each) for each in parts], axis=0))
+        return np.asarray(np.sum([part(each) for each in parts], axis=0, dtype=np.float64))
 
     def totals(part: Callable[[BlockSums], Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
-        return {who: np.sum([part(each)[who] for each in parts], axis=0) for who in part(parts[0])}
+        return {who: total(lambda each: part(each)[who]) for who in part(parts[0])}  # noqa: B023
 
     return [
         BlockSums(

@@ -4,10 +4,21 @@
 What leaves here is small beside the forecasts of every window, and does not depend on the other recordings.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+import numpy as np
+
+from jepa.evaluation.alert_scoring import (
+    LEVELS,
+    AlertTrace,
+    CountsByLevel,
+    count_alerts,
+    model_alerts,
+    threshold_alerts,
+    total,
+)
 from jepa.evaluation.replay import Forecaster, changes, replay
 from jepa.evaluation.scoring import APART, BlockSums, Replayed, merged, moving_channels, tallies
 from jepa.packs.pack import Pack
@@ -15,7 +26,10 @@ from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa.world.event_definitions import EVENT_DEFINITIONS, EventDefinition, held
-from jepa.world.forecast import FloatArray
+
+MODEL: Final = "model"
+RULE_OF_THUMB: Final = "half way"
+"""Alerts once a channel is half way to its event's threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +59,8 @@ class Session:
     literal: Sequence[BlockSums]
     """One, or none, with the band in the channels' units: no interval is given of it."""
     literal_moving: BoolArray  # (C,)
-    values: FloatArray  # (T, C)
-    holds: FloatArray  # of each event of the pack, at each frame
-    probability: FloatArray | None  # (T, E, H)
+    alerts: Mapping[str, CountsByLevel]
+    """By who alerts."""
 
 
 def judge_session(
@@ -81,10 +94,59 @@ def judge_session(
         changing=None if mask is None else sums(replayed.only(mask)),
         literal=merged(tallies(replayed, schema, shape.quantiles, literal=True)),
         literal_moving=moving_channels([replayed], schema, literal=True),
-        values=recording.values,
-        holds=held(recording, definitions_of(shape.events)),
-        probability=replayed.event_probability,
+        alerts=_alerts(recording, replayed, shape.events),
     )
+
+
+def together(sessions: Iterable[Session]) -> Session:
+    """One or more recordings of one kind as one, without their minutes; what describes the first is kept.
+
+    In double precision, so that figures do not depend on how many were put together before.
+    """
+    first, *rest = sessions
+    whole = _together([each.whole for each in (first, *rest)])
+    assert whole is not None
+    return replace(
+        first,
+        scored=any(each.scored for each in (first, *rest)),
+        whole=whole,
+        steady=_together([each.steady for each in (first, *rest) if each.steady is not None]),
+        changing=_together([each.changing for each in (first, *rest) if each.changing is not None]),
+        literal=merged([part for each in (first, *rest) for part in each.literal]),
+        literal_moving=np.any([each.literal_moving for each in (first, *rest)], axis=0),
+        alerts={
+            who: {level: total(each.alerts[who][level] for each in (first, *rest)) for level in levels}
+            for who, levels in first.alerts.items()
+        },
+    )
+
+
+def _together(some: Sequence[Sums]) -> Sums | None:
+    if not some:
+        return None
+    return Sums(
+        some[0].kind,
+        merged([part for each in some for part in each.parts]),
+        merged([part for each in some for part in each.knowable]),
+        np.any([each.moving for each in some], axis=0),
+    )
+
+
+def _alerts(recording: Recording, replayed: Replayed, names: Sequence[str]) -> dict[str, CountsByLevel]:
+    definitions = definitions_of(names)
+    holds = held(recording, definitions)
+    assert replayed.event_probability is not None
+    probability = replayed.event_probability
+
+    def counted(warn: Callable[[float], BoolArray]) -> CountsByLevel:
+        return {level: count_alerts(AlertTrace(holds, warn(level)), names) for level in LEVELS}
+
+    return {
+        MODEL: counted(lambda level: model_alerts(probability, level)),
+        RULE_OF_THUMB: counted(
+            lambda share: threshold_alerts(recording.values, recording.schema, definitions, share)
+        ),
+    }
 
 
 def definitions_of(names: Sequence[str]) -> list[EventDefinition]:

@@ -84,13 +84,14 @@ def _names(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from jepa.evaluation.report import to_file_text
+    from jepa.evaluation.report import rounded_text
     from jepa.fleet.keys import read_owner_key
     from jepa.fleet.store import Store
     from jepa.packs.pack import load_pack
     from jepa.telemetry.schema import load_schema
     from jepa.text import shown
-    from jepa_lab.fleet.evaluate import cluster, evaluate_fleet
+    from jepa_lab.fleet.cluster import cluster
+    from jepa_lab.fleet.evaluate import evaluate_fleet
     from jepa_lab.fleet.survey import survey
 
     pack = load_pack(arguments.pack)
@@ -99,9 +100,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         judged = evaluate_fleet(arguments.store, found.hosts, pack)
     for problem in (*found.problems, *judged.problems):
         print(f"left out or doubtful: {shown(problem.place)}: {shown(problem.what)}", file=sys.stderr)
-    print(f"{len(judged.evaluation.recordings)} recordings of {judged.hosts} machines", file=sys.stderr)
-    content = to_file_text(judged.evaluation)
+    print(f"{judged.hosts} machines", file=sys.stderr)
+    content = rounded_text(judged.to_json())
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(content, encoding="utf-8")
-    print(content if arguments.json else judged.evaluation.to_text())
+    print(content if arguments.json else judged.to_text())

@@ -1,37 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges a pack on a fleet's recordings, on all machines of a Ray cluster: one task a recording.
 
-A task runs what `jepa evaluate` runs on one machine, and answers sums; figures are made of them here, in the
-order of the recordings, so that they do not depend on who was done first, or on how often a worker died.
+A task runs what `jepa evaluate` runs on one machine, and answers sums without their minutes. They are
+added up by machine, in the order of the recordings: figures do not depend on who was done first, or on how
+often a worker died, and what is in memory grows with the machines alone, not with the hours.
 """
 
-import contextlib
-import logging
-import os
-import socket
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from jepa.errors import JepaError
 from jepa.evaluation.evaluate import judge
-from jepa.evaluation.report import Evaluation
-from jepa.evaluation.session import Session, judge_session
+from jepa.evaluation.replay import replay
+from jepa.evaluation.report import Evaluation, Figures
+from jepa.evaluation.session import Session, judge_session, together
 from jepa.fleet.manifest import StoredRecording
-from jepa.fleet.store import Store, is_away
 from jepa.packs.pack import Pack
-from jepa.telemetry.recording import load_recording
-from jepa_lab.fleet.fetch import fetch
+from jepa.telemetry.recording import Recording
+from jepa.world.forecast import FloatArray
+from jepa_lab.fleet.cluster import Away, Given, each_part, use_part
+from jepa_lab.fleet.splits import cohorts
 from jepa_lab.fleet.survey import Host, Problem
 
-RETRIES: Final = 3
-"""A task whose worker died is begun again so often."""
-_KNOCK_S: Final = 10.0
-_AHEAD: Final = 2
-"""Tasks handed out per CPU: enough that none waits, and their answers are not all in memory at once."""
+PRESENT: Final = "present"
+"""The name under which the pack that is to be replaced is judged beside the new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The machines of one shape."""
+
+    machines: int
+    figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,114 +40,103 @@ class Judged:
     """What came of the recordings of a fleet."""
 
     evaluation: Evaluation
+    """Its lower ends are those of other machines of the kind: machines are drawn, not recordings."""
+    cohorts: dict[str, Cohort]
     hosts: int
     problems: tuple[Problem, ...]
     """What was left out, and why."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything."""
+        cohorts = {
+            name: {"machines": each.machines, **asdict(each.figures)} for name, each in self.cohorts.items()
+        }
+        return {**self.evaluation.to_json(), "cohorts": cohorts}
 
-@dataclass(frozen=True, slots=True)
-class Away:
-    """The store could not be reached, which is no reason to leave a recording out."""
-
-    problem: str
-    remedy: str
-
-
-Answer = Session | Problem | Away
-
-
-def judge_part(address: str, host: str, part: StoredRecording, pack: Pack) -> Answer:
-    """What one part comes to; a Problem when it cannot be used, whoever tries."""
-    with tempfile.TemporaryDirectory(prefix="jepa-part-") as name:
-        try:
-            fetch(Store(address), host, part, Path(name))
-            return judge_session(load_recording(Path(name), pack.schema), pack)
-        except JepaError as error:
-            if is_away(error):
-                return Away(error.problem, error.remedy)
-            return Problem(f"{host}/{part.name}", str(error))
+    def to_text(self) -> str:
+        """The figures of all, and the foremost of each cohort."""
+        lines = [
+            self.evaluation.to_text(),
+            "",
+            f"{'cohort':34}{'machines':>9}{'accuracy':>9}{'lower':>8}{'window':>8}",
+        ]
+        for name, each in self.cohorts.items():
+            found = each.figures
+            beside = found.baselines["window"]["banded_accuracy"]
+            figures = (found.banded_accuracy, found.banded_accuracy_lower, beside)
+            said = ("-" if value is None else f"{value:.3f}" for value in figures)
+            lines.append("{:34}{:9}{:>9}{:>8}{:>8}".format(name, each.machines, *said))
+        return "\n".join(lines)
 
 
-def evaluate_fleet(address: str, hosts: Sequence[Host], pack: Pack) -> Judged:
+class Replay:
+    """A pack as a forecaster to compare another with."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+
+    def points(self, recording: Recording, horizons: Sequence[int]) -> FloatArray:
+        """The medians of the pack, which must have these horizons."""
+        assert tuple(horizons) == tuple(self._pack.manifest.shape.horizons_s)
+        return replay(recording, self._pack).points["model"]
+
+
+def judge_part(
+    address: str, host: str, part: StoredRecording, pack: Pack, present: Pack | None, adapt: bool
+) -> Session | Problem | Away:
+    """What one part comes to."""
+    peers = {} if present is None else {PRESENT: Replay(present)}
+    return use_part(
+        address,
+        host,
+        part,
+        pack.schema,
+        lambda recording: together([judge_session(recording, pack, peers=peers, adapt=adapt)]),
+    )
+
+
+def evaluate_fleet(
+    address: str, hosts: Sequence[Host], pack: Pack, present: Pack | None = None, *, adapt: bool = True
+) -> Judged:
     """Judge ``pack`` on all parts of ``hosts`` in the store at ``address``, on the connected cluster.
+
+    ``present`` is judged beside it. Unless ``adapt``, forecasts are the packs' own.
 
     Raises JepaError when the store stays away, when a task's workers all die, or nothing can be judged.
     """
-    given = [(host.host, part) for host in hosts for part in host.parts]
-    answers = _on_ray(address, given, pack)
-    sessions = [answer for answer in answers if isinstance(answer, Session)]
-    if not sessions:
+    answers = each_part(judge_part, address, parts_of(hosts), pack, present, adapt)
+    return sum_up(hosts, answers, pack, () if present is None else (PRESENT,))
+
+
+def parts_of(hosts: Sequence[Host]) -> list[Given]:
+    """All parts, in the order in which they are judged."""
+    return [(host.host, part) for host in hosts for part in host.parts]
+
+
+def sum_up(
+    hosts: Sequence[Host], answers: Iterable[Session | Problem], pack: Pack, peers: Sequence[str] = ()
+) -> Judged:
+    """What ``answers``, one for each part of ``hosts`` in their order, come to."""
+    found: dict[tuple[str, str], Session] = {}
+    problems: list[Problem] = []
+    for (host, part), answer in zip(parts_of(hosts), answers, strict=True):
+        if isinstance(answer, Problem):
+            problems.append(answer)
+            continue
+        about = {"machine": host, "shape": str(part.shape), "parts": 1, "frames": part.frames}
+        key = (host, answer.whole.kind)
+        before = found.get(key)
+        if before is not None:
+            about |= {name: about[name] + before.about[name] for name in ("parts", "frames")}
+        found[key] = replace(answer if before is None else together([before, answer]), about=about)
+    if not found:
         raise JepaError("There is no recording to judge.", "See `jepa-lab fleet ls`.")
-    problems = tuple(answer for answer in answers if isinstance(answer, Problem))
-    judged = {host for (host, _), answer in zip(given, answers, strict=True) if isinstance(answer, Session)}
-    return Judged(judge(sessions, pack), len(judged), problems)
-
-
-def _on_ray(
-    address: str, given: Sequence[tuple[str, StoredRecording]], pack: Pack
-) -> list[Session | Problem]:
-    import ray
-
-    task = ray.remote(num_cpus=1, max_retries=RETRIES)(judge_part)
-    shared = ray.put(pack)
-    most = max(1, int(_AHEAD * ray.cluster_resources().get("CPU", 1)))
-    waiting: dict[Any, int] = {}
-    answers: dict[int, Session | Problem] = {}
-    left = list(enumerate(given))[::-1]
-    while left or waiting:
-        while left and len(waiting) < most:
-            number, (host, part) = left.pop()
-            waiting[task.remote(address, host, part, shared)] = number
-        (done, *_), _ = ray.wait(list(waiting))
-        number = waiting.pop(done)
-        try:
-            answer: Answer = ray.get(done)
-        except ray.exceptions.RayTaskError:
-            raise  # a fault of ours, with the trace of the worker
-        except ray.exceptions.RayError as error:
-            host, part = given[number]
-            raise JepaError(
-                f"{host}/{part.name} cannot be judged: {type(error).__name__}.",
-                "A worker died again and again; it may have too little memory.",
-            ) from error
-        if isinstance(answer, Away):
-            raise JepaError(answer.problem, answer.remedy, status=503)
-        answers[number] = answer
-        print(f"\r{len(answers)} of {len(given)} recordings ", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    return [answers[number] for number in range(len(given))]
-
-
-@contextlib.contextmanager
-def cluster(address: str | None) -> Iterator[None]:
-    """While connected to the Ray cluster at ``address``, or to one of this machine's own.
-
-    JepaError when nothing answers there, or a Ray or a Python of another version.
-    """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers about this cluster
-    import ray
-
-    try:
-        if address is not None:
-            _knock(address)
-        ray.init(
-            address=address or "local",
-            include_dashboard=None if address else False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (RuntimeError, OSError, ValueError) as error:
-        raise JepaError(
-            f"The Ray cluster at {address or 'this machine'} cannot be used: {str(error).splitlines()[0]}",
-            f"Start it with Ray {ray.__version__} from the lock of this version of jepa.",
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """OSError or ValueError at once where nobody answers: Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), _KNOCK_S).close()
+    by_cohort: dict[str, Cohort] = {}
+    for name, group in cohorts(hosts).items():
+        members = {each.host for each in group}
+        some = [each for (host, _), each in found.items() if host in members]
+        if any(each.scored for each in some):
+            machines = len({each.about["machine"] for each in some})
+            by_cohort[name] = Cohort(machines, judge(some, pack, peers).figures)
+    judged = {host for host, _ in found}
+    return Judged(judge(list(found.values()), pack, peers), by_cohort, len(judged), tuple(problems))
