@@ -2,16 +2,12 @@
 """Two raylets on this machine judge what one process judges, to the digit, also when a worker is killed."""
 
 import json
-import os
 import pickle
-import signal
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 
 from jepa.errors import JepaError
@@ -96,43 +92,6 @@ def replace_sums(host: Host) -> "object":
     return part.model_copy(update={"files": files})
 
 
-@pytest.fixture(scope="module")
-def raylets() -> Iterator[str]:
-    """The address of a head and a worker, with a CPU each."""
-    from ray.cluster_utils import Cluster  # takes a second, which only the slow tests need
-
-    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        started.add_node(num_cpus=1)
-        yield started.address
-    finally:
-        started.shutdown()
-
-
-class Killer(threading.Thread):
-    """Kills the first worker that is seen at a task."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.killed: int | None = None
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        while self.killed is None and not self._over.is_set():
-            for process in psutil.process_iter(["cmdline"]):
-                if process.info["cmdline"] and process.info["cmdline"][0].startswith("ray::judge_part"):
-                    self._over.wait(0.3)  # in the middle
-                    os.kill(process.pid, signal.SIGKILL)
-                    self.killed = process.pid
-                    return
-            time.sleep(0.05)
-
-    def end(self) -> int | None:
-        self._over.set()
-        self.join()
-        return self.killed
-
-
 def compared(content: dict[str, object]) -> dict[str, object]:
     """Without what depends on whether recordings or machines are drawn."""
     skipped = ("recordings", "cohorts", "model_ahead_lower")
@@ -161,7 +120,7 @@ def test_sums_by_machine_give_the_figures_of_single_recordings(
 
 @pytest.mark.slow
 def test_two_raylets_give_the_figures_of_one_process_also_when_a_worker_is_killed(
-    sent: tuple[str, tuple[Host, ...]], raylets: str, pack: Pack
+    sent: tuple[str, tuple[Host, ...]], raylets: str, killer: Callable[..., Any], pack: Pack
 ) -> None:
     import ray
 
@@ -171,12 +130,11 @@ def test_two_raylets_give_the_figures_of_one_process_also_when_a_worker_is_kille
         [judge_part(address, host, part, pack, None, True) for host, part in parts_of(hosts)],
         pack,
     ).to_json()
-    killer = Killer()
     with cluster(raylets):
         assert len(ray.nodes()) == 2
-        killer.start()
+        dead = killer("judge_part")
         first = evaluate_fleet(address, hosts, pack)
-        assert killer.end() is not None
+        assert dead.end() is not None
         again = evaluate_fleet(address, hosts, pack)
     assert rounded_text(first.to_json()) == rounded_text(alone)
     assert rounded_text(again.to_json()) == rounded_text(alone)
