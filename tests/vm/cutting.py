@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from tests.bench import power_cuts
+from tests.vm.deciding import deciding
 from tests.vm.releases import Channel
 from tests.vm.updating import copy, copy_firmware
 from tools.partitions import partitions
@@ -23,7 +24,7 @@ from tools.vm.emulator import Firmware
 from tools.vm.image import BUILD
 from tools.vm.machine import Machine
 from tools.vm.qemu import Disk
-from tools.vm.write_log import Write, WriteLog
+from tools.vm.write_log import WriteLog
 
 CUTS = 10
 """Of an update, and as many of a first boot."""
@@ -37,7 +38,6 @@ AS_FAR_AS_CUT = {
 }
 """How far a machine starts: /usr, the root and all that services build on, and none of them."""
 NOT_UNMOUNTED = r"FAT-fs .*Volume was not properly unmounted"
-ESP = "esp"
 CHUNK = 1 << 20
 
 
@@ -74,29 +74,28 @@ class Recording:
         disk = copy(self.before, to)
         firmware = copy_firmware(self.firmware, to.with_suffix(".fd"))
         with closing(WriteLog(self.log)) as log, to.open("r+b") as file:
-            at = self._moment(log, number, rng)
+            at = self.moment(log, number, rng)
             durable = log.durable(at)
             for write in chain(log.writes(0, durable), log.survivors(at, rng)):
                 os.pwrite(file.fileno(), write.data, write.at)
             unflushed = sum(1 for _ in log.writes(durable, at))
             return Left(disk, firmware, log.size_before(at) >= self.done, unflushed)
 
-    def _moment(self, log: WriteLog, number: int, rng: random.Random) -> int:
-        """In entries of the log. Each second one is at a write to what decides which system starts, and half
-        of all are just before a flush is answered, when most is in flight."""
+    def moment(self, log: WriteLog, number: int, rng: random.Random) -> int:
+        """When the cut with `number` comes, in entries of the log; 0 is at the very end.
+
+        Each second one is at a write to what decides which system starts, and half of all are just before
+        a flush is answered, when most is in flight.
+        """
         last = log.first_after(self.end)
         if number == 0:
             return last
-        content = [each for each in partitions(self.before) if each.label != ESP]
-
-        def decides(write: Write) -> bool:
-            """To the table of partitions, the one that the firmware starts from, or what was free."""
-            return not any(each.start <= write.at < each.start + each.size for each in content)
-
+        places = deciding(self.before)
         moments = [
             at
             for at in range(log.first_after(self.begin), last)
-            if number % 2 == 0 or any(decides(write) for write in log.writes(at, at + 1))
+            if number % 2 == 0
+            or any(place.has(write.at) for write in log.writes(at, at + 1) for place in places)
         ]
         at = rng.choice(moments) + 1
         return min(last, log.before_flush(at)) if rng.random() < 0.5 else at
