@@ -3,10 +3,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from jepa.language.encoder import Heard
 from jepa.language.inventory import LiveInventory
-from jepa.packs.language import Thresholds
+from jepa.packs.language import Gate, Sign, Thresholds
 
 LIMITS = Thresholds(
     temperature=1,
@@ -15,13 +16,22 @@ LIMITS = Thresholds(
     acts=0.5,
     named=0.5,
     negated=0.2,
-    protected=0.2,
-    doubted=0.5,
-    withheld=0.2,
-    asks=0.9,
     offers=0.7,
-    surely=0.8,
 )
+_DOUBTS = ("negation", "contrast", "others", "clauses", "more", "no_object")
+"""What an encoder may clear that is sure that something is asked for."""
+_UNHEARD = ("wanted", "positive", "likely", "apart", "spared")
+
+
+def gated(bias: float = 0, **weights: float) -> Gate:
+    """A gate where any rule ends an act, however sure an encoder is, but for a doubt that it clears."""
+    own = (
+        dict.fromkeys(get_args(Sign), -100.0) | dict.fromkeys(_DOUBTS, -10.0) | dict.fromkeys(_UNHEARD, 0.0)
+    )
+    return Gate.model_validate({"bias": bias, "weights": own | {"asks": 5} | weights, "least": 0.5})
+
+
+GATE = gated()
 
 
 HERE = LiveInventory(frozenset(("nginx", "nginx.service", "zorg", "sdb1")))
@@ -58,6 +68,7 @@ class Says:
     goal: Sequence[str] = ()
     asks: float = 0.5
     thresholds: Thresholds = LIMITS
+    gate: Gate = GATE
     asked: list[Sequence[str]] = field(default_factory=list)
 
     def hear(self, words: Sequence[str]) -> Heard | None:
@@ -77,6 +88,7 @@ class SaysAnything:
     """An encoder that is sure of one thing, and takes every word for part of a name."""
 
     thresholds = LIMITS
+    gate = GATE
 
     def __init__(self, intent: str, asks: float = 0.5) -> None:
         self._intent, self._asks = intent, asks

@@ -12,10 +12,7 @@ from jepa.language.parser import parse, parse_openly
 from jepa.language.specs import READS
 from jepa.tasks.spec import TaskSpec
 from jepa_lab.language.corpus import Sentence, sentences
-from tests.unit.language.encoders import HERE, INTENTS, LIMITS, Says, SaysAnything
-
-WITHHELD = {"withheld": 0.9}
-"""No act below, though no word of the sentence is in doubt."""
+from tests.unit.language.encoders import HERE, INTENTS, Says, SaysAnything, gated
 
 
 def test_a_sentence_of_no_template_is_understood() -> None:
@@ -58,9 +55,7 @@ def test_words_joined_as_in_a_name_are_one(name: str, seen: str) -> None:
 
 
 def test_an_encoder_that_hears_no_wish_has_it_asked_back() -> None:
-    encoder = Says(
-        {"limit": 1.0}, target=("program",), asks=0.8, thresholds=LIMITS.model_copy(update=WITHHELD)
-    )
+    encoder = Says({"limit": 1.0}, target=("program",), asks=0.8, gate=gated(-10))
     read = parse_openly("put zorg on a strict diet", HERE, encoder)
     assert (read.spec["intent"], [each["targets"] for each in read.choices]) == ("none", [["zorg"]])
 
@@ -194,7 +189,8 @@ def test_a_missing_target_is_asked_for() -> None:
 
 
 def test_what_is_near_is_asked_back() -> None:
-    encoder = Says({"limit": 0.45, "service/stop": 0.4, "query": 0.15}, target=("program",))
+    wishes = {"limit": 0.45, "service/stop": 0.4, "query": 0.15}
+    encoder = Says(wishes, target=("program",), gate=gated(-1, apart=1))
     parsed = parse_openly("give zorg a rest", HERE, encoder)
     assert parsed.spec["intent"] == "none"
     assert [each["intent"] for each in parsed.choices] == ["limit", "service"]

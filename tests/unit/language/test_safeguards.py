@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What forbids an act does so whatever the encoder is sure of; a doubt it may clear."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jepa.language.parser import parse, parse_openly
 from jepa.language.specs import READS
-from tests.unit.language.encoders import HERE, INTENTS, Says, SaysAnything
+from tests.unit.language.encoders import HERE, INTENTS, Says, SaysAnything, gated
 
 
 def test_a_word_that_may_be_protected_ends_it() -> None:
@@ -21,8 +21,10 @@ def test_a_word_that_may_be_protected_ends_it() -> None:
 
 def test_what_may_be_left_as_it_is_needs_no_negation() -> None:
     sure = {"limit": 0.9}
-    assert parse("put zorg on bread", HERE, Says(sure, 0.1, 0.1, target=("program",)))["intent"] == "limit"
-    assert parse("put zorg on bread", HERE, Says(sure, 0.3, 0.3, target=("program",)))["intent"] == "none"
+    gate = gated(-1.5, positive=1)
+    little, more = (Says(sure, each, each, target=("program",), gate=gate) for each in (0.1, 0.3))
+    assert parse("put zorg on bread", HERE, little)["intent"] == "limit"
+    assert parse("put zorg on bread", HERE, more)["intent"] == "none"
     text = "leave zorg at the speed it has"
     assert parse(text, HERE, Says(sure, target=("program",)))["intent"] == "none"
 
@@ -127,18 +129,21 @@ def test_what_is_hardly_asked_for_is_not_even_asked_back(text: str, wish: str) -
     assert not read.choices
 
 
-@pytest.mark.parametrize(
-    ("text", "target", "protect"),
-    [
-        ("put zorg on a strict diet, nginx has no part in it", ("zorg",), ()),  # a name that is no target
-        ("it isn't fair, put flurbel on a strict diet", (), ()),  # whose is it?
-    ],
-)
-def test_no_doubt_is_cleared_where_a_name_is_not_surely_a_target(
-    text: str, target: Sequence[str], protect: Sequence[str]
-) -> None:
-    encoder = Says({"limit": 0.9}, target=target, protect=protect, asks=1.0)
-    assert parse(text, HERE, encoder)["intent"] == "none"
+def test_nothing_is_done_where_nobody_is_surely_meant() -> None:
+    encoder = Says({"limit": 0.9}, asks=1.0)
+    assert parse("it isn't fair, put flurbel on a strict diet", HERE, encoder)["intent"] == "none"
+
+
+def test_a_name_of_which_the_encoder_is_not_sure_what_it_is_counts_against_an_act() -> None:
+    text, gate = "put zorg on a strict diet", gated(10, unsure_name=-30)
+    sure = Says({"limit": 1.0}, target=("program",), gate=gate)
+
+    class Unsure(Says):
+        def _tags(self, word: str) -> Mapping[str, float]:
+            return {"none": 0.5, "target": 0.5, "protect": 0.0, "goal": 0.0}
+
+    assert parse(text, HERE, sure)["intent"] == "limit"
+    assert parse(text, HERE, Unsure({"limit": 1.0}, gate=gate))["intent"] == "none"
 
 
 def test_what_the_encoder_takes_for_spared_is_protected() -> None:

@@ -74,8 +74,15 @@ def write_manifest(folder: Path, manifest: BaseModel, written_by: str) -> None:
     graphs = content.pop("graphs")
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
     tables |= {f"graphs.{name}": graph for name, graph in graphs.items()}
+    inner = {
+        f"{name}.{key}": value
+        for name, table in tables.items()
+        for key, value in table.items()
+        if isinstance(value, dict)
+    }
     lines = ["# SPDX-License-Identifier: Apache-2.0", f"# Written by `{written_by}`.", ""]
     lines += [f"{key} = {json.dumps(value)}" for key, value in content.items() if key not in tables]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    for name, table in (tables | inner).items():
+        own = (f"{key} = {json.dumps(value)}" for key, value in table.items() if f"{name}.{key}" not in inner)
+        lines += ["", f"[{name}]", *own]
     (folder / "pack.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -56,7 +56,7 @@ def test_the_graph_says_what_the_model_says(tmp_path: Path, stored: Stored, cosi
         padded[:, :length] = ids
         inside = torch.from_numpy((np.arange(PIECES) < length).astype(np.float32)[None])
         with torch.no_grad():
-            wanted = model(model.lower(torch.from_numpy(padded), inside), inside)
+            wanted = model(torch.from_numpy(padded), inside)
         pairs = zip(
             came, (wanted.intents, wanted.resources, wanted.tags[:, :length], wanted.asks), strict=True
         )

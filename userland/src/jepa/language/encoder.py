@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.language.wordpiece import WordPiece
-from jepa.packs.language import LanguageManifest, Thresholds
+from jepa.packs.language import Gate, LanguageManifest, Thresholds
 from jepa.packs.pack import first_of_kind, read_manifest, verified_graph
 from jepa.world.sessions import open_session
 
@@ -48,6 +48,10 @@ class Encoder(Protocol):
     def thresholds(self) -> Thresholds:
         """From where on it is believed."""
 
+    @property
+    def gate(self) -> Gate:
+        """What an act needs to be done."""
+
     def hear(self, words: Sequence[str]) -> Heard | None:
         """What ``words`` mean; None where they are too many."""
 
@@ -70,6 +74,11 @@ class PackedEncoder:
     def thresholds(self) -> Thresholds:
         """From where on it is believed."""
         return self._manifest.thresholds
+
+    @property
+    def gate(self) -> Gate:
+        """What an act needs to be done."""
+        return self._manifest.gate
 
     @cached_property
     def _session(self) -> "InferenceSession":

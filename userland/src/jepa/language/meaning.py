@@ -2,8 +2,8 @@
 """A sentence that no template fits, by what the encoder makes of it; slots are filled as a template's are.
 
 The encoder chooses among intents, tells names from other words, and whether something is asked for now.
-Everything else is deterministic, and may only refuse: a name or an amount that the wish has no place for, a
-time that no task spec holds, and what could take an act back, unless the encoder is sure that it does not.
+Everything else is deterministic. A time or an amount that no task spec holds ends it; what else could take
+an act back is weighed against what the encoder is sure of.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from jepa.language.gate import probability, signs
 from jepa.language.gist import Gist, gist_of
 from jepa.language.grammar import grammar
 from jepa.language.inventory import Inventory
@@ -18,9 +19,11 @@ from jepa.language.lexicon import lexicon
 from jepa.language.naming import Name, Naming
 from jepa.language.other_clauses import LISTED
 from jepa.language.reading import CONDITIONS, Modifier, Reader
+from jepa.language.refusals import refuses
 from jepa.language.safeguards import Safeguards
 from jepa.language.specs import READS, empty, infer, mark, modify
 from jepa.language.tokens import Token
+from jepa.packs.language import Sign
 from jepa.tasks.spec import OPERATIONS
 
 if TYPE_CHECKING:
@@ -81,37 +84,59 @@ class Meant:
 
 def meant(tokens: tuple[Token, ...], inventory: Inventory, encoder: "Encoder") -> Meant:
     """What ``tokens`` mean. JepaError when the encoder is damaged."""
-    gist = gist_of(tokens, inventory)
-    if not gist.words or any(token.kind == "other" for token in tokens):
+    read = _heard(tokens, inventory, encoder)
+    if read is None:
         return Meant(None)
-    heard = encoder.hear([word.text for word in gist.words])
-    if heard is None:
-        return Meant(None)
+    gist, heard = read
     limits = encoder.thresholds
-    if heard.refused >= limits.refuse:
-        return Meant(None, foreign=True)
     wishes = sorted(heard.intents, key=lambda each: -heard.intents[each])
     best, share = wishes[0], heard.intents[wishes[0]]
+    reader = _Filling(tokens, gist, heard, inventory, encoder)
+    spec = None if _reads(best) else reader.spec(best)
+    if spec is not None and probability(encoder.gate, reader.signs(best)) >= encoder.gate.least:
+        return Meant(None, open=spec) if best in _TARGETS and not spec["targets"] else Meant(spec)
+    if heard.refused >= limits.refuse:
+        return Meant(None, foreign=True)
     least = limits.reads if _reads(best) else limits.acts
     near = [each for each in wishes[1:3] if heard.intents[each] >= _NEAR * share]
     if all(map(_reads, (best, *near))):  # an answer changes nothing, and costs less than a question back
         near = []
-    reader = _Filling(gist, heard, inventory, encoder)
     if share < least or near:
         specs = [spec for each in (best, *near) if (spec := reader.spec(each)) is not None]
         likely = share + sum(heard.intents[each] for each in near)
         if len(specs) > 1 and likely >= least:
             return Meant(None, choices=tuple(specs))
         return Meant(None)
-    spec = reader.spec(best)
-    if spec is None:
-        doubted = reader.doubted
-        if doubted is None or heard.asks < limits.offers or (best in _TARGETS and not doubted["targets"]):
-            return Meant(None)
-        return Meant(None, choices=(doubted,))
-    if best in _TARGETS and not spec["targets"]:
-        return Meant(None, open=spec)
-    return Meant(spec)
+    if _reads(best):
+        return Meant(reader.spec(best))
+    if spec is None or heard.asks < limits.offers or (best in _TARGETS and not spec["targets"]):
+        return Meant(None)
+    return Meant(None, choices=(spec,))
+
+
+def act(
+    tokens: tuple[Token, ...], inventory: Inventory, encoder: "Encoder"
+) -> tuple[dict[str, Any], Mapping[Sign, float]] | None:
+    """The act that ``tokens`` are likeliest to ask for, not weighed yet, and its signs; None if none."""
+    read = _heard(tokens, inventory, encoder)
+    if read is None:
+        return None
+    gist, heard = read
+    best = max(heard.intents, key=heard.intents.__getitem__)
+    reader = _Filling(tokens, gist, heard, inventory, encoder)
+    spec = None if _reads(best) else reader.spec(best)
+    return None if spec is None or (best in _TARGETS and not spec["targets"]) else (spec, reader.signs(best))
+
+
+def _heard(
+    tokens: tuple[Token, ...], inventory: Inventory, encoder: "Encoder"
+) -> "tuple[Gist, Heard] | None":
+    """The gist of ``tokens`` and what the encoder makes of it; None where it is not asked."""
+    gist = gist_of(tokens, inventory)
+    if not gist.words or any(token.kind == "other" for token in tokens):
+        return None
+    heard = encoder.hear([word.text for word in gist.words])
+    return None if heard is None else (gist, heard)
 
 
 def _reads(wish: str) -> bool:
@@ -121,22 +146,35 @@ def _reads(wish: str) -> bool:
 class _Filling:
     """Fills the slots of a gist for one wish after another."""
 
-    def __init__(self, gist: Gist, heard: "Heard", inventory: Inventory, encoder: "Encoder") -> None:
-        self._gist, self._heard, self._inventory = gist, heard, inventory
-        self._limits = encoder.thresholds
+    def __init__(
+        self,
+        tokens: tuple[Token, ...],
+        gist: Gist,
+        heard: "Heard",
+        inventory: Inventory,
+        encoder: "Encoder",
+    ) -> None:
+        """``tokens`` are those of the whole sentence."""
+        self._tokens, self._gist, self._heard, self._inventory = tokens, gist, heard, inventory
+        self._least = encoder.thresholds.named
         self._naming = Naming(gist, heard, inventory, encoder.thresholds.named)
-        self._safeguards = Safeguards(gist, heard, inventory, encoder, self._naming)
-        self._spared = self._naming.spared()
-        self.doubted: dict[str, Any] | None = None
-        """The task spec that was last not given, since something could take it back."""
+        self._safeguards = Safeguards(gist, inventory, encoder, self._naming)
+        self._spared = self._naming.spared
+        self._misplaced: set[Sign] = set()
+        """What stood against the names of the wish that was last filled."""
+
+    def signs(self, wish: str) -> Mapping[Sign, float]:
+        """What speaks for ``wish``, an act and the one that was last filled, and what against it."""
+        found = self._safeguards.found(wish) | self._misplaced
+        if refuses(self._tokens, self._inventory):
+            found.add("says_no")
+        return signs(self._heard, wish, self._naming, found)
 
     def spec(self, wish: str) -> dict[str, Any] | None:
-        """The task spec of ``wish``; None where it would not be safe, or lacks what it needs."""
+        """The task spec of ``wish``; None where none could say it."""
         intent, _, operation = wish.partition("/")
         acts = not _reads(wish)
-        self.doubted = None
-        if acts and self._safeguards.forbid(wish):
-            return None
+        self._misplaced = set()
         spec = empty(intent)
         spec["operation"], spec["tier"] = operation or None, TIER
         spans: dict[str, list[list[int]]] = {}
@@ -154,9 +192,6 @@ class _Filling:
             mark(spans, "protect", self._gist.tokens[name.start : name.end])
         placed = {at for name in (*names, *spoken_of) for at in range(name.start, name.end)}
         placed |= set(range(len(self._gist.tokens))) - left
-        sure = acts and self._safeguards.cleared(
-            wish, names, placed, "goal" if intent in _GOALS else "target"
-        )
         if not self._place(spec, spans, wish, names, acts, placed):
             return None
         if not self._measure(spec, intent, acts):
@@ -180,12 +215,6 @@ class _Filling:
         certain = min((name.sure for name in names), default=1.0)
         spec["confidence"] = round(self._heard.intents[wish] * certain, 3)
         spec["spans"] = spans
-        withheld = self._heard.asks < self._limits.withheld
-        if acts and (
-            withheld or not (sure or (self._is_of(names, wish) and not self._safeguards.doubt(wish)))
-        ):
-            self.doubted = spec
-            return None
         return spec
 
     # What the slots are filled with
@@ -235,7 +264,7 @@ class _Filling:
         acts: bool,
         taken: Collection[int],
     ) -> bool:
-        """Put names where the wish has a place for them; False where it has none."""
+        """Put names where the wish has a place for them; False where no task spec has."""
         tokens = self._gist.tokens
         if spec["intent"] in _GOALS:
             if len(names) != 1:
@@ -243,14 +272,21 @@ class _Filling:
             spec["goal"] = names[0].text
             mark(spans, "goal", tokens[names[0].start : names[0].end])
             return True
-        if wish not in _MAY_NAME:
-            # "Room for the dashcam clips" names nothing that is known, and the wish touches nobody by name.
-            unknown = all(name.sure < 1 for name in names) and self._safeguards.asked()
-            return not acts or ((not names or unknown) and self._all_named(taken))
         if acts and not self._all_named(taken):
+            self._misplaced.add("unnamed")
+        if wish not in _MAY_NAME:
+            if acts and names:
+                self._misplaced.add("no_place")
+            return True
+        if len(names) > _MOST_NAMES:
             return False
-        if len(names) > _MOST_NAMES or (acts and not self._one_list(names)):
-            return False
+        if acts and not self._is_of(names, wish):
+            self._misplaced.add("no_object")
+        if acts and not self._one_list(names):
+            self._misplaced.add("no_list")
+            names = [name for name in names if self._naming.share(name, "target") >= self._least]
+            if not self._one_list(names):
+                return False
         spec["targets"] = list(dict.fromkeys(name.text for name in names))
         for name in names:
             mark(spans, "targets", tokens[name.start : name.end])

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from jepa.language.gist import Gist, is_name, said
@@ -41,9 +42,15 @@ class Naming:
         self._tags: dict[int, Mapping[str, float]] = {}
         for word, tags in zip(gist.words, heard.tags, strict=True):
             self._tags.setdefault(word.start, tags)
+        self._names: dict[tuple[bool, bool], tuple[Name, ...]] = {}
 
-    def names(self, device: bool, goal: bool) -> Iterator[Name]:
+    def names(self, device: bool, goal: bool) -> tuple[Name, ...]:
         """What is named, in its order: what is a name anywhere, and what the encoder takes for one."""
+        if (device, goal) not in self._names:
+            self._names[device, goal] = tuple(self._looked_for(device, goal))
+        return self._names[device, goal]
+
+    def _looked_for(self, device: bool, goal: bool) -> Iterator[Name]:
         tokens = self._gist.tokens
         here = reading_of(tokens, tokens, self._inventory)
         at = 0
@@ -60,6 +67,7 @@ class Naming:
             yield from found
             at = found[-1].end
 
+    @cached_property
     def spared(self) -> list[Name]:
         """What the encoder takes for the name of something to be left alone, known or not."""
         tokens = self._gist.tokens
@@ -86,13 +94,25 @@ class Naming:
         """Whether the encoder is sure that ``name`` is only spoken of: neither meant nor to be spared."""
         return self.share(name, "target") < _SPOKEN_OF and self.share(name, "protect") < _SPOKEN_OF
 
+    def surest_of_names(self) -> float:
+        """How sure the encoder is, at least, of what a word is that is a name anywhere; 1 without one."""
+        tags = (self._tags[at] for at in self.certain if at in self._tags)
+        return min((max(each.values()) for each in tags), default=1.0)
+
+    def unspared(self) -> float:
+        """The most that the encoder makes of a word being spared, of those that are not taken for it."""
+        spared = {at for name in self.spared for at in range(name.start, name.end)}
+        return max((tags["protect"] for at, tags in self._tags.items() if at not in spared), default=0.0)
+
+    @cached_property
     def mentioned(self) -> set[int]:
         """The tokens that are, or may be, part of a name."""
         names = {at for name in self.names(True, False) for at in range(name.start, name.end)}
         names |= {at for name in self.names(False, False) for at in range(name.start, name.end)}
         names = {at for at in names if (self._gist.tokens[at].text,) not in lexicon().resources}
-        return names | self.certain()
+        return names | self.certain
 
+    @cached_property
     def certain(self) -> set[int]:
         """The tokens that are a name wherever they stand, and part of no amount."""
         tokens = enumerate(self._gist.tokens)

@@ -80,7 +80,7 @@ class OtherClauses:
         ]
         if not parts or wish in _OF_NOTHING:
             return False
-        named = self._naming.mentioned()
+        named = self._naming.mentioned
         joints = {tokens[at].text for at in parts if tokens[at].kind != "pause"}
         if not named:
             return not joints.isdisjoint(_EXCLUDES)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jepa.language.inventory import Inventory, Nothing
 from jepa.language.lexicon import lexicon
-from jepa.language.meaning import Meant, meant
+from jepa.language.meaning import TIER, Meant, meant
 from jepa.language.quantities import span_to
 from jepa.language.reading import Found, Reader, known_name, names_in, spelled_right
 from jepa.language.refusals import refuses
@@ -96,7 +96,8 @@ def _read(text: str, inventory: Inventory | None, encoder: "Encoder | None") -> 
     """What the sentence means; nothing that acts where it says no."""
     read = _understood(text, inventory, encoder)
     wishes = (read.spec, *read.choices, *(() if read.open is None else (read.open,)))
-    if not any(map(_acts, wishes)):
+    # What the encoder read has been weighed against it.
+    if not any(map(_acts, wishes)) or (_acts(read.spec) and read.spec["tier"] == TIER):
         return read
     tokens = tokenise(unicodedata.normalize("NFC", text))
     if not refuses(tokens, inventory or Nothing()):

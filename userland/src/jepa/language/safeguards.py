@@ -1,27 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands against an act that the encoder read: what forbids it, and what is a doubt.
+"""What rules find in a sentence that may stand against an act which the encoder read.
 
-Here are the words that spare something or set it apart; negations and other clauses are judged beside. A
-doubt the encoder may clear where it is sure that something is asked for now, and of whom.
+Here are the words that spare something or set it apart; negations and other clauses are looked for beside.
+How much each counts is the gate's.
 """
 
-from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from jepa.language.gist import Gist
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
-from jepa.language.naming import Name, Naming
+from jepa.language.naming import Naming
 from jepa.language.negations import Negations
-from jepa.language.other_clauses import IT, OtherClauses
+from jepa.language.other_clauses import OtherClauses
 from jepa.language.reading import CONDITIONS, Reader, known_name, names_in
 from jepa.language.tokens import Token
+from jepa.packs.language import Sign
 
 if TYPE_CHECKING:
-    from jepa.language.encoder import Encoder, Heard
+    from jepa.language.encoder import Encoder
 
-_OPENING: Final = frozenset(("if", "when", "whenever", "should", "once", "because", "since", "as", "though"))
 _LEFT: Final = (
     frozenset(("leave", "alone")),
     frozenset(("left", "alone")),
@@ -44,73 +43,32 @@ _NEXT: Final = 5
 
 
 class Safeguards:
-    """Those of one gist. They are deterministic but for the encoder's word, which may only add to them."""
+    """Those of one gist."""
 
-    def __init__(
-        self, gist: Gist, heard: "Heard", inventory: Inventory, encoder: "Encoder", naming: Naming
-    ) -> None:
-        self._gist, self._heard, self._inventory = gist, heard, inventory
-        self._limits, self._naming = encoder.thresholds, naming
+    def __init__(self, gist: Gist, inventory: Inventory, encoder: "Encoder", naming: Naming) -> None:
+        self._gist, self._inventory, self._naming = gist, inventory, naming
         self._aside = self._conditions()
         self._negations = Negations(gist, naming, self._aside)
         self._others = OtherClauses(gist, encoder, naming, self._aside)
 
-    def forbid(self, wish: str) -> bool:
-        """Whether ``wish``, an act, may not be done by this sentence, whatever the encoder makes of it."""
-        return (
-            self._negations.prohibit(wish)
-            or self._leaves_out()
-            or (not wish.startswith("goal") and self._excepts())
-            or self._spares()
-            or self._bare()
-            or (wish not in _GIVES and self._is_content())
-            or self._spares_a_part()
-            or self._spares_an_adverb()
-        )
-
-    def doubt(self, wish: str) -> bool:
-        """Whether something in the sentence could take ``wish``, an act, back."""
-        return (
-            self._negations.forbid(wish)
-            or self._protects(wish)
-            or self._contrasts(wish)
-            or (wish == "prioritize" and self._is_of_others(wish))
-            or self._others.may_forbid(wish)
-            or self._others.wish_for_more(wish)
-        )
-
-    def asked(self) -> bool:
-        """Whether the encoder is sure that something is asked for now, and that nothing is to be spared."""
-        return self._heard.asks >= self._limits.asks and not self._protects("")
-
-    def cleared(self, wish: str, names: Sequence[Name], known: Collection[int], tag: str) -> bool:
-        """Whether the encoder is sure that ``wish`` is asked for now, and just of those with ``names``.
-
-        Tokens that are ``known`` belong to these, are spared, or only spoken of.
-        """
-        if len(names) > 1:
-            return False
-        named = self._naming.certain() if tag == "goal" else self._naming.mentioned()
-        return (
-            self._heard.asks >= self._limits.asks
-            and self._heard.intents[wish] >= self._limits.doubted
-            and all(at in known or at in self._aside for at in named)
-            and all(
-                self._naming.share(name, tag) >= self._limits.surely and self._is_it(name) for name in names
-            )
-        )
-
-    def _is_it(self, name: Name) -> bool:
-        """Whether "it", where that is said, can only be ``name``: with that the sentence begins."""
-        words, tokens = lexicon(), self._gist.tokens
-        if not any(token.text in IT for token in tokens):
-            return True
-        if self._naming.spared():  # it may be who is spared
-            return False
-        before = tokens[: name.start]
-        return all(each.text in words.idle | words.determiners | _OPENING for each in before) or any(
-            token.text in IT for token in before
-        )
+    def found(self, wish: str) -> set[Sign]:
+        """All that may stand against ``wish``, an act."""
+        rules: dict[Sign, bool] = {
+            "prohibition": self._negations.prohibit(wish),
+            "negation": self._negations.forbid(wish),
+            "left_out": self._leaves_out(),
+            "exception": not wish.startswith("goal") and self._excepts(),
+            "bare": self._bare(),
+            "content": wish not in _GIVES and self._is_content(),
+            "part_spared": self._spares_a_part(),
+            "adverb_spared": self._spares_an_adverb(),
+            "contrast": self._contrasts(wish),
+            "others": wish == "prioritize" and self._is_of_others(wish),
+            "clauses": self._others.may_forbid(wish),
+            "more": self._others.wish_for_more(wish),
+            "spared": bool(self._naming.spared),
+        }
+        return {name for name, stands in rules.items() if stands}
 
     def _is_of_others(self, wish: str) -> bool:
         """Whether it may be about all but who is named: "caddy needs more, so squeeze the rest".
@@ -144,22 +102,18 @@ class Safeguards:
 
     def _leaves_out(self) -> bool:
         """Whether a word says for certain that something is left out or stays, and nobody knows what."""
-        if self._naming.spared():
+        if self._naming.spared:
             return False
         texts = {token.text for token in self._gist.tokens}
         return not lexicon().groups["spared"].isdisjoint(texts) or any(each <= texts for each in _LEFT)
 
     def _excepts(self) -> bool:
         """Whether somebody is named behind a "save" that begins no clause: "slow it all down save caddy"."""
-        tokens, named = self._gist.tokens, self._naming.mentioned()
+        tokens, named = self._gist.tokens, self._naming.mentioned
         return any(
             token.text == "save" and before.kind != "pause" and at in named
             for at, (before, token) in enumerate(pairwise(tokens), 2)
         )
-
-    def _spares(self) -> bool:
-        """Whether it may say without a negation that something is to be left as it is."""
-        return self._heard.negated >= self._limits.negated
 
     def _contrasts(self, wish: str) -> bool:
         """Whether it sets something apart in words that no template takes for protection.
@@ -188,7 +142,7 @@ class Safeguards:
     def _is_content(self) -> bool:
         """Whether it says of something named, or of what that has, that it is as it should be."""
         words, tokens = lexicon(), self._gist.tokens
-        named = self._naming.mentioned()
+        named = self._naming.mentioned
         for at, token in enumerate(tokens):
             if token.text in words.groups["being"] and not named.isdisjoint(range(at)):
                 behind = [each.text for each in tokens[at + 1 : at + 1 + _NEXT]]
@@ -228,14 +182,6 @@ class Safeguards:
         return not self._gist.amounts and not any(
             self._naming.known(token) or any((token.text,) in of for of in about)
             for token in self._gist.tokens
-        )
-
-    def _protects(self, wish: str) -> bool:
-        """Whether a word may name what is to be left alone; the memory or disk that is cleared is none."""
-        cleared = lexicon().resources if wish == "reclaim" else {}
-        return any(
-            tags["protect"] >= self._limits.protected and (word.text,) not in cleared
-            for word, tags in zip(self._gist.words, self._heard.tags, strict=True)
         )
 
     def _spares_an_adverb(self) -> bool:

@@ -1,12 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """The manifest of a language pack: a sentence encoder with heads for what a sentence means."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
 from jepa.packs.manifest import FileName, Manifest, Sha256, Strict
 from jepa.packs.vision import LargeGraph
+
+Sign = Literal[
+    "asks",
+    "wanted",
+    "positive",
+    "likely",
+    "apart",
+    "unsure_name",
+    "unsure_spared",
+    "prohibition",
+    "negation",
+    "left_out",
+    "exception",
+    "bare",
+    "content",
+    "part_spared",
+    "adverb_spared",
+    "contrast",
+    "others",
+    "clauses",
+    "more",
+    "unnamed",
+    "no_place",
+    "no_list",
+    "no_object",
+    "says_no",
+    "spared",
+]
+"""What speaks for an act or against it; `jepa.language.gate` says what each is."""
 
 
 class VocabularyFile(Strict):
@@ -51,19 +80,25 @@ class Thresholds(Strict):
     named: float = Field(ge=0, le=1)
     """The least of a tag, for a word to be taken for part of a name."""
     negated: float = Field(ge=0, le=1)
-    """From here on something may be to be left as it is, and nothing is done."""
-    protected: float = Field(ge=0, le=1)
-    """From here on a word may be the name of what is to be left alone, and nothing is done."""
-    doubted: float = Field(ge=0, le=1)
-    """The least of an intent that changes something, where what is said could take it back."""
-    withheld: float = Field(ge=0, le=1)
-    """Below this probability that something is asked for now, nothing is done, but may be asked back."""
-    asks: float = Field(ge=0, le=1)
-    """From here on something is, though it is said in a way that could take it back."""
+    """From here on a clause by itself asks for nothing."""
     offers: float = Field(ge=0, le=1)
-    """The least for what was understood to be asked back, where it is not done."""
-    surely: float = Field(ge=0, le=1)
-    """The least of the tag of a target, where what is said could take it back."""
+    """The least probability that something is asked for now, for what is not done to be asked back."""
+
+
+class Gate(Strict):
+    """How what the encoder is sure of is weighed against what rules find, before an act is done."""
+
+    bias: float
+    weights: dict[Sign, float]
+    """What each sign counts; that of a rule is negative."""
+    least: float = Field(ge=0, le=1)
+    """From this probability on that it is what was asked for, an act is done; below, it is asked back."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Gate":
+        if missing := set(get_args(Sign)) - set(self.weights):
+            raise ValueError(f"weights lack {', '.join(sorted(missing))}")
+        return self
 
 
 class Carrier(Strict):
@@ -89,5 +124,6 @@ class LanguageManifest(Manifest):
     vocabulary: VocabularyFile
     heads: Heads
     thresholds: Thresholds
+    gate: Gate
     provenance: Carrier
     graphs: dict[Literal["encoder"], LargeGraph]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jepa_lab.commands.defaults import VERSION_HELP, version_in
 
-HELP = "judge the language pack on persons that it was not trained on, train it on all, and write it"
+HELP = "judge the language pack on writers that it was not trained on, train it on all, and write it"
 KEPT = Path("build/language")
 """Where training goes on from when it was ended."""
 
@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
     results = PACK / "results/development.json"
     results.parent.mkdir(exist_ok=True)
     results.write_text(json.dumps(developed.rows, indent=1) + "\n", encoding="utf-8")
+    points = ",\n ".join(json.dumps(each) for each in developed.curve)
+    results.with_name("curve.json").write_text(f"[{points}]\n", encoding="utf-8")
     version = arguments.version or version_in(PACK)
     keep_trained(PACK, developed.arrays)
     provenance = Carrier(
@@ -48,5 +50,5 @@ def run(arguments: argparse.Namespace) -> None:
     heads = Heads(
         intents=developed.intents, refused=REFUSED, negated=NEGATED, resources=RESOURCES, tags=TAGS
     )
-    manifest = manifest_of(version, write(PACK), heads, developed.thresholds, provenance)
+    manifest = manifest_of(version, write(PACK), heads, developed.thresholds, developed.gate, provenance)
     write_manifest(PACK, manifest, "jepa-lab train-language")

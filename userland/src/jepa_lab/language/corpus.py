@@ -76,6 +76,12 @@ def sentences_in(folder: Path) -> list[Sentence]:
     return [each for path in sorted(folder.glob("*.txt")) for each in _file(path, names)]
 
 
+def writers_of() -> dict[str, str]:
+    """For each person the hand that wrote it, where that is known not to be the grammar's."""
+    table = tomllib.loads((CORPUS / "writers.toml").read_text(encoding="utf-8"))
+    return {person: writer for writer, persons in table.items() for person in persons}
+
+
 def _file(path: Path, slots: Mapping[str, Any]) -> Iterator[Sentence]:
     kind = ""
     for line in path.read_text().splitlines():

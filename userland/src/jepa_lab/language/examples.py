@@ -28,7 +28,6 @@ from jepa_lab.language.shape import NEGATED, TAGS, TWO
 from jepa_lab.language.told import draw
 
 _SURE: Final = 0.8
-_TYPOS: Final = 0.08
 _BESIDE: Final = 0.15
 """Of what is framed, so much is about somebody else than who is named."""
 
@@ -153,7 +152,7 @@ class Examples:
         found += [self._of_grammar() for _ in range(sorts.drawn)]
         found += [self._foreign() for _ in range(sorts.foreign)]
         found += [self._joined() for _ in range(sorts.joined)]
-        return [self._misspelt(each) for each in found if each is not None]
+        return [each for each in found if each is not None]
 
     def _filled(self, of: Sequence[Sentence], whole: bool = False) -> Example | None:
         sentence = self._chance.choice(of)
@@ -289,22 +288,6 @@ class Examples:
             return Example(told.words, frozenset((NEGATED,)), frozenset(), tags, 0.5)
         resources = frozenset((told.deed.resource,))
         return Example(told.words, frozenset((told.deed.label,)), resources, tags, 0.5)
-
-    def _misspelt(self, example: Example) -> Example:
-        words = list(example.words)
-        long = [at for at, word in enumerate(words) if len(word) > 4 and word.isalpha()]
-        if not long or self._chance.random() >= _TYPOS:
-            return example
-        at = self._chance.choice(long)
-        word, place = words[at], self._chance.randrange(1, len(words[at]) - 1)
-        words[at] = self._chance.choice(
-            (
-                word[:place] + word[place + 1 :],
-                word[:place] + word[place + 1] + word[place] + word[place + 2 :],
-                word[:place] + word[place] + word[place:],
-            )
-        )
-        return replace(example, words=tuple(words))
 
 
 def _spares(sentence: Sentence) -> bool:

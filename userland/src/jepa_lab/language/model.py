@@ -2,8 +2,7 @@
 """MiniLM-L6 in PyTorch, frozen, with low-rank changes that are trained, and heads for what a sentence means.
 
 The changes (LoRA: each weight plus a product of two thin matrices) are small enough to be kept in the
-repository; the weights themselves come from a package and are changed when the graph is written. The lower
-layers stay as they are: what they say of a sentence is computed once for all epochs.
+repository; the weights themselves come from a package and are changed when the graph is written.
 """
 
 import math
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from jepa_lab.language.shape import ADAPTED, EPSILON, HEADS, LINEARS, WIDTH, key
+from jepa_lab.language.shape import ADAPTED, EPSILON, HEADS, LAYERS, LINEARS, WIDTH, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +62,10 @@ class Encoder(nn.Module):
         self.asks = nn.Linear(WIDTH, 1)
         self.dropout = nn.Dropout(0.1)
 
-    def lower(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """What the layers that do not change say of ``ids`` (B, T), ``mask`` 1 where there is a piece."""
-        with torch.no_grad():
-            x = self._embedded(ids)
-            for layer in range(ADAPTED[0]):
-                x = self._layer(x, mask, layer)
-        return x
-
-    def forward(self, x: Tensor, mask: Tensor) -> Outputs:
-        """``x`` (B, T, WIDTH) from ``lower``."""
-        for layer in ADAPTED:
+    def forward(self, ids: Tensor, mask: Tensor) -> Outputs:
+        """Of ``ids`` (B, T), ``mask`` 1 where there is a piece."""
+        x = self._embedded(ids)
+        for layer in range(LAYERS):
             x = self._layer(x, mask, layer)
         pooled = self.dropout((x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
         return Outputs(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jepa.errors import JepaError
-from jepa.packs.language import Carrier, Heads, LanguageManifest, Thresholds, VocabularyFile
+from jepa.packs.language import Carrier, Gate, Heads, LanguageManifest, Thresholds, VocabularyFile
 from jepa.packs.pack import read_manifest
 from jepa.packs.vision import LargeGraph
 from jepa_lab.language import carrier
@@ -78,7 +78,12 @@ def _differences(manifest: LanguageManifest, came: Mapping[str, str]) -> dict[st
 
 
 def manifest_of(
-    version: str, digests: Mapping[str, str], heads: Heads, thresholds: Thresholds, provenance: Carrier
+    version: str,
+    digests: Mapping[str, str],
+    heads: Heads,
+    thresholds: Thresholds,
+    gate: Gate,
+    provenance: Carrier,
 ) -> LanguageManifest:
     """The manifest of a pack whose files have these ``digests``."""
     return LanguageManifest(
@@ -92,6 +97,7 @@ def manifest_of(
         vocabulary=VocabularyFile(file=VOCABULARY, sha256=digests[VOCABULARY]),
         heads=heads,
         thresholds=thresholds,
+        gate=gate,
         provenance=provenance,
         graphs={
             "encoder": LargeGraph(

@@ -4,8 +4,8 @@
 from typing import Final
 
 LAYERS: Final = 6
-ADAPTED: Final = (2, 3, 4, 5)
-"""The layers that are changed, the upper two thirds."""
+ADAPTED: Final = (0, 1, 2, 3, 4, 5)
+"""The layers that are changed: all, for other kinds of English differ in their words as well."""
 WIDTH: Final = 384
 HEADS: Final = 12
 EPSILON: Final = 1e-12

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An act is done by what the encoder is sure of and what rules find, together."""
+
+import math
+
+import pytest
+
+from jepa.language.gate import probability
+from jepa.language.inventory import LiveInventory
+from jepa.language.meaning import act
+from jepa.language.tokens import tokenise
+from jepa.packs.language import Gate
+from tests.unit.language.encoders import HERE, Says, gated
+
+
+def signs(text: str, encoder: Says, here: LiveInventory = HERE) -> dict[str, float]:
+    read = act(tokenise(text), here, encoder)
+    assert read is not None
+    return dict(read[1])
+
+
+def test_what_is_heard_becomes_signs() -> None:
+    found = signs(
+        "put zorg on bread", Says({"limit": 0.8, "query": 0.2}, 0.1, 0.05, target=("program",), asks=0.9)
+    )
+    assert found["asks"] == pytest.approx(math.log(9))
+    assert found["wanted"] == pytest.approx(math.log(9))
+    assert found["positive"] == pytest.approx(math.log(19))
+    assert found["apart"] == pytest.approx(math.log(4))
+    assert found["unsure_name"] == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("never put zorg on bread", "prohibition"),
+        ("put zorg on bread, nobody minds", "negation"),
+        ("put zorg on bread over my dead body", "says_no"),
+        ("put the neighbours of zorg on bread", "no_object"),
+        ("let zorg have bread", "contrast"),
+    ],
+)
+def test_what_rules_find_becomes_a_sign(text: str, sign: str) -> None:
+    assert signs(text, Says({"limit": 1.0}, target=("program",)))[sign] == 1.0
+    assert sign not in signs("put zorg on bread", Says({"limit": 1.0}, target=("program",)))
+
+
+def test_more_against_an_act_makes_it_less_likely() -> None:
+    gate = gated(2, negation=-1, contrast=-1)
+    one, both = (
+        probability(gate, {"asks": 0.0, **more})
+        for more in ({"negation": 1.0}, {"negation": 1.0, "contrast": 1.0})
+    )
+    assert probability(gate, {"asks": 0.0}) > one > both
+
+
+def test_names_that_are_no_one_list_have_no_task_spec() -> None:
+    text = "squash zorg the way that nginx does"
+    assert act(tokenise(text), HERE, Says({"limit": 1.0}, target=("program",))) is None
+
+
+def test_a_gate_without_a_weight_for_each_sign_is_refused() -> None:
+    weights = dict(gated().weights)
+    del weights["negation"]
+    with pytest.raises(ValueError, match="negation"):
+        Gate(bias=0, weights=weights, least=0.5)
