@@ -83,6 +83,6 @@ def write_manifest(folder: Path, manifest: BaseModel, written_by: str) -> None:
     lines = ["# SPDX-License-Identifier: Apache-2.0", f"# Written by `{written_by}`.", ""]
     lines += [f"{key} = {json.dumps(value)}" for key, value in content.items() if key not in tables]
     for name, table in (tables | inner).items():
-        own = (f"{key} = {json.dumps(value)}" for key, value in table.items() if f"{name}.{key}" not in inner)
-        lines += ["", f"[{name}]", *own]
+        own = {key: value for key, value in table.items() if f"{name}.{key}" not in inner}
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in own.items())]
     (folder / "pack.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")

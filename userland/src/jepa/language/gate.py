@@ -10,16 +10,16 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from jepa.language.naming import Naming
-from jepa.packs.language import Gate, Sign
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Heard
+    from jepa.packs.language import Gate, Sign
 
 _LEAST: Final = 1e-4
 """Of a probability: beyond, it says nothing more."""
 
 
-def signs(heard: "Heard", wish: str, naming: Naming, found: Collection[Sign]) -> Mapping[Sign, float]:
+def signs(heard: "Heard", wish: str, naming: Naming, found: "Collection[Sign]") -> "Mapping[Sign, float]":
     """What speaks for ``wish``, an act, or against it, where rules ``found`` so much; 0 if it is left out.
 
     Of the encoder: how sure it is that something is asked for (``asks``), that it could be done here
@@ -41,7 +41,7 @@ def signs(heard: "Heard", wish: str, naming: Naming, found: Collection[Sign]) ->
     }
 
 
-def probability(gate: Gate, signs: Mapping[Sign, float]) -> float:
+def probability(gate: "Gate", signs: "Mapping[Sign, float]") -> float:
     """How likely an act with these ``signs`` is what was asked for."""
     total = gate.bias + sum(gate.weights[name] * value for name, value in signs.items())
     return 1 / (1 + math.exp(-total))

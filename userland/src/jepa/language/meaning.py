@@ -23,11 +23,11 @@ from jepa.language.refusals import refuses
 from jepa.language.safeguards import Safeguards
 from jepa.language.specs import READS, empty, infer, mark, modify
 from jepa.language.tokens import Token
-from jepa.packs.language import Sign
 from jepa.tasks.spec import OPERATIONS
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Encoder, Heard
+    from jepa.packs.language import Sign
 
 TIER: Final = "encoder"
 _TARGETS: Final = frozenset(
@@ -116,7 +116,7 @@ def meant(tokens: tuple[Token, ...], inventory: Inventory, encoder: "Encoder") -
 
 def act(
     tokens: tuple[Token, ...], inventory: Inventory, encoder: "Encoder"
-) -> tuple[dict[str, Any], Mapping[Sign, float]] | None:
+) -> "tuple[dict[str, Any], Mapping[Sign, float]] | None":
     """The act that ``tokens`` are likeliest to ask for, not weighed yet, and its signs; None if none."""
     read = _heard(tokens, inventory, encoder)
     if read is None:
@@ -163,7 +163,7 @@ class _Filling:
         self._misplaced: set[Sign] = set()
         """What stood against the names of the wish that was last filled."""
 
-    def signs(self, wish: str) -> Mapping[Sign, float]:
+    def signs(self, wish: str) -> "Mapping[Sign, float]":
         """What speaks for ``wish``, an act and the one that was last filled, and what against it."""
         found = self._safeguards.found(wish) | self._misplaced
         if refuses(self._tokens, self._inventory):

@@ -16,10 +16,10 @@ from jepa.language.negations import Negations
 from jepa.language.other_clauses import OtherClauses
 from jepa.language.reading import CONDITIONS, Reader, known_name, names_in
 from jepa.language.tokens import Token
-from jepa.packs.language import Sign
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Encoder
+    from jepa.packs.language import Sign
 
 _LEFT: Final = (
     frozenset(("leave", "alone")),
@@ -51,7 +51,7 @@ class Safeguards:
         self._negations = Negations(gist, naming, self._aside)
         self._others = OtherClauses(gist, encoder, naming, self._aside)
 
-    def found(self, wish: str) -> set[Sign]:
+    def found(self, wish: str) -> "set[Sign]":
         """All that may stand against ``wish``, an act."""
         rules: dict[Sign, bool] = {
             "prohibition": self._negations.prohibit(wish),
