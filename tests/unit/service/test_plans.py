@@ -23,6 +23,8 @@ from jepa.service.plans import LEAST_CONTEXT, Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry, Ring
 from jepa.service.routes import ROUTES
+from jepa.service.task_ends import TaskPlanning
+from jepa.tasks.task import Task
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.world.controls import host_of
@@ -167,7 +169,9 @@ def test_a_pack_that_knows_no_effects_plans_nothing(root: Path, pack: Pack, cont
     watched.predictor.close()
 
 
-def test_a_plan_is_kept_until_it_expires(root: Path, watch: Callable[..., Watched]) -> None:
+def test_a_plan_and_its_goal_are_kept_until_it_expires(
+    root: Path, watch: Callable[..., Watched], pack: Pack
+) -> None:
     watched, now_s = watch(), [5000.0]
     wall_ns = watched.ring.newest(1)[0].frame.ts_ns
     plans = Plans(
@@ -181,7 +185,15 @@ def test_a_plan_is_kept_until_it_expires(root: Path, watch: Callable[..., Watche
     )
     plan = plans.make(PRIORITIZE)
     assert plans.get(plan["id"]) == plan
+    goal = plans.goal(plan["id"])
+    assert goal is not None and goal.channels == ("system.role.foreground.pressure.cpu",)
+    planning, task = TaskPlanning(plans, watched.ring, pack.schema), Task("t1", {}, "", 0, 0)
+    assert planning.observed(task, 3.0) is None
+    planning.begin_with(task, goal)
+    assert planning.observed(task, 3.0) is not None
     now_s[0] += 61
     with pytest.raises(JepaError, match="no plan") as gone:
         plans.get(plan["id"])
+    with pytest.raises(JepaError, match="no plan"):
+        plans.goal(plan["id"])
     assert gone.value.status == 404

@@ -13,6 +13,7 @@ import pytest
 from jepa.actions.actuator.connect import connect
 from jepa.actions.clock import HostClock
 from jepa.errors import JepaError
+from jepa.planning.energy import AtMost, Energy
 from jepa.planning.plan import CourseVerdict, Plan, Settable, Step
 from jepa.service.actuator_view import ActuatorView
 from jepa.service.api import TaskRequest
@@ -22,10 +23,11 @@ from jepa.tasks.store import TaskStore
 from jepa.tasks.task import Task
 from tests.unit.shell.verbs.conftest import Process, nice_of
 from tests.unit.shell.verbs.conftest import sleeper as sleeper
-from tests.unit.tasks.machine import Channels, plan
+from tests.unit.tasks.machine import WAIT, Channels, plan
 
 ME = os.getuid()
 SPEC = {"intent": "prioritize"}
+GOAL = Energy((AtMost(WAIT, 1.0),))
 
 
 class Shared:
@@ -50,6 +52,7 @@ class Service:
         self.actuator: Any = Shared()
         self.fails: JepaError | None = None
         self.made: dict[str, Plan] = {}
+        self.goals: dict[str, Energy | None] = {}
         self.tasks = self.begin()
 
     def begin(self) -> StandingTasks:
@@ -71,6 +74,7 @@ class Service:
             expires_s=self.clock.boottime_s() + 60,
             steps=(step,) if steps and now != 7 else (),
             verdict=CourseVerdict("ask"),
+            goal=GOAL,
             settable=(Settable("process.nice", (pid,), (0, 7)),),
         )
 
@@ -84,11 +88,17 @@ class Service:
     def observed(self, task: Task, seconds: float) -> float | None:
         return 0.2
 
+    def begin_with(self, task: Task, goal: Energy | None) -> None:
+        self.goals[task.id] = goal
+
     def forget(self, task: str) -> None:
         pass
 
     def get(self, plan_id: str) -> dict[str, Any]:
         return self.made[plan_id].as_dict()
+
+    def goal(self, plan_id: str) -> Energy | None:
+        return self.made[plan_id].goal
 
     # What a person's client does.
 
@@ -131,6 +141,7 @@ def test_a_task_acts_goes_on_after_a_restart_and_leaves_nothing(service: Service
     before = nice_of(sleeper)
     wanted = service.granted()
     assert service.tasks.accept(wanted, ME)["state"] == "active"
+    assert service.goals == {"t1": GOAL}, "the energy is known before it makes a plan of its own"
     found = service.until(lambda task: task["settled"])
     assert nice_of(sleeper) == 7
     ((change,), state) = found["in_force"], found["state"]

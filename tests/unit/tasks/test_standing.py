@@ -200,6 +200,21 @@ def test_a_machine_that_rests_for_days_is_still_planned_for(stage: Stage) -> Non
     assert stage.standing.task.plans >= 1100
 
 
+def test_its_own_change_is_no_reason_for_a_plan_but_what_comes_after_it_is(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "action_type", lambda name: action_type(name)._replace(conserving=True))
+    worse = 0.0
+    stage.observed = lambda task, seconds: worse + (0.0 if stage.in_force("t1") else 0.4)  # type: ignore[method-assign]
+    stage.wanted.append([(ONE, 20)])
+    stage.run(standing.REST_S - 10)
+    assert stage.files.value(ONE) == 20
+    assert stage.standing.task.plans == 1, "the energy fell because of what it did"
+    worse = 2 * standing.MOVED
+    stage.run(3)
+    assert stage.standing.task.plans == 2
+
+
 def test_a_machine_that_never_rests_does_not_cost_a_plan_every_other_second(stage: Stage) -> None:
     values = Random(1)
     stage.observed = lambda task, seconds: values.random()  # type: ignore[method-assign]
@@ -398,6 +413,59 @@ def test_hold_out_windows_show_the_benefit(tmp_path: Path) -> None:
     assert found.interval is not None and found.interval[0] > 0
     assert stage.standing.task.active
     assert held_out < 2 * 3600 / 16, "so short that it hardly disturbs"
+
+
+class Certain(Random):
+    """Whatever may happen by chance, happens."""
+
+    def random(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def held_out(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """In its first hold-out window, of what conserves work."""
+    monkeypatch.setattr(standing, "action_type", lambda name: action_type(name)._replace(conserving=True))
+    stage.standing._random = Certain()
+    stage.energy = 0.0
+    stage.wanted.append([(ONE, 20)])
+    while stage.standing.hold_out_since_s is None:
+        stage.tick()
+    assert stage.files.value(ONE) == 60
+    return stage
+
+
+def test_nothing_is_held_out_in_the_first_minutes(held_out: Stage) -> None:
+    stood_s = held_out.clock.boottime_s() - held_out.machine.executor.journal.changes[0].applied_s
+    least_s = standing.FIRST_WINDOWS * standing.WINDOW_S
+    assert least_s <= stood_s < least_s + 2 * standing.WINDOW_S
+
+
+def test_after_a_hold_out_window_the_same_is_in_force_again_without_a_plan(held_out: Stage) -> None:
+    stage = held_out
+    plans, begun = stage.standing.task.plans, stage.clock.boottime_s()
+    stage.energy = 0.5
+    while stage.files.value(ONE) == 60:
+        stage.tick()
+    stage.run(standing.LOOKED_AT_S)
+    stage.energy = 0.0
+    stage.run(10)
+    assert (stage.standing.task.plans, stage.standing.task.benefit.windows) == (plans, 1)
+    (change,) = stage.in_force("t1")
+    assert change.applied_s is not None and change.applied_s - begun <= standing.HOLD_OUT_S + 1
+    assert (change.state, change.inverse) == (State.COMMITTED, 60)
+    stage.run(standing.REST_S)
+    assert stage.measured == [{WAIT: (12.0, 30.0)}], "what was seen of it is not forgotten"
+
+
+def test_what_somebody_set_in_a_hold_out_window_stays(held_out: Stage) -> None:
+    stage = held_out
+    plans = stage.standing.task.plans
+    (stage.files.root / ONE).write_text("44\n")
+    stage.run(standing.HOLD_OUT_S + 3)
+    assert stage.files.value(ONE) == 44
+    assert stage.standing.task.plans == plans + 1, "a plan is made of the machine as it is"
+    assert "was not set again" in stage.says()
 
 
 def test_what_brings_nothing_ends_and_says_so(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from jepa.world.forecast import FloatArray, Forecast, Imagined
 if TYPE_CHECKING:
     from jepa.packs.pack import Pack
     from jepa.planning.captured import Captured
+    from jepa.planning.energy import Energy
     from jepa.planning.plan import Plan
     from jepa.planning.planner import Planner
 
@@ -69,8 +70,8 @@ class Plans:
         self._in_haste = in_haste
         self._planner: Planner | None = None
         self._making = threading.Lock()
-        self._made: dict[str, dict[str, Any]] = {}
-        """Those that have not expired, by id, the oldest first."""
+        self._made: dict[str, tuple[dict[str, Any], Energy | None]] = {}
+        """Those that have not expired, by id, the oldest first, with what is wanted."""
 
     def make(self, text: bytes) -> dict[str, Any]:
         """A plan for the task spec in ``text``, as JSON has it, which is kept until it expires.
@@ -78,9 +79,10 @@ class Plans:
         JepaError: 422 for a spec that is malformed, 409 for one that cannot be planned for, 404 for a target
         that is not here, 503 without a fresh and trustworthy model.
         """
-        plan = self.plan(text).as_dict()
-        self._keep(plan)
-        return plan
+        plan = self.plan(text)
+        made = plan.as_dict()
+        self._keep(made, plan.goal)
+        return made
 
     def plan(
         self, text: bytes, left: Collection[tuple[str, str]] = (), measured: Sequence[Outcomes] = ()
@@ -115,8 +117,15 @@ class Plans:
 
     def get(self, plan_id: str) -> dict[str, Any]:
         """The plan of that id, as it was made. JepaError (404) when there is none, or it has expired."""
+        return self._get(plan_id)[0]
+
+    def goal(self, plan_id: str) -> "Energy | None":
+        """What is wanted with the plan of that id, as energy. JepaError (404) as of ``get``."""
+        return self._get(plan_id)[1]
+
+    def _get(self, plan_id: str) -> "tuple[dict[str, Any], Energy | None]":
         found = self._made.get(plan_id)
-        if found is None or found["expires_s"] < self._since_boot_s():
+        if found is None or found[0]["expires_s"] < self._since_boot_s():
             raise JepaError(
                 f"There is no plan {plan_id[:40]!r}: a plan is kept for a minute, until it expires.",
                 "Make the plan anew.",
@@ -124,10 +133,10 @@ class Plans:
             )
         return found
 
-    def _keep(self, plan: dict[str, Any]) -> None:
+    def _keep(self, plan: dict[str, Any], goal: "Energy | None") -> None:
         now_s = self._since_boot_s()
-        kept = {name: each for name, each in self._made.items() if each["expires_s"] >= now_s}
-        kept[plan["id"]] = plan
+        kept = {name: each for name, each in self._made.items() if each[0]["expires_s"] >= now_s}
+        kept[plan["id"]] = plan, goal
         self._made = dict(list(kept.items())[-KEPT:])  # replaced as a whole: it is read without a lock
 
     def _forecast(self) -> Forecast:

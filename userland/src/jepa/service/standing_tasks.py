@@ -99,18 +99,20 @@ class StandingTasks:
             since_ns=now_ns,
             until_ns=now_ns + int(seconds(until) * 1e9) if until else None,
         )
-        standing = self._new(task)
+        standing, goal = self._new(task), None
         if wanted.plan:
             plan = self._plans.get(wanted.plan)
             if parse_spec(json.dumps(plan["spec"])) != meant:
                 raise JepaError("The plan was made for another task spec.", "Make it anew.", status=409)
             standing.begin_with(plan)
+            goal = self._plans.goal(wanted.plan)
         with self._lock:
             if self._store.get(task.id) is not None:
                 raise JepaError(f"There is a task {task.id} already.", "Give it another id.", status=409)
             if sum(each.task.active for each in self._standing.values()) >= MOST:
                 raise JepaError(f"{MOST} tasks stand already.", "End one: `jepa tasks`.", status=429)
             self._store.put(task)
+        self._planning.begin_with(task, goal)
         self._add(standing)
         return self._out(task)
 

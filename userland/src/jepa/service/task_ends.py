@@ -34,13 +34,17 @@ class TaskPlanning:
     def __init__(self, plans: Plans, ring: Ring, schema: Schema) -> None:
         self._plans, self._ring, self._schema = plans, ring, schema
         self._goals: dict[str, Energy | None] = {}
-        """By task, of the plan made last."""
+        """By task, of the plan made last, or of the one that it begins with."""
 
     def plan(self, task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
         """See ``jepa.tasks.standing.Planning``."""
         plan = self._plans.plan(json.dumps(dict(task.spec)).encode(), task.left, measured)
         self._goals[task.id] = plan.goal
         return plan.as_dict()
+
+    def begin_with(self, task: Task, goal: "Energy | None") -> None:
+        """``task`` carries out a plan that a person was shown: so what it wants is known."""
+        self._goals[task.id] = goal
 
     def observed(self, task: Task, seconds: float) -> float | None:
         """See ``jepa.tasks.standing.Planning``."""

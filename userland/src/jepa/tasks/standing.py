@@ -15,7 +15,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final, Protocol
 
-from jepa.actions.catalogue import action_type
+from jepa.actions.catalogue import Value, action_type
 from jepa.actions.change import TIME_OVER, Change, State
 from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
@@ -33,7 +33,8 @@ PLANS_SHARE: Final = 0.05
 LEAST_BETWEEN_S: Final = 2.0
 """And no sooner after the last one, whatever happens."""
 MOVED: Final = 0.03
-"""Energy by which the machine has moved so far that a new plan is made at once."""
+"""Energy by which it has become so much worse that a new plan is made at once. That it became better, as by
+a change that was just made, is no reason for a plan; it is what is compared with from then on."""
 MOVES: Final = 2
 """Such plans may follow each other quickly; after that there is one more every ``MOVE_EVERY_S``."""
 MOVE_EVERY_S: Final = 10.0
@@ -66,8 +67,11 @@ KEPT_BACK: Final = 8
 WINDOW_S: Final = 30.0
 SETTLE_S: Final = 5.0
 """Of each window, what is not measured since the settings have just been changed."""
+FIRST_WINDOWS: Final = 10
+"""With the changes in force, before anything is held out: nothing could be concluded from so few, and a task
+that somebody needs for a few minutes is not worth harming them."""
 HOLD_OUT: Final = 1 / 8
-"""The probability that a window is followed by one in which the changes are taken back."""
+"""The probability that a window after those is followed by one in which the changes are taken back."""
 HOLD_OUT_S: Final = 10.0
 """How long that is: whoever the task is for is harmed for as long, and harm shows in its first seconds."""
 REFUSALS: Final = 5
@@ -136,6 +140,8 @@ class Standing:
         """Its changes in force, the oldest first; None until it is known."""
         self._measured: list[tuple[float, Outcomes]] = []
         """When each plan whose changes may be in force was carried out, and what was seen of it."""
+        self._held: tuple[Sequence[Change], list[tuple[float, Outcomes]]] = (), []
+        """What was taken back for a hold-out window, the oldest first, and what had been seen of it."""
         self._end_asked = ""
         self._first: Mapping[str, Any] | None = None
         """A plan that a person was shown."""
@@ -307,11 +313,13 @@ class Standing:
         if energy is None:
             return
         self.task = self.task.with_window(energy, without=False)
-        enough = self._windows >= 2 and self._within(3600.0) + len(self._own) <= CHANGES_PER_HOUR // 2
+        enough = self._windows >= 2 and len(self.task.taken) >= FIRST_WINDOWS
+        enough = enough and self._within(3600.0) + len(self._own) <= CHANGES_PER_HOUR // 2
         if enough and self._random.random() < HOLD_OUT:
+            held = tuple(self._own), list(self._measured)
             self._take_back()
             if not self._own:
-                self.hold_out_since_s = now
+                self.hold_out_since_s, self._held = now, held
             self._window_s, self._windows = None, 0
 
     def _holding_out(self, now: float) -> bool:
@@ -323,11 +331,26 @@ class Standing:
             return True
         energy = self._planning.observed(self.task, now - since - SETTLE_S)
         self.hold_out_since_s = None
-        self._at_once = True
         if energy is not None:
             self.task = self.task.with_window(energy, without=True)
-            self._keep(self.task)
+        self._put_back()
+        self._keep(self.task)
         return False
+
+    def _put_back(self) -> None:
+        """Set what was in force before a hold-out window again, as it was; else a plan is made at once.
+
+        It was judged when it was planned, and a plan is slowest when nothing is in force.
+        """
+        (held, measured), self._held = self._held, ((), [])
+        for change in held:
+            lease = self._lease_s(self._now_s())
+            if not self._may_change(1) or not self._repeat(change, change.inverse, lease, "set again"):
+                self._at_once = True
+                return
+        self._measured = measured
+        # What was observed until now is what it is like without: no reason for a plan.
+        self._not_before_s = max(self._not_before_s, self._now_s() + SETTLE_S)
 
     # Plans and their steps.
 
@@ -345,9 +368,10 @@ class Standing:
         often = min(REST_S, max(often, self._took_s / PLANS_SHARE))
         if since >= often and (energy is None or energy > FREE or limits):
             return True
-        if self._energy is None:
+        if energy is None or self._energy is None:
             return False
-        if energy is None or abs(energy - self._energy) <= MOVED:
+        self._energy = min(self._energy, energy)
+        if energy - self._energy <= MOVED:
             return False
         seen, moves = self._moves
         moves = min(float(MOVES), moves + (now - seen) / (MOVE_EVERY_S * often / PLAN_EVERY_S))
@@ -476,23 +500,31 @@ class Standing:
                 continue
             if self._within(60.0) >= MOST_PER_MINUTE or self._within(3600.0) >= CHANGES_PER_HOUR:
                 continue
-            takes_value = action_type(change.action).takes_value
-            request = self._make(
-                action=change.action,
-                target=change.target,
-                value=change.new if takes_value else None,
-                for_s=lease,
-                task=self.task.id,
-                why=f"task {self.task.id}: renewed",
-            )
-            try:
-                renewed = self._hands.act(request, False)
-            except JepaError as error:
-                self._note(f"{_words(change)} was not renewed: {error.problem}")
+            if not self._repeat(change, change.new, lease, "renewed"):
                 self._not_before_s = now + _AFTER_FAULT_S
                 return
-            self._count(renewed)
-            self._add([renewed])
+
+    def _repeat(self, change: Change, expected: Value, for_s: float, said: str) -> bool:
+        """Make ``change`` once more, where the machine has what is ``expected``; whether that was done."""
+        takes_value = action_type(change.action).takes_value
+        request = self._make(
+            action=change.action,
+            target=change.target,
+            value=change.new if takes_value else None,
+            for_s=for_s,
+            expected=expected,
+            plan=change.plan,
+            task=self.task.id,
+            why=f"task {self.task.id}: {said}",
+        )
+        try:
+            repeated = self._hands.act(request, False)
+        except JepaError as error:
+            self._note(f"{_words(change)} was not {said}: {error.problem}")
+            return False
+        self._count(repeated)
+        self._add([repeated])
+        return True
 
     def _add(self, changes: Sequence[Change]) -> None:
         """Changes that are in force; what they lie upon is no longer needed below them."""
