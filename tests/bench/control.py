@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure how much background work gets done beside a foreground that must not notice, and who manages best.
 
-`python -m tests.bench.control` writes build/bench/control.json and build/bench/control-pairs.json. For each
-pair of programs and seed a machine of one CPU in virtual time is stopped in the middle of their work; from
-there it goes on once for each rival: the kernel's defaults, fixed rules, rules that react, the planner with
-and without its parts. What each came to is kept in build/bench/control/, and only what is missing is
-measured.
+`python -m tests.bench.control` writes control.json, control-pairs.json and control-windows.json to
+build/bench/. For each pair of programs and seed a machine of one CPU in virtual time is stopped in the
+middle of their work; from there it goes on once for each rival: the kernel's defaults, fixed rules, rules
+that react, the planner with and without its parts. What each came to is kept in build/bench/control/, and
+only what is missing is measured.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jepa_lab.branches.plan import Shape
-from tests.bench.control_entries import entries, table
+from tests.bench.control_entries import by_window, entries, table
 from tests.bench.control_figures import TOLERATED, Run, Score, alone_p99, run_of, score
 from tests.bench.control_plan import LEAD_S, PAIRS, RIVALS, Pair, order, pair_named
 from tests.bench.peers import fetch
@@ -261,6 +261,7 @@ def write(pairs: Sequence[str], seeds: Sequence[int]) -> None:
     for file, content in (
         ("control.json", entries(scores, planned, effects)),
         ("control-pairs.json", table(scores)),
+        ("control-windows.json", by_window(every)),
     ):
         (BUILD / "bench" / file).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     print((BUILD / "bench/control.json").read_text())

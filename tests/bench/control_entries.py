@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 
 from tests.bench.control_figures import (
+    TOLERATED,
     Run,
     Score,
+    alone_p99,
     coverage,
+    good,
     interval,
     log_ratio,
     oracle,
     oracle_by_phase,
+    rates,
+    windows,
 )
-from tests.bench.control_plan import RIVALS
+from tests.bench.control_plan import RIVALS, WINDOW_S
 
 Key = tuple[str, int]
 """A pair and a seed."""
@@ -160,6 +165,38 @@ def table(scores: Scores) -> dict[str, Any]:
         ],
         "rows": rows,
     }
+
+
+def by_window(runs: Mapping[Key, Mapping[str, Run]]) -> dict[str, Any]:
+    """A row for each window of each moment: what became of the foreground and of the work, by rival.
+
+    A cell is the foreground's P99 in ms, the work in parts of what defaults get done of it, and whether the
+    window is good.
+    """
+    names = [name for name in RIVALS if name != "solo" and any(name in each for each in runs.values())]
+    rows = []
+    for (pair, seed), here in runs.items():
+        if not {"solo", "defaults"} <= here.keys():
+            continue
+        alone, usual = alone_p99(here["solo"]), windows(here["defaults"])
+        unit, every = rates(here["defaults"]), {name: windows(run) for name, run in here.items()}
+        for number, window in enumerate(usual):
+            if window.phase >= len(unit):
+                continue
+            phase, limit = here["defaults"].phases[window.phase], alone[window.phase]
+            row = [pair, seed, int(window.begin_s), f"{phase['foreground']} / {phase['background']}"]
+            row.append("–" if limit is None else f"{1000 * TOLERATED * limit:.1f}")
+            for name in names:
+                if name not in here:
+                    row.append("–")
+                    continue
+                mine = every[name][number]
+                p99 = "idle" if mine.p99_s is None else f"{1000 * mine.p99_s:.1f}"
+                done = mine.work / (WINDOW_S * unit[window.phase]) if unit[window.phase] else 0.0
+                row.append(f"{p99}, {done:.2f}{', good' if good(mine, alone) else ''}")
+            rows.append(row)
+    columns = ["pair", "seed", "from, s", "foreground / background", "good up to, ms"]
+    return {"columns": columns + [name.replace("_", " ") for name in names], "rows": rows}
 
 
 def _mean(values: Sequence[float | None]) -> float | str:

@@ -165,13 +165,12 @@ _OWN = ("jepad", "telemetry", "actuator", "rival")
 def score(run: Run, solo: Run, defaults: Run) -> Score:
     """``run`` beside the foreground alone and beside the kernel's defaults, from the same moment."""
     alone, own, usual = alone_p99(solo), windows(run), windows(defaults)
-    count = len(run.measured)
-    rates = _rates(usual, count)
+    count, unit = len(run.measured), rates(defaults)
     by_phase, everything = [0.0] * count, 0.0
     for window in own:
-        if window.phase >= count or not rates[window.phase]:
+        if window.phase >= count or not unit[window.phase]:
             continue
-        done = window.work / rates[window.phase]
+        done = window.work / unit[window.phase]
         everything += done
         if good(window, alone):
             by_phase[window.phase] += done
@@ -186,7 +185,7 @@ def score(run: Run, solo: Run, defaults: Run) -> Score:
         goodput=sum(by_phase),
         by_phase=tuple(by_phase),
         good_windows=sum(good(each, alone) for each in compared) / max(len(compared), 1),
-        work=everything / max(sum(WINDOW_S for each in compared if rates[each.phase]), 1),
+        work=everything / max(sum(WINDOW_S for each in compared if unit[each.phase]), 1),
         p99_to_alone=_p99_ratio(run, solo, range(count)),
         p99_to_defaults=_p99_ratio(run, defaults, range(count)),
         regret=regret,
@@ -200,11 +199,11 @@ def score(run: Run, solo: Run, defaults: Run) -> Score:
     )
 
 
-def _rates(usual: Sequence[Window], phases: int) -> list[float]:
-    """Work a second in each phase under defaults."""
-    found = []
-    for number in range(phases):
-        done = [each.work for each in usual if each.phase == number]
+def rates(usual: Run) -> list[float]:
+    """Work a second in each of the phases that are compared, under defaults."""
+    found, every = [], windows(usual)
+    for number in range(len(usual.measured)):
+        done = [each.work for each in every if each.phase == number]
         found.append(sum(done) / (WINDOW_S * len(done)) if done else 0.0)
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.control_entries import best_rule, entries, table
+from tests.bench.control_entries import best_rule, by_window, entries, table
 from tests.bench.control_figures import (
     Run,
     alone_p99,
@@ -169,6 +169,16 @@ def test_entries_name_the_best_rule_over_all_pairs() -> None:
     rows = table(scores)
     assert all(len(row) == len(rows["columns"]) for row in rows["rows"])
     assert [row[:3] for row in rows["rows"]][:2] == [["one-two", "defaults", 2], ["one-two", "planner", 2]]
+
+
+def test_windows_are_told_one_by_one() -> None:
+    planner = run("planner", [0.0105, 0.02, 0.01, 0.01], 0.5)
+    found = by_window({("a-b", 1): {"solo": SOLO, "defaults": DEFAULTS, "planner": planner}, ("c-d", 1): {}})
+    assert found["columns"][-2:] == ["defaults", "planner"]
+    assert [row[2] for row in found["rows"]] == [0, 5, 10, 15], "those after the end are not compared"
+    assert found["rows"][0][3:] == ["light / sort", "11.0", "50.0, 1.00", "10.5, 0.50, good"]
+    assert found["rows"][1][-1] == "20.0, 0.50"
+    assert found["rows"][2][4:] == ["–", "idle, 1.00, good", "idle, 0.50, good"]
 
 
 def test_without_any_run_only_what_the_pack_says_is_known() -> None:
