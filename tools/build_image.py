@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build the image with mkosi and put it under build/image; the old one stays unless all went well."""
+"""Build the image with mkosi and put it under build/image; the old one stays unless all went well.
+
+An image for another architecture than this host's is put under build/image-ARCHITECTURE.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import argparse
 import fcntl
 import json
 import os
-import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -16,13 +19,14 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tools import apt_source, keys, mkosi_source, sbom, uki, userland
+from tools import apt_source, architecture, keys, mkosi_source, sbom, uki, userland
+from tools.release import slots
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-IMAGE = BUILD / "image"
+SLOT = ROOT / "mkosi.extra/usr/lib/repart.d/41-usr-b.conf"
+"""What makes room for a second /usr on a machine."""
 ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "cmdline", "config", "manifest", "spdx.json")
-ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "arm64"}
 
 
 def publish(output: Path, image: Path) -> None:
@@ -41,6 +45,19 @@ def publish(output: Path, image: Path) -> None:
         new.hardlink_to(source)
         new.replace(image / f"jepa-os.{suffix}")
         new.unlink(missing_ok=True)  # rename(2) leaves both names where they are of one file
+
+
+def lacking_room(output: Path, slot: Path = SLOT) -> str:
+    """Say what does not fit where /usr in the directory `output` is larger than the slot of an update."""
+    room = re.search(r"^SizeMaxBytes=(\d+)M$", slot.read_text(), re.MULTILINE)
+    assert room is not None, f"{slot} says no size in MiB"
+    size = next(size for kind, _, _, size in slots(output) if kind == "usr") / 2**20
+    if size <= int(room[1]):
+        return ""
+    return (
+        f"/usr takes {size:.0f} MiB and the slot for an update has {room[1]}: no machine could take it. "
+        f"Leave something out (RemoveFiles=), or enlarge both slots: 11-usr.conf and {slot.name}."
+    )
 
 
 def project_version() -> str:
@@ -112,13 +129,12 @@ def set_modes(tree: Path) -> None:
 def main() -> int:
     """Build for one architecture and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    native = ARCHITECTURES.get(platform.machine(), "x86-64")
-    parser.add_argument("--architecture", choices=sorted(userland.MACHINES), default=native)
+    parser.add_argument("--architecture", choices=sorted(architecture.MACHINES), default=architecture.NATIVE)
     parser.add_argument("--version", default=project_version(), help="of the image (default: the project's)")
-    parser.add_argument("--to", type=Path, default=IMAGE, help="directory (default: build/image)")
+    parser.add_argument("--to", type=Path, help="directory (default: as said above)")
     parser.add_argument("--keys", type=Path, default=keys.KEYS, help="to sign with (default: keys)")
     arguments = parser.parse_args()
-    architecture: str = arguments.architecture
+    name: str = arguments.architecture
     os.umask(0o022)  # what is made here goes into the image
     BUILD.mkdir(exist_ok=True)
     # Held until this process ends; two builds would mix their trees.
@@ -132,17 +148,17 @@ def main() -> int:
 
     mirrors = apt_source.find()
     apt_source.write_sandbox(BUILD / "sandbox", mirrors)
-    packages = userland.make_site(architecture)
+    packages = userland.make_site(name)
     userland.make_userland()
     shutil.copytree(ROOT / "kernel-config", BUILD / "userland/usr/lib/jepa/kernel-config")
     trust(BUILD / "userland/usr/lib/systemd", arguments.keys)
-    for tree in (BUILD / "site" / architecture, BUILD / "userland"):
+    for tree in (BUILD / "site" / name, BUILD / "userland"):
         set_modes(tree)
     for name in ("output", "cache", "pkgcache", "workspace"):
         (BUILD / f"mkosi.{name}").mkdir(exist_ok=True)
 
     command, environment = mkosi_source.command(BUILD, mirrors.archive)
-    options = ["--architecture", architecture, "--mirror", mirrors.archive, "--force"]
+    options = ["--architecture", name, "--mirror", mirrors.archive, "--force"]
     options += ["--prepare-script", str(packages), "--image-version", arguments.version]
     made = born()
     options += ["--source-date-epoch", str(made)]
@@ -157,9 +173,12 @@ def main() -> int:
         print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:]), file=sys.stderr)
         print(f"The image was not built. The whole log is {log.relative_to(ROOT)}.", file=sys.stderr)
         return 1
-    site, libraries = BUILD / "site" / architecture, BUILD / "userland/usr/lib/jepa"
+    if said := lacking_room(BUILD / "mkosi.output"):
+        print(said, file=sys.stderr)
+        return 1
+    site, libraries = BUILD / "site" / name, BUILD / "userland/usr/lib/jepa"
     list_contents(BUILD / "mkosi.output", site, libraries, arguments.version, made)
-    image: Path = arguments.to
+    image: Path = arguments.to or architecture.folder(BUILD, "image", name)
     publish(BUILD / "mkosi.output", image)
     shutil.rmtree(BUILD / "mkosi.workspace", ignore_errors=True)
     size = (image / "jepa-os.raw").stat().st_size / 2**20

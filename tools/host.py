@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check that this host can build and run the image; as root, install what is missing, saying what.
 
-Called with the purposes: `venv`, `build`, `run`, `release`, `lint`, `tests`, `bpf`. What is there stays.
+Called with the purposes: `venv`, `build`, `run`, `release`, `lint`, `tests`, `bpf`. What is there stays. An
+image for another architecture than this host's asks for more: see `tools.foreign`.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -14,7 +16,10 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools import foreign
+from tools.architecture import NATIVE
 from tools.vm import emulator
+from tools.vm.board import BOARDS, Board
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -24,11 +29,7 @@ NEED_GIB = 15
 PACKAGES = {
     "venv": {"python3-venv": f"{sysconfig.get_path('stdlib')}/ensurepip/__init__.py"},
     "build": {"debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg"},
-    "run": {
-        "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
-        "qemu-utils": "/usr/bin/qemu-img",
-        "ovmf": "/usr/share/OVMF",
-    },
+    "run": {"qemu-utils": "/usr/bin/qemu-img"},
     "release": {"gpg": "/usr/bin/gpg", "gpg-agent": "/usr/bin/gpg-agent", "openssl": "/usr/bin/openssl"},
     "lint": {"shellcheck": "/usr/bin/shellcheck"},
     "tests": {
@@ -47,16 +48,19 @@ PACKAGES = {
         "llvm": "/usr/bin/llvm-strip",
     },
 }
-"""Debian package and the file that shows it is there, for each purpose."""
+"""Debian package and the file that shows it is there, for each purpose; a machine to run is the board's."""
 SERVICES = {"prometheus": "prometheus.service"}
 """A service that a package would start on this host, of which only the programs are wanted."""
 
 
-def missing(purpose: str) -> list[str]:
-    """Return the Debian packages that `purpose` needs and this host lacks."""
-    if purpose == "run" and emulator.installed():
-        return []
-    return [package for package, path in PACKAGES[purpose].items() if not Path(path).exists()]
+def missing(purpose: str, board: Board) -> list[str]:
+    """Return the Debian packages that `purpose` needs, with machines like `board`, and this host lacks."""
+    packages = PACKAGES[purpose]
+    if purpose == "run":
+        if emulator.installed(board=board):
+            return []
+        packages = packages | dict(board.packages)
+    return [package for package, path in packages.items() if not Path(path).exists()]
 
 
 def install(packages: Sequence[str]) -> None:
@@ -102,18 +106,40 @@ def check_building() -> None:
         subprocess.run(["apt-get", "-qq", "update"], check=True)
 
 
-def main(arguments: Sequence[str]) -> int:
+def check_foreign(architecture: str) -> None:
+    """End with one sentence and a remedy unless programs for `architecture` run here; as root, see to it."""
+    runner = foreign.Runner(architecture)
+    if runner.ready():
+        return
+    if os.geteuid() != 0:
+        raise SystemExit(
+            f"This host does not run programs for {architecture}, as the build of such an image must. Run: "
+            f"sudo {Path(sys.executable).name} -m tools.host build --architecture {architecture}"
+        )
+    if not runner.rule_file().exists():
+        install([foreign.PACKAGE])
+    runner.register()
+
+
+def main() -> int:
     """Make the host fit for each purpose named and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("purposes", nargs="+", choices=sorted(PACKAGES))
+    parser.add_argument("--architecture", choices=sorted(BOARDS), default=NATIVE, help="of the image")
+    arguments = parser.parse_args()
+    board = BOARDS[arguments.architecture]
     if os.geteuid() != 0:
         # mkosi then maps a range of users, which only these set-user-ID programs may do
         PACKAGES["build"]["uidmap"] = "/usr/bin/newuidmap"
-    for purpose in arguments:
-        if lacking := missing(purpose):
+    for purpose in arguments.purposes:
+        if lacking := missing(purpose, board):
             install(lacking)
         if purpose == "build":
             check_building()
+            if board.architecture != NATIVE:
+                check_foreign(board.architecture)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -13,21 +13,23 @@ from pathlib import Path
 
 from jepa import kernel_config
 from jepa.errors import JepaError
+from tools.architecture import MACHINES, NATIVE, folder, make_arguments
 
-BUILT = Path(__file__).resolve().parent.parent / "build/image/jepa-os.config"
+BUILD = Path(__file__).resolve().parent.parent / "build"
 WORDS = {"y": "built in", "m": "a module", "n": "off"}
 
 
-def find(which: str | None) -> Path:
+def find(which: str | None, architecture: str = NATIVE) -> Path:
     """The config file that ``which`` means; JepaError with the remedy when there is none."""
+    built = folder(BUILD, "image", architecture) / "jepa-os.config"
     if which == "running":
         found = kernel_config.running_config()
         if found is None:
             raise JepaError("The running kernel does not tell how it was configured.", "Name a config file.")
         return found
-    if which is None and not BUILT.exists():
-        raise JepaError("There is no image yet.", "Run: make image")
-    return Path(which) if which else BUILT
+    if which is None and not built.exists():
+        raise JepaError("There is no image yet.", f"Run: make image{make_arguments(architecture)}")
+    return Path(which) if which else built
 
 
 def report(path: Path) -> list[str]:
@@ -46,9 +48,10 @@ def main() -> int:
     """Print the report and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", nargs="?", help="a kernel's config, or `running`; default: the image's")
-    which: str | None = parser.parse_args().config
+    parser.add_argument("--architecture", choices=sorted(MACHINES), default=NATIVE, help="of the image")
+    arguments = parser.parse_args()
     try:
-        path = find(which)
+        path = find(arguments.config, arguments.architecture)
         lines = report(path)
     except JepaError as error:
         print(error, file=sys.stderr)

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tools import keys, uki
+from tools.architecture import MACHINES, NATIVE, folder
 from tools.partitions import partitions
 
 ROOT = Path(__file__).resolve().parent.parent
-IMAGE = ROOT / "build/image"
-RELEASE = ROOT / "build/release"
+BUILD = ROOT / "build"
+RELEASE = BUILD / "release"
 SUMS = "SHA256SUMS"
 CHUNK = 1 << 20
 PRESET = 1
@@ -78,13 +79,19 @@ def main() -> int:
     """Make the release and say what it is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=RELEASE, help="the channel: a directory")
-    parser.add_argument("--architecture", default="x86-64")
+    parser.add_argument("--architecture", choices=sorted(MACHINES), default=NATIVE)
     arguments = parser.parse_args()
     if not keys.public_key().exists():
         print("There is no key to sign with. Run: make keys, and then make image", file=sys.stderr)
         return 1
-    version = make(IMAGE, arguments.to, keys.KEYS, arguments.architecture)
-    size = sum(path.stat().st_size for path in arguments.to.glob(f"jepa-os_{version}_*")) / 2**20
+    image = folder(BUILD, "image", arguments.architecture)
+    version = make(image, arguments.to, keys.KEYS, arguments.architecture)
+    size = (
+        sum(
+            path.stat().st_size for path in arguments.to.glob(f"jepa-os_{version}_{arguments.architecture}*")
+        )
+        / 2**20
+    )
     print(f"{arguments.to}: version {version}, {size:.0f} MiB to fetch")
     return 0
 

@@ -17,14 +17,14 @@ import threading
 import time
 from pathlib import Path
 
+from tools.architecture import NATIVE, folder, make_arguments
 from tools.vm import kvm
+from tools.vm.board import BOARDS
 from tools.vm.emulator import newest
 from tools.vm.image import BUILD, make_overlay, own_firmware
 from tools.vm.qemu import Disk, qemu_command
 from tools.vm.terminal import follow_size, port_arguments
 
-RUN = BUILD / "run"
-IMAGE = BUILD / "image/jepa-os.raw"
 STEPS = {
     "BdsDxe: starting": "the firmware starts the boot loader",
     "Reached target initrd-switch-root": "kernel and initrd done, the system starts",
@@ -33,14 +33,16 @@ STEPS = {
 }
 """Words of the boot messages, and what they tell a person who waits."""
 
+PACE = {"x86-64": "emulated, about a minute on an idle host", "arm64": "emulated, PACE_ARM"}
+
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def prepare_disk(image: Path, *, fresh: bool) -> Disk:
-    """Return the overlay of `image`, made anew when asked or when the image was rebuilt since."""
-    overlay = RUN / "disk.qcow2"
-    RUN.mkdir(parents=True, exist_ok=True)
-    built = RUN / "image-of-disk"
+def prepare_disk(image: Path, place: Path, *, fresh: bool) -> Disk:
+    """Return the overlay of `image` in `place`, made anew when asked or when the image was rebuilt since."""
+    overlay = place / "disk.qcow2"
+    place.mkdir(parents=True, exist_ok=True)
+    built = place / "image-of-disk"
     identity = f"{image.stat().st_mtime_ns} {image.stat().st_size}"
     same = overlay.exists() and built.exists() and built.read_text() == identity
     if not same and overlay.exists() and not fresh:
@@ -48,7 +50,7 @@ def prepare_disk(image: Path, *, fresh: bool) -> Disk:
     if fresh or not same:
         make_overlay(image, overlay)
         built.write_text(identity)
-        (RUN / "variables.fd").unlink(missing_ok=True)
+        (place / "variables.fd").unlink(missing_ok=True)
     return Disk(overlay, format="qcow2")
 
 
@@ -68,17 +70,22 @@ def main() -> int:
     """Run one machine until it is switched off and return QEMU's exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fresh", action="store_true", help="forget what the last run left")
-    parser.add_argument("--image", type=Path, default=IMAGE)
+    parser.add_argument("--architecture", choices=sorted(BOARDS), default=NATIVE)
+    parser.add_argument("--image", type=Path, help="another one than that in build/")
     arguments = parser.parse_args()
-    if not arguments.image.exists():
-        raise SystemExit(f"There is no image at {arguments.image}. Run: make image")
+    board = BOARDS[arguments.architecture]
+    image: Path = arguments.image or folder(BUILD, "image", board.architecture) / "jepa-os.raw"
+    if not image.exists():
+        make = f"make image{make_arguments(board.architecture)}"
+        raise SystemExit(f"There is no image at {image}. Run: {make}")
 
-    disk = prepare_disk(arguments.image, fresh=arguments.fresh)
-    emulator = newest()
+    place = folder(BUILD, "run", board.architecture)
+    disk = prepare_disk(image, place, fresh=arguments.fresh)
+    emulator = newest(board)
     accelerated = kvm.works(BUILD, emulator)
-    messages = RUN / "console.log"
+    messages = place / "console.log"
     messages.unlink(missing_ok=True)
-    pace = "KVM, a few seconds" if accelerated else "emulated, about a minute on an idle host"
+    pace = "KVM, a few seconds" if accelerated else PACE[board.architecture]
     print(f"starting JEPA OS in {emulator} ({pace}). Ctrl-A X switches it off, Ctrl-A H helps.", flush=True)
     stop = threading.Event()
     progress = threading.Thread(target=report_progress, args=(messages, stop, time.monotonic()), daemon=True)
@@ -89,7 +96,7 @@ def main() -> int:
         command = qemu_command(
             emulator,
             disk,
-            firmware=own_firmware(RUN),
+            firmware=own_firmware(place, board=board),
             kvm=accelerated,
             credentials={"jepa.console.hvc0": f"{os.environ.get('TERM', 'vt220')} {columns} {rows}"},
             hvc="chardev:person",

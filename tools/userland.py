@@ -14,13 +14,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tools.architecture import MACHINES
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOCK = ROOT / "requirements/image.lock"
 PYTHON = "3.13"
-MACHINES = {"x86-64": "x86_64", "arm64": "aarch64"}
-"""Architecture as mkosi names it, and as wheels do."""
-
 GLIBC = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 """Wheel platforms, newest first, that trixie's C library (2.41) runs and the packages publish."""
 

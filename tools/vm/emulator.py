@@ -13,21 +13,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.architecture import make_arguments
+from tools.vm.board import HOST_BOARD, Board
+
 TOOLS_TREE = Path(__file__).resolve().parents[2] / "build/mkosi.output/tools"
 
 HOST = Path("/")
 
-SYSTEM, IMAGE_TOOL = "usr/bin/qemu-system-x86_64", "usr/bin/qemu-img"
-
-FIRMWARE = (
-    ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("usr/share/OVMF/OVMF_CODE.fd", "usr/share/OVMF/OVMF_VARS.fd"),
-    ("usr/share/edk2/x64/OVMF_CODE.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),
-)
-"""Code and variable store of UEFI, in the places where distributions put them."""
-
-SECURE_FIRMWARE = (("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),)
-"""The same for UEFI that enforces Secure Boot; its variables begin without any key, in setup mode."""
+IMAGE_TOOL = "usr/bin/qemu-img"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +35,14 @@ class Firmware:
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """One installation of QEMU below the directory ``root``; that of the host has the root ``/``."""
+    """One installation of QEMU below the directory ``root``, for machines of one kind.
+
+    That of the host has the root ``/``.
+    """
 
     root: Path
     version: tuple[int, ...] = ()
+    board: Board = HOST_BOARD
 
     def __str__(self) -> str:
         where = "the host" if self.root == HOST else "the image's tools tree"
@@ -54,9 +51,9 @@ class Emulator:
     def system_command(self) -> list[str]:
         """The beginning of the command that starts a machine; options follow."""
         if self.root == HOST:
-            return [f"/{SYSTEM}"]
+            return [f"/{self.board.program}"]
         data = [f"{self.root}/usr/share/qemu", f"{self.root}/usr/share/seabios"]
-        return [*self._start(SYSTEM), *(word for folder in data for word in ("-L", folder))]
+        return [*self._start(self.board.program), *(word for folder in data for word in ("-L", folder))]
 
     def image_command(self) -> list[str]:
         """The beginning of a command of qemu-img."""
@@ -64,7 +61,7 @@ class Emulator:
 
     def firmware(self, *, secure: bool = False) -> Firmware | None:
         """The UEFI firmware that is installed with it, or None; `variables` is the template to copy from."""
-        for code, variables in SECURE_FIRMWARE if secure else FIRMWARE:
+        for code, variables in self.board.secure_firmware if secure else self.board.firmware:
             found = Firmware(self.root / code, self.root / variables, secure)
             if found.code.exists() and found.variables.exists():
                 return found
@@ -72,7 +69,7 @@ class Emulator:
 
     def complete(self) -> bool:
         """Whether everything that a machine needs is there: QEMU, qemu-img and UEFI firmware."""
-        programs = (self.root / name for name in (SYSTEM, IMAGE_TOOL))
+        programs = (self.root / name for name in (self.board.program, IMAGE_TOOL))
         return all(program.exists() for program in programs) and self.firmware() is not None
 
     def _start(self, program: str) -> list[str]:
@@ -88,14 +85,14 @@ class Emulator:
 
 
 def parse_version(said: str) -> tuple[int, ...]:
-    """The version in what ``qemu-system-x86_64 --version`` prints; empty when there is none."""
+    """The version in what ``--version`` prints; empty when there is none."""
     match = re.search(r"QEMU emulator version (\d+(?:\.\d+)+)", said)
     return tuple(map(int, match[1].split("."))) if match else ()
 
 
-def probe(root: Path) -> Emulator | None:
+def probe(root: Path, board: Board = HOST_BOARD) -> Emulator | None:
     """The emulator below ``root`` with its version; None unless it is complete and starts here."""
-    found = Emulator(root)
+    found = Emulator(root, board=board)
     if not found.complete():
         return None
     try:
@@ -104,19 +101,20 @@ def probe(root: Path) -> Emulator | None:
     except (OSError, subprocess.CalledProcessError, StopIteration):
         return None
     version = parse_version(said)
-    return Emulator(root, version) if version else None
+    return Emulator(root, version, board) if version else None
 
 
 @functools.cache
-def installed(roots: tuple[Path, ...] = (TOOLS_TREE, HOST)) -> list[Emulator]:
-    """The emulators below ``roots``, the newest first."""
-    found = [emulator for root in roots if (emulator := probe(root))]
+def installed(roots: tuple[Path, ...] = (TOOLS_TREE, HOST), board: Board = HOST_BOARD) -> list[Emulator]:
+    """The emulators of ``board`` below ``roots``, the newest first."""
+    found = [emulator for root in roots if (emulator := probe(root, board))]
     return sorted(found, key=lambda emulator: emulator.version, reverse=True)
 
 
-def newest() -> Emulator:
+def newest(board: Board = HOST_BOARD) -> Emulator:
     """The newer of the host's emulator and that of the tools tree; FileNotFoundError without either."""
-    found = installed()
+    found = installed(board=board)
     if not found:
-        raise FileNotFoundError("There is no QEMU with UEFI firmware here. Run: make image")
+        lack = f"There is no {Path(board.program).name} with UEFI firmware here"
+        raise FileNotFoundError(f"{lack}. Run: make image{make_arguments(board.architecture)}")
     return found[0]

@@ -6,7 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.architecture import NATIVE, folder, make_arguments
 from tools.vm import kvm
+from tools.vm.board import HOST_BOARD, Board
 from tools.vm.emulator import Firmware, newest
 from tools.vm.qemu import Disk
 
@@ -51,24 +53,24 @@ def make_overlay(raw: Path, path: Path) -> Disk:
     return Disk(path, format="qcow2")
 
 
-def built_image() -> Image:
+def built_image(architecture: str = NATIVE) -> Image:
     """The image under build/; raises FileNotFoundError with the remedy when it is not built."""
-    stem = BUILD / "image/jepa-os"
+    stem = folder(BUILD, "image", architecture) / "jepa-os"
     image = Image(stem.with_suffix(".raw"), stem.with_suffix(".vmlinuz"), stem.with_suffix(".initrd"))
     for path in (image.raw, image.kernel, image.initrd, stem.with_suffix(".cmdline")):
         if not path.exists():
-            raise FileNotFoundError(f"{path} is missing. Run: make image")
+            raise FileNotFoundError(f"{path} is missing. Run: make image{make_arguments(architecture)}")
     return image
 
 
-def own_firmware(directory: Path, *, secure: bool = False) -> Firmware:
+def own_firmware(directory: Path, *, secure: bool = False, board: Board = HOST_BOARD) -> Firmware:
     """UEFI with a variable store of the machine's own in ``directory``, made when it is not there yet.
 
     ``secure``: one that enforces Secure Boot once it has keys; FileNotFoundError where there is none.
     """
-    found = newest().firmware(secure=secure)
+    found = newest(board).firmware(secure=secure)
     if found is None:
-        raise FileNotFoundError(f"{newest()} has no UEFI firmware with Secure Boot. Run: make image")
+        raise FileNotFoundError(f"{newest(board)} has no UEFI firmware with Secure Boot. Run: make image")
     variables = directory / "variables.fd"
     if not variables.exists():
         shutil.copyfile(found.variables, variables)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tools.vm.board import HOST_BOARD
 from tools.vm.emulator import Emulator
 
 PROOF = "Linux version"
@@ -21,8 +22,13 @@ LIMIT_S = 15.0
 
 
 def works(build: Path, emulator: Emulator) -> bool:
-    """Return whether KVM boots the kernel of the image under `build`; False when there is no image yet."""
+    """Return whether KVM boots the kernel of the image under `build`; False when there is no image yet.
+
+    And False for an `emulator` of machines that have another CPU than the host.
+    """
     kernel = build / "image/jepa-os.vmlinuz"
+    if emulator.board is not HOST_BOARD:
+        return False
     if not os.access("/dev/kvm", os.R_OK | os.W_OK) or not kernel.exists():
         return False
     cache = build / "kvm"
@@ -42,9 +48,9 @@ def boots(kernel: Path, emulator: Emulator) -> bool:
         console = Path(directory) / "console"
         command = [
             *emulator.system_command(),
-            "-nodefaults", "-no-user-config", "-display", "none", "-machine", "q35",
+            "-nodefaults", "-no-user-config", "-display", "none", "-machine", emulator.board.machine,
             "-accel", "kvm", "-cpu", "host", "-m", "512M", "-no-reboot", "-serial", f"file:{console}",
-            "-kernel", str(kernel), "-append", "console=ttyS0 panic=-1",
+            "-kernel", str(kernel), "-append", f"console={emulator.board.serial} panic=-1",
         ]  # fmt: skip
         quiet = subprocess.DEVNULL
         machine = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)

@@ -33,9 +33,6 @@ KERNEL_ARGUMENTS = (
     *("oops=panic", "panic=-1"),  # an oops ends the machine, not the test's patience
 )
 
-EMULATION_ARGUMENTS = ("tsc=reliable",)
-"""A busy host lets emulated clocks seem uneven, and the kernel would fall back to a slower one."""
-
 TELL_S = 20.0
 """How often a long wait says what it waits for."""
 
@@ -120,10 +117,9 @@ class Machine:
             "-device", f"virtserialport,bus=ports.0,chardev=shell,name={PORT_NAME}",
             *terminal.port_arguments(f"socket,path={at}/terminal,server=on,wait=off"),
             "-qmp", f"unix:{at}/qmp,server=on,wait=off",
-            "-device", "VGA,edid=on,xres=1024,yres=768,romfile=" if self.setup.kernel else "VGA",
+            "-device", self._display(),
         ]  # fmt: skip
         extra += self.setup.devices
-        clock = () if self.setup.kvm else EMULATION_ARGUMENTS
         kernel = self.setup.kernel
         built_in = kernel.with_suffix(".cmdline").read_text().split() if kernel else ()
         if snapshot is not None:
@@ -142,7 +138,7 @@ class Machine:
             kvm=self.setup.kvm,
             virtual_time=self.setup.virtual_time,
             instruction_ns=self.setup.instruction_ns,
-            kernel_arguments=[*built_in, *KERNEL_ARGUMENTS, *clock, *self.setup.kernel_arguments],
+            kernel_arguments=[*built_in, *KERNEL_ARGUMENTS, *self.setup.kernel_arguments],
             serials=("chardev:serial",),
             extra=extra,
         )
@@ -468,6 +464,11 @@ class Machine:
     def say(self, line: str) -> None:
         """Report progress with the machine's name and age."""
         self._say(f"{self.name} {self.elapsed:6.1f} s  {line}")
+
+    def _display(self) -> str:
+        """The screen; where no firmware writes on it, none has to be told what the device is."""
+        display = self.setup.emulator.board.display
+        return f"{display},edid=on,xres=1024,yres=768,romfile=" if self.setup.kernel else display
 
     def _state_job(self, command: str, tag: str) -> None:
         node = self._monitor().disk_node()

@@ -13,22 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.vm.board import PC
 from tools.vm.emulator import Emulator, Firmware
 
-EMULATED_CPU = "Nehalem"
-"""Oldest CPU that the numpy wheels accept (x86-64-v2); TCG runs its SSE code faster than emulated AVX2."""
-
 SHA_SINCE = (8, 2)
-"""QEMU that emulates the instructions for SHA-256, with which each block of /usr is checked, as a whole."""
+"""QEMU that emulates a PC's instructions for SHA-256, with which each block of /usr is checked."""
 
 TCG_ARGUMENTS = (
     "mitigations=off",
-    "no_timer_check",
     "systemd.default_device_timeout_sec=300",
     "systemd.default_timeout_start_sec=300",
 )
-"""Kernel arguments for emulated machines: a start that takes minutes is slow there, not broken, and a timer
-that ticks late on a busy host is not broken either."""
+"""Kernel arguments for emulated machines: a start that takes minutes is slow there, not broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +79,17 @@ def qemu_command(
     network: bool = True,
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """Return the command that starts a q35 machine with virtio disk, network, random source and console.
+    """Return the command that starts a machine with virtio disk, network, random source and console.
 
-    `emulator` runs it. `image` is the disk; a bare path is a raw image whose writes are thrown away. With
-    `kernel` (and `initrd`) the kernel is started directly, with `kernel_arguments`, and firmware is not
-    used. Otherwise UEFI firmware boots the disk: `firmware` names it, True takes the emulator's (with its
-    variable store unwritten); `kernel_arguments` are then added to those of the UKI. `hvc` and `serials`
-    are QEMU character devices ("stdio", "file:PATH", "unix:PATH,server=on,wait=off", "chardev:ID"): `hvc`
-    becomes /dev/hvc0 and each of `serials` a ttyS, in order. With `virtual_time` the machine is emulated and
-    its clock counts instructions, each of which takes `instruction_ns` (a power of two), so that what runs
-    beside it on the host does not show in its figures; best with one CPU.
+    `emulator` runs it, and says of which kind it is. `image` is the disk; a bare path is a raw image whose
+    writes are thrown away. With `kernel` (and `initrd`) the kernel is started directly, with
+    `kernel_arguments`, and firmware is not used. Otherwise UEFI boots the disk: `firmware` names it, True
+    takes the emulator's (with its variable store unwritten); `kernel_arguments` are then added to those
+    of the UKI. `hvc` and `serials` are QEMU character devices ("stdio", "file:PATH",
+    "unix:PATH,server=on,wait=off", "chardev:ID"): `hvc` becomes /dev/hvc0 and each of `serials` a serial
+    line, in order. With `virtual_time` the machine is emulated and its clock counts instructions, each of
+    which takes `instruction_ns` (a power of two), so that what runs beside it on the host does not show in
+    its figures; best with one CPU.
     `extra` is appended verbatim. Raises ValueError when firmware is wanted and the emulator has none.
     """
     disk = image if isinstance(image, Disk) else Disk(image, snapshot=True)
@@ -102,7 +99,7 @@ def qemu_command(
         "-nodefaults",
         "-no-user-config",
         "-display", "none",
-        "-machine", f"q35,smm={'on' if secure else 'off'}",
+        "-machine", _machine(emulator, secure),
         "-m", f"{memory_mib}M",
         "-smp", str(cpus),
         "-no-reboot",
@@ -131,24 +128,32 @@ def qemu_command(
         command += ["-serial", serial]
     for name, value in (credentials or {}).items():
         command += ["-smbios", credential_argument(name, value)]
+    slow = () if kvm else (*TCG_ARGUMENTS, *emulator.board.emulated_arguments)
     if kernel is not None:
-        arguments = " ".join([*kernel_arguments, *(() if kvm else TCG_ARGUMENTS)])
+        arguments = " ".join([*kernel_arguments, *slow])
         command += ["-kernel", str(kernel), "-append", arguments]
         if initrd is not None:
             command += ["-initrd", str(initrd)]
     elif firmware:
         found = emulator.firmware() if isinstance(firmware, bool) else firmware
         if found is None:
-            raise ValueError(f"{emulator} has no UEFI firmware; install the package ovmf")
+            raise ValueError(f"{emulator} has no UEFI firmware; make image brings it")
         # A template shared by all machines is never written: the run keeps its changes in memory only.
         shared = isinstance(firmware, bool)
-        command += _firmware_arguments(found, shared, (*(() if kvm else TCG_ARGUMENTS), *kernel_arguments))
+        command += _firmware_arguments(found, shared, (*slow, *kernel_arguments))
     return [*command, *extra]
 
 
 def emulated_cpu(emulator: Emulator) -> str:
     """Return the CPU model that `emulator` emulates best."""
-    return f"{EMULATED_CPU},+sha-ni" if emulator.version >= SHA_SINCE else EMULATED_CPU
+    cpu = emulator.board.cpu
+    return f"{cpu},+sha-ni" if emulator.board is PC and emulator.version >= SHA_SINCE else cpu
+
+
+def _machine(emulator: Emulator, secure: bool) -> str:
+    """Only the PC has a mode of its own for the code that guards variables."""
+    board = emulator.board
+    return f"{board.machine},smm={'on' if secure else 'off'}" if board is PC else board.machine
 
 
 def _firmware_arguments(found: Firmware, shared: bool, kernel_arguments: Sequence[str]) -> list[str]:

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Compiles every BPF program: build.sh OUT_DIR [TYPES], where TYPES is a vmlinux.h or a file with BTF
-# (default: that of the running kernel). The objects run on any kernel that has what each program names.
+# Compiles every BPF program: build.sh OUT_DIR [TYPES [ARCHITECTURE]], where TYPES is a vmlinux.h or a file with BTF
+# (default: that of the running kernel, and this machine's architecture). The objects run on any kernel of the
+# architecture that has what each program names.
 set -euo pipefail
 
 out=$1
@@ -20,8 +21,8 @@ if [[ "$types" == *.h ]]; then
 else
     bpftool btf dump file "$types" format c >"$headers/vmlinux.h"
 fi
-case $(uname -m) in
-    aarch64) machine=arm64 ;;
+case ${3:-$(uname -m)} in
+    arm64 | aarch64) machine=arm64 ;;
     *) machine=x86 ;;
 esac
 for source in "$here"/*.bpf.c; do

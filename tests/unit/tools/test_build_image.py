@@ -4,14 +4,15 @@
 import os
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.tools.disk_files import portable_executable
+from tests.unit.tools.disk_files import disk, portable_executable
 from tools import userland
-from tools.build_image import ARTIFACTS, list_contents, publish, set_modes
+from tools.build_image import ARTIFACTS, lacking_room, list_contents, publish, set_modes
 from tools.vm.image import ROOT
 
 
@@ -120,3 +121,14 @@ def test_a_build_that_changes_nothing_leaves_what_was_published_whole(tmp_path: 
         reader.seek(0)
         assert reader.read() == first
     assert sorted(each.name for each in image.iterdir()) == sorted(f"jepa-os.{each}" for each in ARTIFACTS)
+
+
+@pytest.mark.parametrize(("room", "lacks"), [(2, False), (1, True)])
+def test_a_usr_that_no_slot_has_room_for_is_told(tmp_path: Path, room: int, lacks: bool) -> None:
+    usr, verity = uuid.UUID(int=7 << 90), uuid.UUID(int=11 << 80)
+    (tmp_path / "jepa-os.raw").write_bytes(disk(("u", usr, bytes(2 << 20)), ("v", verity, b"h")))
+    words = f"usrhash={usr.hex}{verity.hex} rw".encode()
+    (tmp_path / "jepa-os.efi").write_bytes(portable_executable((".cmdline", words)))
+    slot = tmp_path / "41-usr-b.conf"
+    slot.write_text(f"[Partition]\nType=usr\nSizeMaxBytes={room}M\n")
+    assert ("takes 2 MiB and the slot for an update has 1" in lacking_room(tmp_path, slot)) is lacks

@@ -35,6 +35,8 @@ def test_each_missing_option_is_named_with_what_was_found(
 def test_without_an_image_it_says_how_to_get_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(kernel_check, "BUILT", tmp_path / "none")
+    monkeypatch.setattr(kernel_check, "BUILD", tmp_path)
     assert check(monkeypatch) == 1
-    assert "make image" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith("make image\n")
+    assert check(monkeypatch, "--architecture", "arm64") == 1
+    assert "make image ARCH=arm64" in capsys.readouterr().err

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tools.vm.board import ARM, PC
 from tools.vm.emulator import Emulator, Firmware
-from tools.vm.qemu import EMULATED_CPU, Disk, credential_argument, qemu_command
+from tools.vm.qemu import Disk, credential_argument, qemu_command
 
-HOST = Emulator(Path("/"), (7, 2))
+HOST = Emulator(Path("/"), (7, 2), PC)
 IMAGE = Path("image.raw")
 KERNEL = Path("vmlinuz")
 
@@ -89,13 +90,23 @@ def test_a_credential_survives_qemu_whatever_is_in_it(value: str) -> None:
 
 
 def test_emulation_uses_a_cpu_that_the_wheels_accept_and_kvm_the_hosts() -> None:
-    assert following(qemu_command(HOST, IMAGE, kernel=KERNEL), "-cpu") == [EMULATED_CPU]
+    assert following(qemu_command(HOST, IMAGE, kernel=KERNEL), "-cpu") == [PC.cpu]
     assert following(qemu_command(HOST, IMAGE, kernel=KERNEL, kvm=True), "-cpu") == ["host"]
 
 
 def test_an_emulator_that_can_hashes_in_single_instructions() -> None:
-    newer = Emulator(Path("/"), (10, 0, 13))
-    assert following(qemu_command(newer, IMAGE, kernel=KERNEL), "-cpu") == [f"{EMULATED_CPU},+sha-ni"]
+    newer = Emulator(Path("/"), (10, 0, 13), PC)
+    assert following(qemu_command(newer, IMAGE, kernel=KERNEL), "-cpu") == [f"{PC.cpu},+sha-ni"]
+
+
+def test_an_arm_board_has_its_own_machine_cpu_and_firmware() -> None:
+    emulator = Emulator(Path("/"), (10, 0, 13), ARM)
+    command = qemu_command(emulator, IMAGE, firmware=Firmware(Path("code"), Path("own")))
+    assert command[0] == "/usr/bin/qemu-system-aarch64"
+    assert following(command, "-machine") == ["virt"]
+    assert following(command, "-cpu") == [ARM.cpu]
+    (words,) = following(command, "-smbios")
+    assert "no_timer_check" not in words, "no such word is known there"
 
 
 def test_in_virtual_time_an_instruction_takes_what_is_said() -> None:
