@@ -159,9 +159,17 @@ def test_only_what_the_driver_offers_is_taken(server: Host, laptop: Host) -> Non
         FAMILY.check(laptop, PROFILE, FAMILY.resolve(laptop, PROFILE, ""), "quiet")
 
 
-def test_a_virtual_machine_says_why_it_has_none(tmp_path: Path) -> None:
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/cpuinfo").write_text("flags\t\t: fpu hypervisor lahf_lm\n")
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("proc/cpuinfo", "flags\t\t: fpu hypervisor lahf_lm\n"),
+        ("sys/class/dmi/id/sys_vendor", "QEMU\n"),  # arm64, by UEFI and ACPI
+        ("proc/device-tree/compatible", "linux,dummy-virt\0"),  # arm64, by a device tree
+    ],
+)
+def test_a_virtual_machine_says_why_it_has_none(tmp_path: Path, place: str, said: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).write_text(said)
     for action in (GOVERNOR, EPP, BOOST):
         assert FAMILY.missing(Host(root=tmp_path), action) == (
             "The frequency of the CPUs cannot be set from here: it is a virtual machine."
@@ -170,6 +178,12 @@ def test_a_virtual_machine_says_why_it_has_none(tmp_path: Path) -> None:
     with pytest.raises(JepaError, match="it is a virtual machine") as absent:
         FAMILY.resolve(Host(root=tmp_path), GOVERNOR, "")
     assert absent.value.status == 404
+
+
+def test_a_real_machine_is_not_taken_for_a_virtual_one(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text("Features\t: fp asimd evtstrm aes\nCPU implementer\t: 0x41\n")
+    assert "the kernel has no driver for it" in str(FAMILY.missing(Host(root=tmp_path), GOVERNOR))
 
 
 def test_a_driver_that_is_unloaded_in_the_middle_is_told(server: Host) -> None:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast the CPUs run: governor, energy preference, boost; and the profile of the machine's firmware."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Final
 
 from jepa.actions.attributes import Attribute, AttributeFamily
@@ -16,6 +18,12 @@ _EPP: Final = Attribute(
 )
 _BOOST: Final = Attribute("sys/devices/system/cpu/cpufreq/boost", words={"on": "1", "off": "0"})
 _NO_TURBO: Final = Attribute("sys/devices/system/cpu/intel_pstate/no_turbo", words={"on": "0", "off": "1"})
+_EMULATORS: Final = {
+    "proc/cpuinfo": " hypervisor",
+    "sys/class/dmi/id/sys_vendor": "^(QEMU|KVM|VMware|Parallels)",
+    "proc/device-tree/compatible": "^linux,dummy-virt",
+}
+"""What a file has in it on a virtual machine."""
 
 
 class Cpufreq(AttributeFamily):
@@ -74,7 +82,12 @@ class Cpufreq(AttributeFamily):
 
 
 def _virtual(host: Host) -> bool:
+    """An x86 CPU says so itself; elsewhere the firmware's tables, or its device tree, name an emulator."""
+    return any(re.search(said, _text(host.root / place)) for place, said in _EMULATORS.items())
+
+
+def _text(path: Path) -> str:
     try:
-        return " hypervisor" in (host.root / "proc/cpuinfo").read_text()
+        return path.read_text(errors="replace")
     except OSError:
-        return False
+        return ""
