@@ -21,7 +21,8 @@ from tests.unit.updates.channels import release_key
 HOUR = 3600
 BEFORE, AFTER = 24, 30
 NOW = int(time.time())
-START = NOW - AFTER * HOUR - 60
+START = NOW - AFTER * HOUR - 60 + 0.2718
+"""Nobody releases at a full second."""
 NAMES = [f"m{number}" for number in range(6)]
 
 

@@ -50,6 +50,7 @@ def judge(
     neither side. An hour is long enough that one says little of the next; ``step_s`` is another. JepaError
     (404) when no machine of ``job`` has a past.
     """
+    start_s = float(int(start_s))  # Prometheus answers in milliseconds, by which hours are found again
     hours = max(0, int((now_s - start_s) // step_s))
     of = f'job="{quoted(job)}"'
     before_s, end_s = start_s - _BEFORE * step_s, start_s + hours * step_s
