@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from jepa.evaluation.scoring import BAND
+from jepa.world.band import BAND
 from jepa_lab.losses import (
     effective_rank,
     event_loss,
