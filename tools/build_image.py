@@ -154,8 +154,8 @@ def main() -> int:
     trust(BUILD / "userland/usr/lib/systemd", arguments.keys)
     for tree in (BUILD / "site" / name, BUILD / "userland"):
         set_modes(tree)
-    for name in ("output", "cache", "pkgcache", "workspace"):
-        (BUILD / f"mkosi.{name}").mkdir(exist_ok=True)
+    for kind in ("output", "cache", "pkgcache", "workspace"):
+        (BUILD / f"mkosi.{kind}").mkdir(exist_ok=True)
 
     command, environment = mkosi_source.command(BUILD, mirrors.archive)
     options = ["--architecture", name, "--mirror", mirrors.archive, "--force"]

@@ -33,7 +33,7 @@ STEPS = {
 }
 """Words of the boot messages, and what they tell a person who waits."""
 
-PACE = {"x86-64": "emulated, about a minute on an idle host", "arm64": "emulated, PACE_ARM"}
+PACE = {"x86-64": "emulated, about a minute on an idle host", "arm64": "emulated, two to four minutes"}
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
