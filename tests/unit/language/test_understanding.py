@@ -7,7 +7,7 @@ from jepa.errors import JepaError
 from jepa.language.encoder import Heard
 from jepa.language.inventory import LiveInventory
 from jepa.language.understanding import Understanding
-from tests.unit.language.encoders import LIMITS
+from tests.unit.language.encoders import GATE, LIMITS
 
 HERE = LiveInventory(frozenset(("nginx", "nginx.service")))
 UNUSUAL = "would nginx kindly go on a strict diet"
@@ -17,6 +17,7 @@ class Dieting:
     """An encoder that hears a wish to limit, or is damaged."""
 
     thresholds = LIMITS
+    gate = GATE
 
     def __init__(self, damaged: bool = False) -> None:
         self._damaged = damaged
