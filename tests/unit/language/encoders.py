@@ -7,7 +7,7 @@ from typing import get_args
 
 from jepa.language.encoder import Heard
 from jepa.language.inventory import LiveInventory
-from jepa.packs.language import Gate, Sign, Thresholds
+from jepa.packs.language import ActGate, Sign, Thresholds
 
 LIMITS = Thresholds(
     temperature=1,
@@ -23,12 +23,12 @@ _DOUBTS = ("negation", "contrast", "others", "clauses", "more", "no_object")
 _UNHEARD = ("wanted", "positive", "likely", "apart", "spared")
 
 
-def gated(bias: float = 0, **weights: float) -> Gate:
+def gated(bias: float = 0, **weights: float) -> ActGate:
     """A gate where any rule ends an act, however sure an encoder is, but for a doubt that it clears."""
     own = (
         dict.fromkeys(get_args(Sign), -100.0) | dict.fromkeys(_DOUBTS, -10.0) | dict.fromkeys(_UNHEARD, 0.0)
     )
-    return Gate.model_validate({"bias": bias, "weights": own | {"asks": 5} | weights, "least": 0.5})
+    return ActGate.model_validate({"bias": bias, "weights": own | {"asks": 5} | weights, "least": 0.5})
 
 
 GATE = gated()
@@ -68,7 +68,7 @@ class Says:
     goal: Sequence[str] = ()
     asks: float = 0.5
     thresholds: Thresholds = LIMITS
-    gate: Gate = GATE
+    gate: ActGate = GATE
     asked: list[Sequence[str]] = field(default_factory=list)
 
     def hear(self, words: Sequence[str]) -> Heard | None:

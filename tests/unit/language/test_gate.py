@@ -9,7 +9,7 @@ import pytest
 from jepa.language.gate import probability
 from jepa.language.meaning import act
 from jepa.language.tokens import tokenise
-from jepa.packs.language import Gate, Sign
+from jepa.packs.language import ActGate, Sign
 from tests.unit.language.encoders import HERE, Says, gated
 
 
@@ -60,4 +60,4 @@ def test_a_gate_without_a_weight_for_each_sign_is_refused() -> None:
     weights = dict(gated().weights)
     del weights["negation"]
     with pytest.raises(ValueError, match="negation"):
-        Gate(bias=0, weights=weights, least=0.5)
+        ActGate(bias=0, weights=weights, least=0.5)

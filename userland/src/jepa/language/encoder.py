@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from jepa.errors import JepaError
 from jepa.language.wordpiece import WordPiece
-from jepa.packs.language import Gate, LanguageManifest, Thresholds
+from jepa.packs.language import ActGate, LanguageManifest, Thresholds
 from jepa.packs.pack import first_of_kind, read_manifest, verified_graph
 from jepa.world.sessions import open_session
 
@@ -49,7 +49,7 @@ class Encoder(Protocol):
         """From where on it is believed."""
 
     @property
-    def gate(self) -> Gate:
+    def gate(self) -> ActGate:
         """What an act needs to be done."""
 
     def hear(self, words: Sequence[str]) -> Heard | None:
@@ -76,7 +76,7 @@ class PackedEncoder:
         return self._manifest.thresholds
 
     @property
-    def gate(self) -> Gate:
+    def gate(self) -> ActGate:
         """What an act needs to be done."""
         return self._manifest.gate
 

@@ -13,7 +13,7 @@ from jepa.language.naming import Naming
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Heard
-    from jepa.packs.language import Gate, Sign
+    from jepa.packs.language import ActGate, Sign
 
 _LEAST: Final = 1e-4
 """Of a probability: beyond, it says nothing more."""
@@ -41,7 +41,7 @@ def signs(heard: "Heard", wish: str, naming: Naming, found: "Collection[Sign]") 
     }
 
 
-def probability(gate: "Gate", signs: "Mapping[Sign, float]") -> float:
+def probability(gate: "ActGate", signs: "Mapping[Sign, float]") -> float:
     """How likely an act with these ``signs`` is what was asked for."""
     total = gate.bias + sum(gate.weights[name] * value for name, value in signs.items())
     return 1 / (1 + math.exp(-total))

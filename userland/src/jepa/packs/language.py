@@ -85,7 +85,7 @@ class Thresholds(Strict):
     """The least probability that something is asked for now, for what is not done to be asked back."""
 
 
-class Gate(Strict):
+class ActGate(Strict):
     """How what the encoder is sure of is weighed against what rules find, before an act is done."""
 
     bias: float
@@ -95,7 +95,7 @@ class Gate(Strict):
     """From this probability on that it is what was asked for, an act is done; below, it is asked back."""
 
     @model_validator(mode="after")
-    def _complete(self) -> "Gate":
+    def _complete(self) -> "ActGate":
         if missing := set(get_args(Sign)) - set(self.weights):
             raise ValueError(f"weights lack {', '.join(sorted(missing))}")
         return self
@@ -124,6 +124,6 @@ class LanguageManifest(Manifest):
     vocabulary: VocabularyFile
     heads: Heads
     thresholds: Thresholds
-    gate: Gate
+    gate: ActGate
     provenance: Carrier
     graphs: dict[Literal["encoder"], LargeGraph]

@@ -15,7 +15,7 @@ import torch
 from jepa.language.inventory import Nothing
 from jepa.language.parser import parse
 from jepa.language.wordpiece import WordPiece
-from jepa.packs.language import Gate, Thresholds
+from jepa.packs.language import ActGate, Thresholds
 from jepa_lab.language import carrier, frames, told
 from jepa_lab.language.calibrate import CHOSEN, calibrated
 from jepa_lab.language.corpus import NOW, Sentence, sentences, writers_of
@@ -54,7 +54,7 @@ class Developed:
     intents: tuple[str, ...]
     """In the order of the head."""
     thresholds: Thresholds
-    gate: Gate
+    gate: ActGate
     rows: list[dict[str, Any]]
     """Figures on writers left out: by templates, with n-grams, with the encoder."""
     curve: list[dict[str, float]]

@@ -18,7 +18,7 @@ from jepa.language.gate import probability
 from jepa.language.inventory import Nothing
 from jepa.language.meaning import act
 from jepa.language.tokens import Unreadable, tokenise
-from jepa.packs.language import Gate, Sign, Thresholds
+from jepa.packs.language import ActGate, Sign, Thresholds
 from jepa_lab.language.corpus import Sentence
 from jepa_lab.language.judging import Answer
 
@@ -55,7 +55,7 @@ class Hears(Protocol):
 class Gated:
     """An encoder with a gate."""
 
-    def __init__(self, hears: Hears, gate: Gate) -> None:
+    def __init__(self, hears: Hears, gate: ActGate) -> None:
         self._hears, self.gate, self.thresholds = hears, gate, hears.thresholds
 
     def hear(self, words: Sequence[str]) -> Heard | None:
@@ -63,7 +63,7 @@ class Gated:
         return self._hears.hear(words)
 
 
-OPEN: Final = Gate(bias=0, weights=dict.fromkeys(_SIGNS, 0.0), least=0)
+OPEN: Final = ActGate(bias=0, weights=dict.fromkeys(_SIGNS, 0.0), least=0)
 """Lets every act through."""
 
 
@@ -99,7 +99,7 @@ def cases(corpus: Sequence[Sentence], encoder: Encoder) -> list[Case]:
     return found
 
 
-def fitted(of: Sequence[Case], least: float) -> Gate:
+def fitted(of: Sequence[Case], least: float) -> ActGate:
     """The gate that is likeliest to tell the right ones ``of`` these."""
     values = np.array([_values(each) for each in of])
     right = np.array([float(each.right) for each in of])
@@ -117,14 +117,14 @@ def fitted(of: Sequence[Case], least: float) -> Gate:
     weights: dict[Sign, float] = {
         name: round(float(side * count), 3) for name, side, count in zip(_SIGNS, _SIDES, counts, strict=True)
     }
-    return Gate(bias=round(bias, 3), weights=weights, least=least)
+    return ActGate(bias=round(bias, 3), weights=weights, least=least)
 
 
 def _values(case: Case) -> FloatArray:
     return _SIDES * [case.signs.get(name, 0.0) for name in _SIGNS]
 
 
-def crossed(of: Sequence[Case], writer: Callable[[str], str]) -> dict[str, Gate]:
+def crossed(of: Sequence[Case], writer: Callable[[str], str]) -> dict[str, ActGate]:
     """For each writer a gate that was fitted on all others."""
     writers = sorted({writer(each.sentence.person) for each in of})
     return {
@@ -133,7 +133,7 @@ def crossed(of: Sequence[Case], writer: Callable[[str], str]) -> dict[str, Gate]
 
 
 def probabilities(
-    of: Sequence[Case], gates: Mapping[str, Gate], writers: Mapping[str, str]
+    of: Sequence[Case], gates: Mapping[str, ActGate], writers: Mapping[str, str]
 ) -> dict[str, float]:
     """For each text how likely its act was asked for, by the gate of its writer."""
     return {each.sentence.text: probability(gates[writers[each.sentence.person]], each.signs) for each in of}

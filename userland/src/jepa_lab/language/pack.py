@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jepa.errors import JepaError
-from jepa.packs.language import Carrier, Gate, Heads, LanguageManifest, Thresholds, VocabularyFile
+from jepa.packs.language import ActGate, Carrier, Heads, LanguageManifest, Thresholds, VocabularyFile
 from jepa.packs.pack import read_manifest
 from jepa.packs.vision import LargeGraph
 from jepa_lab.language import carrier
@@ -82,7 +82,7 @@ def manifest_of(
     digests: Mapping[str, str],
     heads: Heads,
     thresholds: Thresholds,
-    gate: Gate,
+    gate: ActGate,
     provenance: Carrier,
 ) -> LanguageManifest:
     """The manifest of a pack whose files have these ``digests``."""
