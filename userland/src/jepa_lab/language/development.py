@@ -16,7 +16,7 @@ from jepa.language.inventory import Nothing
 from jepa.language.parser import parse
 from jepa.language.wordpiece import WordPiece
 from jepa.packs.language import ActGate, Thresholds
-from jepa_lab.language import carrier, frames, told
+from jepa_lab.language import carrier, dialects, frames, told
 from jepa_lab.language.calibrate import CHOSEN, calibrated
 from jepa_lab.language.corpus import NOW, Sentence, sentences, writers_of
 from jepa_lab.language.examples import Example, Examples, fixed
@@ -132,7 +132,7 @@ def _fingerprint(given: Sequence[Sentence], intents: Sequence[str], recipe: Reci
             recipe,
             tuple(intents),
             [(e.person, e.text, e.meanings) for e in given],
-            (frames.all_of(), told.DEEDS, told.TOLD, told.ASKED),
+            (frames.all_of(), told.DEEDS, told.TOLD, told.ASKED, dialects.SOURCE),
         )
     )
     return hashlib.sha256(content.encode()).hexdigest()[:16]

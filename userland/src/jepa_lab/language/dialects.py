@@ -20,7 +20,8 @@ LONGEST: Final = 32
 """Words of what comes out; anything longer stays as it was."""
 VERBS: Final = "verbs"
 """What is no dialect of its own: words that mean the same in any."""
-_DATA: Final = tomllib.loads(Path(__file__).with_name("dialects.toml").read_text(encoding="utf-8"))
+SOURCE: Final = Path(__file__).with_name("dialects.toml").read_text(encoding="utf-8")
+_DATA: Final = tomllib.loads(SOURCE)
 _KEPT: Final = frozenset(_DATA.pop("kept").split())
 """Words on which hangs whether anything is asked for: they are never dropped."""
 _AROUND: Final[Mapping[str, Any]] = _DATA.pop("around")
