@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jepa.service.share import LEAST, LOST, USUAL, Share
+from jepa.service.share import IDLE, LEAST, LOST, USUAL, Share
 
 
 @pytest.fixture
@@ -75,6 +75,33 @@ def test_a_frame_that_does_not_come_brings_the_usual_weight(written: list[int]) 
     assert written[-1] == 50
 
 
+def test_it_is_idle_only_while_it_gives_way_wholly(share: Share, written: list[int]) -> None:
+    share.give_way(wholly=True)
+    for _ in range(10):
+        share.waited(0.01, 1.0)
+    assert written == [100, 50, 25, 12, 6, LEAST, IDLE], "step by step, as far as frames come in time"
+    share.waited(0.3, 1.0)
+    assert written[-1] == IDLE
+    share.waited(0.5, 1.0)
+    assert written[-1] == LEAST
+    share.waited(0.01, 1.0)
+    assert written[-1] == IDLE
+    share.give_way(wholly=False)
+    assert written[-1] == LEAST
+    share.waited(0.01, 1.0)
+    assert written[-1] == LEAST
+
+
+def test_the_end_of_a_task_does_not_slow_down_a_plan_in_haste(share: Share, written: list[int]) -> None:
+    share.give_way(wholly=True)
+    for _ in range(10):
+        share.waited(0.01, 1.0)
+    with share.in_haste():
+        share.give_way(wholly=False)
+        assert written[-1] == USUAL
+    assert written[-1] == LEAST
+
+
 def test_it_leaves_the_group_as_it_was(share: Share, written: list[int]) -> None:
     share.waited(0.0, 1.0)
     share.close()
@@ -85,35 +112,44 @@ def test_it_leaves_the_group_as_it_was(share: Share, written: list[int]) -> None
 PASSED = """\
 import os
 os.dup2(os.open({file!r}, os.O_RDWR), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="cpu.weight")
-from jepa.service.share import own_share
+os.dup2(os.open({file!r} + ".idle", os.O_RDWR), 4)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="cpu.weight:cpu.idle")
 import time
 from jepa.service.share import own_share
 share = own_share()
 for _ in range(6):
     share.waited(0.0, 0.2)
-print(os.pread(3, 16, 0)[:1].decode(), flush=True)
+print(os.pread(3, 16, 0)[:1].decode(), os.pread(4, 16, 0).decode(), flush=True)
+share.give_way(wholly=True)
+share.waited(0.0, 0.2)
+print(os.pread(3, 16, 0)[:1].decode(), os.pread(4, 16, 0).decode(), flush=True)
 time.sleep(2.5)
+print(os.pread(4, 16, 0).decode(), flush=True)
 """
 
 
-def test_it_writes_to_the_file_that_the_service_manager_opened(tmp_path: Path) -> None:
-    file = tmp_path / "cpu.weight"
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The weight of the slice, beside it whether it is idle."""
+    (tmp_path / "cpu.weight.idle").write_text("0")
+    return tmp_path / "cpu.weight"
+
+
+def test_it_writes_to_the_files_that_the_service_manager_opened(file: Path) -> None:
     file.write_text("100")
     script = PASSED.format(file=str(file))
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert done.stdout == "3\n"
+    assert done.stdout == "3 0\n3 1\n0\n", "an idle group takes no weight"
     assert file.read_text().startswith("100"), "no frame came for long"
 
 
-def test_what_a_person_has_given_the_slice_is_the_most(tmp_path: Path) -> None:
-    file = tmp_path / "cpu.weight"
+def test_what_a_person_has_given_the_slice_is_the_most(file: Path) -> None:
     file.write_text("400")
     subprocess.run([sys.executable, "-c", PASSED.format(file=str(file))], check=True)
     assert file.read_text().startswith("400")
 
 
-def test_without_that_file_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_those_files_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     from jepa.service.share import own_share
 
     monkeypatch.delenv("LISTEN_PID", raising=False)

@@ -53,6 +53,7 @@ class Service:
         self.fails: JepaError | None = None
         self.made: dict[str, Plan] = {}
         self.goals: dict[str, Energy | None] = {}
+        self.gave_way: list[bool] = []
         self.tasks = self.begin()
 
     def begin(self) -> StandingTasks:
@@ -63,6 +64,7 @@ class Service:
             this,
             ActuatorView(self.folder),
             connect=lambda: self.actuator,
+            give_way=self.gave_way.append,
         )
 
     def wanted(self, *, steps: bool = True) -> Plan:
@@ -144,6 +146,7 @@ def test_a_task_acts_goes_on_after_a_restart_and_leaves_nothing(service: Service
     assert service.goals == {"t1": GOAL}, "the energy is known before it makes a plan of its own"
     found = service.until(lambda task: task["settled"])
     assert nice_of(sleeper) == 7
+    service.until(lambda task: service.gave_way[-1:] == [True])
     ((change,), state) = found["in_force"], found["state"]
     assert (change["from"], change["to"], state, found["changes"]) == (before, 7, "active", 1)
     assert 500 < change["left_s"] <= 600

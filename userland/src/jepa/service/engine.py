@@ -101,7 +101,13 @@ class Engine:
             in_haste=self._share.in_haste,
         )
         planning = TaskPlanning(self._plans, self.ring, self.schema)
-        self.tasks = StandingTasks(tasks or TaskStore(None), planning, self._plans, self.actuator)
+        self.tasks = StandingTasks(
+            tasks or TaskStore(None),
+            planning,
+            self._plans,
+            self.actuator,
+            give_way=lambda acts: self._share.give_way(wholly=acts),
+        )
 
     def start(self) -> None:
         """Take up the frames on disk, then sample."""

@@ -7,6 +7,9 @@ beside work that takes all there is a forecast would come too late, and a plan h
 follows what is seen: a frame for which jepad waited long doubles it, one that came quickly halves it. Where
 none comes at all, since somebody with a thousand times the weight has begun to work, a thread of its own
 that needs next to no CPU takes the usual weight at once.
+
+While a task has changes in force, somebody's operations matter more than the next frame. Then its group may
+become idle, as those that the task has made give way.
 """
 
 import os
@@ -22,7 +25,9 @@ from jepa.passed import passed_file
 USUAL: Final = 100
 """The weight of a group that nobody has set."""
 LEAST: Final = 3
-"""As of an idle group: an operation that meets a forecast takes at most three hundredths longer."""
+"""An operation that meets a forecast takes at most three hundredths longer, in turns of a millisecond."""
+IDLE: Final = 0
+"""Stands for an idle group, a tenth of that; whoever wakes up and is not idle has the CPU at once."""
 QUICK: Final = 0.2
 """Of a period, for which a frame may wait for the CPU: below it the weight is halved."""
 SLOW: Final = 0.4
@@ -48,7 +53,8 @@ class Share:
         self._next_s = float("inf")
         """When the next frame has to be done."""
         self._lock = threading.Lock()
-        self._weight, self._written = usual, 0
+        self._weight, self._written = usual, -1
+        self._least = LEAST
         self._hasty = 0
         self._put(self._usual)  # one that was killed may have left another
 
@@ -59,10 +65,19 @@ class Share:
             if self._hasty:
                 return
             if seconds > SLOW * period_s:
-                self._weight = min(self._usual, 2 * self._weight)
+                self._weight = min(self._usual, max(LEAST, 2 * self._weight))
             elif seconds < QUICK * period_s:
-                self._weight = max(LEAST, self._weight // 2)
+                self._weight = max(LEAST, self._weight // 2) if self._weight > LEAST else self._least
             self._put(self._weight)
+
+    def give_way(self, *, wholly: bool) -> None:
+        """Whether it may become idle from now on."""
+        with self._lock:
+            self._least = IDLE if wholly else LEAST
+            if self._weight < self._least:
+                self._weight = self._least
+                if not self._hasty:
+                    self._put(self._weight)
 
     def look(self) -> None:
         """Take the usual weight if the next frame should have been done by now."""
@@ -100,16 +115,18 @@ class Share:
 
 
 def own_share() -> Share:
-    """That of the slice around this service, where the service manager has opened its file; else one of
+    """That of the slice around this service, where the service manager has opened its files; else one of
     which nothing follows."""
-    fd = passed_file("cpu.weight")
-    if fd is None:
+    fd, idle = passed_file("cpu.weight"), passed_file("cpu.idle")
+    if fd is None or idle is None:
         return Share(lambda _: None)
 
     def write(weight: int) -> None:
         try:
-            os.pwrite(fd, b"%d" % weight, 0)
-        except OSError:  # the group is idle, or gone with its slice: then its weight does not matter
+            os.pwrite(idle, b"1" if weight == IDLE else b"0", 0)
+            if weight != IDLE:  # an idle group takes none
+                os.pwrite(fd, b"%d" % weight, 0)
+        except OSError:  # the group is gone with its slice: then its weight does not matter
             return
 
     try:

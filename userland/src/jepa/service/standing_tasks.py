@@ -50,7 +50,10 @@ class StandingTasks:
         view: ActuatorView,
         connect: Callable[[], ActuatorClient] = connect_actuator,
         wall_ns: Callable[[], int] = time.time_ns,
+        give_way: Callable[[bool], None] = lambda acts: None,
     ) -> None:
+        """``give_way`` is told each second whether any task has changes in force."""
+        self._give_way = give_way
         self._store, self._planning, self._plans, self._view = store, planning, plans, view
         self._connect, self._wall_ns = connect, wall_ns
         self._clock = HostClock()
@@ -269,6 +272,7 @@ class StandingTasks:
             for standing in self._snapshot():
                 if not self._stopped:
                     self._step(standing)
+            self._give_way(any(each.in_force for each in self._snapshot()))
             if not self._standing:
                 self._hands.close()  # so that the actuator may end, too
         for standing in self._snapshot():
