@@ -14,12 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from jepa.evaluation.evaluate import evaluate_all
+from jepa.evaluation.report import Figures
 from jepa.evaluation.scoring import ACTING
 from jepa.packs.pack import load_pack
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa_lab.build import build_pack, seen_in
-from jepa_lab.train import NEVER_S, train
+from jepa_lab.train import NEVER_S, Trained, train
 from jepa_lab.train_config import TrainConfig
 
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
@@ -58,7 +59,7 @@ _JUDGED = (("day", "busy"), (ACTING,), ("scarce",))
 def ablate(recordings: Path, schema: Schema, kept: Path, names: Sequence[str], seed: int) -> None:
     """Train and judge the variants ``names``, all when empty, unless ``kept`` holds them already."""
     for name in names or VARIANTS:
-        file = kept / f"{name.replace(':', '').replace(',', '').replace(' ', '-')}.{seed}.json"
+        file = kept_in(kept, name, seed)
         if file.exists():
             print(f"{name}, seed {seed}: there already", file=sys.stderr)
             continue
@@ -66,6 +67,11 @@ def ablate(recordings: Path, schema: Schema, kept: Path, names: Sequence[str], s
         row = [name, seed, *_judged(recordings, schema, replace(TrainConfig(seed=seed), **VARIANTS[name]))]
         kept.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+
+
+def kept_in(kept: Path, name: str, seed: int) -> Path:
+    """The file of one result."""
+    return kept / f"{name.replace(':', '').replace(',', '').replace(' ', '-')}.{seed}.json"
 
 
 def table(kept: Path) -> dict[str, Any]:
@@ -87,11 +93,18 @@ def _judged(recordings: Path, schema: Schema, config: TrainConfig) -> list[float
             evaluate_all(part, pack, adapt=False).figures
             for part in ([each for each in held if _kind(each) in kinds] for kinds in _JUDGED)
         )
+    return measured(quiet, acted, scarce, trained, config)
+
+
+def measured(
+    quiet: Figures, acted: Figures | None, scarce: Figures | None, trained: Trained, config: TrainConfig
+) -> list[float | None]:
+    """What is in a row of the table, from the third of COLUMNS on; None where there was nothing to judge."""
     history = trained.report["history"]
     assert isinstance(history, list)
     best = min(history, key=lambda line: line["pinball"] + config.band_weight * line["missed"])
-    measured = (
-        *(quiet.banded_accuracy, acted.banded_accuracy, scarce.banded_accuracy),
+    values = (
+        *(None if each is None else each.banded_accuracy for each in (quiet, acted, scarce)),
         *(
             quiet.mae_skill_5_30s,
             quiet.crps_skill_5_30s,
@@ -100,7 +113,7 @@ def _judged(recordings: Path, schema: Schema, config: TrainConfig) -> list[float
             best["unsettled"],
         ),
     )
-    return [None if value is None else round(float(str(value)), 4) for value in measured]
+    return [None if value is None else round(float(str(value)), 4) for value in values]
 
 
 def _kind(recording: Recording) -> str:

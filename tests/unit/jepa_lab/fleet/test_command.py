@@ -35,3 +35,15 @@ def test_a_machine_has_not_the_owners_key(tmp_path: Path, capsys: pytest.Capture
     store = store_in(tmp_path / "store").address
     assert main(["fleet", "ls", store, "--key", str(tmp_path / "fleet.key")]) == 1
     assert "'private'" in capsys.readouterr().err
+
+
+def test_what_cannot_be_trained_is_said_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["fleet", "keys", str(tmp_path)])
+    ask = [store_in(tmp_path / "store").address, "--key", str(tmp_path / "owner.key")]
+    assert main(["fleet", "tune", *ask, "--version", "1.0.0", "--out", str(tmp_path)]) == 1
+    assert "is there already" in capsys.readouterr().err
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["fleet", "ablate", *ask, *out, "--only", "no second runs"]) == 1
+    assert "no variant 'no second runs'" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def test_no_machine_is_in_two_and_each_kind_is_in_all_three() -> None:
     assert len(train) + len(validation) + len(heldout) == len(fleet)
     for part in (divided.train, divided.validation, divided.heldout):
         assert len(cohorts(part)) == 2
-    assert (len(train), len(validation), len(heldout)) == (24, 6, 10)
+    assert (len(train), len(validation), len(heldout)) == (20, 6, 14)
     assert names(split(fleet[::-1])) == [train, validation, heldout]
 
 

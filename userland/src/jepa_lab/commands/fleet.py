@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from jepa_lab.commands import fleet_training
 from jepa_lab.commands.defaults import PACK
 from jepa_lab.fleet import wave_commands
 
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     judging.add_argument("--json", action="store_true", help="print JSON instead of a table")
     judging.set_defaults(fleet=_evaluate)
     wave_commands.add_to(group)
+    fleet_training.add_to(group, _store)
 
 
 def run(arguments: argparse.Namespace) -> None:

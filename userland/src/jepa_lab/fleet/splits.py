@@ -14,7 +14,7 @@ from typing import Final
 from jepa.errors import JepaError
 from jepa_lab.fleet.survey import Host
 
-_VALIDATION, _HELDOUT = 0.15, 0.25
+_VALIDATION, _HELDOUT = 0.15, 1 / 3
 """Shares of a cohort's machines."""
 _LEAST: Final = 3
 

@@ -143,6 +143,8 @@ def _rounds(job: Job, learner: Learner, rank: int, workers: int, after: Callable
     first = math.ceil(learner.step / config.validate_every)
     shown = _shown(job, rank, range(first, math.ceil(config.steps / config.validate_every)), cuts)
     over = learner.stale >= config.patience
+    if job.weights is not None and not learner.history:
+        over = after()  # weights to begin with are kept where nothing better comes
     while learner.step < config.steps and not over:
         learner.seed(config.seed, rank, learner.step // config.validate_every)
         recordings = list(islice(shown, config.validate_every * cuts))
