@@ -160,7 +160,7 @@ bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what 
 	@$(PY) -m tests.bench.store
 
 .PHONY: bench-fleet
-bench-fleet: $(VENV)/.done ## measure what a part of a fleet's recordings costs to make, keep, list and judge
+bench-fleet: $(VENV)/.done ## measure what a part of recordings of a fleet costs to make, keep, list, judge and train on
 	@$(PY) -m tests.bench.fleet
 
 .PHONY: bench-gate

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a fleet costs: an hour's part to make, send, keep and judge, and the overview of a hundred machines.
+"""What a fleet costs: an hour's part to make, send, keep, judge and train on; a hundred machines' overview.
 
 The hour is real held-out recordings laid one after the other until there are 3,600 frames. Of the hundred
 machines the manifests are real, with a day of parts each, and the files are empty ones of the right size,
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from jepa.evaluation.session import judge_session
+from jepa.evaluation.session import judge_session, together
 from jepa.fleet.identity import identity_in
 from jepa.fleet.keys import make_keys, read_owner_key
 from jepa.fleet.manifest import StoredRecording, signed
@@ -35,7 +35,17 @@ from jepa.fleet.upload import manifest_path, part_path
 from jepa.packs.pack import load_pack
 from jepa.telemetry.recording import Recording, load_recording, save
 from jepa.telemetry.schema import load_schema
+from jepa.world.scale import Scale
+from jepa_lab.data import Mirror, to_stretch
+from jepa_lab.facts import channel_facts
+from jepa_lab.fleet.cuts import CUT, cut
 from jepa_lab.fleet.survey import survey
+from jepa_lab.fleet.worker import each_step
+from jepa_lab.learner import Learner
+from jepa_lab.model.config import ModelConfig
+from jepa_lab.model.world import MachineModel
+from jepa_lab.train import repeatable
+from jepa_lab.train_config import TrainConfig
 
 PACK = Path("model-packs/machine")
 SCHEMA = load_schema()
@@ -51,7 +61,7 @@ def main(out: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_keys(folder)
-        entries = [*part(folder), *overview(folder), *judging()]
+        entries = [*part(folder), *overview(folder), *judging(), *training()]
     by_name = {each["name"]: each["value"] for each in entries}
     days = MANY_HOSTS * MANY_DAYS
     entries += [
@@ -196,17 +206,41 @@ def another(part: StoredRecording, number: int, hour: int) -> StoredRecording:
 
 
 def judging() -> list[dict[str, Any]]:
-    """What one task of `jepa-lab fleet evaluate` costs, and how large its answer is."""
+    """What one task of `jepa-lab fleet evaluate` costs, and what is kept of each machine."""
     pack, recording = load_pack(PACK), an_hour()
     frames = 900
     recording = replace(recording, ts_ns=recording.ts_ns[:frames], values=recording.values[:frames])
     began = time.process_time()
     session = judge_session(recording, pack)
     took = time.process_time() - began
-    answer = len(pickle.dumps(session, protocol=5))
+    kept = len(pickle.dumps(together([session]), protocol=5))
+    assert len(pickle.dumps(together([session] * 24), protocol=5)) < 1.01 * kept
     return [
         entry("evaluate_frames_per_s", frames / took, "1/s", "higher", 1),
-        entry("evaluate_answer_mib_an_hour", answer / frames * HOUR / 2**20, "MiB", "lower", 1),
+        entry("evaluate_kept_kib_a_machine", kept / 1024, "KiB", "lower", 1),
+    ]
+
+
+def training() -> list[dict[str, Any]]:
+    """What training costs, but for what Ray takes: to look through an hour, to cut it, and a step."""
+    recording, config = an_hour(), TrainConfig()
+    size = ModelConfig.of(SCHEMA)
+    began = time.process_time()
+    facts = channel_facts([to_stretch(recording, size)], Scale(SCHEMA))
+    looked = time.process_time() - began
+    repeatable(config.seed)
+    model = MachineModel(size, facts.center, facts.spread, facts.floor)
+    learner = Learner(model, facts, Mirror.of(SCHEMA), config)
+    cuts = [cut(recording, CUT * number) for number in range(each_step(config, 1))]
+    steps = 5
+    began = time.process_time()
+    for _ in range(steps):
+        learner.learn([to_stretch(each, size) for each in cuts])
+    learned = time.process_time() - began
+    frames = sum(len(each.ts_ns) for each in cuts)
+    return [
+        entry("train_facts_frames_per_s", HOUR / looked, "1/s", "higher", 1),
+        entry("train_step_frames_per_s", steps * frames / learned, "1/s", "higher", steps),
     ]
 
 
