@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a unified kernel image: the kernel's command line and the system's release that are built into it."""
+"""Read a unified kernel image: the command line of each profile and the system's release."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 _SECTION = struct.Struct("<8sIIII16x")
@@ -11,7 +12,15 @@ _SECTION = struct.Struct("<8sIIII16x")
 
 
 def content(uki: Path, name: str) -> bytes:
-    """Return what is in the section `name` of `uki`; ValueError when that is no PE file or has none.
+    """Return what is in the first section `name` of `uki`; ValueError as `_sections`, or without one."""
+    for found, data in _sections(uki):
+        if found == name:
+            return data
+    raise ValueError(f"{uki} has no section {name}")
+
+
+def _sections(uki: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each section; ValueError when `uki` is no PE file.
 
     A PE file tells at 0x3c where its header is; the table of sections follows that and an optional one.
     """
@@ -23,17 +32,38 @@ def content(uki: Path, name: str) -> bytes:
             raise ValueError(f"{uki} is no PE file")
         table = header + 24 + optional
         for number in range(sections):
-            found, size, _, stored, place = _SECTION.unpack_from(data, table + number * _SECTION.size)
-            if found.rstrip(b"\0") == name.encode():
-                return data[place : place + min(size, stored)]
+            name, size, _, stored, place = _SECTION.unpack_from(data, table + number * _SECTION.size)
+            yield name.rstrip(b"\0").decode(), data[place : place + min(size, stored)]
     except struct.error as error:
         raise ValueError(f"{uki} is cut short: {error}") from None
-    raise ValueError(f"{uki} has no section {name}")
 
 
 def section(uki: Path, name: str) -> str:
     """Return the text in the section `name` of `uki`; ValueError as `content`."""
-    return content(uki, name).rstrip(b"\0\n").decode()
+    return _text(content(uki, name))
+
+
+def _text(content: bytes) -> str:
+    return content.rstrip(b"\0\n").decode()
+
+
+def profiles(uki: Path) -> dict[str, str]:
+    """Return the kernel's command line in each profile by its ID; the first is what starts by itself.
+
+    A section `.profile` begins each; what comes before the first is shared by all. ValueError as `content`.
+    """
+    lines: dict[str, str] = {}
+    shared, profile = "", None
+    for name, data in _sections(uki):
+        if name == ".profile":
+            settings = dict(line.split("=", 1) for line in _text(data).splitlines() if "=" in line)
+            profile = settings["ID"].strip('"')
+            lines[profile] = shared
+        elif name == ".cmdline" and profile is not None:
+            lines[profile] = _text(data)
+        elif name == ".cmdline":
+            shared = _text(data)
+    return lines
 
 
 def command_line(uki: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.tools.disk_files import portable_executable
-from tools.uki import command_line, version
+from tools.uki import command_line, profiles, version
 
 WORDS = "usrhash=0123 root=PARTLABEL=jepa-root rw"
 
@@ -32,6 +32,17 @@ def test_what_has_no_command_line_is_refused_by_name(tmp_path: Path, content: by
     uki.write_bytes(content)
     with pytest.raises(ValueError, match=rf"uki\.efi.*{reason}"):
         command_line(uki)
+
+
+def test_each_profile_has_a_command_line_of_its_own_or_that_of_all(tmp_path: Path) -> None:
+    uki = tmp_path / "uki.efi"
+    base = [(".cmdline", WORDS.encode()), (".linux", b"MZ"), (".profile", b"ID=main")]
+    safe = [(".profile", b'ID="safe"\nTITLE="safe: x=y"\n'), (".cmdline", WORDS.encode() + b" jepa=off\0")]
+    uki.write_bytes(portable_executable(*base, *safe, (".profile", b"ID=same\n")))
+    assert list(profiles(uki).items()) == [("main", WORDS), ("safe", f"{WORDS} jepa=off"), ("same", WORDS)]
+    assert command_line(uki) == WORDS
+    uki.write_bytes(portable_executable(*base[:2]))
+    assert profiles(uki) == {}
 
 
 @pytest.mark.parametrize("release", [b"IMAGE_VERSION=1.2~rc1\n", b'ID=debian\nIMAGE_VERSION="1.2~rc1"\n'])
