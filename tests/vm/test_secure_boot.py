@@ -63,6 +63,9 @@ def updated(owned: Machine, image: Image) -> Machine:
 def test_loader_and_image_are_signed_but_not_the_kernel_alone(signed: Path, tmp_path: Path) -> None:
     pair = keys.secure_boot(KEYS)
     assert is_signed(signed / "jepa-os.efi", pair)
+    assert {"safe", "debug", "factory-reset"} < set(uki.profiles(signed / "jepa-os.efi")), (
+        "in the file that is signed"
+    )
     (tmp_path / "kernel").write_bytes(uki.content(signed / "jepa-os.efi", ".linux"))
     assert not is_signed(tmp_path / "kernel", pair), "it could be started with any initrd and command line"
 

@@ -12,8 +12,12 @@ from tools.vm.image import ROOT
 
 EXTRA = ROOT / "mkosi.extra"
 UNITS = EXTRA / "usr/lib/systemd/system"
-FREE = {"jepa-console@", "jepa-grow", "jepa-boot-check", "jepa-packs", "jepa-packs-update", "jepa-install"}
-"""A person's shell, and helpers that partition disks, start the machine anew, mount for everybody."""
+FREE = {
+    *("jepa-console@", "jepa-grow", "jepa-boot-check", "jepa-packs", "jepa-install"),
+    *("jepa-packs-update", "jepa-request-factory-reset"),
+}
+"""A person's shell, and helpers that partition disks, start the machine anew, mount for everybody,
+write a variable of the firmware."""
 CHANGING = {"jepa-actuator", "jepa-recovery"}
 """What sets the kernel and other processes, as root."""
 SANDBOXED = sorted({unit.stem for unit in UNITS.glob("jepa*.service")} - FREE)
