@@ -114,7 +114,9 @@ test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
 	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 2 --dist worksteal
 
 .PHONY: test-all
-test-all: test ## also the tests that take many minutes
+test-all: test ## also the tests that take many minutes, and the image for arm64, emulated
+	@$(MAKE) --no-print-directory image ARCH=arm64
+	@$(PYTHON) -m tools.host run --architecture arm64
 	@$(PY) -m pytest tests -m slow -v
 	@# Other examples each time; what they find becomes an example of its own.
 	@$(PY) -m pytest tests/unit -m 'hypothesis and not slow' --hypothesis-profile=search
@@ -195,6 +197,12 @@ bench-actions: $(VENV)/.done ## kill 1,000 processes while they change settings 
 bench-power-cuts: $(IMAGE) ## cut the power and kill processes while settings are changed (as root, hours)
 	@$(PYTHON) -m tools.host run
 	@$(PY) -m tests.bench.power_cuts
+
+.PHONY: bench-architectures
+bench-architectures: $(IMAGE) ## replay recordings on x86-64 and in the arm64 image, and compare the forecasts tick by tick
+	@$(MAKE) --no-print-directory image ARCH=arm64
+	@$(PYTHON) -m tools.host run --architecture arm64
+	@$(PY) -m tests.bench.architectures
 
 .PHONY: bench-actuator
 bench-actuator: $(VENV)/.done ## measure how soon the actuator answers, and what it costs (as root)

@@ -27,8 +27,9 @@ from typing import Any
 import pytest
 
 from tools.vm import priority
+from tools.vm.board import HOST_BOARD
 from tools.vm.console import Allow, scan
-from tools.vm.emulator import installed
+from tools.vm.emulator import installed, newest
 from tools.vm.image import BUILD, Image, built_image, kvm_works
 from tools.vm.machine import Machine, MachineError, Say, Setup
 from tools.vm.qemu import Disk
@@ -251,7 +252,9 @@ def new_machine(
     made: list[Machine] = []
 
     def make(name: str, disk: Disk, **options: Any) -> Machine:
-        machine = Machine(name, Setup(disk, kvm=kvm, **options), directory, say)
+        board = options.get("emulator", newest()).board
+        setup = Setup(disk, kvm=kvm and board is HOST_BOARD, **options)
+        machine = Machine(name, setup, directory, say)
         made.append(machine)
         _use(request.node, machine)
         return machine
