@@ -18,7 +18,7 @@ from tests.bench.architectures import (
     replay_here,
     replay_in,
 )
-from tests.vm.guest import essential_faults, newest_frame, status
+from tests.vm.guest import essential_faults, next_frame, status
 from tools import kernel_check
 from tools.vm.board import ARM
 from tools.vm.emulator import newest
@@ -72,7 +72,7 @@ def test_the_arm64_image_boots_by_uefi_and_forecasts_what_x86_64_does(arm: Machi
 
     arm.succeed(f"systemd-run --quiet --unit=stir sh -c '{STIR}'")
     deadline = time.monotonic() + 20 * arm.factor
-    while missing := [name for name in BY_PROGRAMS_ALONE if not newest_frame(arm)[name]]:
+    while missing := [name for name in BY_PROGRAMS_ALONE if not next_frame(arm)[name]]:
         assert time.monotonic() < deadline, missing
     arm.succeed("systemctl stop stir")
 
