@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from jepa.errors import JepaError
-from jepa.fleet.otlp import Sender
+from jepa.fleet.otlp import FigureSender
 from tests.unit.fleet.prometheus_server import free_port
 
 
@@ -72,7 +72,7 @@ jepa_surprise 0.25
 def test_counters_and_gauges_are_sent_as_they_are() -> None:
     pages = [PAGE, PAGE.replace("} 7", "} 9") + "# TYPE jepa_pack_info gauge\njepa_pack_info 1\n"]
     with collector() as (address, got, _):
-        sender = Sender(address, lambda: pages[len(got)])
+        sender = FigureSender(address, lambda: pages[len(got)])
         sender.send()
         sender.send()
         sender.close()
@@ -101,7 +101,7 @@ def test_the_command_sends_what_a_jepad_gives_until_it_is_stopped(served: Any) -
 
 def test_a_collector_that_is_away_is_said_once_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jepa.fleet.otlp._PATIENCE_S", 0.2)
-    sender = Sender(f"http://127.0.0.1:{free_port()}", lambda: PAGE)
+    sender = FigureSender(f"http://127.0.0.1:{free_port()}", lambda: PAGE)
     with pytest.raises(JepaError, match="does not take the figures"):
         sender.send()
     said: list[str] = []

@@ -21,7 +21,7 @@ def release_key() -> Iterator[Path]:
         yield place / "keys"
     finally:
         subprocess.run(["gpgconf", "--homedir", str(place / "keys/gnupg"), "--kill", "all"], check=True)
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)  # the agent takes its sockets away itself, perhaps just now
 
 
 def trusting(root: Path, key: Path) -> Path:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.schema import Schema
-from jepa.world.band import BAND, NOISE_FLOORS, Band
+from jepa.world.band import BAND, NOISE_FLOORS, HitBand
 from jepa.world.forecast import FloatArray
 
 WINDOW = "window"
@@ -60,7 +60,7 @@ def within_band(forecast: FloatArray, truth: FloatArray, schema: Schema, literal
     millions is never left.
     """
     if not literal:
-        return Band(schema).holds(forecast, truth)
+        return HitBand(schema).holds(forecast, truth)
     floor = np.array([channel.noise_floor for channel in schema.channels])[:, None, None] * NOISE_FLOORS
     span = np.array([channel.high - channel.low for channel in schema.channels])[:, None, None]
     return np.asarray(np.abs(forecast - truth) <= np.maximum(BAND * span, floor))
@@ -111,14 +111,14 @@ def tallies(
     )
     right = {name: within_band(p, replay.truth, schema, literal) & mask for name, p in replay.points.items()}
     error = {
-        name: np.where(mask, Band(schema).distance(point, replay.truth), 0)
+        name: np.where(mask, HitBand(schema).distance(point, replay.truth), 0)
         for name, point in replay.points.items()
     }
     hard = mask & ~right[WINDOW]
     pinball = np.zeros_like(error["model"])
     for number, level in enumerate(levels):
         quantile = replay.quantiles[..., number]
-        size = Band(schema).distance(quantile, replay.truth)
+        size = HitBand(schema).distance(quantile, replay.truth)
         weight = np.where(replay.truth >= quantile, level, 1 - level)
         pinball += np.where(mask, 2 * weight * size, 0) / len(levels)
     low, high = replay.quantiles[..., 0], replay.quantiles[..., -1]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PATIENCE_S = 10.0
 
 
-class Sender:
+class FigureSender:
     """Sends what ``page`` gives to the collector at ``address``, such as http://HOST:4318."""
 
     def __init__(self, address: str, page: Callable[[], str]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.schema import Schema
 from jepa.world.alerts import STRANGE
-from jepa.world.band import Band
+from jepa.world.band import HitBand
 from jepa.world.forecast import FloatArray, Forecast, Tick
 from jepa.world.windows import OBSERVED, Trailing
 
@@ -85,7 +85,7 @@ class _Judge:
 
     def __init__(self, schema: Schema, forecast: Forecast, counts: dict[int, Windows]) -> None:
         self._columns = np.array([schema.index(name) for name in forecast.channels], np.intp)
-        self._band = Band(schema.select(forecast.channels))
+        self._band = HitBand(schema.select(forecast.channels))
         lengths = [(place, each) for place, each in enumerate(forecast.horizons_s) if each > 1]
         self._places = [place for place, _ in lengths]
         self._lengths = tuple(each for _, each in lengths)

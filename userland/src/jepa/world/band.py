@@ -14,7 +14,7 @@ NOISE_FLOORS = 2.0
 """The band is never narrower than this many noise floors, in the channel's unit."""
 
 
-class Band:
+class HitBand:
     """Whether forecasts of the channels of ``schema`` are right."""
 
     def __init__(self, schema: Schema) -> None:

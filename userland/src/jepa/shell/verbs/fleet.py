@@ -45,11 +45,11 @@ def run(request: Request) -> int:
 
 def _send(request: Request) -> int:
     """Send figures until Ctrl-C or SIGTERM."""
-    from jepa.fleet.otlp import Sender
+    from jepa.fleet.otlp import FigureSender
 
     ending = threading.Event()
     when_asked(ending.set)
-    sender = Sender(request.args.to, HttpClient(socket_path()).figures)
+    sender = FigureSender(request.args.to, HttpClient(socket_path()).figures)
     try:
         sender.run(request.args.every, ending, lambda text: print(f"jepa: {shown(text)}", file=sys.stderr))
     finally:
