@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hardly a sentence of the corpus that spares or negates something is acted upon, whatever it names."""
+"""No sentence of the corpus that spares or negates something is acted upon, whatever it names."""
 
 import random
 import re
@@ -24,8 +24,6 @@ WHOLE |= {"carpenter", "chef", "pilot", "researcher", "sre_night", "translator"}
 READ_LAST = {"animator2", "brewer", "forklift", "postmaster", "surveyor", "tattooist"}
 """Persons of whose sparing nothing has been made yet. How often one is acted upon whom nothing was made with
 is what the benchmark says, of the test part."""
-MOST = 0.005
-"""Of these, so many may be: "dotn mess with docker, but slow obs down" is one, for its misspelt negation."""
 OTHERS = 100
 """Templates of all other persons that are drawn, for want of time; each seed draws others."""
 
@@ -77,7 +75,7 @@ def _named_anew(
 
 
 @pytest.mark.parametrize(("seed", "known"), [(0, False), (1, True)])
-def test_hardly_anything_negated_or_spared_is_acted_upon(seed: int, known: bool) -> None:
+def test_nothing_negated_or_spared_is_acted_upon(seed: int, known: bool) -> None:
     encoder = _encoder()
     chance = random.Random(seed)
     acted = []
@@ -92,4 +90,4 @@ def test_hardly_anything_negated_or_spared_is_acted_upon(seed: int, known: bool)
         kept = spared <= set(spec["protect"]) and not spared & set(spec["targets"])
         if acts and not (right if sentence.kind == "negated" else kept):
             acted.append(text)
-    assert len(acted) <= MOST * len(held), acted
+    assert acted == []

@@ -27,7 +27,7 @@ _SPELT: Final = {
     **{"dinnae": "don't", "dinna": "don't", "dinny": "don't", "disnae": "doesn't", "cannae": "can't"},
     **{"winnae": "won't", "willnae": "won't", "isnae": "isn't", "wisnae": "wasn't", "wasnae": "wasn't"},
     **{"nae": "no", "mair": "more", "gie": "give", "tae": "to", "doon": "down", "oot": "out", "fae": "from"},
-    "dnt": "don't",
+    **dict.fromkeys(("dnt", "dotn", "dnot", "odnt", "do'nt", "dno't"), "don't"),
 }
 """Spellings of negations and of small words that are far from the usual ones, read as these."""
 SHAPED: Final = re.compile(r"[\d@./:+_-]")
