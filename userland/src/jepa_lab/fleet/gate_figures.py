@@ -85,8 +85,9 @@ def judge(
     now = _hours(server, of, start_s, end_s, step_s) if since else {}
     for number in range(1, hours + 1):
         at = start_s + number * step_s
-        # The hour in which it came is one of both versions.
-        have = {machine for machine, first in since.items() if at > first}
+        # The hour in which it came is one of both versions, and in the next one a pack that was put in use
+        # still learns which channels move, of which the figures are.
+        have = {machine for machine, first in since.items() if at > first + step_s}
         judged = have | others
         hour = {machine: each[at] for machine, each in now.items() if at in each and machine in judged}
         if have:
