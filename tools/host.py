@@ -34,6 +34,7 @@ PACKAGES = {
     "lint": {"shellcheck": "/usr/bin/shellcheck"},
     "tests": {
         "dbus-daemon": "/usr/bin/dbus-daemon",
+        "e2fsprogs": "/usr/sbin/debugfs",
         "fish": "/usr/bin/fish",
         "groff-base": "/usr/bin/groff",
         "polkitd": "/usr/lib/polkit-1/polkitd",
