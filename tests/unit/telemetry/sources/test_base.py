@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from jepa.telemetry.sources.base import KernelFile
+from jepa.telemetry.sources.base import KernelFile, Rarely
 
 PAGE = 4096
 READ_AS_CAT = """
 import subprocess, sys
 from pathlib import Path
-from jepa.telemetry.sources.base import KernelFile
+from jepa.telemetry.sources.base import KernelFile, Rarely
 file = KernelFile(Path(sys.argv[1]))
 for _ in range(2):
     content, cat = file.read(), subprocess.check_output(["cat", sys.argv[1]])
@@ -76,3 +76,9 @@ def test_after_a_failure_it_is_opened_again(tmp_path: Path) -> None:
     path.rmdir()
     path.write_bytes(b"back")
     assert file.read() == b"back"
+
+
+def test_what_is_looked_for_rarely_is_looked_for_once_a_minute() -> None:
+    found = iter((False, True))
+    rarely = Rarely(lambda: next(found))
+    assert [rarely.at(now) for now in (5.0, 64.9, 65.0, 66.0)] == [False, False, True, True]

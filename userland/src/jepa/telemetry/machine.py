@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jepa.telemetry.clocks import Clock, SystemClock
-from jepa.telemetry.frame import FloatArray, Frame
+from jepa.telemetry.frame import Frame
 from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.roles import Roles
@@ -43,7 +43,7 @@ class Machine:
         self._low = np.array([channel.low for channel in schema.channels], np.float32)
         self._high = np.array([channel.high for channel in schema.channels], np.float32)
         self._states: list[SourceState] = [
-            self._state(source.name, Reading({}, "not read yet")) for source in sources
+            self._state(source.name, Reading({}, "not read yet"), 0) for source in sources
         ]
 
     @property
@@ -54,13 +54,13 @@ class Machine:
     def read(self) -> Frame:
         """Read every source once; what cannot be read is absent and its source says why."""
         ts_ns = self._clock.wall_ns()
-        values = np.full(len(self._schema.channels), np.nan, np.float32)
+        observed = [math.nan] * len(self._schema.channels)
         states: list[SourceState] = []
         for source in self._sources:
             reading = source.read(self._clock.monotonic())
-            self._place(reading.values, values)
-            states.append(self._state(source.name, reading))
+            states.append(self._state(source.name, reading, self._place(reading.values, observed)))
         self._states = states
+        values = np.array(observed, np.float32)
         np.clip(values, self._low, self._high, out=values)
         return Frame(ts_ns=ts_ns, values=values, valid=~np.isnan(values))
 
@@ -77,14 +77,18 @@ class Machine:
         for source in self._sources:
             source.close()
 
-    def _place(self, observed: Mapping[str, float], values: FloatArray) -> None:
-        for name, value in observed.items():
+    def _place(self, values: Mapping[str, float], observed: list[float]) -> int:
+        """Put ``values`` at the positions of their channels; how many are channels of the schema."""
+        channels = 0
+        for name, value in values.items():
             position = self._positions.get(name)
-            if position is not None and math.isfinite(value):
-                values[position] = value
+            if position is not None:
+                channels += 1
+                if math.isfinite(value):
+                    observed[position] = value
+        return channels
 
-    def _state(self, name: str, reading: Reading) -> SourceState:
-        channels = len(self._positions.keys() & reading.values.keys())
+    def _state(self, name: str, reading: Reading, channels: int) -> SourceState:
         return SourceState(
             name,
             channels > 0 or not reading.reason,

@@ -77,7 +77,11 @@ def _content(message: Message) -> dict[str, Any]:
                 value if seen else None
                 for value, seen in zip(frame.values.tolist(), frame.valid.tolist(), strict=True)
             ]
-            counted = [asdict(each) for each in histograms]
+            # Not asdict, which copies every one of the counts by itself.
+            counted = [
+                {"name": each.name, "unit": each.unit, "labels": each.labels, "counts": each.counts}
+                for each in histograms
+            ]
             return {"type": "frame", "ts_ns": frame.ts_ns, "values": values, "histograms": counted}
 
 

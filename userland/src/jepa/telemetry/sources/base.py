@@ -3,7 +3,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar, runtime_checkable
@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 from jepa.telemetry.histogram import Histogram
 
 S = TypeVar("S")
+_LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,22 @@ class KernelFile:
         if fd >= 0:
             with contextlib.suppress(OSError):  # of a file system in user space that has ended
                 os.close(fd)
+
+
+class Rarely(Generic[S]):
+    """What ``look`` finds, looked for once a minute, where looking each second would cost too much."""
+
+    def __init__(self, look: Callable[[], S]) -> None:
+        self._look = look
+        self._found: S | None = None
+        self._looked_at = float("-inf")
+
+    def at(self, now: float) -> S:
+        """As it is at ``now``, in seconds of the monotonic clock, or was up to a minute before."""
+        if self._found is None or now - self._looked_at >= _LOOK_AGAIN_S:
+            self._found = self._look()
+            self._looked_at = now
+        return self._found
 
 
 class Previous(Generic[S]):

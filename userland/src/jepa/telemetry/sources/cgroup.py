@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from jepa.telemetry.sources.base import KernelFile, Previous, Reading, count, grown, why
+from jepa.telemetry.sources.base import KernelFile, Previous, Rarely, Reading, count, grown, why
 from jepa.telemetry.sources.memory import parse_meminfo
 
 _SLICES = {"system.slice": "system.group.system", "user.slice": "system.group.user"}
@@ -63,6 +63,7 @@ class CgroupSource:
 
     def __init__(self, root: Path) -> None:
         self._tree = root / "sys/fs/cgroup"
+        self._no_tree = Rarely(lambda: no_tree(self._tree))
         self._online = KernelFile(root / "sys/devices/system/cpu/online")
         self._meminfo = KernelFile(root / "proc/meminfo")
         self._groups = [_Group(self._tree / slice_, prefix) for slice_, prefix in _SLICES.items()]
@@ -70,7 +71,7 @@ class CgroupSource:
     def read(self, now: float) -> Reading:
         """CPU and memory of each slice, in percent of the machine's."""
         if not (self._tree / "cgroup.controllers").exists():
-            return Reading({}, no_tree(self._tree))
+            return Reading({}, self._no_tree.at(now))
         try:
             cpus = parse_cpu_list(self._online.read())
             memory = parse_meminfo(self._meminfo.read()).total

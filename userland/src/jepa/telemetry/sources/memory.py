@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from jepa.telemetry.sources.base import KernelFile, Reading, at, count, present, why
+from jepa.telemetry.sources.base import KernelFile, Rarely, Reading, at, count, present, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,7 @@ class MemorySource:
     def __init__(self, root: Path) -> None:
         self._file = KernelFile(root / "proc/meminfo")
         self._arc = KernelFile(root / "proc/spl/kstat/zfs/arcstats")
+        self._zfs = Rarely(self._arc.path.exists)
 
     def read(self, now: float) -> Reading:
         """Shares of memory and swap now."""
@@ -99,7 +100,7 @@ class MemorySource:
         except OSError as error:
             return Reading({}, why(self._file.path, error))
         try:
-            arc = parse_arc(self._arc.read())
+            arc = parse_arc(self._arc.read()) if self._zfs.at(now) else 0
         except OSError:
             arc = 0
         return Reading(derive(sample, arc), "this machine has no swap" if sample.swap_total == 0 else "")

@@ -7,13 +7,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from jepa.telemetry.roles import ROLES, Role, Roles
-from jepa.telemetry.sources.base import KernelFile, Previous, Reading, count, grown
+from jepa.telemetry.sources.base import KernelFile, Previous, Rarely, Reading, count, grown
 from jepa.telemetry.sources.cgroup import no_tree, parse_cpu_list, parse_cpu_stat
 from jepa.telemetry.sources.memory import parse_meminfo
 from jepa.telemetry.sources.pressure import parse_pressure, share
 
 _PRESSURES = ("cpu", "memory", "io")
-_LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +63,11 @@ class StackedDevices:
 
     def __init__(self, root: Path) -> None:
         self._block = root / "sys/block"
-        self._found: frozenset[bytes] = frozenset()
-        self._looked_at = float("-inf")
+        self._found = Rarely(lambda: frozenset(self._look()))
 
     def at(self, now: float) -> frozenset[bytes]:
-        """As they are at ``now``, in seconds of the monotonic clock; looked for once a minute."""
-        if now - self._looked_at >= _LOOK_AGAIN_S:
-            self._found = frozenset(self._look())
-            self._looked_at = now
-        return self._found
+        """As they are at ``now``, in seconds of the monotonic clock, or were up to a minute before."""
+        return self._found.at(now)
 
     def _look(self) -> Iterator[bytes]:
         for pattern in ("*/slaves/*", "loop*/loop/backing_file"):
@@ -163,11 +158,12 @@ class RoleSource:
         self._meminfo = KernelFile(root / "proc/meminfo")
         self._groups: dict[Path, tuple[int, _Group]] = {}
         self._stacked = StackedDevices(root)
+        self._no_tree = Rarely(lambda: no_tree(self._tree))
 
     def read(self, now: float) -> Reading:
         """Use in percent of the machine's and KiB/s, and stalled shares, since the last call."""
         if not (self._tree / "cgroup.controllers").exists():
-            return Reading({}, no_tree(self._tree))
+            return Reading({}, self._no_tree.at(now))
         assigned = self._roles.at(now)
         # The rest is the system's: the slice of services stands for it where only a group has an answer.
         groups: dict[Path, Role] = {self._tree / "system.slice": "system", **assigned.groups}
