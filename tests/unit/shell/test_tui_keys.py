@@ -262,6 +262,23 @@ async def test_an_answer_that_does_not_fit_is_shown_from_its_beginning_until_a_p
         assert transcript.scroll_y == there
 
 
+@pytest.mark.parametrize("size", [(40, 12), (60, 16), (80, 24)])
+async def test_the_question_before_a_second_key_is_in_sight(shell: Shell, size: tuple[int, int]) -> None:
+    async with shell.running(size):
+        await shell.say("interrupt")
+        await shell.to_the_plan()
+        await at_rest(shell.pilot)
+        transcript, keys = shell.app._transcript, shell.card.query_one(".card-keys")
+        top = shell.card.region.y
+        await shell.press("a")
+        await at_rest(shell.pilot)
+        assert "y applies them" in shell.card.text
+        assert transcript.region.y <= keys.region.y and keys.region.bottom <= transcript.region.bottom
+        await shell.press("n")
+        await at_rest(shell.pilot)
+        assert shell.card.region.y == top, "what one reads is where it was"
+
+
 async def test_the_palette_opens_what_it_names(shell: Shell) -> None:
     async with shell.running():
         await shell.press("ctrl+p", *"packs")

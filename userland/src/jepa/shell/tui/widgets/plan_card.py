@@ -98,6 +98,11 @@ class PlanCard(Vertical, can_focus=True):
         return self._state in ("open", "armed")
 
     @property
+    def is_asking(self) -> bool:
+        """Whether it waits for the second key, asked for in its last line."""
+        return self._state == "armed"
+
+    @property
     def left_s(self) -> float:
         """Seconds until the plan expires."""
         return float(self.plan["expires_s"]) - self._clock()
@@ -188,6 +193,7 @@ class PlanCard(Vertical, can_focus=True):
         if event.key == "y":
             self._decide("apply")
         self.count()
+        self.post_message(self.Taken(self))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No key of a plan while a second key is waited for."""
@@ -204,6 +210,7 @@ class PlanCard(Vertical, can_focus=True):
             self._state = "armed"
             self.focus()
             self.count()
+            self.post_message(self.Taken(self))
         else:
             self._decide(wanted)
 

@@ -135,7 +135,7 @@ class Transcript(VerticalScroll):
         self.call_later(self._reveal)
 
     def _reveal(self) -> None:
-        """Bring its end in sight; of what is longer than the screen its beginning."""
+        """Bring its end in sight; of what is longer than the screen its beginning, unless its end asks."""
         if self._read is None:
             return
         first, last = read = self._read
@@ -144,8 +144,11 @@ class Transcript(VerticalScroll):
         top = first.virtual_region.y
         bottom = last.virtual_region_with_margin.bottom
         if bottom - top > self.size.height >= READABLE:
+            asks = isinstance(last, PlanCard) and last.is_asking
             self.anchor(False)
-            self.scroll_to(y=top, animate=False, immediate=True, force=True)
+            self.scroll_to(
+                y=bottom - self.size.height if asks else top, animate=False, immediate=True, force=True
+            )
         elif last is self.children[-1]:
             self.anchor()
         else:
