@@ -28,6 +28,8 @@ from tools.vm.write_log import WriteLog
 
 CUTS = 10
 """Of an update, and as many of a first boot."""
+ANYWHERE_EVERY = 5
+"""One cut of so many is at any write; the others are at one that decides something."""
 WHOLE_EVERY = 5
 """After one cut of so many the machine starts as a whole; after the others as far as CUT, in less time."""
 FIGURES = BUILD / "bench/power-cuts.json"
@@ -50,6 +52,8 @@ class Left:
     done: bool
     unflushed: int
     """Writes that no flush had covered."""
+    at: str
+    """To what the write is at which it came, as `deciding` calls it; empty when that did not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +78,39 @@ class Recording:
         disk = copy(self.before, to)
         firmware = copy_firmware(self.firmware, to.with_suffix(".fd"))
         with closing(WriteLog(self.log)) as log, to.open("r+b") as file:
-            at = self.moment(log, number, rng)
+            at, kind = self.moment(log, number, rng)
             durable = log.durable(at)
             for write in chain(log.writes(0, durable), log.survivors(at, rng)):
                 os.pwrite(file.fileno(), write.data, write.at)
             unflushed = sum(1 for _ in log.writes(durable, at))
-            return Left(disk, firmware, log.size_before(at) >= self.done, unflushed)
+            return Left(disk, firmware, log.size_before(at) >= self.done, unflushed, kind)
 
-    def moment(self, log: WriteLog, number: int, rng: random.Random) -> int:
-        """When the cut with `number` comes, in entries of the log; 0 is at the very end.
+    def moment(self, log: WriteLog, number: int, rng: random.Random) -> tuple[int, str]:
+        """When the cut with `number` comes, in entries of the log, and at what; 0 is at the very end.
 
-        Each second one is at a write to what decides which system starts, and half of all are just before
-        a flush is answered, when most is in flight.
+        All but one of ANYWHERE_EVERY are at a write to what decides which system starts, to each kind of
+        that in turn: there are hundreds of writes of content for each that says that it is there. Half of
+        all are just before a flush is answered, when most is in flight.
         """
-        last = log.first_after(self.end)
+        first, last = log.first_after(self.begin), log.first_after(self.end)
         if number == 0:
-            return last
-        places = deciding(self.before)
-        moments = [
-            at
-            for at in range(log.first_after(self.begin), last)
-            if number % 2 == 0
-            or any(place.has(write.at) for write in log.writes(at, at + 1) for place in places)
-        ]
-        at = rng.choice(moments) + 1
-        return min(last, log.before_flush(at)) if rng.random() < 0.5 else at
+            return last, ""
+        moments = {"": list(range(first, last))}
+        if number % ANYWHERE_EVERY:
+            moments = self._deciding(log, first, last) or moments
+        kind = sorted(moments)[number % len(moments)]
+        at = rng.choice(moments[kind]) + 1
+        return min(last, log.before_flush(at)) if rng.random() < 0.5 else at, kind
+
+    def _deciding(self, log: WriteLog, first: int, last: int) -> dict[str, list[int]]:
+        """Of the entries from `first` to before `last` those that write to what decides, by its kind."""
+        places = deciding(self.before).items()
+        found: dict[str, list[int]] = {}
+        for at in range(first, last):
+            for write in log.writes(at, at + 1):
+                for kind in (kind for kind, there in places if any(each.has(write.at) for each in there)):
+                    found.setdefault(kind, []).append(at)
+        return found
 
 
 class Tally:
@@ -126,6 +138,8 @@ class Tally:
 def start(machine: Machine, left: Left, tally: Tally) -> None:
     """Switch on what a cut left, and wait for its shell."""
     tally.add(cuts=1, done=left.done, unflushed_writes=left.unflushed)
+    if left.at:
+        tally.add(**{f"at_{left.at}": 1})
     machine.start()
     with tally.fault("dead"):
         machine.wait_for_shell()

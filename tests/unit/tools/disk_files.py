@@ -3,6 +3,7 @@
 
 import struct
 import uuid
+from collections.abc import Mapping
 
 SECTOR = 512
 
@@ -31,6 +32,24 @@ def disk(*parts: tuple[str, uuid.UUID, bytes]) -> bytes:
         entries, content, at = entries + entry, content + data.ljust(sectors * SECTOR, b"\0"), at + sectors
     header = b"EFI PART".ljust(72, b"\0") + struct.pack("<QII", 2, 128, 128)
     return _sectors(bytes(SECTOR), header, entries.ljust(128 * 128, b"\0")) + content
+
+
+def fat32(*clusters: bytes, follow: Mapping[int, int]) -> bytes:
+    """A FAT32 of one sector a cluster with ``clusters`` from the second on, that of the root.
+
+    ``follow`` says which cluster comes after one; each that it does not name is a last one.
+    """
+    head = bytearray(SECTOR)
+    struct.pack_into("<HBHB", head, 11, SECTOR, 1, 2, 2)
+    struct.pack_into("<III", head, 36, 1, 0, 2)
+    head[82:90] = b"FAT32   "
+    table = struct.pack("<128I", *(follow.get(number, 0x0FFFFFFF) for number in range(128)))
+    return _sectors(bytes(head), bytes(SECTOR), table, table, *clusters)
+
+
+def fat_entry(name: bytes, kind: int, cluster: int) -> bytes:
+    """An entry of a directory in such a file system."""
+    return struct.pack("<11sB8xH4xHI", name, kind, cluster >> 16, cluster & 0xFFFF, 0)
 
 
 def _sectors(*parts: bytes) -> bytes:
