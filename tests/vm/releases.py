@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Later versions of the image for tests of updates, signed with a key of the tests' own, and servers."""
 
-import http.server
 import lzma
 import os
 import shutil
 import subprocess
 import sys
-import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
+from tests.web import Halting, Parts, server
 from tools import keys, release
 from tools.vm.image import BUILD, ROOT, Image
 
@@ -103,38 +102,15 @@ class Channel:
         release.sign(self.place, self._key)
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
-
-class _Halting(_Quiet):
-    """Ends each connection for a partition in its middle, as a server that goes away."""
-
-    def do_GET(self) -> None:
-        """Send a partition's length and its first half."""
-        path = Path(self.translate_path(self.path))
-        if path.suffix != ".raw":
-            super().do_GET()
-            return
-        content = path.read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2])
-        self.close_connection = True
-
-
 @contextmanager
-def served(place: Path, *, halting: bool = False) -> Iterator[str]:
-    """Serve the directory ``place``, of partitions the half when ``halting``; yields its address."""
-    handler = partial(_Halting if halting else _Quiet, directory=str(place))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://{HOST}:{server.server_port}"
-        finally:
-            server.shutdown()
+def served(place: Path, *, halting: bool = False, sent: Counter[str] | None = None) -> Iterator[str]:
+    """Serve the directory ``place``, of partitions the half when ``halting``; yields its address.
+
+    ``sent`` is given the bytes that were fetched of each file.
+    """
+    options = {} if halting else {"sent": Counter() if sent is None else sent}
+    with server(place, Halting if halting else Parts, **options) as port:
+        yield f"http://{HOST}:{port}"
 
 
 def with_words(uki: bytes, words: str) -> bytes:

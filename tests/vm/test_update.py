@@ -4,6 +4,7 @@
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -63,7 +64,8 @@ def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel
         trust(machine, channel)
         first = version(machine)
         machine.succeed("echo kept | tee /etc/kept >/var/kept")
-        apply(machine, channel.other("next", NEXT))
+        fetched: Counter[str] = Counter()
+        apply(machine, channel.other("next", NEXT), sent=fetched)
         assert (told(machine)["role"], told(machine)["other"]) == ("pending", NEXT)
         assert f"jepa-os_{NEXT}+3-0.efi" in machine.succeed(UKIS)
         reboot(machine)
@@ -73,7 +75,7 @@ def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel
     finally:
         if machine.running:
             machine.crash()
-    yield Updated(first, disk.path, firmware)
+    yield Updated(first, disk.path, firmware, fetched)
     disk.path.unlink()
 
 
@@ -91,6 +93,14 @@ def test_versions_are_told_and_a_list_signed_by_a_stranger_is_refused(machine: M
         refused = machine.fail(f"jepa update check --from {address}").err
     shutil.rmtree(place)
     assert f"{address} cannot be used: its list of sums was altered, or is signed with a key" in refused
+
+
+@pytest.mark.slow
+def test_of_usr_only_what_changed_is_fetched(updated: Updated, channel: Channel, say: Say) -> None:
+    (usr,) = channel.place.glob(f"jepa-os_{NEXT}_*.usr.raw")
+    fetched, size = updated.fetched[usr.name], usr.stat().st_size
+    say(f"{fetched / 2**20:.1f} of {size / 2**20:.0f} MiB of /usr were fetched")
+    assert 0 < fetched < size / 10
 
 
 @pytest.mark.slow

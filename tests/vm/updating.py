@@ -5,6 +5,7 @@ import base64
 import json
 import shlex
 import shutil
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class Updated:
     first: str
     disk: Path
     firmware: Firmware
+    fetched: Counter[str]
+    """Bytes of each file of NEXT."""
 
     def copy(self, directory: Path, name: str) -> tuple[Disk, Firmware]:
         """A disk and firmware for a machine to begin as this one."""
@@ -81,6 +84,7 @@ def reboot(machine: Machine) -> None:
     machine.start()
 
 
-def apply(machine: Machine, channel: Channel, named: str = "") -> None:
-    with served(channel.place) as address:
+def apply(machine: Machine, channel: Channel, named: str = "", *, sent: Counter[str] | None = None) -> None:
+    """Update ``machine`` from ``channel``; ``sent`` is given the bytes that it fetched of each file."""
+    with served(channel.place, sent=sent) as address:
         machine.succeed(f"jepa update apply {named} --from {shlex.quote(address)}", 600)

@@ -20,6 +20,7 @@ from typing import Final
 from jepa.errors import JepaError
 from jepa.updates import boot_options
 from jepa.updates.channel import read_channel
+from jepa.updates.nearby import HOST, nearby
 from jepa.updates.refusals import refusal
 from jepa.updates.versions import EMPTY, PREFIX, TRIES, forget, note_failed, note_next, order, running, slots
 from jepa.updates.waves import as_address, followed
@@ -112,7 +113,8 @@ class Updater:
                 status=409,
             )
         self._check_room(folder, now)
-        done = self._sysupdate(address, "update", version)
+        with nearby(address, self._root) as near:
+            done = self._sysupdate(near, "update", version)
         if done.returncode:
             raise refusal(done.stderr, done.returncode, f"{version} was not put in place")
         self._settle(folder)
@@ -206,7 +208,8 @@ class Updater:
             for path in shipped:
                 text = path.read_text().replace(_SHIPPED, f"Path={address}\n")
                 (Path(folder) / path.name).write_text(text)
-            return self._run([SYSUPDATE, f"--definitions={folder}", *words])
+            direct = ["env", f"no_proxy={HOST}"] if address.startswith(f"http://{HOST}") else []
+            return self._run([*direct, SYSUPDATE, f"--definitions={folder}", *words])
 
 
 def _answer(done: subprocess.CompletedProcess[str], address: str, key: str) -> object:
