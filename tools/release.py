@@ -16,7 +16,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools import keys, uki
+from jepa.updates.versions import order
+from tools import keys, release_notes, uki
 from tools.architecture import MACHINES, NATIVE, folder
 from tools.partitions import partitions
 
@@ -26,7 +27,8 @@ RELEASE = BUILD / "release"
 SUMS = "SHA256SUMS"
 CHUNK = 1 << 20
 PRESET = 1
-"""Of xz: /usr is compressed already, and a machine that updates has to unpack it."""
+"""Of xz, for the hashes, half of whose partition is empty. /usr is compressed already, and stays as it is,
+for a machine to fetch parts of it."""
 
 
 def slots(image: Path) -> Iterator[tuple[str, uuid.UUID, int, int]]:
@@ -48,18 +50,29 @@ def make(image: Path, release: Path, key: Path, architecture: str, *, compress: 
     name = f"jepa-os_{version}_{architecture}"
     release.mkdir(parents=True, exist_ok=True)
     for kind, identity, start, size in slots(image):
-        packed = release / f"{name}_{identity}.{kind}.raw{'.xz' if compress else ''}"
+        pack = compress and kind == "usr-verity"
+        packed = release / f"{name}_{identity}.{kind}.raw{'.xz' if pack else ''}"
         with (
             (image / "jepa-os.raw").open("rb") as disk,
-            lzma.open(packed, "wb", preset=PRESET) if compress else packed.open("wb") as file,
+            lzma.open(packed, "wb", preset=PRESET) if pack else packed.open("wb") as file,
         ):
             disk.seek(start)
             for at in range(0, size, CHUNK):
                 file.write(disk.read(min(CHUNK, size - at)))
     shutil.copyfile(image / "jepa-os.efi", release / f"{name}.efi")
+    before = newest_before(version, release, architecture)
     shutil.copyfile(image / "jepa-os.manifest", release / f"{name}.manifest")
+    text = release_notes.notes(version, architecture, release / f"{name}.manifest", before)
+    (release / f"{name}.md").write_text(text)
     sign(release, key)
     return version
+
+
+def newest_before(version: str, release: Path, architecture: str) -> tuple[str, Path] | None:
+    """Return the newest version in `release` that is older than `version`, and its manifest."""
+    found = {path.name.split("_")[1]: path for path in release.glob(f"jepa-os_*_{architecture}.manifest")}
+    older = [each for each in found if order(each) < order(version)]
+    return (newest, found[newest]) if (newest := max(older, key=order, default=None)) else None
 
 
 def sign(release: Path, key: Path) -> None:

@@ -2,6 +2,7 @@
 """A release is the image's /usr and UKI under names that updates look for, with sums that are signed."""
 
 import hashlib
+import json
 import lzma
 import shutil
 import subprocess
@@ -28,6 +29,11 @@ def key() -> Iterator[Path]:
     shutil.rmtree(place)
 
 
+def manifest(**packages: str) -> bytes:
+    listed = [{"name": name, "version": version} for name, version in packages.items()]
+    return json.dumps({"packages": listed}).encode()
+
+
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     """What `make image` leaves, in small."""
@@ -37,7 +43,7 @@ def image(tmp_path: Path) -> Path:
     for name, content in (
         ("raw", disk(*parts)),
         ("efi", portable_executable(*sections)),
-        ("manifest", b"{}"),
+        ("manifest", manifest(systemd="257.9", bash="5.2")),
     ):
         (tmp_path / f"jepa-os.{name}").write_bytes(content)
     return tmp_path
@@ -51,11 +57,13 @@ def test_the_files_are_those_that_the_root_hash_names(image: Path, key: Path) ->
         "SHA256SUMS.gpg",
         "jepa-os_1.2_x86-64.efi",
         "jepa-os_1.2_x86-64.manifest",
+        "jepa-os_1.2_x86-64.md",
         f"jepa-os_1.2_x86-64_{VERITY}.usr-verity.raw.xz",
-        f"jepa-os_1.2_x86-64_{USR}.usr.raw.xz",
+        f"jepa-os_1.2_x86-64_{USR}.usr.raw",
     ]
-    with lzma.open(made / f"jepa-os_1.2_x86-64_{USR}.usr.raw.xz") as file:
-        assert file.read() == (b"u" * 700).ljust(1024, b"\0")
+    assert (made / f"jepa-os_1.2_x86-64_{USR}.usr.raw").read_bytes() == (b"u" * 700).ljust(1024, b"\0")
+    with lzma.open(made / f"jepa-os_1.2_x86-64_{VERITY}.usr-verity.raw.xz") as file:
+        assert file.read() == b"h" * 512
 
 
 def test_the_sums_are_right_and_signed(image: Path, key: Path) -> None:
@@ -76,7 +84,33 @@ def test_the_sums_are_right_and_signed(image: Path, key: Path) -> None:
 def test_a_second_release_lies_beside_the_first(image: Path, key: Path) -> None:
     made = image / "release"
     release.make(image, made, key, "x86-64")
+    assert "The first release here" in (made / "jepa-os_1.2_x86-64.md").read_text()
     (made / "jepa-os_1.1_x86-64.efi").write_bytes(b"older")
     release.sign(made, key)
     assert "jepa-os_1.1_x86-64.efi" in (made / "SHA256SUMS").read_text()
     assert not list(made.glob(".*"))
+
+
+def test_its_notes_say_what_changed_since_the_newest_older_one_of_its_architecture(
+    image: Path, key: Path
+) -> None:
+    made = image / "release"
+    made.mkdir()
+    for name, packages in (
+        ("jepa-os_1.10_x86-64", {"systemd": "258"}),
+        ("jepa-os_1.1_x86-64", {"systemd": "257.7", "nano": "8", "bash": "5.2"}),
+        ("jepa-os_1.0_x86-64", {}),
+        ("jepa-os_1.1.5_arm64", {}),
+    ):
+        (made / f"{name}.manifest").write_bytes(manifest(**packages))
+    release.make(image, made, key, "x86-64")
+    notes = (made / "jepa-os_1.2_x86-64.md").read_text()
+    assert notes.startswith("# JEPA OS 1.2 for x86-64\n")
+    rows = [line for line in notes.splitlines() if line.startswith("|")]
+    assert rows == [
+        "| package | 1.1 | 1.2 |",
+        "|---|---|---|",
+        "| nano | 8 | – |",
+        "| systemd | 257.7 | 257.9 |",
+    ]
+    assert "  jepa-os_1.2_x86-64.md\n" in (made / "SHA256SUMS").read_text()
