@@ -52,7 +52,7 @@ $(LANGUAGE): $(VENV)/.done $(wildcard model-packs/language/pack.toml model-packs
 	@$(VENV)/bin/jepa-lab build-language
 	@test ! -e $@ || touch $@
 
-$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg keys/secure-boot.crt)
+$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg keys/secure-boot.crt keys/packs.crt)
 	@$(PYTHON) -m tools.host build $(FOR)
 	@$(PY) -m tools.build_image $(FOR)
 	@touch $@
@@ -62,7 +62,7 @@ qcow2: $(IMAGE) ## make build/image/jepa-os.qcow2 of the image, for other virtua
 	@$(PY) -m tools.qcow2
 
 .PHONY: keys
-keys: $(VENV)/.done ## make the keys that releases and boot loaders are signed with, in keys/
+keys: $(VENV)/.done ## make the keys that releases, boot loaders and packs are signed with, in keys/
 	@$(PYTHON) -m tools.host release
 	@$(PY) -m tools.keys
 

@@ -91,14 +91,19 @@ def list_contents(output: Path, site: Path, libraries: Path, version: str, made:
     place.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def trust(folder: Path, signing: Path) -> None:
-    """Put the public key of updates, which is in `signing`, into `folder`; without one, a list of none.
+def trust(libraries: Path, signing: Path) -> None:
+    """Put what the image trusts below /usr/lib, which is `libraries`: the keys in `signing`.
 
-    It takes the place of systemd's own list, by which other distributions could sign an update.
+    The public key of updates, or a list of none, takes the place of systemd's own list, by which other
+    distributions could sign an update. Where there is a key for packs, its certificate goes to where systemd
+    looks for those of extension images.
     """
-    folder.mkdir(parents=True)
-    public = keys.public_key(signing)
-    (folder / public.name).write_bytes(public.read_bytes() if public.exists() else b"")
+    public, packs = keys.public_key(signing), keys.packs(signing)
+    (libraries / "systemd").mkdir(parents=True)
+    (libraries / "systemd" / public.name).write_bytes(public.read_bytes() if public.exists() else b"")
+    if packs.made:
+        (libraries / "verity.d").mkdir()
+        shutil.copyfile(packs.certificate, libraries / "verity.d/jepa-packs.crt")
 
 
 def signatures(signing: Path) -> list[str]:
@@ -151,7 +156,7 @@ def main() -> int:
     packages = userland.make_site(name)
     userland.make_userland()
     shutil.copytree(ROOT / "kernel-config", BUILD / "userland/usr/lib/jepa/kernel-config")
-    trust(BUILD / "userland/usr/lib/systemd", arguments.keys)
+    trust(BUILD / "userland/usr/lib", arguments.keys)
     for tree in (BUILD / "site" / name, BUILD / "userland"):
         set_modes(tree)
     for kind in ("output", "cache", "pkgcache", "workspace"):

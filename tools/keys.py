@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the keys that releases and boot loaders are signed with, in keys/. Never committed.
+"""Make the keys that releases, boot loaders and packs are signed with, in keys/. Never committed.
 
 An image takes updates that are signed with the release key it was built with, and no others. What
-firmware starts of it is signed with the Secure Boot key, whose certificate firmware must know. Keep both.
+firmware starts of it is signed with the Secure Boot key, whose certificate firmware must know. It trusts
+packs that are signed with the packs' key. Keep all three.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ VALID_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
-class SecureBoot:
-    """The key that what the firmware starts is signed with, and its certificate."""
+class Pair:
+    """A key to sign with, and its certificate."""
 
     key: Path
     certificate: Path
@@ -36,9 +37,14 @@ def public_key(keys: Path = KEYS) -> Path:
     return keys / "import-pubring.gpg"
 
 
-def secure_boot(keys: Path = KEYS) -> SecureBoot:
+def secure_boot(keys: Path = KEYS) -> Pair:
     """Return where the Secure Boot key and its certificate are."""
-    return SecureBoot(keys / "secure-boot.key", keys / "secure-boot.crt")
+    return Pair(keys / "secure-boot.key", keys / "secure-boot.crt")
+
+
+def packs(keys: Path = KEYS) -> Pair:
+    """Return where the key that packs are signed with and its certificate are."""
+    return Pair(keys / "packs.key", keys / "packs.crt")
 
 
 def gpg(keys: Path, *words: str) -> bytes:
@@ -53,8 +59,9 @@ def make(keys: Path) -> None:
     keys.chmod(0o700)
     if not public_key(keys).exists():
         make_release_key(keys)
-    if not secure_boot(keys).made:
-        make_secure_boot(secure_boot(keys))
+    for pair, name in ((secure_boot(keys), "JEPA OS Secure Boot"), (packs(keys), "JEPA OS packs")):
+        if not pair.made:
+            make_pair(pair, name)
 
 
 def make_release_key(keys: Path) -> None:
@@ -65,18 +72,18 @@ def make_release_key(keys: Path) -> None:
     public_key(keys).write_bytes(gpg(keys, "--export", OWNER))
 
 
-def make_secure_boot(pair: SecureBoot) -> None:
-    """Make an RSA key of 2048 bits, the one kind that all firmware knows, and a certificate for it."""
+def make_pair(pair: Pair, name: str) -> None:
+    """Make an RSA key of 2048 bits, the one kind that all firmware knows, and a certificate with `name`."""
     kind = ["-newkey", "rsa:2048", "-noenc", "-sha256", "-days", str(VALID_DAYS)]
-    place = ["-keyout", str(pair.key), "-out", str(pair.certificate), "-subj", "/CN=JEPA OS Secure Boot"]
+    place = ["-keyout", str(pair.key), "-out", str(pair.certificate), "-subj", f"/CN={name}"]
     subprocess.run(["openssl", "req", "-x509", *kind, *place], check=True, stderr=subprocess.DEVNULL)
     pair.key.chmod(0o600)
 
 
 def main() -> int:
     """Make the keys that are not there."""
-    if public_key().exists() and secure_boot().made:
-        print(f"The keys are in {KEYS} already. Releases and boot loaders are signed with them.")
+    if public_key().exists() and secure_boot().made and packs().made:
+        print(f"The keys are in {KEYS} already. Releases, boot loaders and packs are signed with them.")
         return 0
     make(KEYS)
     print(f"The keys are in {KEYS}. Keep a copy: images that are built now take updates by them alone.")

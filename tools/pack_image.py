@@ -14,6 +14,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from tools import keys
 from tools.build_image import set_modes
 from tools.userland import NOT_OF_A_PACK
 from tools.vm.emulator import TOOLS_TREE
@@ -64,11 +65,17 @@ def main() -> int:
     """Make the image and say where it is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pack", type=Path, help="directory with pack.toml")
-    parser.add_argument("--key", type=Path, required=True, help="private key to sign with, PEM")
-    parser.add_argument("--certificate", type=Path, required=True, help="its certificate, PEM")
+    own = keys.packs()
+    parser.add_argument(
+        "--key", type=Path, default=own.key, help="private key to sign with, PEM (default: of make keys)"
+    )
+    parser.add_argument("--certificate", type=Path, default=own.certificate, help="its certificate, PEM")
     parser.add_argument("--to", type=Path, default=ROOT / "build/packs", help="directory")
     parser.add_argument("--architecture", choices=("x86-64", "arm64"), default="x86-64")
     arguments = parser.parse_args()
+    if not arguments.key.exists():
+        print(f"There is no key {arguments.key} to sign with. Run: make keys", file=sys.stderr)
+        return 1
     try:
         image = make(
             arguments.pack, arguments.to, arguments.key, arguments.certificate, arguments.architecture

@@ -5,7 +5,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-from tools.keys import SecureBoot
+from tools.keys import Pair
 from tools.vm.emulator import TOOLS_TREE
 
 _OPTIONAL = 24
@@ -32,14 +32,14 @@ def unsigned(program: bytes) -> bytes:
     return bytes(data[:place])
 
 
-def sign(program: Path, pair: SecureBoot, to: Path) -> None:
+def sign(program: Path, pair: Pair, to: Path) -> None:
     """Sign the PE file `program` with the key of `pair` into the file `to`."""
     words = ("--key", pair.key, "--cert", pair.certificate, "--output", to, program)
     done = _tool("sbsign", *words)
     assert done.returncode == 0, done.stderr.decode()
 
 
-def is_signed(program: Path, pair: SecureBoot) -> bool:
+def is_signed(program: Path, pair: Pair) -> bool:
     """Whether the PE file `program` has a signature that the certificate of `pair` fits."""
     done = _tool("sbverify", "--cert", pair.certificate, program)
     said = (done.stdout + done.stderr).decode()

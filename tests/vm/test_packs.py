@@ -4,83 +4,38 @@
 import json
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.vm.guest import essential_faults, status
+from tests.vm.packs import NEWER, SHIPPED, Packs
 from tests.vm.releases import served
-from tools import pack_image
-from tools.partitions import partitions
-from tools.userland import NOT_OF_A_PACK
-from tools.vm.image import ROOT
+from tools import keys
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 
-SHIPPED = ROOT / "model-packs/machine"
-NEWER, NEXT = "99.1.0", "99.2.0"
 TRUSTED = "/etc/verity.d"
 CORRUPT = (r"verity: .*corrupted|erofs.*error|Buffer I/O error|I/O error", "a block was altered on purpose")
 STRANGE = (r"verity: .*failed", "the kernel itself knows none of the tests' keys")
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key to sign packs with, and the certificate that is trusted."""
-
-    key: Path
-    certificate: Path
-
-
-class Packs:
-    """Makes images of variants of the machine pack in a directory."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place / "served"
-        self.place.mkdir()
-        self._work = place
-        self.own, self.strange = (self._key(name) for name in ("own", "strange"))
-
-    def _key(self, name: str) -> Key:
-        made = Key(self._work / f"{name}.key", self._work / f"{name}.crt")
-        kind = ["-newkey", "rsa:2048", "-noenc", "-sha256", "-days", "3650", "-subj", f"/CN={name}"]
-        place = ["-keyout", str(made.key), "-out", str(made.certificate)]
-        subprocess.run(["openssl", "req", "-x509", *kind, *place], check=True, capture_output=True)
-        return made
-
-    def make(self, version: str, *changes: tuple[str, str], key: Key | None = None) -> str:
-        """An image of the shipped pack as ``version``, with ``changes`` to its manifest; its file name."""
-        pack = self._work / "pack"
-        shutil.rmtree(pack, ignore_errors=True)
-        shutil.copytree(SHIPPED, pack, ignore=shutil.ignore_patterns(*NOT_OF_A_PACK))
-        text = (pack / "pack.toml").read_text()
-        for pattern, replacement in ((r'^version = ".*"', f'version = "{version}"'), *changes):
-            text, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
-            assert count == 1, pattern
-        (pack / "pack.toml").write_text(text)
-        signing = key or self.own
-        return pack_image.make(pack, self.place, signing.key, signing.certificate).name
-
-    def flip(self, name: str) -> None:
-        """Alter one bit of the files in the image ``name``, a good way into them."""
-        path = self.place / name
-        files = max(partitions(path), key=lambda each: each.size)
-        content = bytearray(path.read_bytes())
-        content[files.start + files.size // 2] ^= 1
-        path.write_bytes(content)
-
-
 @pytest.fixture(scope="module")
 def packs() -> Iterator[Packs]:
     place = Path(tempfile.mkdtemp(prefix="jepa-packs-"))
-    yield Packs(place)
+    yield Packs(place, pair(place, "own"))
     shutil.rmtree(place)
+
+
+def pair(place: Path, name: str) -> keys.Pair:
+    """A key called `name` and its certificate in `place`, made anew."""
+    made = keys.Pair(place / f"{name}.key", place / f"{name}.crt")
+    keys.make_pair(made, name)
+    return made
 
 
 def trust(machine: Machine, packs: Packs) -> None:
@@ -151,10 +106,12 @@ def test_another_version_takes_over_while_jepad_forecasts_and_gives_way_again(
 
 @pytest.mark.allow(*CORRUPT)
 @pytest.mark.allow(*STRANGE)
-def test_a_pack_that_is_not_fit_is_refused_and_the_old_one_goes_on(machine: Machine, packs: Packs) -> None:
+def test_a_pack_that_is_not_fit_is_refused_and_the_old_one_goes_on(
+    machine: Machine, packs: Packs, tmp_path: Path
+) -> None:
     trust(machine, packs)
     first = in_use(machine)
-    flipped, strange = packs.make("99.3.0"), packs.make("99.4.0", key=packs.strange)
+    flipped, strange = packs.make("99.3.0"), packs.make("99.4.0", key=pair(tmp_path, "strange"))
     packs.flip(flipped)
     other = packs.make("99.5.0", (r'^digest = "..', 'digest = "00'))
     broken = packs.make("99.6.0", *decode_by("encode"))

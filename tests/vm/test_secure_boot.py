@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.vm.guest import essential_faults, status
+from tests.vm.packs import NEWER, Packs
 from tests.vm.releases import KEYS, built, released, served
 from tests.vm.signing import is_signed, sign, unsigned
 from tests.vm.updating import LATER, NEXT, TRIES, UKIS, connect, copy, firmware_of, reboot, told, version
@@ -78,6 +79,19 @@ def test_the_first_start_gives_the_firmware_the_keys_and_locks_the_kernel_down(o
     assert essential_faults(status(owned)) == []
 
 
+def test_a_pack_that_is_signed_with_the_images_own_key_is_trusted_without_a_word(
+    owned: Machine, tmp_path: Path
+) -> None:
+    packs = Packs(tmp_path, keys.packs(KEYS))
+    name = packs.make(NEWER)
+    connect(owned)
+    assert owned.succeed("ls -A /etc/verity.d") == ""
+    with served(packs.place) as address:
+        owned.succeed(f"jepa packs install {address}/{name}", 120)
+    assert status(owned)["pack"] == f"machine {NEWER}"
+    owned.succeed("jepa packs remove machine", 120)
+
+
 def test_an_update_as_make_release_makes_it_starts(updated: Machine) -> None:
     assert version(updated) == LATER
     assert "Secure Boot: enabled" in updated.succeed("bootctl status --no-pager")
@@ -93,8 +107,8 @@ def test_an_image_with_another_signature_is_refused_and_the_next_one_starts(
     bare = tmp_path / f"{name}.efi"
     bare.write_bytes(unsigned((built(LATER, image) / "jepa-os.efi").read_bytes()))
     if whose == "a_strangers":
-        stranger = keys.SecureBoot(tmp_path / "key", tmp_path / "crt")
-        keys.make_secure_boot(stranger)
+        stranger = keys.Pair(tmp_path / "key", tmp_path / "crt")
+        keys.make_pair(stranger, "a stranger")
         sign(bare, stranger, bare)
         assert is_signed(bare, stranger)
     with served(tmp_path) as address:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tools import keys
-from tools.build_image import signatures
+from tools.build_image import signatures, trust
 
 
 @pytest.fixture
@@ -24,17 +24,20 @@ def place() -> Iterator[Path]:
 
 def test_keys_are_their_owners_alone_and_the_certificate_fits_the_key(place: Path) -> None:
     keys.make(place)
-    pair = keys.secure_boot(place)
     assert place.stat().st_mode & 0o777 == 0o700
-    assert pair.key.stat().st_mode & 0o777 == 0o600
-    public = [
-        subprocess.run(["openssl", *words], check=True, capture_output=True).stdout
-        for words in (
-            ["pkey", "-in", str(pair.key), "-pubout"],
-            ["x509", "-in", str(pair.certificate), "-noout", "-pubkey"],
-        )
-    ]
-    assert public[0] == public[1] != b""
+    publics = []
+    for pair in (keys.secure_boot(place), keys.packs(place)):
+        assert pair.key.stat().st_mode & 0o777 == 0o600
+        public = [
+            subprocess.run(["openssl", *words], check=True, capture_output=True).stdout
+            for words in (
+                ["pkey", "-in", str(pair.key), "-pubout"],
+                ["x509", "-in", str(pair.certificate), "-noout", "-pubkey"],
+            )
+        ]
+        assert public[0] == public[1] != b""
+        publics.append(public[0])
+    assert publics[0] != publics[1], "who may sign packs may not sign what the firmware starts"
 
 
 def test_what_is_there_stays_and_what_is_missing_is_made(place: Path) -> None:
@@ -55,3 +58,16 @@ def test_an_image_is_signed_only_when_there_is_a_key(tmp_path: Path) -> None:
     assert signatures(tmp_path) == [], "half a pair signs nothing"
     pair.certificate.touch()
     assert f"--secure-boot-key={pair.key}" in signatures(tmp_path)
+
+
+def test_an_image_trusts_the_keys_it_was_built_with_and_without_them_nobody(
+    tmp_path: Path, place: Path
+) -> None:
+    trust(tmp_path / "none", tmp_path)
+    assert (tmp_path / "none/systemd/import-pubring.gpg").read_bytes() == b""
+    assert not (tmp_path / "none/verity.d").exists()
+    keys.make(place)
+    trust(tmp_path / "lib", place)
+    assert (tmp_path / "lib/systemd/import-pubring.gpg").read_bytes() == keys.public_key(place).read_bytes()
+    certificate = keys.packs(place).certificate.read_bytes()
+    assert (tmp_path / "lib/verity.d/jepa-packs.crt").read_bytes() == certificate
