@@ -74,3 +74,16 @@ def test_a_pack_that_cannot_be_read_is_no_error_of_the_sentence() -> None:
     understanding = Understanding(lambda: HERE, find=find)
     assert understanding.parse(UNUSUAL)["intent"] == "none"
     assert understanding.fault is not None
+
+
+def test_a_pack_that_was_put_in_use_hears_the_next_sentence() -> None:
+    chosen: list[str | None] = [None]
+    understanding = Understanding(
+        lambda: HERE, find=lambda: Dieting(damaged=chosen[0] is None), chosen=lambda: chosen[0]
+    )
+    assert understanding.parse(UNUSUAL)["intent"] == "none"
+    chosen[0] = "language_9.1.0"
+    assert understanding.parse(UNUSUAL)["intent"] == "limit"
+    assert understanding.fault is None
+    chosen[0] = None
+    assert understanding.parse(UNUSUAL)["intent"] == "none"

@@ -87,6 +87,25 @@ def test_what_another_daemon_reads_is_in_use_from_its_next_start_on(image: str) 
     assert (jepad.asked, shelf.chosen) == ([], {"robot": "machine_9.1.0"})
 
 
+def test_a_language_pack_is_in_use_with_the_next_sentence_once_it_heard_one(image: str) -> None:
+    shelf, heard = Shelf(), list[str]()
+    shelf.kind = "language"
+    made = PackChanges(shelf, lambda: None, lambda: shelf.here, shelf.chosen.get, heard.append)
+    assert made.install(image).live
+    assert (heard, shelf.chosen) == (["machine_9.1.0"], {"language": "machine_9.1.0"})
+
+
+def test_a_language_pack_that_hears_nothing_is_taken_away_again(image: str) -> None:
+    def deaf(name: str) -> None:
+        raise JepaError("The pack failed its check.", "", status=409)
+
+    shelf = Shelf()
+    shelf.kind = "language"
+    with pytest.raises(JepaError, match="failed its check"):
+        PackChanges(shelf, lambda: None, lambda: shelf.here, shelf.chosen.get, deaf).install(image)
+    assert (shelf.here, shelf.chosen) == ([SHIPPED], {})
+
+
 def test_the_pack_of_the_system_can_be_chosen_by_its_version(image: str) -> None:
     shelf, jepad = Shelf(), Jepad()
     made = changes(shelf, jepad)

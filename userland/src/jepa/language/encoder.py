@@ -126,6 +126,20 @@ def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(power / power.sum(-1, keepdims=True), np.float32)
 
 
+def try_pack(folder: Path) -> None:
+    """Have the pack in ``folder`` hear a sentence; JepaError says why it cannot."""
+    try:
+        PackedEncoder.load(folder).hear(("restart", "the", "web", "server"))
+    except JepaError:
+        raise
+    except Exception as error:  # whatever is wrong with it, the one in use goes on
+        raise JepaError(
+            f"The pack failed its check: {' '.join(str(error).split())[:300]}.",
+            "Ask whoever made the pack.",
+            status=409,
+        ) from error
+
+
 def installed_encoder() -> PackedEncoder | None:
     """The encoder of the language pack that is here; None where there is none.
 

@@ -10,6 +10,7 @@ from jepa.errors import JepaError
 from jepa.language.inventory import Inventory, look
 from jepa.language.parser import Parsed, parse_openly
 from jepa.language.resolve import resolve
+from jepa.packs.places import chosen_title
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Encoder
@@ -34,12 +35,16 @@ class Understanding:
         look: Callable[[], Inventory] = look,
         monotonic: Callable[[], float] = time.monotonic,
         find: Callable[[], "Encoder | None"] = installed,
+        chosen: Callable[[], str | None] = lambda: chosen_title("language"),
     ) -> None:
-        """``find`` brings the encoder when it is first needed; its JepaError is kept as ``fault``."""
+        """``find`` brings the encoder when it is first needed; its JepaError is kept as ``fault``.
+
+        It is asked again when ``chosen`` names another pack than then.
+        """
         self._look = look
-        self._find = find
+        self._find, self._chosen = find, chosen
         self._encoder: Encoder | None = None
-        self._found = False
+        self._found_for: tuple[str | None] | None = None
         self.fault: JepaError | None = None
         """Why templates alone are used, where there is a language pack."""
         self._monotonic = monotonic
@@ -72,8 +77,9 @@ class Understanding:
 
     def _encoder_here(self) -> "Encoder | None":
         with self._lock:
-            if not self._found:
-                self._found = True
+            now = (self._chosen(),)
+            if self._found_for != now:
+                self._found_for, self._encoder, self.fault = now, None, None
                 try:
                     self._encoder = self._find()
                 except JepaError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Install, choose and remove packs: an image is put in place, jepad tries it, and only then is it in use."""
+"""Install, choose and remove packs: an image is put in place and tried, and only then is it in use."""
 
 import re
 import shutil
@@ -14,13 +14,14 @@ from typing import Final, Protocol
 from jepa.errors import JepaError
 from jepa.packs.images import Images
 from jepa.packs.pack import read_manifest
-from jepa.packs.places import INSTALLED, TITLE, chosen_title, mounted_packs
+from jepa.packs.places import INSTALLED, TITLE, chosen_title, mounted_packs, named_pack
 from jepa.service.api import PackOut
 from jepa.updates.channel import SignedChannel
 from jepa.updates.versions import order
 
-NEXT_START: Final = {"language": "jepad", "vision": "jepa-vision", "robot": "jepa-vision"}
-"""Which daemon reads a pack of a kind when it starts; a machine pack is changed while jepad runs."""
+NEXT_START: Final = {"machine": "jepad", "vision": "jepa-vision", "robot": "jepa-vision"}
+"""Which daemon reads a pack of a kind when it starts. A machine pack is changed while jepad runs, and which
+language pack is in use, whoever reads a sentence looks."""
 _WAIT_S: Final = 30.0
 SETTINGS: Final = "etc/jepa/packs.toml"
 """Where an administrator may name the channel of packs, `source = "..."`, and the wave of a fleet."""
@@ -92,8 +93,10 @@ class PackChanges:
         jepad: Callable[[], Jepad | None],
         here: Callable[[], list[Here]] | None = None,
         chosen: Callable[[str], str | None] = chosen_title,
+        try_language: Callable[[str], None] | None = None,
     ) -> None:
         self._images, self._jepad = images, jepad
+        self._try_language = try_language or _heard
         self._here = here or packs_here_by_version
         self._chosen = chosen
 
@@ -175,6 +178,9 @@ class PackChanges:
         if wanted.kind == "machine" and (jepad := self._jepad()) is not None:
             jepad.use_pack(wanted.asked)
             live = True
+        elif wanted.kind == "language":
+            self._try_language(wanted.asked)
+            live = True
         self._images.choose(wanted.kind, wanted.title)
         return Changed(f"{wanted.name} {wanted.version}", wanted.kind, live)
 
@@ -202,6 +208,14 @@ def packs_here_by_version() -> list[Here]:
         manifest = read_manifest(folder)
         found.append(Here(manifest.name, manifest.version, manifest.kind, title))
     return found
+
+
+def _heard(name: str) -> None:
+    """JepaError where the language pack that is called so cannot hear a sentence."""
+    # Read when a pack is tried: numpy and the runtime take memory.
+    from jepa.language.encoder import try_pack
+
+    try_pack(named_pack(name))
 
 
 def _fetch(address: str, folder: Path) -> Path:

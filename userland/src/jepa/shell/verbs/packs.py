@@ -95,7 +95,7 @@ def change(request: Request) -> int:
 def _daemon(kind: str) -> str:
     from jepa.updates.pack_changes import NEXT_START
 
-    return NEXT_START.get(kind, "jepad")
+    return NEXT_START[kind]
 
 
 def follow(request: Request, changes: "PackChanges") -> int:
