@@ -20,7 +20,7 @@ FOR := $(if $(OTHER),--architecture $(OTHER))
 VENV := build/venv
 PY := $(VENV)/bin/python
 IMAGE := build/image$(addprefix -,$(OTHER))/jepa-os.raw
-BUILDERS := $(addprefix tools/,build_image.py architecture.py keys.py userland.py apt_source.py mkosi_source.py uki.py)
+BUILDERS := $(addprefix tools/,build_image.py architecture.py keys.py sbom.py userland.py apt_source.py mkosi_source.py uki.py)
 LANGUAGE := model-packs/language/encoder.onnx.data
 IMAGE_SOURCES = $(BUILDERS) $(LANGUAGE) $(shell find mkosi.* tools/mkosi-programs kernel-config requirements userland/bpf userland/src/jepa model-packs/machine pyproject.toml \
 	\( -name __pycache__ -o -name recordings -o -name scratch \) -prune -o -type f -print 2>/dev/null)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -16,17 +15,26 @@ import subprocess
 import sys
 import time
 import tomllib
-from datetime import UTC, datetime
 from pathlib import Path
 
-from tools import apt_source, architecture, keys, mkosi_source, sbom, uki, userland
+from tools import apt_source, architecture, keys, mkosi_source, uki, userland
 from tools.release import slots
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 SLOT = ROOT / "mkosi.extra/usr/lib/repart.d/41-usr-b.conf"
 """What makes room for a second /usr on a machine."""
-ARTIFACTS = ("raw", "efi", "vmlinuz", "initrd", "cmdline", "config", "manifest", "spdx.json")
+ARTIFACTS = (
+    "raw",
+    "efi",
+    "vmlinuz",
+    "initrd",
+    "cmdline",
+    "config",
+    "manifest",
+    "spdx.json",
+    "licences.tar.xz",
+)
 
 
 def publish(output: Path, image: Path) -> None:
@@ -76,19 +84,6 @@ def born() -> int:
     asked = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
     found = subprocess.run(asked, check=False, capture_output=True, text=True)
     return int(found.stdout) if found.returncode == 0 else int((ROOT / "pyproject.toml").stat().st_mtime)
-
-
-def list_contents(output: Path, site: Path, libraries: Path, version: str, made: int) -> None:
-    """Write the image's bill of materials: what mkosi installed, and what lies in the two trees."""
-    components = [
-        *sbom.debian(output / "jepa-os.manifest"),
-        *sbom.python(site),
-        *sbom.packs(libraries / "packs"),
-    ]
-    document = sbom.document(version, components, datetime.fromtimestamp(made, UTC))
-    place = output / "jepa-os.spdx.json"
-    place.unlink(missing_ok=True)  # the last one is the same file as the one that was published
-    place.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def trust(libraries: Path, signing: Path) -> None:
@@ -165,8 +160,7 @@ def main() -> int:
     command, environment = mkosi_source.command(BUILD, mirrors.archive)
     options = ["--architecture", name, "--mirror", mirrors.archive, "--force"]
     options += ["--prepare-script", str(packages), "--image-version", arguments.version]
-    made = born()
-    options += ["--source-date-epoch", str(made)]
+    options += ["--source-date-epoch", str(born())]
     options += signatures(arguments.keys.resolve())
     log = BUILD / "image.log"
     print(f"building the image with mkosi; its messages go to {log.relative_to(ROOT)}", flush=True)
@@ -181,8 +175,6 @@ def main() -> int:
     if said := lacking_room(BUILD / "mkosi.output"):
         print(said, file=sys.stderr)
         return 1
-    site, libraries = BUILD / "site" / name, BUILD / "userland/usr/lib/jepa"
-    list_contents(BUILD / "mkosi.output", site, libraries, arguments.version, made)
     image: Path = arguments.to or architecture.folder(BUILD, "image", name)
     publish(BUILD / "mkosi.output", image)
     shutil.rmtree(BUILD / "mkosi.workspace", ignore_errors=True)

@@ -22,7 +22,7 @@ from tools.partitions import Partition, partitions
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / "build/reproducible"
-COMPARED = ("raw", "efi", "vmlinuz", "initrd", "cmdline", "manifest", "spdx.json")
+COMPARED = ("raw", "efi", "vmlinuz", "initrd", "cmdline", "manifest", "spdx.json", "licences.tar.xz")
 SHARED = ("mkosi.pkgcache", "wheels", f"mkosi-{mkosi_source.VERSION}")
 """Below build/: what was downloaded, each file of it checked against a signature or a hash."""
 TOOLS = ("tools.cache", "tools.manifest", "tools.metadata.cache", "tools.keyring.cache")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the image's bill of materials in SPDX 2.3: Debian's packages, Python's, and our packs."""
+"""Write the image's bill of materials in SPDX 2.3: Debian's packages, Python's, and our packs.
+
+mkosi.postinst runs it in mkosi's sandbox, where nothing of this tree is installed.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import re
+import sys
 import tomllib
 import urllib.parse
 from collections.abc import Iterator
@@ -29,12 +33,15 @@ class Component:
     licence: str = "NOASSERTION"
 
 
-def debian(manifest: Path) -> Iterator[Component]:
-    """Yield the packages that mkosi's `manifest` lists; a file in each has its licences."""
-    for package in json.loads(manifest.read_text())["packages"]:
-        name, version = package["name"], package["version"]
+def debian(status: Path) -> Iterator[Component]:
+    """Yield the packages that are installed by dpkg's file `status`; jepa-os.licences has their licences."""
+    for paragraph in status.read_text().split("\n\n"):
+        fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
+        if fields.get("Status", "").split()[-1:] != ["installed"]:
+            continue
+        name, version = fields["Package"], fields["Version"]
         quoted = urllib.parse.quote(version, safe="+~.-")
-        purl = f"pkg:deb/debian/{name}@{quoted}?arch={package['architecture']}&distro=trixie"
+        purl = f"pkg:deb/debian/{name}@{quoted}?arch={fields['Architecture']}&distro=trixie"
         yield Component(name, version, purl)
 
 
@@ -98,3 +105,20 @@ def _package(number: int, component: Component) -> dict[str, object]:
         "copyrightText": "NOASSERTION",
         "externalRefs": [reference],
     }
+
+
+def main() -> int:
+    """Write the document of the system below a directory: its arguments are that, a version and a time."""
+    root, version, made = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    libraries = root / "usr/lib/jepa"
+    components = [
+        *sorted(debian(root / "var/lib/dpkg/status"), key=lambda each: each.name),
+        *python(libraries),
+        *packs(libraries / "packs"),
+    ]
+    print(json.dumps(document(version, components, datetime.fromtimestamp(made, UTC)), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the shipped image leaves open: nothing."""
 
+import json
 import re
 
 import pytest
@@ -53,6 +54,14 @@ def test_daemon_holds_no_privilege(machine: Machine) -> None:
     assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
     assert fields["NoNewPrivs"] == "1"
     assert fields["Uid"].split()[0] != "0"
+
+
+def test_the_image_says_what_it_consists_of(machine: Machine) -> None:
+    listed = json.loads(machine.succeed("cat /usr/lib/jepa/jepa-os.spdx.json"))["packages"]
+    assert listed[0]["versionInfo"] == machine.succeed(". /usr/lib/os-release; echo $IMAGE_VERSION").strip()
+    names = {each["name"] for each in listed}
+    assert {"systemd", "python3", "numpy", "onnxruntime", "pack-machine"} <= names
+    assert "" not in {each["versionInfo"] for each in listed}
 
 
 def test_usr_cannot_be_written(machine: Machine) -> None:

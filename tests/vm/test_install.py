@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.vm.disks import beside, empty
 from tests.vm.guest import essential_faults, status
 from tools.vm.image import Image, own_firmware
 from tools.vm.machine import Machine
@@ -15,19 +16,6 @@ from tools.vm.ready import wait_until_ready
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 GIB = 1 << 30
-
-
-def empty(path: Path, size: int) -> Disk:
-    with path.open("wb") as file:
-        file.truncate(size)
-    return Disk(path)
-
-
-def beside(disk: Disk, number: int) -> list[str]:
-    """QEMU's arguments for one more disk."""
-    name = f"other{number}"
-    drive = f"if=none,id={name},file={disk.path},format={disk.format},cache=unsafe,discard=unmap"
-    return ["-drive", drive, "-device", f"virtio-blk-pci,drive={name},bootindex={number + 2}"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.vm.disks import beside, stick
 from tests.vm.guest import essential_faults, status
 from tests.vm.releases import Channel, built, served, with_words
 from tests.vm.updating import (
@@ -265,24 +266,28 @@ def test_what_is_no_update_is_refused_in_one_sentence(
 
 
 @pytest.mark.slow
-def test_an_older_version_is_put_in_place_only_when_it_is_asked_for(
+def test_an_older_version_on_a_stick_is_put_in_place_only_when_it_is_asked_for(
     new_machine: Callable[..., Machine], image: Image, directory: Path, channel: Channel
 ) -> None:
     later = built(NEXT, image)
     disk = copy(later / "jepa-os.raw", directory / "older.raw")
-    machine = new_machine("older", disk, firmware=firmware_of(directory, "older"))
+    old = channel.other("older", next(iter(_versions(channel) - {NEXT, BROKEN})))
+    first = next(iter(_versions(old)))
+    old.compress(".usr-verity.raw")
+    old.sign()
+    carried = stick(directory / "stick.disk", 1 << 30, old.place)
+    machine = new_machine(
+        "older", disk, firmware=firmware_of(directory, "older"), devices=beside(carried, 0)
+    )
     machine.start()
     wait_until_ready(machine)
     trust(machine, channel)
-    old = channel.other("older", next(iter(_versions(channel) - {NEXT, BROKEN})))
-    first = next(iter(_versions(old)))
-    old.compress(".usr-verity.raw")  # not the other one, which a guest would unpack for minutes
-    old.sign()
-    with served(old.place) as address:
-        said = machine.succeed(f"jepa update apply --from {address}", 60)
-        assert f"{first} is older than {NEXT}" in said
-        assert told(machine)["other"] is None
-        machine.succeed(f"jepa update apply {first} --from {address}", 600)
+    machine.succeed("mkdir /run/stick; mount -o ro /dev/vdb /run/stick")
+    said = machine.succeed("jepa update apply --from /run/stick", 60)
+    assert f"{first} is older than {NEXT}" in said
+    assert told(machine)["other"] is None
+    machine.succeed(f"jepa update apply {first} --from /run/stick", 600)
+    carried.path.unlink()
     assert (told(machine)["other"], told(machine)["role"]) == (first, "pending")
     reboot(machine)
     wait_until_ready(machine)

@@ -2,18 +2,24 @@
 """The bill of materials names everything in the image, each with a package URL, and is the same twice."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tools.sbom import Component, debian, document, packs, python
+from tools.vm.image import ROOT
 
 THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_debian_packages_come_with_version_and_architecture(tmp_path: Path) -> None:
-    listed = [{"type": "deb", "name": "less", "version": "1:668-1+b1", "architecture": "amd64"}]
-    (tmp_path / "manifest").write_text(json.dumps({"packages": listed}))
-    (less,) = debian(tmp_path / "manifest")
+    (tmp_path / "status").write_text(
+        "Package: less\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:668-1+b1\n"
+        "Description: pages\n Version: none of this\n\n"
+        "Package: nano\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 8\n"
+    )
+    (less,) = debian(tmp_path / "status")
     assert less.purl == "pkg:deb/debian/less@1%3A668-1+b1?arch=amd64&distro=trixie"
     assert less.version == "1:668-1+b1"
 
@@ -60,3 +66,16 @@ def test_the_document_has_every_component_below_the_image() -> None:
 def test_another_content_has_another_name() -> None:
     one, other = (document("1.2", [Component("less", version, "")], THEN) for version in ("1", "2"))
     assert one["documentNamespace"] != other["documentNamespace"]
+
+
+def test_it_is_written_of_a_tree_by_the_script_alone(tmp_path: Path) -> None:
+    status = "Package: {}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n"
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text("\n".join(map(status.format, ("less", "bash"))))
+    (tmp_path / "usr/lib/jepa/packs/machine").mkdir(parents=True)
+    said = "name = 'machine'\nversion = '0.7.2'\nlicence = 'Apache-2.0'\n"
+    (tmp_path / "usr/lib/jepa/packs/machine/pack.toml").write_text(said)
+    command = [sys.executable, "-I", str(ROOT / "tools/sbom.py"), str(tmp_path), "1.2", "0"]
+    made = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert [each["name"] for each in made["packages"]] == ["jepa-os", "bash", "less", "pack-machine"]
+    assert made["creationInfo"]["created"] == "1970-01-01T00:00:00Z"
