@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A unified kernel image is read for its command line and version, and what is none is refused."""
 
+import fnmatch
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.unit.tools.disk_files import portable_executable
 from tools.uki import command_line, profiles, version
+from tools.vm.image import ROOT
 
 WORDS = "usrhash=0123 root=PARTLABEL=jepa-root rw"
 
@@ -57,3 +60,13 @@ def test_a_release_without_a_version_is_refused(tmp_path: Path) -> None:
     uki.write_bytes(portable_executable((".osrel", b"ID=debian\nVERSION_ID=13\n")))
     with pytest.raises(ValueError, match="names no version"):
         version(uki)
+
+
+@pytest.mark.parametrize("profile", ["safe", "debug", "factory-reset"])
+def test_what_starts_by_itself_is_a_version_and_none_of_its_profiles(profile: str) -> None:
+    """By the names that systemd-boot 257 gives them: of the version itself it leaves the tries out."""
+    settings = (ROOT / "mkosi.extra/efi/loader/loader.conf").read_text()
+    (default,) = re.findall(r"^default (.*)$", settings, re.MULTILINE)
+    assert fnmatch.fnmatchcase("jepa-os_1.2.efi", default)
+    for name in ("jepa-os_1.2.efi", "jepa-os_1.2+3-0.efi"):
+        assert not fnmatch.fnmatchcase(f"{name}@{profile}", default)
