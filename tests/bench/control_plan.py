@@ -101,8 +101,9 @@ PAIRS: Final = (
         "http-memory",
         "http",
         (
-            Phase("heavy", "memory", 2),
-            Phase("idle", "memory"),
+            # three: 576 MiB at their height, more than the third of the memory that ``polite`` leaves them
+            Phase("heavy", "memory", 3),
+            Phase("idle", "memory", 3),
             Phase("light", "compile", 2),
             Phase("heavy", "idle"),
         ),
