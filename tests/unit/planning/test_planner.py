@@ -3,7 +3,7 @@
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from jepa.packs.effects import ChannelEffect
 from jepa.planning.goals import Knowledge
 from jepa.planning.plan import Plan, plan_hash
 from jepa.planning.planner import Planner
+from jepa.planning.protocols import Costable, IntArray
+from jepa.planning.solvers import solver_for
 from jepa.tasks.spec import TaskSpec
 from jepa.telemetry.schema import Schema
 from tests.unit.planning.conftest import (
@@ -402,6 +404,30 @@ def test_the_same_moment_gives_the_same_plan(schema: Schema, knowing: Knowing) -
         for _ in range(2)
     ]
     assert plans[0] == plans[1]
+
+
+def test_the_search_begins_with_the_course_of_the_last_plan_for_the_same_spec(
+    schema: Schema, knowing: Knowing
+) -> None:
+    begun: list[list[int]] = []
+    found: list[list[int]] = []
+
+    class Told:
+        def __init__(self, options: Sequence[int]) -> None:
+            self._solver = solver_for(options)
+
+        def solve(self, costable: Costable, options: Sequence[int], warm: IntArray) -> IntArray:
+            best = self._solver.solve(costable, options, warm)
+            begun.extend(warm.tolist())
+            found.append(best.tolist())
+            return best
+
+    planner, moment = Planner("b00t", solver=Told), moment_of(Heart(schema, {WAIT: 0.6}, HELPS))
+    for spec in ({}, {}, {"resource": "cpu"}):
+        planner.plan(TaskSpec.model_validate({"intent": "prioritize", **spec}), moment, knowing())
+    nothing = [0] * len(found[0])
+    assert found[0] != nothing
+    assert begun == [nothing, found[0], nothing]
 
 
 def test_order_of_settings_does_not_matter(schema: Schema, knowing: Knowing) -> None:

@@ -468,6 +468,30 @@ def test_what_somebody_set_in_a_hold_out_window_stays(held_out: Stage) -> None:
     assert "was not set again" in stage.says()
 
 
+def test_a_window_in_which_nothing_was_observed_says_nothing(held_out: Stage) -> None:
+    stage = held_out
+    stage.energy = None
+    taken = stage.standing.task.taken
+    stage.run(standing.HOLD_OUT_S + 3)
+    assert stage.files.value(ONE) == 20
+    stage.run(3 * standing.WINDOW_S)
+    assert stage.standing.task.benefit.windows == 0
+    assert stage.standing.task.taken == taken
+    assert stage.files.value(ONE) == 20, "nor is anything held out that could not be seen"
+
+
+@pytest.mark.parametrize("end", ["asked", "revoked"])
+def test_what_ends_in_a_hold_out_window_is_not_set_again(held_out: Stage, end: str) -> None:
+    stage = held_out
+    if end == "asked":
+        stage.standing.end("User 0 ended it.")
+    else:
+        stage.guard.remaining_s = 0.0
+    stage.run(standing.HOLD_OUT_S + standing.SETTLE_S)
+    assert stage.machine.values() == [60, 60, 60]
+    assert (stage.standing.over, stage.given_up) == (True, True)
+
+
 def test_what_brings_nothing_ends_and_says_so(tmp_path: Path) -> None:
     stage = Stage(tmp_path, seed=3)
     values = Random(5)
