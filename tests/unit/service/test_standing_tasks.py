@@ -17,6 +17,7 @@ from jepa.planning.energy import AtMost, Energy
 from jepa.planning.plan import CourseVerdict, Plan, Settable, Step
 from jepa.service.actuator_view import ActuatorView
 from jepa.service.api import TaskRequest
+from jepa.service.metrics import _add_tasks, _Page
 from jepa.service.standing_tasks import StandingTasks
 from jepa.tasks.granting import grant_for
 from jepa.tasks.store import TaskStore
@@ -167,6 +168,31 @@ def test_a_task_acts_goes_on_after_a_restart_and_leaves_nothing(service: Service
     with pytest.raises(JepaError, match="has ended already"):
         service.tasks.end("t1", ME)
     assert refused(service, wanted).status == 403, "its grant was given up"
+
+
+def test_a_hold_out_window_and_what_a_task_brings_are_told_in_status_and_metrics(service: Service) -> None:
+    service.tasks.accept(service.granted(), ME)
+    service.until(lambda task: task["settled"])
+    (standing,) = service.tasks._snapshot()
+    standing.task = replace(standing.task, taken=(0.1, 0.3), without=(0.5,))
+    told = _Page()
+    _add_tasks(told, service.tasks.all())
+    assert 'jepa_task_hold_out{task="t1"} 0' in told.lines
+    assert 'jepa_task_energy{task="t1",changes="with"} 0.2' in told.lines
+    assert 'jepa_task_energy{task="t1",changes="without"} 0.5' in told.lines
+    assert "old-out" not in service.tasks.part().reason
+
+    standing.hold_out_since_s = service.clock.boottime_s()
+    told = _Page()
+    _add_tasks(told, service.tasks.all())
+    assert 'jepa_task_hold_out{task="t1"} 1' in told.lines
+    assert "Hold-out window of t1: nothing is done for it" in service.tasks.part().reason
+
+    standing.end("Over.")
+    service.until(lambda task: task["state"] == "ended")
+    told = _Page()
+    _add_tasks(told, service.tasks.all())
+    assert [line for line in told.lines if not line.startswith("#")] == ["jepa_tasks 0"]
 
 
 def test_only_a_grant_of_ones_own_for_this_task_and_daemon_will_do(service: Service) -> None:

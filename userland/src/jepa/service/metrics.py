@@ -3,7 +3,8 @@
 
 import math
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from jepa.service.api import PartState, Status
 from jepa.service.engine import Engine
@@ -80,31 +81,7 @@ def render(engine: Engine) -> str:
         [(_labels(state=state), count) for state, count in engine.actuator.in_force().items()],
     )
     page.single("jepa_grants", "gauge", "Grants in force.", engine.actuator.grants())
-    tasks = [task for task in engine.tasks.all() if task["state"] == "active"]
-    page.single("jepa_tasks", "gauge", "Tasks that stand.", len(tasks))
-    page.family(
-        "jepa_task_changes_total",
-        "counter",
-        "Changes that each task that stands has made.",
-        [(_labels(task=task["id"]), task["changes"]) for task in tasks],
-    )
-    page.family(
-        "jepa_task_energy",
-        "gauge",
-        "Mean energy of each task's goal, with its changes and in hold-out windows; low is wanted.",
-        [
-            (_labels(task=task["id"], changes=which), task["benefit"][which])
-            for task in tasks
-            for which in ("with", "without")
-            if task["benefit"][which] is not None
-        ],
-    )
-    page.family(
-        "jepa_task_hold_out",
-        "gauge",
-        "1 while the changes of a task are taken back to see what they bring.",
-        [(_labels(task=task["id"]), float(task["hold_out"])) for task in tasks],
-    )
+    _add_tasks(page, engine.tasks.all())
     signals = engine.signals()
     page.family(
         "jepa_signal",
@@ -168,6 +145,34 @@ class _Page:
     def text(self) -> str:
         """The page."""
         return "\n".join(self.lines) + "\n"
+
+
+def _add_tasks(page: _Page, known: Iterable[Mapping[str, Any]]) -> None:
+    tasks = [task for task in known if task["state"] == "active"]
+    page.single("jepa_tasks", "gauge", "Tasks that stand.", len(tasks))
+    page.family(
+        "jepa_task_changes_total",
+        "counter",
+        "Changes that each task that stands has made.",
+        [(_labels(task=task["id"]), task["changes"]) for task in tasks],
+    )
+    page.family(
+        "jepa_task_energy",
+        "gauge",
+        "Mean energy of each task's goal, with its changes and in hold-out windows; low is wanted.",
+        [
+            (_labels(task=task["id"], changes=which), task["benefit"][which])
+            for task in tasks
+            for which in ("with", "without")
+            if task["benefit"][which] is not None
+        ],
+    )
+    page.family(
+        "jepa_task_hold_out",
+        "gauge",
+        "1 while the changes of a task are taken back to see what they bring.",
+        [(_labels(task=task["id"]), float(task["hold_out"])) for task in tasks],
+    )
 
 
 def _add_figures(page: _Page, engine: Engine, status: Status) -> None:
