@@ -200,10 +200,14 @@ def score(run: Run, solo: Run, defaults: Run) -> Score:
 
 
 def rates(usual: Run) -> list[float]:
-    """Work a second in each of the phases that are compared, under defaults."""
+    """Work a second in each of the phases that are compared, under defaults.
+
+    None where there is none to do: what is logged there was left over from the phase before.
+    """
     found, every = [], windows(usual)
-    for number in range(len(usual.measured)):
-        done = [each.work for each in every if each.phase == number]
+    for number, phase in enumerate(usual.measured):
+        wanted = phase["background"] != "idle"
+        done = [each.work for each in every if each.phase == number and wanted]
         found.append(sum(done) / (WINDOW_S * len(done)) if done else 0.0)
     return found
 

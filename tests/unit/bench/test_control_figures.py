@@ -16,6 +16,7 @@ from tests.bench.control_figures import (
     log_ratio,
     oracle,
     oracle_by_phase,
+    rates,
     score,
     windows,
 )
@@ -71,6 +72,16 @@ def test_under_defaults_only_the_idle_phase_counts() -> None:
     assert found.good_windows == pytest.approx(0.5)
     assert found.work == pytest.approx(1.0)
     assert found.regret == 0
+
+
+def test_what_is_left_over_when_the_background_has_nothing_to_do_is_no_work() -> None:
+    phases = [{**PHASES[0], "background": "idle"}, *PHASES[1:]]
+    left_over = [(0.0, 0.2, "idle", 3.0)]
+    usual = replace(DEFAULTS, phases=phases, background=[*DEFAULTS.background, *left_over])
+    more = replace(usual, background=[*usual.background, *left_over])
+    found = score(more, replace(SOLO, phases=phases), usual)
+    assert rates(usual)[0] == 0
+    assert (found.goodput, found.work) == (10.0, 1.0)
 
 
 def test_half_the_work_in_good_windows_counts_half() -> None:
