@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Machines of a fleet for its tests: each with a spool and recordings in it."""
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,3 +85,21 @@ def uploader(
     spool: Spool, store: Store, key: FleetKey, clock: Clock | None = None, rate: float = 1e9
 ) -> Uploader:
     return Uploader(spool, store, key, SCHEMA, rate, clock=clock or Clock())
+
+
+@contextmanager
+def nobody(folder: Path) -> Iterator[None]:
+    """While this process is nobody, to whom ``folder`` belongs: root may read and write everywhere."""
+    if os.geteuid():
+        yield
+        return
+    temporary = Path(tempfile.gettempdir())
+    for each in (folder, *folder.parents):
+        if temporary in each.parents:
+            each.chmod(each.stat().st_mode | 0o011)  # to be passed through, whose names pytest chooses
+    os.chown(folder, 65534, 65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

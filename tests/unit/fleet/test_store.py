@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A store takes files whole or not at all, and says whether it is away or refuses."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.fleet.store import Store, is_away
-from tests.unit.fleet.machines import store_in
+from tests.unit.fleet.machines import nobody, store_in
 
 
 @pytest.mark.parametrize("address", ["", "s3://", "http://x/y", "/tmp", "file://tmp", "file:///", "ftp://a"])
@@ -87,17 +85,5 @@ def test_a_link_that_leads_back_to_itself_ends(tmp_path: Path) -> None:
 
 @pytest.fixture
 def unprivileged(tmp_path: Path) -> Iterator[None]:
-    """Root may write everywhere; nobody may not."""
-    if os.geteuid():
+    with nobody(tmp_path):
         yield
-        return
-    temporary = Path(tempfile.gettempdir())
-    for folder in (tmp_path, *tmp_path.parents):
-        if temporary in folder.parents:
-            folder.chmod(folder.stat().st_mode | 0o011)  # to be passed through, whose names pytest chooses
-    os.chown(tmp_path, 65534, 65534)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)

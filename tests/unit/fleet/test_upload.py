@@ -24,6 +24,7 @@ from tests.unit.fleet.machines import (
     UNIT,
     Clock,
     a_recording,
+    nobody,
     owner_in,
     put,
     store_in,
@@ -185,6 +186,24 @@ def test_a_store_that_stays_away_is_named_and_all_is_kept(
     assert report.waiting == 1
     assert folder.exists()
     assert sum(clock.slept) <= PATIENCE_S
+
+
+def test_a_store_without_rights_is_named_and_all_is_sent_once_it_has_them(
+    tmp_path: Path, owner: OwnerKey
+) -> None:
+    with nobody(tmp_path):
+        spool, store = Spool(tmp_path / "spool"), store_in(tmp_path / "store")
+        folder = put(spool, a_recording())
+        (tmp_path / "store").chmod(0o500)
+        clock = Clock()
+        report = uploader(spool, store, owner.fleet, clock).run()
+        assert report.fault is not None
+        assert "refuses hosts/" in report.fault
+        assert (report.waiting, report.refused, clock.slept) == (1, [], [])  # not asked again and again
+        assert folder.exists()
+        (tmp_path / "store").chmod(0o700)
+        again = uploader(spool, store, owner.fleet).run()
+        assert (len(again.sent), again.waiting, again.fault) == (1, 0, None)
 
 
 def test_no_faster_than_allowed(spool: Spool, store: Store, owner: OwnerKey) -> None:

@@ -48,6 +48,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert parquet.read(file)["v"].tolist() == [1.0]
 
 
+def test_the_shape_is_known_without_the_values(tmp_path: Path) -> None:
+    file = tmp_path / "zeros[1]"
+    parquet.write_columns(file, {"a": np.zeros(10**6), "b": np.zeros(10**6, np.int64)})
+    assert parquet.shape(file) == (10**6, 2)
+    assert file.stat().st_size < 10**4
+    file.write_bytes(b"no Parquet")
+    with pytest.raises(JepaError, match="cannot be read"):
+        parquet.shape(file)
+
+
 def test_a_missing_column_is_said(tmp_path: Path) -> None:
     parquet.write_columns(tmp_path / "x", {"v": np.array([1.0])})
     with pytest.raises(JepaError, match="x cannot be read"):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A part comes here only as its machine has signed it, also when the store was away for a while."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.fleet.keys import OwnerKey
+from jepa.fleet.manifest import MOST_FRAMES, SentFile, StoredRecording
 from jepa.fleet.spool import Spool
 from jepa.fleet.store import Store
+from jepa.telemetry import parquet
 from jepa.telemetry.recording import load_recording
 from jepa_lab.fleet.fetch import fetch
 from jepa_lab.fleet.survey import Host, survey
@@ -43,6 +46,36 @@ def test_an_altered_one_does_not_come(tmp_path: Path, sent: tuple[Store, Host]) 
     file.unlink()
     with pytest.raises(JepaError, match="not in the store"):
         fetch(store, host.host, host.parts[0], tmp_path / "into", Clock())
+
+
+def in_place_of(file: Path, part: StoredRecording, rows: int, columns: int) -> StoredRecording:
+    """``part`` as if its machine had signed ``file`` with so many zeros in it."""
+    zeros = np.zeros(rows, np.float32)
+    parquet.write_columns(
+        file, {"ts": np.zeros(rows, np.int64), **{str(n): zeros for n in range(columns - 1)}}
+    )
+    content = file.read_bytes()
+    sums = SentFile(size=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return part.model_copy(update={"files": {**part.files, file.name: sums}})
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "columns", "said"),
+    [
+        ("frames.parquet", MOST_FRAMES + 1, 2, "has 200001 rows of 2 columns"),
+        ("events.parquet", MOST_FRAMES + 1, 2, "has 200001 rows of 2 columns"),
+        ("frames.parquet", 20, 1001, "has 20 rows of 1001 columns"),
+        ("frames.parquet", 21, 2, "has 21 frames instead of 20"),
+    ],
+)
+def test_zeros_that_take_few_bytes_are_not_read(
+    tmp_path: Path, sent: tuple[Store, Host], name: str, rows: int, columns: int, said: str
+) -> None:
+    store, host = sent
+    file = tmp_path / "store/hosts" / host.host / host.parts[0].name / name
+    part = in_place_of(file, host.parts[0], rows, columns)
+    with pytest.raises(JepaError, match=said):
+        fetch(store, host.host, part, tmp_path / "into", Clock())
 
 
 class Returning(Clock):

@@ -15,7 +15,17 @@ from jepa.fleet.spool import Spool
 from jepa.fleet.store import Store
 from jepa.telemetry.schema import Schema
 from jepa_lab.fleet.survey import Survey, survey
-from tests.unit.fleet.machines import NOON_NS, SCHEMA, Clock, a_recording, owner_in, put, store_in, uploader
+from tests.unit.fleet.machines import (
+    NOON_NS,
+    SCHEMA,
+    Clock,
+    a_recording,
+    nobody,
+    owner_in,
+    put,
+    store_in,
+    uploader,
+)
 
 HOUR_NS = 3600 * 10**9
 NOW_NS = NOON_NS + 10 * HOUR_NS
@@ -164,6 +174,21 @@ def test_a_wrong_clock_is_named(fleet: Fleet) -> None:
     assert "172800 s ahead of the store's" in said
     assert "172800 s behind the store's" in said
     assert "It is from the future" in said
+
+
+def test_a_machine_whose_files_may_not_be_read_is_named_and_the_rest_counts(fleet: Fleet) -> None:
+    refused = fleet.manifests[0].parent
+    refused.chmod(0)
+    file = fleet.parts[-1] / "frames.parquet"
+    file.chmod(0)
+    with nobody(fleet.folder):
+        found = fleet.look(check=True)
+    assert len(found.hosts) == 1
+    places = {each.place for each in found.problems}
+    assert f"hosts/{refused.name}" in places
+    assert f"hosts/{found.hosts[0].host}/{file.parent.name}" in places
+    assert all("refuses" in each.what for each in found.problems)
+    refused.chmod(0o700)
 
 
 def test_another_schema_is_left_out(fleet: Fleet) -> None:

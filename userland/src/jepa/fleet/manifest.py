@@ -24,6 +24,9 @@ LARGEST_FILE: Final = 64 << 20
 MOST_PARTS: Final = 1500
 """Parts of a day: one a minute, and some."""
 
+MOST_FRAMES: Final = 200_000
+"""Of a part: two days of seconds, where one is an hour."""
+
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Host = Annotated[str, StringConstraints(pattern=r"^h-[0-9a-f]{16}$")]
 Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
@@ -68,7 +71,7 @@ class StoredRecording(_Checked):
     name: PartName
     start_ns: Time
     end_ns: Time
-    frames: Annotated[int, Field(ge=1, le=10**7)]
+    frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)]
     missed: Count | None
     schema_version: Count
     schema_digest: Hash

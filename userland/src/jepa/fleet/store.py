@@ -178,7 +178,11 @@ class Store:
             getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0] or type(error).__name__
         )
         reason = reason.partition(": <?xml")[0]  # what an S3 server sends with it
-        if isinstance(error, PermissionError) or type(error).__name__ in _NO_RIGHTS:
+        if (
+            isinstance(error, PermissionError)
+            or type(error).__name__ in _NO_RIGHTS
+            or any(code in str(error) for code in _REFUSALS)
+        ):
             return JepaError(
                 f"The store {self.address} refuses {path}: {reason}.",
                 "Give this machine the right to it.",
@@ -193,6 +197,8 @@ class Store:
 
 _NO_RIGHTS: Final = ("PermissionDeniedError", "UnauthenticatedError")
 """obstore's words for it."""
+_REFUSALS: Final = ("status code: 401 ", "status code: 403 ")
+"""What it says where a list is refused, for which it has no word."""
 
 
 def _file_system(scheme: str) -> "AbstractFileSystem":

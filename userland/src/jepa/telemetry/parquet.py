@@ -41,29 +41,41 @@ def write_rows(path: Path, columns: Mapping[str, str], rows: Sequence[Sequence[A
         _copy(database, "SELECT * FROM given", path)
 
 
+def shape(path: Path) -> tuple[int, int]:
+    """Rows and columns of one file, of which no value is read. JepaError when it is not Parquet.
+
+    However small a file, what it holds may be large: a column of zeros takes a few bytes.
+    """
+    rows = "SELECT sum(num_rows) FROM parquet_file_metadata($file)"
+    columns = "SELECT count(*) FROM parquet_schema($file) WHERE num_children IS NULL OR num_children = 0"
+    with _opened(path, f"SELECT ({rows}), ({columns})") as found:
+        ((high, wide),) = found.fetchall()
+        return int(high), int(wide)
+
+
 def read(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The columns of one file; those with nulls are masked arrays. JepaError when it is not Parquet."""
-    with _query("*", path) as found:
+    with _opened(path, "SELECT * FROM read_parquet($file)") as found:
         return dict(found.fetchnumpy())
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """The rows of one file, with the columns in the order asked for. JepaError when it has not got them."""
-    with _query(", ".join(_name(name) for name in columns), path) as found:
+    chosen = ", ".join(_name(name) for name in columns)
+    with _opened(path, f"SELECT {chosen} FROM read_parquet($file)") as found:
         return found.fetchall()
 
 
 @contextmanager
-def _query(chosen: str, path: Path) -> "Iterator[duckdb.DuckDBPyConnection]":
+def _opened(path: Path, query: str) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """What ``query`` answers, whose $file is the file at ``path``."""
     import duckdb
 
     # DuckDB takes a name for a pattern ("run[1]", "run*"), a home directory ("~"), a place on the network
     # ("s3:") or columns ("day=1"). A descriptor is one file, whatever its name.
     try:
         with _database() as database, path.open("rb") as file:
-            yield database.execute(
-                f"SELECT {chosen} FROM read_parquet(?)", [f"/proc/self/fd/{file.fileno()}"]
-            )
+            yield database.execute(query, {"file": f"/proc/self/fd/{file.fileno()}"})
     except (duckdb.Error, OSError) as error:
         reason = str(error).splitlines()[0]
         raise JepaError(
