@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -338,6 +339,34 @@ def test_of_two_tasks_that_want_the_same_setting_the_later_has_it(stage: Stage) 
     assert stage.standing.task.left == ((ONE, ""),)
     stage.machine.executor.undo(DAEMON, task="t2")
     assert stage.files.value(ONE) == 60, "what there was before either of them"
+
+
+class Whoever(Granted):
+    """Every task has such a grant."""
+
+    def judge(self, proposal: Proposal, changes: Sequence[Change], now_s: float) -> Verdict:
+        self.grant = replace(self.grant, task=proposal.request.task or "")
+        return super().judge(proposal, changes, now_s)
+
+
+def test_two_tasks_that_contradict_each_other_come_to_rest_and_leave_nothing(stage: Stage) -> None:
+    other = copy(stage)
+    stage.guard = other.guard = Whoever(stage.machine)
+    stage.machine.executor._admission = replace(stage.machine.executor._admission, guard=stage.guard)
+    other.task, other.left, other.kept = Task("t2", SPEC, "0b", 1000, since_ns=0), [], []
+    other.standing = other.begin()
+    stage.wanted, other.wanted = (deque([[(ONE, value)]] * 600) for value in (20, 40))
+    for _ in range(280):
+        stage.standing.step()
+        other.tick()
+    assert stage.files.value(ONE) == 40
+    assert (stage.standing.task.left, other.standing.task.left) == (((ONE, ""),), ())
+    assert stage.standing.task.changes + other.standing.task.changes == 2
+    for each in (other, stage):
+        each.standing.end("User 0 ended it.")
+        each.run(3)
+    assert stage.machine.values() == [60, 60, 60]
+    assert not any(each.in_force for each in stage.machine.executor.journal.changes)
 
 
 def test_a_change_that_a_person_took_back_is_not_repeated(stage: Stage) -> None:
