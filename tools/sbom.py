@@ -22,6 +22,9 @@ from typing import Any
 NAMESPACE = "https://jepa.invalid/spdx"
 """Nobody is at this address: SPDX asks for a name that is unique."""
 
+OWN = "jepa"
+"""Our own distribution among Python's, which is no package of anybody's index: the image is listed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -113,7 +116,7 @@ def main() -> int:
     libraries = root / "usr/lib/jepa"
     components = [
         *sorted(debian(root / "var/lib/dpkg/status"), key=lambda each: each.name),
-        *python(libraries),
+        *(each for each in python(libraries) if each.name != OWN),
         *packs(libraries / "packs"),
     ]
     print(json.dumps(document(version, components, datetime.fromtimestamp(made, UTC)), indent=1))

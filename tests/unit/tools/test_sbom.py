@@ -75,6 +75,9 @@ def test_it_is_written_of_a_tree_by_the_script_alone(tmp_path: Path) -> None:
     (tmp_path / "usr/lib/jepa/packs/machine").mkdir(parents=True)
     said = "name = 'machine'\nversion = '0.7.2'\nlicence = 'Apache-2.0'\n"
     (tmp_path / "usr/lib/jepa/packs/machine/pack.toml").write_text(said)
+    (tmp_path / "usr/lib/jepa/jepa-1.2.dist-info").mkdir()
+    own = "Metadata-Version: 2.4\nName: jepa\nVersion: 1.2\n"
+    (tmp_path / "usr/lib/jepa/jepa-1.2.dist-info/METADATA").write_text(own)
     command = [sys.executable, "-I", str(ROOT / "tools/sbom.py"), str(tmp_path), "1.2", "0"]
     made = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     assert [each["name"] for each in made["packages"]] == ["jepa-os", "bash", "less", "pack-machine"]
