@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A unified kernel image is read for its command line and version, and what is none is refused."""
 
-import fnmatch
-import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,11 +62,16 @@ def test_a_release_without_a_version_is_refused(tmp_path: Path) -> None:
         version(uki)
 
 
-@pytest.mark.parametrize("profile", ["safe", "debug", "factory-reset"])
-def test_what_starts_by_itself_is_a_version_and_none_of_its_profiles(profile: str) -> None:
-    """By the names that systemd-boot 257 gives them: of the version itself it leaves the tries out."""
-    settings = (ROOT / "mkosi.extra/efi/loader/loader.conf").read_text()
-    (default,) = re.findall(r"^default (.*)$", settings, re.MULTILINE)
-    assert fnmatch.fnmatchcase("jepa-os_1.2.efi", default)
-    for name in ("jepa-os_1.2.efi", "jepa-os_1.2+3-0.efi"):
-        assert not fnmatch.fnmatchcase(f"{name}@{profile}", default)
+def test_profiles_sort_behind_all_versions(tmp_path: Path) -> None:
+    """What the boot loader sorts first starts by itself; its first key is the image's name."""
+    ours = (ROOT / "tools/mkosi-programs/ukify").read_text()
+    (tmp_path / "program").write_text(ours.replace("/usr/bin/ukify", str(tmp_path / "told")))
+    (tmp_path / "told").write_text("import sys; print(sys.argv[sys.argv.index('--os-release') + 1])")
+    for words, of_profile in ((["--profile", "@p"], True), (["--os-release", "IMAGE_ID=jepa-os"], False)):
+        command = [sys.executable, tmp_path / "program", "build", *words]
+        told = subprocess.run(
+            command, capture_output=True, text=True, check=True, env={"IMAGE_VERSION": "1.2"}
+        )
+        fields = dict(line.split("=", 1) for line in told.stdout.splitlines() if line)
+        assert (fields["IMAGE_ID"] > "jepa-os") is of_profile
+        assert fields.get("IMAGE_VERSION") == ("1.2" if of_profile else None)
