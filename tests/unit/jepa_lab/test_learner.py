@@ -13,6 +13,7 @@ from jepa_lab.fleet.cuts import cut
 from jepa_lab.learner import Learner
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.world import MachineModel
+from jepa_lab.objective import Validation
 from jepa_lab.train import alike, repeatable
 from jepa_lab.train_config import TrainConfig
 
@@ -49,6 +50,26 @@ def test_it_goes_on_from_a_checkpoint_as_if_nothing_had_been(recording: Recordin
     assert other.history == whole.history
     for one, again in zip(whole.best().parameters(), other.best().parameters(), strict=True):
         assert torch.equal(one, again)
+
+
+def test_what_several_have_validated_is_what_one_has(recording: Recording) -> None:
+    stretches = some(recording, ModelConfig.of(recording.schema))
+    held = [batch for each in stretches for batch in alike([each])]
+    found: list[Validation] = []
+
+    def gather(own: Validation) -> list[Validation]:
+        found.append(own)
+        return found
+
+    # The last one has none of them itself: there are fewer than learners.
+    for some_of_them in (held[:1], held[1:]):
+        a_learner(stretches, recording).validate(some_of_them, gather)
+    learner = a_learner(stretches, recording)
+    learner.validate([], gather)
+    alone = a_learner(stretches, recording)
+    alone.validate(held)
+    assert learner.history == alone.history
+    assert learner.stale == 0
 
 
 def test_facts_of_parts_are_those_of_the_whole(recording: Recording) -> None:

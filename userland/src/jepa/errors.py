@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one error a person is meant to read."""
 
+from functools import partial
+from typing import Any
+
 
 class JepaError(Exception):
     """Names the thing that is wrong and the remedy, in one sentence each.
@@ -13,3 +16,7 @@ class JepaError(Exception):
         self.problem = problem
         self.remedy = remedy
         self.status = status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How another process makes it again: by default it would be given the one joined text."""
+        return partial(type(self), status=self.status), (self.problem, self.remedy)

@@ -19,7 +19,7 @@ from jepa_lab.facts import ChannelFacts
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.inverse import InverseDynamics
 from jepa_lab.model.world import Batch, MachineModel, Pick
-from jepa_lab.objective import losses, validated
+from jepa_lab.objective import Validation, losses, validated, validation
 from jepa_lab.train_config import TrainConfig
 
 CPU = torch.device("cpu")
@@ -109,12 +109,18 @@ class Learner:
         )
         self.step += 1
 
-    def validate(self, held: Sequence[Batch]) -> dict[str, float]:
-        """What the averaged weights reach on ``held``, added to the history; the best are kept."""
+    def validate(
+        self,
+        held: Sequence[Batch],
+        gather: Callable[[Validation], Sequence[Validation]] = lambda own: [own],
+    ) -> dict[str, float]:
+        """What the averaged weights reach on ``held``, added to the history; the best are kept.
+
+        Where several learners have a share of the recordings each, ``gather`` answers what all found.
+        """
         with self._here():
-            found = validated(
-                self._averaged, self._inverse, [batch.to(self._device) for batch in held], self._unit
-            )
+            batches = [batch.to(self._device) for batch in held]
+            found = validated(gather(validation(self._averaged, self._inverse, batches, self._unit)))
         parts = {name: round(part.item(), 4) for name, part in self._parts.items()}
         line = parts | {"step": self.step - 1} | found
         self.history.append(line)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What training minimises, and what it watches on validation recordings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -92,31 +93,50 @@ def targets(batch: Batch, pick: Pick) -> tuple[Tensor, Tensor]:
     return target, batch.scored[:, pick.frames][:, :, pick.channels]
 
 
-def validated(
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What some held batches say, before it is made into figures."""
+
+    totals: Mapping[str, float]
+    """Sums over recordings."""
+    recordings: int
+    latents: Tensor
+    """(N, D)."""
+
+
+def validation(
     model: MachineModel, inverse: InverseDynamics, held: Sequence[Batch], unit: Tensor
-) -> dict[str, float]:
-    """What the held batches say, each recording weighing the same."""
+) -> Validation:
+    """Forecast every window of ``held``, of which there may be none."""
     levels = torch.tensor(model.config.quantiles)
-    rows, latents = [], []
+    totals: dict[str, float] = {}
+    latents = [torch.empty(0, model.config.width)]
     for batch in held:
         with torch.no_grad():
             everything = every_channel(batch)
             output = model(batch, everything)
             target, scored = targets(batch, everything)
             median = output.quantiles[..., model.config.quantiles.index(0.5)]
-            rows.append(
-                {
-                    "pinball": float(pinball(output.quantiles, levels, target, scored, unit)),
-                    "missed": float(missed_band(median, target, scored, BAND, _SOFTNESS)),
-                    "events": float(event_loss(output.event_logits, *_events(batch, everything))),
-                    "unsettled": float(inverse_dynamics(inverse, output.z, batch)),
-                }
-            )
+            said = {
+                "pinball": float(pinball(output.quantiles, levels, target, scored, unit)),
+                "missed": float(missed_band(median, target, scored, BAND, _SOFTNESS)),
+                "events": float(event_loss(output.event_logits, *_events(batch, everything))),
+                "unsettled": float(inverse_dynamics(inverse, output.z, batch)),
+            }
+            for name, value in said.items():
+                totals[name] = totals.get(name, 0.0) + len(batch.frame) * value
             latents.append(output.z[batch.real.bool()])
-    weights = [len(batch.frame) for batch in held]
-    mean = {name: sum(w * row[name] for w, row in zip(weights, rows, strict=True)) for name in rows[0]}
-    z = torch.cat(latents)
-    return {name: round(total / sum(weights), 4) for name, total in mean.items()} | {
+    return Validation(totals, sum(len(batch.frame) for batch in held), torch.cat(latents))
+
+
+def validated(parts: Sequence[Validation]) -> dict[str, float]:
+    """The figures of all ``parts`` together, each recording weighing the same."""
+    recordings = sum(part.recordings for part in parts)
+    names = next(part.totals for part in parts if part.recordings)
+    z = torch.cat([part.latents for part in parts])
+    return {
+        name: round(sum(part.totals.get(name, 0.0) for part in parts) / recordings, 4) for name in names
+    } | {
         "rank": round(effective_rank(z), 1),
         "spread": round(float(z.std(0).min()), 3),
     }

@@ -66,6 +66,14 @@ def sample(hosts: Sequence[Host], cuts: int, rng: random.Random) -> list[Drawn]:
 
 def load(address: str, drawn: Drawn, schema: Schema) -> list[Recording]:
     """The cuts; JepaError when their part is away, or is not what its machine has signed."""
+    loaded = load_if_good(address, drawn, schema)
+    if isinstance(loaded, Problem):
+        raise JepaError(f"{loaded.place} cannot be used any more: {loaded.what}", "Begin again without it.")
+    return loaded
+
+
+def load_if_good(address: str, drawn: Drawn, schema: Schema) -> list[Recording] | Problem:
+    """The cuts, or why their part cannot be used; JepaError when it is away."""
     loaded = use_part(
         address,
         drawn.host,
@@ -75,8 +83,6 @@ def load(address: str, drawn: Drawn, schema: Schema) -> list[Recording]:
     )
     if isinstance(loaded, Away):
         raise JepaError(loaded.problem, loaded.remedy, status=503)
-    if isinstance(loaded, Problem):
-        raise JepaError(f"{loaded.place} cannot be used any more: {loaded.what}", "Begin again without it.")
     return loaded
 
 

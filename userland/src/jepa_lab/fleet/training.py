@@ -26,7 +26,7 @@ from jepa_lab.build import Onsets, onsets_in
 from jepa_lab.data import Mirror, Stretch, to_stretch
 from jepa_lab.facts import ChannelFacts, FactSums
 from jepa_lab.fleet.cluster import RETRIES, Away, each_part, use_part
-from jepa_lab.fleet.cuts import load, sample, slim
+from jepa_lab.fleet.cuts import load, load_if_good, sample, slim
 from jepa_lab.fleet.splits import Split
 from jepa_lab.fleet.survey import Host, Problem
 from jepa_lab.fleet.worker import TRAINING_CPUS, Best, Job, run
@@ -64,11 +64,9 @@ class FleetTrained:
 def part_facts(
     address: str, host: str, part: StoredRecording, schema: Schema, size: ModelConfig
 ) -> PartFacts | Problem | Away:
-    """The facts of one part; a Problem when it has other frames than its manifest says."""
+    """The facts of one part."""
 
     def of(recording: Recording) -> PartFacts:
-        if len(recording.ts_ns) != part.frames:
-            raise JepaError(f"It has {len(recording.ts_ns)} frames instead of {part.frames}.", "")
         return PartFacts(
             FactSums.of(to_stretch(recording, size)), onsets_in(recording), bool(recording.actions)
         )
@@ -98,11 +96,7 @@ def train_fleet(
     if start is not None:
         facts = _facts_beside(start, facts)
     rng = random.Random(config.seed)
-    watched = tuple(
-        each
-        for drawn in sample(tuple(map(slim, divided.validation)), WATCHED, rng)
-        for each in load(address, drawn, schema)
-    )
+    watched, unwatched = _watched(address, divided.validation, schema, rng)
     weights = None if start is None else start.state_dict()
     job = Job(address, schema, size, config, facts, hosts, watched, weights)
     best, history = fit(job)
@@ -130,7 +124,7 @@ def train_fleet(
         "history": history,
         **finished,
     }
-    return FleetTrained(Trained(model, facts, report), onsets, watched, problems)
+    return FleetTrained(Trained(model, facts, report), onsets, watched, (*problems, *unwatched))
 
 
 def _look(
@@ -155,6 +149,25 @@ def _look(
     return good, sums.facts(Scale(schema)), onsets, tuple(problems)
 
 
+def _watched(
+    address: str, hosts: Sequence[Host], schema: Schema, rng: random.Random
+) -> tuple[tuple[Recording, ...], tuple[Problem, ...]]:
+    """The cuts that are watched while training, and the parts out of which none could be had."""
+    found: list[Recording] = []
+    problems: dict[str, Problem] = {}
+    for drawn in sample(tuple(map(slim, hosts)), WATCHED, rng):
+        loaded = load_if_good(address, drawn, schema)
+        if isinstance(loaded, Problem):
+            problems[loaded.place] = loaded
+        else:
+            found += loaded
+    if not found:
+        raise JepaError(
+            "There is no recording to watch the training by.", "See `jepa-lab fleet ls --check`."
+        )
+    return tuple(found), tuple(problems.values())
+
+
 def _facts_beside(start: MachineModel, fleet: ChannelFacts) -> ChannelFacts:
     """The scale that ``start`` was trained on, with how hard the channels of the fleet are."""
     known = start.decoder.embedding.detach().abs().sum(1) > 0
@@ -171,6 +184,8 @@ def on_workers(state: str, workers: int | None = None) -> Callable[[Job], Best]:
 
     Checkpoints are in ``state``, a directory or an address that all workers can write; the same training
     goes on from the last one there, also after workers died.
+
+    The fit raises JepaError when they die again and again, or a recording cannot be had any more.
     """
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -181,7 +196,7 @@ def on_workers(state: str, workers: int | None = None) -> Callable[[Job], Best]:
         gpus = int(there.get("GPU", 0))
         count = workers or gpus or max(1, int(there.get("CPU", 1)))
         shared = ray.put(job)
-        result = TorchTrainer(
+        trainer = TorchTrainer(
             lambda told: run(ray.get(told["job"])),
             train_loop_config={"job": shared},
             scaling_config=ScalingConfig(
@@ -196,11 +211,35 @@ def on_workers(state: str, workers: int | None = None) -> Callable[[Job], Best]:
                 failure_config=FailureConfig(max_failures=RETRIES),
                 checkpoint_config=CheckpointConfig(num_to_keep=1),
             ),
-        ).fit()
+        )
+        try:
+            result = trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise _ended(error) from error
         found: Best = pickle.loads(result.return_value)
         return found
 
     return fit
+
+
+def _ended(error: Exception) -> Exception:
+    """What is said of a training that ended early: ``error`` itself where the fault is ours."""
+    import ray
+
+    failures = [
+        getattr(each, "_base_exc", each)  # as it was raised, under what Ray Train makes of it
+        for each in getattr(error, "worker_failures", {}).values()
+    ]
+    for failure in failures:
+        if isinstance(failure, JepaError):
+            return failure
+    died = [each for each in failures if isinstance(each, ray.exceptions.RayActorError)]
+    if not died:
+        return error
+    return JepaError(
+        f"A worker of the training died again and again: {type(died[0]).__name__}.",
+        "It may have too little memory; the same command goes on from the last checkpoint.",
+    )
 
 
 def _digest(job: Job, workers: int) -> str:

@@ -11,7 +11,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from jepa.errors import JepaError
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa_lab.data import Mirror, Stretch, to_stretch, without_actions
@@ -28,6 +29,7 @@ from jepa_lab.fleet.survey import Host
 from jepa_lab.learner import CPU, Learner
 from jepa_lab.model.config import ModelConfig
 from jepa_lab.model.world import Batch, MachineModel
+from jepa_lab.objective import Validation
 from jepa_lab.train import alike, repeatable
 from jepa_lab.train_config import TrainConfig
 
@@ -57,9 +59,9 @@ class Job:
         made = to_stretch(recording, self.size)
         return made if self.config.actions_as_input else without_actions(made)
 
-    def watched(self) -> list[Batch]:
-        """The validation recordings as batches."""
-        return alike([self.stretch(each) for each in self.validation])
+    def watched(self, rank: int = 0, workers: int = 1) -> list[Batch]:
+        """The validation recordings as batches, or the share of one of ``workers``."""
+        return alike([self.stretch(each) for each in self.validation[rank::workers]])
 
     def learner(
         self, device: torch.device = CPU, share: Callable[[nn.Module], nn.Module] | None = None
@@ -112,26 +114,24 @@ def run(job: Job) -> bytes:
     learner = job.learner(device, _shared if workers > 1 else None)
     if device.type != "cpu":
         torch.use_deterministic_algorithms(False)  # not all that is done has such a form there
+        torch.cuda.set_device(device)  # over which workers send each other what they found
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
         with checkpoint.as_directory() as folder:
             learner.restore(torch.load(Path(folder) / _STATE, map_location=device, weights_only=True))
-    held = job.watched() if rank == 0 else []
+    held = job.watched(rank, workers)
     start = time.monotonic()
 
     def after() -> bool:
+        line = learner.validate(held, lambda own: _of_all(own, workers))
         if rank == 0:
-            line = learner.validate(held)
             line["seconds"] = round(time.monotonic() - start, 1)
             with tempfile.TemporaryDirectory(prefix="jepa-checkpoint-") as folder:
                 torch.save(learner.state(), Path(folder) / _STATE)
                 ray.train.report(line, checkpoint=ray.train.Checkpoint.from_directory(folder))
         else:
             ray.train.report({})
-        over = torch.tensor(float(learner.stale >= job.config.patience), device=device)
-        if workers > 1:
-            torch.distributed.broadcast(over, 0)  # as the first worker says, which alone has validated
-        return bool(over)
+        return learner.stale >= job.config.patience
 
     _rounds(job, learner, rank, workers, after)
     return pickle.dumps((learner.best().state_dict(), learner.history))
@@ -170,14 +170,29 @@ def _shown(job: Job, rank: int, rounds: range, cuts: int) -> Iterator[Recording]
     address, schema = job.address, job.schema
 
     def loaded(row: dict[str, Any]) -> list[dict[str, Any]]:
-        return [{"cut": pickle.dumps(each)} for each in load(address, pickle.loads(row["drawn"]), schema)]
+        try:
+            found: list[Recording | JepaError] = [*load(address, pickle.loads(row["drawn"]), schema)]
+        except JepaError as error:  # raised here it would come out as a fault of Ray Data
+            found = [error]
+        return [{"cut": pickle.dumps(each)} for each in found]
 
     stored = ray.data.from_items(
         [{"drawn": pickle.dumps(row)} for row in rows], override_num_blocks=len(rows)
     )
     for row in stored.flat_map(loaded, num_cpus=_LOADING_CPUS).iter_rows():
-        recording: Recording = pickle.loads(row["cut"])
-        yield recording
+        cut: Recording | JepaError = pickle.loads(row["cut"])
+        if isinstance(cut, JepaError):
+            raise cut
+        yield cut
+
+
+def _of_all(own: Validation, workers: int) -> list[Validation]:
+    """What each worker found, the same for every one of them: so all come to the same end."""
+    if workers == 1:
+        return [own]
+    found: list[Validation] = [own] * workers
+    torch.distributed.all_gather_object(found, replace(own, latents=own.latents.cpu()))
+    return found
 
 
 def _shared(objective: nn.Module) -> nn.Module:
