@@ -3,6 +3,8 @@
 
 import json
 import pickle
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +141,48 @@ def test_two_raylets_give_the_figures_of_one_process_also_when_a_worker_is_kille
     assert rounded_text(first.to_json()) == rounded_text(alone)
     assert rounded_text(again.to_json()) == rounded_text(alone)
     assert (first.hosts, first.problems) == (2, ())
+
+
+@pytest.mark.slow
+def test_a_store_that_is_away_for_a_minute_changes_no_figure(
+    sent: tuple[str, tuple[Host, ...]], raylets: str, pack: Pack
+) -> None:
+    address, hosts = sent
+    store = Path(address.removeprefix("file://"))
+    away = store.with_name("away")
+    with cluster(raylets):
+        before = evaluate_fleet(address, hosts, pack)
+        store.rename(away)
+        back = threading.Timer(60, lambda: away.rename(store))
+        back.start()
+        began = time.monotonic()
+        found = evaluate_fleet(address, hosts, pack)
+        assert time.monotonic() - began > 55
+        back.join()
+    assert found.problems == ()
+    assert rounded_text(found.to_json()) == rounded_text(before.to_json())
+
+
+@pytest.mark.slow
+def test_a_ray_of_another_version_is_refused_with_both(raylets: str) -> None:
+    """The cluster says of itself that it is another; that is all that Ray looks at."""
+    import ray
+    from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
+    from ray._raylet import GcsClient
+
+    told = GcsClient(address=raylets)
+    place = {"key": b"CLUSTER_METADATA", "namespace": KV_NAMESPACE_CLUSTER}
+    said = told.internal_kv_get(**place)
+    assert ray.__version__ in said.decode()
+    told.internal_kv_put(value=said.replace(ray.__version__.encode(), b"2.9.3"), overwrite=True, **place)
+    try:
+        with pytest.raises(JepaError, match=r"Version mismatch.*Ray: 2\.9\.3") as refused, cluster(raylets):
+            pass
+    finally:
+        told.internal_kv_put(value=said, overwrite=True, **place)
+    assert ray.__version__ in refused.value.remedy
+    with cluster(raylets):
+        pass
 
 
 @pytest.mark.slow

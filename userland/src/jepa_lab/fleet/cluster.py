@@ -109,7 +109,7 @@ def cluster(address: str | None) -> Iterator[None]:
         )
     except (RuntimeError, OSError, ValueError) as error:
         raise JepaError(
-            f"The Ray cluster at {address or 'this machine'} cannot be used: {str(error).splitlines()[0]}",
+            f"The Ray cluster at {address or 'this machine'} cannot be used: {' '.join(str(error).split())}",
             f"Start it with Ray {ray.__version__} from the lock of this version of jepa.",
         ) from error
     try:
