@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]
 
 RAY = Path(__file__).parents[3] / "contrib/ray"
 SPEC = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
