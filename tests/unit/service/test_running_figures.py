@@ -8,11 +8,12 @@ from jepa.evaluation.scoring import Replayed, moving_channels, within_band
 from jepa.packs.pack import Pack
 from jepa.service.running_figures import PackFigures, RunningFigures
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.recording import Recording
+from jepa.telemetry.recording import load_recording
 from jepa.telemetry.schema import Channel, Schema
 from jepa.world.forecast import Forecast, Surprise, Tick
 from jepa.world.model import WorldModel
 from jepa.world.windows import coming
+from tests.unit.conftest import MACHINE_PACK
 
 SCHEMA = Schema(
     1,
@@ -24,12 +25,12 @@ SCHEMA = Schema(
 S = 1_000_000_000
 
 
-def told(ts_ns: int, cpu: float, width: float, probability: float = 0.5) -> Tick:
+def told(ts_ns: int, cpu: float, width: float, probability: float = 0.5, frames: int = 1000) -> Tick:
     """A tick that foretells ``cpu`` give or take ``width`` for all windows, and 10 of what is still."""
     middle = np.array([cpu, 10.0], np.float32)[:, None, None]
     bands = np.broadcast_to(middle + np.array([-width, 0, width], np.float32), (2, 3, 3))
     forecast = Forecast(ts_ns, ("cpu", "still"), (1, 5, 15), (0.05, 0.5, 0.95), bands, bands)
-    return Tick(forecast, Surprise(1, 1, 1, probability, (), 1000), 100, 1.0)
+    return Tick(forecast, Surprise(1, 1, 1, probability, (), frames), 100, 1.0)
 
 
 def run(cpu: np.ndarray, foretold: float, width: float, pack: str = "p 1", gap_at: int = -1) -> PackFigures:
@@ -85,24 +86,55 @@ def test_another_pack_begins_anew() -> None:
             assert figures.now.windows[5].judged > 0
             assert figures.now.surprising == figures.now.frames == 90
     assert figures.now == PackFigures("p 2", figures.now.windows, 10, 10)
-    assert figures.now.windows[5].judged == 0
+    assert figures.now.windows[5].judged == 2, "of the window that began with it, and of what moved before"
+
+
+def test_a_pack_is_judged_on_what_moved_before_it_came() -> None:
+    """Otherwise the same pack is better or worse after it was put in use anew: by what moves first."""
+
+    def judged(change_at: int) -> int:
+        figures = RunningFigures(SCHEMA)
+        for second, value in enumerate(np.concatenate([steps(120), np.full(120, 60.0)])):
+            frame = Frame(second * S, np.array([value, 10.0], np.float32), np.ones(2, np.bool_))
+            figures.push(frame, told(second * S, 60.0, 1.0), "p 1" if second < change_at else "p 2")
+        assert figures.now is not None
+        return figures.now.windows[5].judged
+
+    assert judged(120) == 2 * (120 // 5 - 1)
+
+
+def test_windows_count_once_a_pack_is_fitted_to_the_machine() -> None:
+    figures = RunningFigures(SCHEMA)
+    for second, value in enumerate(np.resize(steps(), 900)):
+        frame = Frame(second * S, np.array([value, 10.0], np.float32), np.ones(2, np.bool_))
+        figures.push(frame, told(second * S, 20.0, 1.0, frames=second + 1), "p 1")
+    assert figures.now is not None
+    assert figures.now.windows[5].judged == 2 * (300 // 5 - 1), "the first was foretold at 605 s"
+
+
+def test_a_gap_does_not_make_what_moved_forgotten() -> None:
+    quiet = np.concatenate([steps(120), np.full(120, 60.0)])
+    found = run(quiet, 60.0, 1.0, gap_at=120)
+    assert found.windows[5].judged == 2 * (120 - 30) // 5 + 2 * (120 // 5 - 1)
 
 
 def test_they_are_about_those_of_the_same_frames_judged_as_a_recording(
-    pack: Pack, recording: Recording
+    pack: Pack,
 ) -> None:
+    recording = load_recording(MACHINE_PACK / "heldout/l01-lived", pack.schema)
     figures, model = RunningFigures(pack.schema), WorldModel.load(pack, pack.schema)
     horizons = pack.manifest.shape.horizons_s
     medians = []
-    for ts_ns, values in zip(recording.ts_ns, recording.values, strict=True):
+    first, last = 600, 1200
+    for ts_ns, values in zip(recording.ts_ns[:last], recording.values[:last], strict=True):
         frame = Frame(int(ts_ns), values, ~np.isnan(values))
         tick = model.tick(frame)
         figures.push(frame, tick, pack.title)
         medians.append(np.stack([tick.forecast.mean, tick.forecast.p90], axis=-1)[:, :, 2])
-    truth, scored = coming(recording.values, horizons)
-    replay = Replayed("busy", truth, scored, {}, np.empty(0, np.float32))
+    truth, scored = (each[first:] for each in coming(recording.values[:last], horizons))
+    replay = Replayed("lived", truth, scored, {}, np.empty(0, np.float32))
     moving = moving_channels([replay], pack.schema)
-    right = within_band(np.stack(medians), truth, pack.schema) & scored[..., None]
+    right = within_band(np.stack(medians[first:]), truth, pack.schema) & scored[..., None]
     assert figures.now is not None
     for horizon in (5, 15):
         place = horizons.index(horizon)
