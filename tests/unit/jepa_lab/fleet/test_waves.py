@@ -23,11 +23,15 @@ BEFORE, AFTER = 24, 30
 NOW = int(time.time())
 START = NOW - AFTER * HOUR - 60 + 0.2718
 """Nobody releases at a full second."""
-NAMES = [f"m{number}" for number in range(6)]
+NAMES = [f"m{number}" for number in range(7)]
+SKILL = {"0.9.0": 0.5, "1.1.0": 0.7, "1.3.0": 0.7}
 
 
 def past() -> Past:
-    """Six machines. m0 gets 1.1.0 and is then forecast a fifth worse, m1 gets 1.2.0, m2 another image."""
+    """Seven machines. m0 gets 1.1.0 and is then forecast a fifth worse, m1 gets 1.2.0, m2 another image.
+
+    m6 had the bad 0.9.0 until a quarter of an hour before it got 1.3.0, which is like 1.1.0.
+    """
     series: dict[str, list[tuple[float, float]]] = {}
     for number, name in enumerate(NAMES):
         chance = random.Random(number)
@@ -43,10 +47,12 @@ def past() -> Past:
         for step in range(3 * (BEFORE + AFTER)):
             at = START - BEFORE * HOUR + step * HOUR // 3
             new = at >= START + 600
-            now = {"m0": "1.1.0", "m1": "1.2.0"}.get(name, "1.0.0") if new else "1.0.0"
+            now = {"m0": "1.1.0", "m1": "1.2.0", "m6": "1.3.0"}.get(name, "1.0.0") if new else "1.0.0"
+            if name == "m6" and START - 6 * HOUR <= at < START - 900:
+                now = "0.9.0"
             if now != version:
                 version, total = now, dict.fromkeys(total, 0.0)
-            skill = 0.7 if version == "1.1.0" else 0.9
+            skill = SKILL.get(version, 0.9)
             total["windows"] += 400
             total["right"] += 400 * (skill + chance.gauss(0, 0.01) - number / 100)
             total["repeated_right"] += 400 * 0.75
@@ -55,6 +61,9 @@ def past() -> Past:
             total["odd"] += 12
             of = f'job="jepa",instance="{name}"'
             pack = f'{of},pack="machine",version="{version}"'
+            if name == "m6" and at == START:
+                series[f"jepa_pack_info{{{pack}}}"].append((START - 60, 1.0))
+                series[f'jepa_system_info{{{of},version="0.1.0",image="0.2.0"}}'].append((START - 60, 1.0))
             image = "0.3.0" if name == "m2" and new else "0.2.0"
             for text, value in {
                 f"up{{{of}}}": 1.0,
@@ -90,6 +99,7 @@ def key() -> Iterator[Path]:
     [
         ("machine_1.1.0", Decision.BACK, "m0"),
         ("machine_1.2.0", Decision.GO, "m1"),
+        ("machine_1.3.0", Decision.BACK, "m6"),
         ("jepa-os_0.3.0", Decision.GO, "m2"),
     ],
 )
@@ -101,14 +111,14 @@ def test_the_hours_since_a_release_decide(title: str, decision: Decision, machin
     found = {each.name: each for each in judged.gate.findings()}
     accuracy = found["accuracy above repetition"]
     assert accuracy.difference is not None
-    assert accuracy.difference == pytest.approx(-0.2 if machine == "m0" else 0.0, abs=0.01)
+    assert accuracy.difference == pytest.approx(-0.2 if decision is Decision.BACK else 0.0, abs=0.01)
     assert found["time in order"].difference == pytest.approx(0.0)
 
 
 def test_who_had_it_in_an_earlier_wave_is_on_neither_side(server: str) -> None:
     judged = judge(Prometheus(server, {}), "jepa", "machine_1.1.0", START + 4 * HOUR, NOW)
     assert judged.machines == ()
-    assert judged.others == 5
+    assert judged.others == 6
 
 
 def test_a_version_that_no_machine_has_yet_waits(server: str) -> None:
@@ -154,6 +164,20 @@ def test_the_decision_is_carried_out_when_it_is_asked_for(
         ["machine_1.1.0", "back"],
         ["machine_1.2.0", "tenth"],
     ]
+
+
+def test_shorter_pieces_than_hours_are_judged_when_it_is_asked_for(
+    server: str, key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channel, image = tmp_path / "channel", tmp_path / "machine_1.1.0.raw"
+    image.write_text("1.1.0")
+    Waves(channel, signer(key), lambda: float(START)).start([image])
+    asked = ["fleet", "gate", str(channel), "--prometheus", server]
+    assert main([*asked, "--period", "2400"]) == 0
+    pieces = int(time.time() - int(START)) // 2400
+    assert f"machine_1.1.0, canary, {pieces} x 2400 s on 1 machines beside" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main([*asked, "--period", "0"])
 
 
 def test_releasing_by_hand(key: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 """Reads the hours that the gate judges from a Prometheus server: how models do, and nothing else."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -45,7 +45,7 @@ def judge(
 ) -> WaveJudged:
     """The gate of the version ``title``, NAME_VERSION, over the whole hours from ``start_s`` to ``now_s``.
 
-    What a machine was before are the hours in which it had what it had in the last one before ``start_s``.
+    What a machine was before are the hours in which it had nothing but what it had at ``start_s``.
     The others are machines that have it still; those that had the version from an earlier wave are on
     neither side. An hour is long enough that one says little of the next; ``step_s`` is another. JepaError
     (404) when no machine of ``job`` has a past.
@@ -59,7 +59,7 @@ def judge(
         machine: each[max(earlier)]
         for machine, each in had.items()
         if (earlier := [at for at in each if at <= start_s])
-    }
+    } | _has(server, of, start_s)  # who just went back from another version had both in the last hour
     past = _hours(server, of, before_s, start_s, step_s)
     before = {
         machine: _mean([hour for at, hour in past[machine].items() if had[machine].get(at, NONE) <= kept])
@@ -85,7 +85,7 @@ def judge(
     now = _hours(server, of, start_s, end_s, step_s) if since else {}
     for number in range(1, hours + 1):
         at = start_s + number * step_s
-        # The hour in which it came is one of both versions, and in the next one a pack that was put in use
+        # The hour in which it came is one of both versions. In the next one a system that was started anew
         # still learns which channels move, of which the figures are.
         have = {machine for machine, first in since.items() if at > first + step_s}
         judged = have | others
@@ -99,10 +99,27 @@ def _had(
     server: Asked, of: str, start_s: float, end_s: float, step_s: float
 ) -> dict[str, dict[float, frozenset[str]]]:
     """By machine and the end of each hour, the packs and images that it had, as NAME_VERSION."""
+    return _titles(
+        server,
+        lambda metric: f"max_over_time({metric}{{{of}}}[{step_s:g}s])",
+        start_s + step_s,
+        end_s,
+        step_s,
+    )
+
+
+def _has(server: Asked, of: str, at_s: float) -> dict[str, frozenset[str]]:
+    """By machine, those that it had at that moment; of machines that answered shortly before."""
+    found = _titles(server, lambda metric: f"{metric}{{{of}}}", at_s, at_s, HOUR_S)
+    return {machine: titles for machine, each in found.items() for titles in each.values()}
+
+
+def _titles(
+    server: Asked, asked: Callable[[str], str], start_s: float, end_s: float, step_s: float
+) -> dict[str, dict[float, frozenset[str]]]:
     found: defaultdict[str, dict[float, frozenset[str]]] = defaultdict(dict)
     for metric in ("jepa_pack_info", "jepa_system_info"):
-        asked = f"max_over_time({metric}{{{of}}}[{step_s:g}s])"
-        for series in server.over(asked, start_s + step_s, end_s, step_s):
+        for series in server.over(asked(metric), start_s, end_s, step_s):
             labels = series.labels
             title = f"jepa-os_{labels.get('image')}"
             if metric == "jepa_pack_info":

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from jepa_lab.fleet.gate import Finding
     from jepa_lab.fleet.waves import Released, Waves
+
+_HOUR_S: Final = 3600.0
 
 
 def add_to(group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,8 +38,22 @@ def add_to(group: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     gate.add_argument("--prometheus", metavar="URL", help="the server (default: $JEPA_PROMETHEUS)")
     gate.add_argument("--job", default="jepa", help="of the machines in Prometheus (default: jepa)")
     gate.add_argument("--do", action="store_true", help="also let on, or take back, what is decided on")
+    gate.add_argument(
+        "--period",
+        type=_seconds,
+        default=_HOUR_S,
+        metavar="SECONDS",
+        help="judge pieces so long instead of hours, to try a release on machines made for that",
+    )
     gate.add_argument("--json", action="store_true", help="print JSON instead of a table")
     _keys(gate)
+
+
+def _seconds(text: str) -> float:
+    """What --period is given; ValueError when it is no time."""
+    if not 1 <= (value := float(text)) <= _HOUR_S:
+        raise ValueError(text)
+    return value
 
 
 def _command(
@@ -106,7 +122,7 @@ def _gate(arguments: argparse.Namespace) -> None:
     for released in channel.released():
         if released.wave in (BACK, list(WAVES)[-1]):
             continue
-        judged = judge(server, arguments.job, released.title, released.since_s, now_s)
+        judged = judge(server, arguments.job, released.title, released.since_s, now_s, arguments.period)
         decision = judged.gate.decision
         told.append(
             {
@@ -121,7 +137,8 @@ def _gate(arguments: argparse.Namespace) -> None:
         )
         if not arguments.json:
             print(
-                f"{released.title}, {released.wave}, {judged.hours} h on {len(judged.machines)} machines"
+                f"{released.title}, {released.wave}, {judged.hours} {_unit(arguments.period)}"
+                f" on {len(judged.machines)} machines"
                 f" beside {judged.others} others: {_WORDS[decision.value]}"
             )
             print(_table(judged.gate.findings()))
@@ -133,6 +150,10 @@ def _gate(arguments: argparse.Namespace) -> None:
         print(json.dumps(told, indent=1))
     elif not told:
         print("No version is under way.")
+
+
+def _unit(period_s: float) -> str:
+    return "h" if period_s == _HOUR_S else f"x {period_s:g} s"
 
 
 _WORDS = {
