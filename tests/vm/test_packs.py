@@ -12,16 +12,14 @@ from typing import Any
 import pytest
 
 from tests.vm.guest import essential_faults, status
-from tests.vm.packs import NEWER, SHIPPED, Packs
+from tests.vm.packs import NEWER, SHIPPED, STRANGE, TRUSTED, Packs, pair, trust
 from tests.vm.releases import served
 from tools import keys
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 
-TRUSTED = "/etc/verity.d"
 CORRUPT = (r"verity: .*corrupted|erofs.*error|Buffer I/O error|I/O error", "a block was altered on purpose")
-STRANGE = (r"verity: .*failed", "the kernel itself knows none of the tests' keys")
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +27,6 @@ def packs() -> Iterator[Packs]:
     place = Path(tempfile.mkdtemp(prefix="jepa-packs-"))
     yield Packs(place, pair(place, "own"))
     shutil.rmtree(place)
-
-
-def pair(place: Path, name: str) -> keys.Pair:
-    """A key called `name` and its certificate in `place`, made anew."""
-    made = keys.Pair(place / f"{name}.key", place / f"{name}.crt")
-    keys.make_pair(made, name)
-    return made
-
-
-def trust(machine: Machine, packs: Packs) -> None:
-    """Let ``machine`` trust the key of ``packs``, and have a network to fetch them over."""
-    certificate = packs.own.certificate.read_text()
-    machine.succeed(f"mkdir -p {TRUSTED}; cat >{TRUSTED}/own.crt <<'END'\n{certificate}END")
-    machine.wait_until_succeeds("ip route | grep default")
 
 
 def decode_by(graph: str) -> tuple[tuple[str, str], tuple[str, str]]:

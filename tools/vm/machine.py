@@ -228,8 +228,12 @@ class Machine:
         self._close()
         self.say("off")
 
+    def pause(self) -> None:
+        """Let the machine stand still; it notices nothing but what the clock of its host then shows."""
+        self._monitor().execute("stop")
+
     def resume(self) -> None:
-        """Let a machine go on that was started paused, or that stopped itself."""
+        """Let a machine go on that was started paused, that was paused, or that stopped itself."""
         self._monitor().execute("cont")
 
     def wait_for_stop(self, timeout: float = 60) -> None:
@@ -458,6 +462,17 @@ class Machine:
     def set_clock(self) -> None:
         """Set the guest's clock to the host's, as an administrator would."""
         self.succeed(f"date -u -s @{time.time():.0f}")
+
+    # Network
+
+    def forward(self, port: int) -> str:
+        """Let this host reach the guest's TCP ``port``; returns at which HOST:PORT."""
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            place = f"127.0.0.1:{probe.getsockname()[1]}"
+        command = f"hostfwd_add net tcp:{place}-:{port}"
+        if said := self._monitor().execute("human-monitor-command", {"command-line": command}).strip():
+            raise self._error(f"{command}: {said}")
+        return place
 
     # Inside
 
