@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The units of a fleet on the image: off as shipped; enabled, they send recordings without names."""
+"""The units of a fleet on the image: off as shipped; enabled, they send recordings without names.
+
+And they show figures to whoever scrapes.
+"""
 
 import io
 import tarfile
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -25,6 +29,13 @@ mkdir -p /run/systemd/system/jepa-upload.service.d
 printf '[Service]\\nReadWritePaths={STORE}\\n' > /run/systemd/system/jepa-upload.service.d/store.conf
 systemctl daemon-reload
 """
+SOON = """\
+mkdir -p /run/systemd/system/{timer}.d
+printf '[Timer]\\nOnActiveSec=1s\\nRandomizedDelaySec=0\\n' > /run/systemd/system/{timer}.d/soon.conf
+systemctl daemon-reload
+systemctl enable --now {timer}
+"""
+"""Enables a timer that would otherwise wait for minutes after the boot."""
 
 
 def test_a_machine_sends_its_recording_without_names(machine: Machine, tmp_path: Path) -> None:
@@ -37,7 +48,11 @@ def test_a_machine_sends_its_recording_without_names(machine: Machine, tmp_path:
     machine.wait_until_succeeds("ls /var/lib/jepa-fleet/*/log")
     time.sleep(8)
     machine.succeed("systemctl stop jepa-record.service")
-    machine.succeed("systemctl start jepa-upload.service", 90)
+    machine.succeed(SOON.format(timer="jepa-upload.timer"))
+    machine.wait_until_succeeds(f"find {STORE} -name '*.json' | grep -q .", 90, poll=3)
+    machine.wait_until_succeeds(
+        "systemctl show jepa-upload | grep -cx -e ActiveState=inactive -e Result=success | grep -x 2"
+    )
 
     machine.succeed(f"tar -c -f /run/sent.tar -C {STORE} .")
     with tarfile.open(fileobj=io.BytesIO(machine.copy_from("/run/sent.tar"))) as sent:
@@ -58,3 +73,15 @@ def test_a_machine_sends_its_recording_without_names(machine: Machine, tmp_path:
     hostname = machine.succeed("hostname").strip().encode()
     texts = [each.read_bytes() for each in (tmp_path / "store").rglob("*.json")]
     assert texts and not any(hostname in each or b".service" in each for each in texts)
+
+
+def test_figures_are_shown_at_a_port_and_nothing_else_is(machine: Machine) -> None:
+    assert machine.execute("systemctl is-enabled jepa-figures.socket").out.strip() == "disabled"
+    machine.succeed("systemctl enable --now jepa-figures.socket")
+    machine.wait_until_succeeds("ip route | grep default")
+    address = f"http://{machine.forward(9790)}"
+    with urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer:
+        page = answer.read().decode()
+    told = {line.split("{")[0].split(" ")[0] for line in page.splitlines() if not line.startswith("#")}
+    assert told >= {"jepa_system_info", "jepa_pack_info", "jepa_part_state", "jepa_frames_total"}
+    assert not {"jepa_channel", "jepa_grants", "jepa_tasks"} & told
