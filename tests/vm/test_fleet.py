@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The units of a fleet on the image: off as shipped; enabled, they send recordings without names.
 
-And they show figures to whoever scrapes.
+And they show figures to whoever scrapes, and follow a channel of packs.
 """
 
+import base64
 import io
 import tarfile
 import time
@@ -16,6 +17,12 @@ from jepa.fleet.keys import MACHINE_FILE, OWNER_FILE, make_keys, read_owner_key
 from jepa.fleet.store import Store
 from jepa.telemetry.schema import load_schema
 from jepa_lab.fleet.survey import survey
+from jepa_lab.fleet.waves import Waves, signer
+from tests.unit.updates.channels import release_key
+from tests.vm.guest import status
+from tests.vm.packing import STRANGE, Packs, trust
+from tests.vm.releases import TRUSTED, served
+from tools import keys
 from tools.vm.machine import Machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
@@ -36,6 +43,7 @@ systemctl daemon-reload
 systemctl enable --now {timer}
 """
 """Enables a timer that would otherwise wait for minutes after the boot."""
+NEWER = "99.1.0"
 
 
 def test_a_machine_sends_its_recording_without_names(machine: Machine, tmp_path: Path) -> None:
@@ -85,3 +93,26 @@ def test_figures_are_shown_at_a_port_and_nothing_else_is(machine: Machine) -> No
     told = {line.split("{")[0].split(" ")[0] for line in page.splitlines() if not line.startswith("#")}
     assert told >= {"jepa_system_info", "jepa_pack_info", "jepa_part_state", "jepa_frames_total"}
     assert not {"jepa_channel", "jepa_grants", "jepa_tasks"} & told
+
+
+@pytest.mark.allow(*STRANGE)
+def test_a_timer_brings_the_pack_that_the_owner_released_to_its_wave(
+    machine: Machine, tmp_path: Path
+) -> None:
+    packs = Packs(tmp_path)
+    with release_key() as key, served(packs.place) as address:
+        image = packs.place / packs.make(NEWER)
+        Waves(packs.place, signer(key), time.time).start([image])
+        machine.set_clock()  # signed now, and it was booted before
+        trust(machine, packs)
+        public = base64.b64encode(keys.public_key(key).read_bytes()).decode()
+        machine.succeed(
+            f"mkdir -p /etc/systemd /etc/jepa; echo {public} | base64 -d >{TRUSTED}"
+            f'; printf \'source = "{address}"\\nwave = "canary"\\n\' >/etc/jepa/packs.toml'
+        )
+        assert machine.execute("systemctl is-enabled jepa-packs-update.timer").out.strip() == "disabled"
+        machine.succeed(SOON.format(timer="jepa-packs-update.timer"))
+        machine.wait_until_succeeds(
+            f"journalctl -u jepa-packs-update | grep -F 'machine {NEWER} is in use'", 120, poll=3
+        )
+    assert status(machine)["pack"] == f"machine {NEWER}"
