@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from tests.vm.guest import essential_faults, status
-from tests.vm.packs import NEWER, SHIPPED, STRANGE, TRUSTED, Packs, pair, trust
+from tests.vm.packs import NEWER, SHIPPED, STRANGE, Packs, pair, trust
 from tests.vm.releases import served
-from tools import keys
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
