@@ -52,7 +52,7 @@ $(LANGUAGE): $(VENV)/.done $(wildcard model-packs/language/pack.toml model-packs
 	@$(VENV)/bin/jepa-lab build-language
 	@test ! -e $@ || touch $@
 
-$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard keys/import-pubring.gpg keys/secure-boot.crt keys/packs.crt)
+$(IMAGE): $(VENV)/.done $(IMAGE_SOURCES) $(wildcard $(addprefix keys/,import-pubring.gpg secure-boot.crt packs.crt expected-pcr.crt))
 	@$(PYTHON) -m tools.host build $(FOR)
 	@$(PY) -m tools.build_image $(FOR)
 	@touch $@

@@ -102,17 +102,21 @@ def trust(libraries: Path, signing: Path) -> None:
 
 
 def signatures(signing: Path) -> list[str]:
-    """Return mkosi's options to sign what the firmware starts with the key in `signing`; none without one.
+    """Return mkosi's options to sign what the firmware starts with the keys in `signing`; none without them.
 
     The certificate then lies on the EFI system partition too, for the boot loader to hand it to firmware
     without an owner: in a virtual machine by itself, on a real one when a person chooses that in its menu.
+    With the key for it, the values that a TPM has measured when the image runs are signed as well.
     """
-    pair = keys.secure_boot(signing)
-    if not pair.made:
-        return []
-    options = {"secure-boot": "yes", "secure-boot-auto-enroll": "yes"}
-    files = {"secure-boot-key": pair.key, "secure-boot-certificate": pair.certificate}
-    return [f"--{name}={value}" for name, value in {**options, **files}.items()]
+    boot, pcr = keys.secure_boot(signing), keys.expected_pcr(signing)
+    options: dict[str, str | Path] = {}
+    if boot.made:
+        options |= {"secure-boot": "yes", "secure-boot-auto-enroll": "yes"}
+        options |= {"secure-boot-key": boot.key, "secure-boot-certificate": boot.certificate}
+    if pcr.made:
+        options["sign-expected-pcr"] = "yes"
+        options |= {"sign-expected-pcr-key": pcr.key, "sign-expected-pcr-certificate": pcr.certificate}
+    return [f"--{name}={value}" for name, value in options.items()]
 
 
 def set_modes(tree: Path) -> None:

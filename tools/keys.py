@@ -3,7 +3,8 @@
 
 An image takes updates that are signed with the release key it was built with, and no others. What
 firmware starts of it is signed with the Secure Boot key, whose certificate firmware must know. It trusts
-packs that are signed with the packs' key. Keep all three.
+packs that are signed with the packs' key. What a TPM measures of it is signed with a fourth one, by which a
+disk opens for later versions as well. Keep them all.
 """
 
 from __future__ import annotations
@@ -38,13 +39,18 @@ def public_key(keys: Path = KEYS) -> Path:
 
 
 def secure_boot(keys: Path = KEYS) -> Pair:
-    """Return where the Secure Boot key and its certificate are."""
+    """Return where the key is that what the firmware starts is signed with, and its certificate."""
     return Pair(keys / "secure-boot.key", keys / "secure-boot.crt")
 
 
 def packs(keys: Path = KEYS) -> Pair:
     """Return where the key that packs are signed with and its certificate are."""
     return Pair(keys / "packs.key", keys / "packs.crt")
+
+
+def expected_pcr(keys: Path = KEYS) -> Pair:
+    """Return where the key is that values of PCR 11 are signed with, and its certificate."""
+    return Pair(keys / "expected-pcr.key", keys / "expected-pcr.crt")
 
 
 def gpg(keys: Path, *words: str) -> bytes:
@@ -59,7 +65,11 @@ def make(keys: Path) -> None:
     keys.chmod(0o700)
     if not public_key(keys).exists():
         make_release_key(keys)
-    for pair, name in ((secure_boot(keys), "JEPA OS Secure Boot"), (packs(keys), "JEPA OS packs")):
+    for pair, name in (
+        (secure_boot(keys), "JEPA OS Secure Boot"),
+        (packs(keys), "JEPA OS packs"),
+        (expected_pcr(keys), "JEPA OS PCR 11"),
+    ):
         if not pair.made:
             make_pair(pair, name)
 
@@ -73,7 +83,7 @@ def make_release_key(keys: Path) -> None:
 
 
 def make_pair(pair: Pair, name: str) -> None:
-    """Make an RSA key of 2048 bits, the one kind that all firmware knows, and a certificate with `name`."""
+    """Make an RSA key of 2048 bits, the kind that all firmware and TPMs know, and a certificate with `name`."""
     kind = ["-newkey", "rsa:2048", "-noenc", "-sha256", "-days", str(VALID_DAYS)]
     place = ["-keyout", str(pair.key), "-out", str(pair.certificate), "-subj", f"/CN={name}"]
     subprocess.run(["openssl", "req", "-x509", *kind, *place], check=True, stderr=subprocess.DEVNULL)
@@ -82,7 +92,7 @@ def make_pair(pair: Pair, name: str) -> None:
 
 def main() -> int:
     """Make the keys that are not there."""
-    if public_key().exists() and secure_boot().made and packs().made:
+    if public_key().exists() and all(each().made for each in (secure_boot, packs, expected_pcr)):
         print(f"The keys are in {KEYS} already. Releases, boot loaders and packs are signed with them.")
         return 0
     make(KEYS)

@@ -47,6 +47,12 @@ def _text(content: bytes) -> str:
     return content.rstrip(b"\0\n").decode()
 
 
+def _id(profile: bytes) -> str:
+    """What the section `.profile` says its ID is."""
+    settings = dict(line.split("=", 1) for line in _text(profile).splitlines() if "=" in line)
+    return settings["ID"].strip('"')
+
+
 def profiles(uki: Path) -> dict[str, str]:
     """Return the kernel's command line in each profile by its ID; the first is what starts by itself.
 
@@ -56,14 +62,27 @@ def profiles(uki: Path) -> dict[str, str]:
     shared, profile = "", None
     for name, data in _sections(uki):
         if name == ".profile":
-            settings = dict(line.split("=", 1) for line in _text(data).splitlines() if "=" in line)
-            profile = settings["ID"].strip('"')
+            profile = _id(data)
             lines[profile] = shared
         elif name == ".cmdline" and profile is not None:
             lines[profile] = _text(data)
         elif name == ".cmdline":
             shared = _text(data)
     return lines
+
+
+def of_profile(uki: Path, wanted: str) -> dict[str, bytes]:
+    """Return the sections of `uki` that its profile `wanted` starts with; ValueError as `content`."""
+    base: dict[str, bytes] = {}
+    found: dict[str, dict[str, bytes]] = {}
+    current = base
+    for name, data in _sections(uki):
+        if name == ".profile":
+            current = found[_id(data)] = dict(base)
+        current[name] = data
+    if wanted not in found:
+        raise ValueError(f"{uki} has no profile {wanted}")
+    return found[wanted]
 
 
 def command_line(uki: Path) -> str:

@@ -26,7 +26,7 @@ def test_keys_are_their_owners_alone_and_the_certificate_fits_the_key(place: Pat
     keys.make(place)
     assert place.stat().st_mode & 0o777 == 0o700
     publics = []
-    for pair in (keys.secure_boot(place), keys.packs(place)):
+    for pair in (keys.secure_boot(place), keys.packs(place), keys.expected_pcr(place)):
         assert pair.key.stat().st_mode & 0o777 == 0o600
         public = [
             subprocess.run(["openssl", *words], check=True, capture_output=True).stdout
@@ -37,7 +37,7 @@ def test_keys_are_their_owners_alone_and_the_certificate_fits_the_key(place: Pat
         ]
         assert public[0] == public[1] != b""
         publics.append(public[0])
-    assert publics[0] != publics[1], "who may sign packs may not sign what the firmware starts"
+    assert len(set(publics)) == 3, "who may sign packs may not sign what the firmware starts"
 
 
 def test_what_is_there_stays_and_what_is_missing_is_made(place: Path) -> None:
@@ -57,6 +57,11 @@ def test_an_image_is_signed_only_when_there_is_a_key(tmp_path: Path) -> None:
     pair.key.touch()
     assert signatures(tmp_path) == [], "half a pair signs nothing"
     pair.certificate.touch()
+    assert f"--secure-boot-key={pair.key}" in signatures(tmp_path)
+    assert not any("expected-pcr" in option for option in signatures(tmp_path)), "keys made before it"
+    for path in (keys.expected_pcr(tmp_path).key, keys.expected_pcr(tmp_path).certificate):
+        path.touch()
+    assert "--sign-expected-pcr=yes" in signatures(tmp_path)
     assert f"--secure-boot-key={pair.key}" in signatures(tmp_path)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.tools.disk_files import portable_executable
-from tools.uki import command_line, profiles, version
+from tools.uki import command_line, of_profile, profiles, version
 from tools.vm.image import ROOT
 
-WORDS = "usrhash=0123 root=PARTLABEL=jepa-root rw"
+WORDS = "usrhash=0123 root=LABEL=jepa-root rw"
 
 
 def test_the_command_line_is_found_among_other_sections(tmp_path: Path) -> None:
@@ -46,6 +46,18 @@ def test_each_profile_has_a_command_line_of_its_own_or_that_of_all(tmp_path: Pat
     assert command_line(uki) == WORDS
     uki.write_bytes(portable_executable(*base[:2]))
     assert profiles(uki) == {}
+
+
+def test_a_profile_starts_with_its_own_sections_and_else_those_of_all(tmp_path: Path) -> None:
+    uki = tmp_path / "uki.efi"
+    base = [(".cmdline", WORDS.encode()), (".linux", b"MZ"), (".profile", b"ID=main"), (".pcrsig", b"{}")]
+    safe = [(".profile", b"ID=safe\n"), (".cmdline", b"jepa=off")]
+    uki.write_bytes(portable_executable(*base, *safe))
+    assert of_profile(uki, "main")[".pcrsig"] == b"{}"
+    found = {".cmdline": b"jepa=off", ".linux": b"MZ", ".profile": b"ID=safe\n"}
+    assert of_profile(uki, "safe") == found
+    with pytest.raises(ValueError, match="no profile debug"):
+        of_profile(uki, "debug")
 
 
 @pytest.mark.parametrize("release", [b"IMAGE_VERSION=1.2~rc1\n", b'ID=debian\nIMAGE_VERSION="1.2~rc1"\n'])
