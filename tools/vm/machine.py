@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.vm import console, priority, screen, terminal
+from tools.vm import console, priority, screen, terminal, tpm
 from tools.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
 from tools.vm.emulator import Emulator, Firmware, newest
 from tools.vm.qemu import Disk, qemu_command
@@ -63,6 +63,8 @@ class Setup:
     cpus: int = 2
     devices: Sequence[str] = ()
     """Further arguments of QEMU, such as empty slots for what a test plugs in."""
+    tpm: Path | None = None
+    """Directory with the memory of the machine's TPM, a new one where it is empty; None for no TPM."""
     kvm: bool = False
     virtual_time: bool = False
     """Whether the guest's clock counts instructions, so that the host's other work does not show in it."""
@@ -87,6 +89,7 @@ class Machine:
         """What every time given to this machine is multiplied by."""
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._tpm: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
         self._channel: Channel | None = None
         self._serial: socket.socket | None = None
@@ -120,6 +123,9 @@ class Machine:
             "-device", self._display(),
         ]  # fmt: skip
         extra += self.setup.devices
+        if self.setup.tpm is not None:
+            self._tpm = tpm.start(self.setup.tpm, at / "tpm")
+            extra += tpm.arguments(at / "tpm")
         kernel = self.setup.kernel
         built_in = kernel.with_suffix(".cmdline").read_text().split() if kernel else ()
         if snapshot is not None:
@@ -518,9 +524,13 @@ class Machine:
                 end.close()
         if self._qmp is not None:
             self._qmp.close()
+        if self._tpm is not None:
+            self._tpm.terminate()  # it waits for a machine that never came
+            self._tpm.wait()
         if self._sockets is not None:
             self._sockets.cleanup()
-        self._channel = self._serial = self._terminal = self._qmp = self._sockets = None
+        self._channel = self._serial = self._terminal = self._qmp = None
+        self._tpm = self._sockets = None
 
 
 def _connect(path: Path) -> socket.socket:
