@@ -24,7 +24,7 @@ FAMILIES = {
     "actions": ("act", "actions", "undo", "history", "run", "grants", "policy", "autonomy"),
     "recordings": ("record", "evaluate"),
     "packs": ("packs",),
-    "updates": ("update",),
+    "updates": ("update", "encryption"),
     "fleet": ("fleet",),
     "vision": ("vision",),
     "tools": ("habits", "mcp", "serve", "completion"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb for the version of the system: update."""
+"""Verbs for the system itself: its version, and whether its data are encrypted."""
 
 from jepa.shell.usage import Parser, Verb
 
@@ -26,6 +26,16 @@ def _update(parser: Parser) -> None:
     )
 
 
+def _encryption(parser: Parser) -> None:
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("recovery-key",),
+        metavar="WHAT",
+        help="recovery-key: show the key that opens the data without the TPM, once",
+    )
+
+
 VERBS = (
     Verb(
         "update",
@@ -37,5 +47,11 @@ VERBS = (
             "jepa update rollback",
         ),
         _update,
+    ),
+    Verb(
+        "encryption",
+        "whether the data on the disk are encrypted; their recovery key, once (as root)",
+        ("jepa encryption", "jepa encryption recovery-key"),
+        _encryption,
     ),
 )

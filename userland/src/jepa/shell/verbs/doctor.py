@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from jepa import kernel_config, secure_boot
+from jepa import encryption, kernel_config, secure_boot
 from jepa.errors import JepaError
 from jepa.service.api import Doctor, Part
 from jepa.shell.request import Request
@@ -41,13 +41,19 @@ def examine(request: Request) -> Doctor:
 
 def machine(root: Path = Path("/")) -> list[Part]:
     """What this process can see for itself of the machine below ``root``, jepad or not."""
-    return [kernel(root), firmware(root)]
+    return [kernel(root), firmware(root), disk(root)]
 
 
 def firmware(root: Path) -> Part:
     """Whether the firmware checks what it starts. That it does not is the owner's choice, and no fault."""
     found = secure_boot.read(root)
     return Part(name="secure boot", state="ok" if found.enabled else "off", reason=secure_boot.tell(found))
+
+
+def disk(root: Path) -> Part:
+    """Whether the data are encrypted. That they are not is how the machine is made, and no fault."""
+    found = encryption.read(root)
+    return Part(name="encryption", state="ok" if found.encrypted else "off", reason=encryption.tell(found))
 
 
 def kernel(root: Path) -> Part:
