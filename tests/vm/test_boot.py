@@ -55,7 +55,7 @@ def test_boots_from_the_firmware_to_a_shell_on_the_serial_line(
     machine.start()
     wait_until_ready(machine)
     machine.succeed("test -d /sys/firmware/efi")
-    assert "root=PARTLABEL=jepa-root" in machine.succeed("cat /proc/cmdline")
+    assert "root=LABEL=jepa-root" in machine.succeed("cat /proc/cmdline")
     assert "EFI" in machine.succeed("bootctl status --no-pager | head -20")
     assert essential_faults(status(machine)) == []
     machine.wait_for_console_text("jepa: ready")
