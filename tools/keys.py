@@ -83,7 +83,7 @@ def make_release_key(keys: Path) -> None:
 
 
 def make_pair(pair: Pair, name: str) -> None:
-    """Make an RSA key of 2048 bits, the kind that all firmware and TPMs know, and a certificate with `name`."""
+    """Make an RSA key of 2048 bits, which all firmware and TPMs know, and a certificate with `name`."""
     kind = ["-newkey", "rsa:2048", "-noenc", "-sha256", "-days", str(VALID_DAYS)]
     place = ["-keyout", str(pair.key), "-out", str(pair.certificate), "-subj", f"/CN={name}"]
     subprocess.run(["openssl", "req", "-x509", *kind, *place], check=True, stderr=subprocess.DEVNULL)

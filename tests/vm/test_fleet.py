@@ -20,7 +20,7 @@ from jepa_lab.fleet.survey import survey
 from jepa_lab.fleet.waves import Waves, signer
 from tests.unit.updates.channels import release_key
 from tests.vm.guest import status
-from tests.vm.packing import STRANGE, Packs, trust
+from tests.vm.packs import NEWER, STRANGE, Packs, pair, trust
 from tests.vm.releases import TRUSTED, served
 from tools import keys
 from tools.vm.machine import Machine
@@ -43,7 +43,6 @@ systemctl daemon-reload
 systemctl enable --now {timer}
 """
 """Enables a timer that would otherwise wait for minutes after the boot."""
-NEWER = "99.1.0"
 
 
 def test_a_machine_sends_its_recording_without_names(machine: Machine, tmp_path: Path) -> None:
@@ -99,7 +98,7 @@ def test_figures_are_shown_at_a_port_and_nothing_else_is(machine: Machine) -> No
 def test_a_timer_brings_the_pack_that_the_owner_released_to_its_wave(
     machine: Machine, tmp_path: Path
 ) -> None:
-    packs = Packs(tmp_path)
+    packs = Packs(tmp_path, pair(tmp_path, "own"))
     with release_key() as key, served(packs.place) as address:
         image = packs.place / packs.make(NEWER)
         Waves(packs.place, signer(key), time.time).start([image])

@@ -79,11 +79,11 @@ def test_profiles_sort_behind_all_versions(tmp_path: Path) -> None:
     ours = (ROOT / "tools/mkosi-programs/ukify").read_text()
     (tmp_path / "program").write_text(ours.replace("/usr/bin/ukify", str(tmp_path / "told")))
     (tmp_path / "told").write_text("import sys; print(sys.argv[sys.argv.index('--os-release') + 1])")
-    for words, of_profile in ((["--profile", "@p"], True), (["--os-release", "IMAGE_ID=jepa-os"], False)):
+    for words, its_profile in ((["--profile", "@p"], True), (["--os-release", "IMAGE_ID=jepa-os"], False)):
         command = [sys.executable, tmp_path / "program", "build", *words]
         told = subprocess.run(
             command, capture_output=True, text=True, check=True, env={"IMAGE_VERSION": "1.2"}
         )
         fields = dict(line.split("=", 1) for line in told.stdout.splitlines() if line)
-        assert (fields["IMAGE_ID"] > "jepa-os") is of_profile
-        assert fields.get("IMAGE_VERSION") == ("1.2" if of_profile else None)
+        assert (fields["IMAGE_ID"] > "jepa-os") is its_profile
+        assert fields.get("IMAGE_VERSION") == ("1.2" if its_profile else None)
