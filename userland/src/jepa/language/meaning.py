@@ -18,6 +18,7 @@ from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
 from jepa.language.naming import Name, Naming
 from jepa.language.other_clauses import LISTED
+from jepa.language.quantities import durations, iso
 from jepa.language.reading import CONDITIONS, Modifier, Reader
 from jepa.language.refusals import refuses
 from jepa.language.safeguards import Safeguards
@@ -39,10 +40,16 @@ _TARGETS: Final = frozenset(
     }
 )
 """Wishes that are about something with a name."""
-_MAY_NAME: Final = _TARGETS | {"watch", "query", "explain", "forecast", "history"}
+_MAY_NAME: Final = _TARGETS | {"watch", "reclaim", "query", "explain", "forecast", "history"}
 _RESOURCES: Final = ("limit", "prioritize", "reclaim", "watch", "query", "explain", "forecast")
 _AMOUNTS: Final = ("limit", "prioritize", "reclaim")
 _GOALS: Final = ("goal_capture", "goal_reach")
+_WHOLE: Final = ("service", "reclaim", "power", "device")
+"""Acts that spare nobody by themselves: to limit one, or to put it first, may be for another's sake."""
+_LASTING: Final = ("limit", "prioritize", "power")
+"""Wishes that stand for a time."""
+_PLAYED: Final = {"prioritize": "foreground", "limit": "background"}
+"""Which part of the machine a wish that names nobody may be about."""
 _SHARES: Final = {
     "cores": ("cpu",),
     "MiB/s": ("io", "network"),
@@ -185,6 +192,9 @@ class _Filling:
         modifiers, left = taken
         for each in modifiers:
             modify(spec, spans, each)
+        if spec["until"] is None and intent in _LASTING and (lasting := self._lasting()) is not None:
+            at, spec["until"] = lasting
+            left -= set(range(at, len(self._gist.tokens)))
         names, spoken_of = self._named(wish, left)
         for name in self._spared:
             if name.text not in spec["protect"]:
@@ -198,15 +208,21 @@ class _Filling:
             return None
         if intent in _RESOURCES:
             spec["resource"] = self._resource(spec)
+        if intent == "reclaim" and spec["resource"] == "disk" and spec["targets"]:
+            spec["targets"] = []
+            self._misplaced.add("no_place")
         if operation == "restart" and intent == "watch" and spec["condition"] is None:
             spec["condition"] = {"kind": "failed"}
         self._take_subject(spec, wish)
+        self._take_role(spec)
         infer(spec)
         if wish == "watch":
             spec["notify"] = True  # whoever has something watched wants to hear of it
         if intent == "reclaim" and spec["resource"] not in ("memory", "disk"):
             return None
         if wish == "watch" and not (spec["targets"] or spec["resource"] or spec["condition"]):
+            return None
+        if intent in _WHOLE and self._leaves_one_out(spec):
             return None
         if not set(spec["protect"]).isdisjoint(
             each for name in spec["targets"] for each in (name, *name.split())
@@ -216,6 +232,17 @@ class _Filling:
         spec["confidence"] = round(self._heard.intents[wish] * certain, 3)
         spec["spans"] = spans
         return spec
+
+    def _leaves_one_out(self, spec: Mapping[str, Any]) -> bool:
+        """Whether somebody is named for certain who is neither meant nor spared: it may be who is spared.
+
+        "Clean the disk, files of gcc are forbidden": no gate lets that through.
+        """
+        condition = spec["condition"] or {}
+        said = (*spec["targets"], *spec["protect"], *condition.get("targets", ()))
+        taken = {word for name in said for word in name.split()}
+        tokens = self._gist.tokens
+        return any(tokens[at].text.removesuffix("'s") not in taken for at in self._naming.certain)
 
     # What the slots are filled with
 
@@ -231,17 +258,50 @@ class _Filling:
         ]
         if wish == "watch" and not found:
             found = [name for name in self._naming.names(True, False) if name.start in left]
+            # "Less than 1 GiB left on the disk" is about the resource.
+            found = [name for name in found if tuple(name.text.split()) not in lexicon().resources]
         own = [name for name in found if spared.isdisjoint(range(name.start, name.end))]
         meant = own if intent in _GOALS else [name for name in own if not self._naming.beside(name)]
         if not meant and (wish in _TARGETS or wish == "watch"):
             meant = own
         return meant, [*(name for name in found if name not in meant), *self._spared]
 
+    def _lasting(self) -> tuple[int, str] | None:
+        """Where a span of time begins that ends the sentence with no word before that says when, and it.
+
+        "Boost spotify 15 min"; in "in 15 min" it is when the wish begins.
+        """
+        tokens = self._gist.tokens
+        for at in range(1, len(tokens)):
+            if at in self._gist.measures or tokens[at - 1].text in lexicon().function | lexicon().relating:
+                continue
+            for end, seconds in durations(tokens, at):
+                if all(each.kind == "pause" or each.text in lexicon().idle for each in tokens[end:]):
+                    return at, iso(seconds)
+        return None
+
     def _take_subject(self, spec: dict[str, Any], wish: str) -> None:
         """Let a wish without its object be about what its condition is about: "if caddy dies, start it"."""
         condition = spec["condition"]
         if wish in _TARGETS and not spec["targets"] and condition is not None and "targets" in condition:
             spec["targets"] = list(condition["targets"])
+
+    def _take_role(self, spec: dict[str, Any]) -> None:
+        """Let a wish without a name be about what is in front, or behind, where its words say so.
+
+        "Whatever I've got in front of me should be quickest", "everything bar caddy can be slowed".
+        """
+        if spec["targets"] or spec["intent"] not in _PLAYED:
+            return
+        texts = {token.text for token in self._gist.tokens}
+        groups = lexicon().groups
+        if spec["intent"] == "prioritize":
+            found = not (groups["whichever"].isdisjoint(texts) or groups["in_front"].isdisjoint(texts))
+        else:
+            behind = not groups["behind"].isdisjoint(texts)
+            found = not groups["everything"].isdisjoint(texts) and (behind or bool(spec["protect"]))
+        if found:
+            spec["targets"] = [_PLAYED[spec["intent"]]]
 
     def _modifiers(self, acts: bool) -> tuple[tuple[Modifier, ...], frozenset[int]] | None:
         """What is said beside the wish, and the tokens that are left; None where that cannot be done."""
@@ -267,6 +327,7 @@ class _Filling:
         """Put names where the wish has a place for them; False where no task spec has."""
         tokens = self._gist.tokens
         if spec["intent"] in _GOALS:
+            names = names if len(names) == 1 else self._naming.called()
             if len(names) != 1:
                 return False
             spec["goal"] = names[0].text
@@ -341,6 +402,8 @@ class _Filling:
             return True
         if wish == "prioritize":
             return text in ("at", "for", "to", "on")
+        if wish == "reclaim":
+            return text in ("of", "off", "from", "by", "on", "in")
         if wish == "limit":
             bound = text in ("for", "on") and before in _BOUNDS
             return bound or (text in ("by", "for", "from") and before in lexicon().own)
@@ -383,4 +446,13 @@ class _Filling:
         if amount is not None and amount["unit"] in _SHARES:
             shares = {name: share for name, share in shares.items() if name in _SHARES[amount["unit"]]}
         best = max(shares, key=shares.__getitem__, default="none")
+        texts = {token.text for token in self._gist.tokens}
+        if best in ("none", "io") and not lexicon().groups["wire"].isdisjoint(texts) and "network" in shares:
+            return "network"
+        condition = spec["condition"]
+        if spec["intent"] == "explain" and best == "none" and not lexicon().groups["fans"].isdisjoint(texts):
+            return "temperature"
+        # "If memory falls below 1 GiB, slow caddy": by whatever means.
+        if spec["intent"] == "limit" and amount is None and condition is not None and "value" in condition:
+            return None if best in ("none", condition.get("resource")) else best
         return None if best == "none" else best

@@ -67,6 +67,25 @@ class Naming:
             yield from found
             at = found[-1].end
 
+    def called(self) -> list[Name]:
+        """What the last clause that could says a state of the machine is called: "name it desk"."""
+        tokens, words = self._gist.tokens, lexicon()
+        found = [
+            at
+            for at in range(1, len(tokens))
+            if tokens[at].kind in ("word", "quoted")
+            and tokens[at - 1].text in words.groups["called"]
+            and not tokens[at].text.endswith("ing")
+            and (tokens[at].kind == "quoted" or self._may_call(tokens[at]))
+            and all(each.kind == "pause" or each.text in words.idle for each in tokens[at + 1 : at + 2])
+        ]
+        return [Name(tokens[at].text[:64], at, at + 1, 0.5) for at in found[-1:]]
+
+    def _may_call(self, token: Token) -> bool:
+        words = lexicon()
+        taken = words.function | words.idle | words.negations | words.relating | words.groups["called"]
+        return token.text not in taken and (token.text,) not in words.resources and self._may_name(token)
+
     @cached_property
     def spared(self) -> list[Name]:
         """What the encoder takes for the name of something to be left alone, known or not."""

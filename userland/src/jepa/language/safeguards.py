@@ -67,8 +67,13 @@ class Safeguards:
             "clauses": self._others.may_forbid(wish),
             "more": self._others.wish_for_more(wish),
             "spared": bool(self._naming.spared),
+            "no_object": wish == "autonomy/auto" and not self._leaves_it_to_it(),
         }
         return {name for name, stands in rules.items() if stands}
+
+    def _leaves_it_to_it(self) -> bool:
+        """Whether a word says who decides, or who is not to be asked: "carry on, no need to ask me"."""
+        return not lexicon().groups["deciding"].isdisjoint(token.text for token in self._gist.tokens)
 
     def _is_of_others(self, wish: str) -> bool:
         """Whether it may be about all but who is named: "caddy needs more, so squeeze the rest".
@@ -180,7 +185,9 @@ class Safeguards:
         words = lexicon()
         about = (words.resources, words.classes, words.roles)
         return not self._gist.amounts and not any(
-            self._naming.known(token) or any((token.text,) in of for of in about)
+            self._naming.known(token)
+            or token.text in words.groups["everything"]
+            or any((token.text,) in of for of in about)
             for token in self._gist.tokens
         )
 

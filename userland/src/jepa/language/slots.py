@@ -18,6 +18,10 @@ MOST_WORDS: Final = 6
 _LONGEST_NAME: Final = 4
 """Words of a name."""
 _MOST_NAMES: Final = 8
+_SPARES: Final = frozenset(
+    ("leave", "let", "keep", "spare", "protect", "disturb", "touch", "bar", "or", "nor", "and", ",", "&")
+)
+"""Before a word that ends in -ing, and may be the name of something to be left alone all the same."""
 _PARTS: Final = {
     ("cpu",): "cpu",
     ("processor",): "cpu",
@@ -176,6 +180,8 @@ class _Names:
         """One name from ``at`` on: where it ends, and how it is called; the longest first."""
         start = self._behind_determiners(at)
         determined = start > at or (at > 0 and self._tokens[at - 1].text in self._lexicon.determiners)
+        if start == at > 0 and self._strict and self._tokens[at - 1].text == "that":
+            determined = False  # "provided that caddy does not suffer"
         for length in range(min(_LONGEST_NAME, len(self._tokens) - start), 0, -1):
             part = self._tokens[start : start + length]
             if (name := self._name(part, determined)) is not None:
@@ -213,7 +219,12 @@ class _Names:
         if self._is_known(token.text) or token.shaped:
             return token.text
         # Any other word is a name only where nothing says that it is a common noun.
-        return None if determined or token.text.endswith("ing") or len(token.text) < 2 else token.text
+        common = token.text.endswith("ing") and not (self._strict and self._before(token) in _SPARES)
+        return None if determined or common or len(token.text) < 2 else token.text
+
+    def _before(self, token: Token) -> str:
+        """The word before ``token``."""
+        return next((each.text for each in reversed(self._tokens) if each.end <= token.start), "")
 
     def _device(self, at: int) -> Iterator[tuple[int, str]]:
         start = self._behind_determiners(at)

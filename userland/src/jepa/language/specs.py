@@ -10,6 +10,8 @@ from jepa.language.tokens import Token
 TIER: Final = "templates"
 READS: Final = frozenset(("status", "query", "explain", "forecast", "history", "help", "none"))
 """Intents that change nothing."""
+_OF_NOW: Final = ("time", "on_battery", "on_ac", "idle")
+"""Conditions that a question cannot have."""
 _FIELDS: Final = {
     "target": "targets",
     "known": "targets",
@@ -105,7 +107,7 @@ def infer(spec: dict[str, Any]) -> None:
     condition, amount = spec["condition"], spec["amount"]
     if spec["intent"] in READS:
         spec["notify"], spec["until"] = False, None
-        if condition is not None and condition["kind"] == "time":  # what is asked is told now
+        if condition is not None and condition["kind"] in _OF_NOW:  # what is asked is told now
             spec["condition"] = condition = None
     if condition is not None:
         subject = condition.get("targets", [])

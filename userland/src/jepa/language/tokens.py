@@ -14,7 +14,7 @@ _APOSTROPHES: Final = str.maketrans({"’": "'", "‘": "'", "´": "'", "`": "'"
 _TOKEN: Final = re.compile(
     r"""(?P<quoted>"[^"]{1,80}"|“[^”]{1,80}”|„[^“”]{1,80}[“”]|«[^»]{1,80}»|(?<!\w)'[^']{2,80}'(?!\w))
     |(?P<number>\d{1,2}:\d{2}(?!\d)|\d+(?:[.,]\d+)?(?![\w.@:-]*[^\W\d_][\w.@:-]*[.@:_-]))
-    |(?P<word>/?[^\W_][\w@:./+-]*(?:['’‘´`][^\W\d_]+)?)
+    |(?P<word>(?:(?<!\w)['’‘´`](?=[^\W\d_]))?/?[^\W_][\w@:./+-]*(?:['’‘´`](?:[^\W\d_]+|(?!\w)))?)
     |(?P<percent>%)
     |(?P<pause>[,.;:!?()…–—-]+)
     |(?P<other>\S)""",
@@ -27,6 +27,15 @@ _SPELT: Final = {
     **{"dinnae": "don't", "dinna": "don't", "dinny": "don't", "disnae": "doesn't", "cannae": "can't"},
     **{"winnae": "won't", "willnae": "won't", "isnae": "isn't", "wisnae": "wasn't", "wasnae": "wasn't"},
     **{"nae": "no", "mair": "more", "gie": "give", "tae": "to", "doon": "down", "oot": "out", "fae": "from"},
+    **{
+        "wi'": "with",
+        "wi'out": "without",
+        "o'": "of",
+        "an'": "and",
+        "'em": "them",
+        "th'": "the",
+        "don'": "don't",
+    },
     **dict.fromkeys(("dnt", "dotn", "dnot", "odnt", "do'nt", "dno't"), "don't"),
 }
 """Spellings of negations and of small words that are far from the usual ones, read as these."""
@@ -74,6 +83,8 @@ def tokenise(text: str) -> tuple[Token, ...]:
         if kind == "quoted":
             said = " ".join(said[1:-1].split())
         elif kind == "word":
+            if said.lower() not in _SPELT:  # "the cores' worth", or half a quotation
+                said = said.strip("'") or said
             kept = said.rstrip(".:/-+") or said  # the end of the sentence is no part of the name
             if kept != said:
                 end -= len(said) - len(kept)
