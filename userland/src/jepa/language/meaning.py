@@ -222,6 +222,8 @@ class _Filling:
             return None
         if wish == "watch" and not (spec["targets"] or spec["resource"] or spec["condition"]):
             return None
+        if acts and self._spares_somebody(spec):
+            return None
         if intent in _WHOLE and self._leaves_one_out(spec):
             return None
         if not set(spec["protect"]).isdisjoint(
@@ -232,6 +234,16 @@ class _Filling:
         spec["confidence"] = round(self._heard.intents[wish] * certain, 3)
         spec["spans"] = spans
         return spec
+
+    def _spares_somebody(self, spec: Mapping[str, Any]) -> bool:
+        """Whether a word says for certain that somebody is spared, and nobody is known to be, or it says no.
+
+        "Docker and cups are holy, everything else slower": no gate lets that through, either.
+        """
+        if spec["intent"] in (*_WHOLE, *_PLAYED) and refuses(self._tokens, self._inventory):
+            return True
+        texts = {token.text for token in self._gist.tokens}
+        return not (spec["protect"] or lexicon().groups["spared"].isdisjoint(texts))
 
     def _leaves_one_out(self, spec: Mapping[str, Any]) -> bool:
         """Whether somebody is named for certain who is neither meant nor spared: it may be who is spared.
