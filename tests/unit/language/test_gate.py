@@ -35,7 +35,6 @@ def test_what_is_heard_becomes_signs() -> None:
     [
         ("never put zorg on bread", "prohibition"),
         ("put zorg on bread, nobody minds", "negation"),
-        ("put zorg on bread over my dead body", "says_no"),
         ("put the neighbours of zorg on bread", "no_object"),
         ("let zorg have bread", "contrast"),
     ],
@@ -43,6 +42,17 @@ def test_what_is_heard_becomes_signs() -> None:
 def test_what_rules_find_becomes_a_sign(text: str, sign: Sign) -> None:
     assert signs(text, Says({"limit": 1.0}, target=("program",)))[sign] == 1.0
     assert sign not in signs("put zorg on bread", Says({"limit": 1.0}, target=("program",)))
+
+
+def test_a_phrase_that_says_no_is_a_sign_where_no_unit_is_touched() -> None:
+    assert signs("mark zorg over my dead body", Says({"watch": 1.0}, target=("program",)))["says_no"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "text", ["put zorg on bread over my dead body", "put zorg on bread, docker is holy"]
+)
+def test_what_says_no_or_spares_somebody_unknown_ends_an_act_whatever_the_gate_says(text: str) -> None:
+    assert act(tokenise(text), HERE, Says({"limit": 1.0}, target=("program",), asks=1.0)) is None
 
 
 def test_more_against_an_act_makes_it_less_likely() -> None:

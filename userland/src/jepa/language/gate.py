@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether an act that the encoder read is done: what it is sure of, weighed against what rules find.
 
-No rule ends such an act by itself. How much each counts beside the encoder was fitted on sentences of
-writers whom the encoder did not know; what no task spec can say is refused before.
+Few rules end such an act by themselves (`meaning`: what says no, and who is named and neither meant nor
+spared). How much the others count beside the encoder was fitted on sentences of writers whom the encoder did
+not know; what no task spec can say is refused before.
 """
 
 import math
