@@ -4,7 +4,7 @@
 The trees share this Python and its packages. The world models take turns, so that a machine that becomes
 slower meets both. The collectors run at the same time under one load, so that both see the same events; the
 one that starts second alternates, since its programs find warm what the other one's have just read. Each
-figure is the median over the turns.
+figure is the median over the turns, each ratio the geometric mean of those of the turns.
 
 Usage: python -m tests.bench.beside OTHER_TREE [OUT]; needs root and a quiet machine, about six minutes.
 """
@@ -62,9 +62,18 @@ def main(other: Path, out: Path) -> None:
             note(label, "collector_programs_cpu_percent", "%", each.kernel)
             note(label, "collector_rss_mib", "MiB", each.rss_mib)
     rows = [
-        [name, units[name], before, now, round(now / before, 3)]
+        [
+            name,
+            units[name],
+            *(round(statistics.median(seen[label][name]), 3) for label in trees),
+            round(ratio, 3),
+        ]
         for name in COMPARED
-        for before, now in [tuple(round(statistics.median(seen[label][name]), 3) for label in trees)]
+        for ratio in [
+            statistics.geometric_mean(
+                now / before for before, now in zip(seen["before"][name], seen["now"][name], strict=True)
+            )
+        ]
     ]
     columns = ["what", "unit", *(f"{label}, {commits[label]}" for label in trees), "ratio"]
     out.parent.mkdir(parents=True, exist_ok=True)
