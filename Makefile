@@ -97,6 +97,7 @@ try: $(VENV)/.done $(LANGUAGE) ## the shell on this machine itself, without a VM
 .PHONY: test
 test: ## everything a change must pass: lint, unit tests, the image booted and asked
 	@echo "== host and Python"; $(MAKE) --no-print-directory venv
+	@$(PYTHON) -m tools.host build
 	@echo "== lint and unit tests"; $(MAKE) --no-print-directory test-unit
 	@echo "== image"; $(MAKE) --no-print-directory image
 	@echo "== tests in the VM"; $(MAKE) --no-print-directory test-vm

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.tools.disk_files import disk, portable_executable
 from tools import userland
-from tools.build_image import ARTIFACTS, lacking_room, publish, set_modes
+from tools.build_image import ARTIFACTS, lacking_room, publish, set_modes, share_tools
 from tools.vm.image import ROOT
 
 
@@ -102,6 +102,20 @@ def test_a_file_that_all_may_write_is_closed(tmp_path: Path) -> None:
     file.chmod(0o666)
     set_modes(tmp_path)
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_cache_of_the_tools_tree_is_the_finished_tree_under_another_name(tmp_path: Path) -> None:
+    tree, cache = tmp_path / "mkosi.output/tools", tmp_path / "mkosi.cache/tools.cache"
+    for each in (tree, cache):
+        (each / "usr/lib").mkdir(parents=True)
+        (each / "usr/lib/os-release").write_text("ID=debian\n")
+    (cache / "half").touch()
+    cache.with_name("tools.linked").mkdir()  # of a build that was killed
+    for _ in range(2):
+        share_tools(tmp_path)
+        assert (cache / "usr/lib/os-release").samefile(tree / "usr/lib/os-release")
+        assert sorted(each.name for each in cache.parent.iterdir()) == ["tools.cache"]
+        assert not (cache / "half").exists()
 
 
 def test_a_build_that_changes_nothing_leaves_what_was_published_whole(tmp_path: Path) -> None:
