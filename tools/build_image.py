@@ -187,7 +187,7 @@ def main() -> int:
     print(f"building the image with mkosi; its messages go to {log.relative_to(ROOT)}", flush=True)
     with log.open("w") as messages:
         # the tools tree first, so that its second copy is gone before the image needs the room
-        for verb in (["sandbox", "--", "true"], ["build"]):
+        for verb in (["sandbox", "true"], ["build"]):
             asked = [*command, *options, *verb]
             done = subprocess.run(asked, cwd=ROOT, env=environment, stdout=messages, stderr=messages)
             if done.returncode:

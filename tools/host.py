@@ -23,8 +23,8 @@ from tools.vm.board import BOARDS, Board
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-NEED_GIB = 15
-"""Tools tree 2, package cache 1, caches and outputs 4, venv with torch 2; the rest is room for tests."""
+NEED_GIB = 7
+"""At the peak of a first build, beside the venv of 2.7: tools tree 2, caches 2, image and its trees 2.6."""
 
 PACKAGES = {
     "venv": {"python3-venv": f"{sysconfig.get_path('stdlib')}/ensurepip/__init__.py"},
