@@ -54,6 +54,8 @@ class Reader:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._readings: dict[tuple[Token, ...], TokenView] = {}
+        self._fit: dict[tuple[TokenView, str], list[Template]] = {}
+        self._modifiers: dict[tuple[TokenView, str, int], tuple[tuple[Template, Match], ...]] = {}
 
     def ways(self, tokens: tuple[Token, ...], original: tuple[Token, ...] | None = None) -> list[Found]:
         """Every way in which a template fits, with as many modifiers taken out as possible.
@@ -113,16 +115,13 @@ class Reader:
     ) -> tuple[tuple[Token, ...], tuple[Token, ...], tuple[Modifier, ...]]:
         """The tokens less those of modifiers, the longest first; also as they were said."""
         reading = self._reading(tokens, said)
-        fitting = [
-            (kind, template) for kind in kinds for template in grammar().modifiers[kind].fitting(reading)
-        ]
         kept: list[int] = []
         modifiers: list[Modifier] = []
         at = 0
         while at < len(tokens):
             longest: tuple[int, int, str, Template, Match] | None = None
-            for kind, template in fitting:
-                for match in template.at(reading, at):
+            for kind in kinds:
+                for template, match in self._modifiers_at(reading, kind, at):
                     if kind == "remark" and not _is_clause(tokens, at, match.end):
                         continue
                     if match.end > at and (longest is None or (match.end, match.words) > longest[:2]):
@@ -135,6 +134,18 @@ class Reader:
             modifiers.append(Modifier(kind, template.fields, match.captures, said[at:end]))
             at = end
         return tuple(tokens[i] for i in kept), tuple(said[i] for i in kept), tuple(modifiers)
+
+    def _modifiers_at(self, reading: TokenView, kind: str, at: int) -> tuple[tuple[Template, Match], ...]:
+        """Each way in which a modifier of ``kind`` fits from ``at`` on; `ways` asks for most again."""
+        found = self._modifiers.get((reading, kind, at))
+        if found is None:
+            fitting = self._fit.get((reading, kind))
+            if fitting is None:
+                fitting = self._fit[reading, kind] = grammar().modifiers[kind].fitting(reading)
+            found = self._modifiers[reading, kind, at] = tuple(
+                (template, match) for template in fitting for match in template.at(reading, at)
+            )
+        return found
 
     def without_openers(
         self, tokens: tuple[Token, ...], said: tuple[Token, ...]

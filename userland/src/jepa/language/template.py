@@ -41,6 +41,16 @@ class Match:
     """How many tokens were matched by words of the template itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class First:
+    """What a part of a template may begin with: its FIRST set, as in the theory of LL(1) parsers."""
+
+    words: frozenset[str] = frozenset()
+    slots: frozenset[str] = frozenset()
+    empty: bool = False
+    """Whether the part may match nothing at all, so that what follows it may come first, too."""
+
+
 class TokenView:
     """The tokens as a template sees them: their words, which may be skipped, and what slots find there."""
 
@@ -51,13 +61,24 @@ class TokenView:
         self._slots = slots
         self._found: dict[tuple[str, int], tuple[tuple[int, Any], ...]] = {}
         self._anywhere: dict[str, bool] = {}
+        self._has: dict[frozenset[str], bool] = {}
         self._present = frozenset(words)
+        self._starts: list[tuple[int, ...]] = [(len(words),)]
+        for at in reversed(range(len(words))):
+            self._starts.append((at, *self._starts[-1]) if idle[at] else (at,))
+        self._starts.reverse()
+        self._next = [
+            frozenset(words[each] for each in starts if each < len(words)) for starts in self._starts
+        ]
 
     def has(self, group: frozenset[str]) -> bool:
         """Whether one of ``group`` is here: a word, or as ``{name}`` what a slot may be filled with."""
-        if not group.isdisjoint(self._present):
-            return True
-        return any(self._somewhere(each[1:-1]) for each in group if each[0] == "{")
+        found = self._has.get(group)
+        if found is None:
+            found = self._has[group] = not group.isdisjoint(self._present) or any(
+                self._somewhere(each[1:-1]) for each in group if each[0] == "{"
+            )
+        return found
 
     def _somewhere(self, slot: str) -> bool:
         found = self._anywhere.get(slot)
@@ -72,12 +93,19 @@ class TokenView:
             found = self._found[slot, at] = tuple(self._slots[slot](at)) if at < len(self.words) else ()
         return found
 
-    def starts(self, at: int) -> Iterator[int]:
+    def starts(self, at: int) -> tuple[int, ...]:
         """Where the next part may begin: here, and behind each token that carries no meaning."""
-        yield at
-        while at < len(self.words) and self.idle[at]:
-            at += 1
-            yield at
+        return self._starts[at]
+
+    def may_begin(self, first: First, at: int) -> bool:
+        """Whether a part that begins with ``first`` can match from ``at`` on."""
+        if first.empty or not first.words.isdisjoint(self._next[at]):
+            return True
+        for slot in first.slots:
+            for start in self._starts[at]:
+                if self.fillings(slot, start):
+                    return True
+        return False
 
 
 class Node(Protocol):
@@ -88,6 +116,10 @@ class Node(Protocol):
 
     def groups(self) -> tuple[frozenset[str], ...]:
         """Sets of words of each of which one must be there, for a template to fit at all."""
+
+    @property
+    def first(self) -> First:
+        """What it may begin with."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +139,11 @@ class Word:
         """Itself."""
         return (frozenset((self.text,)),)
 
+    @cached_property
+    def first(self) -> First:
+        """Itself."""
+        return First(words=frozenset((self.text,)))
+
 
 @dataclass(frozen=True)
 class Filled:
@@ -123,6 +160,11 @@ class Filled:
     def groups(self) -> tuple[frozenset[str], ...]:
         """Something that can fill it."""
         return (frozenset((f"{{{self.name}}}",)),)
+
+    @cached_property
+    def first(self) -> First:
+        """Whatever fills it."""
+        return First(slots=frozenset((self.name,)))
 
 
 @dataclass(frozen=True)
@@ -146,6 +188,16 @@ class Sequence:
         """Those of all parts."""
         return tuple(group for part in self.parts for group in part.groups())
 
+    @cached_property
+    def first(self) -> First:
+        """That of the first part that has to be there, and of those before it."""
+        words, slots = frozenset[str](), frozenset[str]()
+        for part in self.parts:
+            words, slots = words | part.first.words, slots | part.first.slots
+            if not part.first.empty:
+                return First(words, slots)
+        return First(words, slots, empty=True)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -156,7 +208,8 @@ class Choice:
     def match(self, reading: TokenView, so_far: Match) -> Iterator[Match]:
         """By each in turn."""
         for each in self.of:
-            yield from each.match(reading, so_far)
+            if reading.may_begin(each.first, so_far.end):
+                yield from each.match(reading, so_far)
 
     def groups(self) -> tuple[frozenset[str], ...]:
         """One group that holds a word of each, where each needs one."""
@@ -164,6 +217,14 @@ class Choice:
         if not all(needed):
             return ()
         return (frozenset().union(*(groups[0] for groups in needed)),)
+
+    @cached_property
+    def first(self) -> First:
+        """Those of all."""
+        firsts = [each.first for each in self.of]
+        words, slots = (frozenset[str]().union(*sets) for sets in
+                        ([each.words for each in firsts], [each.slots for each in firsts]))  # fmt: skip
+        return First(words, slots, any(each.empty for each in firsts))
 
 
 @dataclass(frozen=True)
@@ -194,7 +255,9 @@ class Template:
 
     def at(self, reading: TokenView, start: int) -> Iterator[Match]:
         """Each way in which it fits from ``start`` on, to wherever it ends."""
-        return self.node.match(reading, Match(start))
+        return (
+            self.node.match(reading, Match(start)) if reading.may_begin(self.node.first, start) else iter(())
+        )
 
 
 class Templates:
