@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from jepa_lab.workloads.context import MEMORY_LIMIT_MIB, Work
 
 if TYPE_CHECKING:
@@ -129,6 +127,9 @@ def switches(work: Work) -> None:
 
 def science(work: Work) -> None:
     """Products of matrices in phases of loading, computing and writing, as a solver's iterations."""
+    # Every program is started from this package, in a process of its own: to import this takes most of that.
+    import numpy as np
+
     size = int(150 + 450 * work.level)
     matrix = np.random.default_rng(work.rng.getrandbits(32)).normal(size=(size, size))
     while work.left() > 0:
