@@ -2,9 +2,11 @@
 """What tests of several packages share: daemons as processes of their own, and the shipped machine pack."""
 
 import contextlib
+import fcntl
 import gc
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -151,6 +153,29 @@ def served() -> Iterator[Daemon]:
         with running("served", folder / "s", folder / "state") as daemon:
             daemon.wait(lambda client: client.forecast(["system.cpu.utilization"]).channels)
             yield daemon
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """``made_once(name, make)``: a folder that ``make`` fills, in one of the workers for all of them.
+
+    Nobody may change what is in it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, begun = shared / f"{name}-once", shared / f"{name}-begun"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                shutil.rmtree(begun, ignore_errors=True)  # another worker failed
+                begun.mkdir()
+                make(begun)
+                begun.rename(folder)
+        return folder
+
+    return once
 
 
 @pytest.fixture(scope="session")

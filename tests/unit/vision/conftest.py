@@ -18,11 +18,12 @@ FPS = 4
 
 
 @pytest.fixture(scope="session")
-def vision_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vision")
-    file = tiny.write_file(tiny.original_layout(tiny.model()), folder / "vitl.pt")
-    convert(open_checkpoint(file), Wanted(frames=4, crop=64), folder / "tiny", lambda _: None)
-    return folder / "tiny"
+def vision_pack(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    def make(folder: Path) -> None:
+        file = tiny.write_file(tiny.original_layout(tiny.model()), folder / "vitl.pt")
+        convert(open_checkpoint(file), Wanted(frames=4, crop=64), folder / "tiny", lambda _: None)
+
+    return made_once("vision", make) / "tiny"
 
 
 @pytest.fixture(scope="session")
@@ -36,16 +37,18 @@ def acting_reference() -> ActingPredictor:
 def acting_pack(
     request: pytest.FixtureRequest,
     acting_reference: ActingPredictor,
-    tmp_path_factory: pytest.TempPathFactory,
+    made_once: Callable[[str, Callable[[Path], object]], Path],
 ) -> Path:
     """Of an encoder and a predictor that is told of actions."""
-    folder = tmp_path_factory.mktemp("acting")
-    content = tiny.original_layout(tiny.model())
-    content["predictor"] = {f"module.{key}": value for key, value in acting_reference.state_dict().items()}
-    checkpoint = open_checkpoint(tiny.write_file(content, folder / "ac.pt"))
-    wanted = Wanted(crop=tiny.CROP, candidates=16, horizon=request.param)
-    convert(checkpoint, wanted, folder / "tiny", lambda _: None)
-    return folder / "tiny"
+
+    def make(folder: Path) -> None:
+        predictor = {f"module.{key}": value for key, value in acting_reference.state_dict().items()}
+        content = tiny.original_layout(tiny.model()) | {"predictor": predictor}
+        checkpoint = open_checkpoint(tiny.write_file(content, folder / "ac.pt"))
+        wanted = Wanted(crop=tiny.CROP, candidates=16, horizon=request.param)
+        convert(checkpoint, wanted, folder / "tiny", lambda _: None)
+
+    return made_once(f"acting-{request.param}", make) / "tiny"
 
 
 def drawn(number: int, width: int = 96, height: int = 80, dark: bool = False) -> np.ndarray:
