@@ -5,6 +5,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from jepa_lab.vjepa2.place import must_be_free
+
 HELP = "build a vision pack from a V-JEPA 2 checkpoint"
 
 
@@ -23,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run the command; raises JepaError with the remedy when it cannot."""
+    must_be_free(arguments.out)
     from jepa_lab.vjepa2.checkpoint import open_checkpoint
     from jepa_lab.vjepa2.convert import Wanted, convert
 

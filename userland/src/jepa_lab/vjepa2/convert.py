@@ -17,6 +17,7 @@ from jepa_lab.vjepa2.architecture import expected
 from jepa_lab.vjepa2.checkpoint import Checkpoint
 from jepa_lab.vjepa2.graph import OPSET, GraphWriter
 from jepa_lab.vjepa2.graphs import write_acting_predictor, write_encoder, write_predictor, write_probe
+from jepa_lab.vjepa2.place import must_be_free
 from jepa_lab.vjepa2.stored import BYTES
 
 _SIZES = {768: "vitb", 1024: "vitl", 1280: "vith", 1408: "vitg", 1664: "vitgg"}
@@ -56,8 +57,7 @@ def convert(
 
     JepaError when the disk is too small, the shapes do not divide, or ``out`` is there already.
     """
-    if out.exists():
-        raise JepaError(f"{out} is there already.", "Remove it, or choose another --out.")
+    must_be_free(out)
     of = checkpoint.architecture
     crop = wanted.crop or checkpoint.crop or _USUAL_CROP
     usual = of.tubelet if of.actions else _USUAL_FRAMES
