@@ -3,7 +3,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from jepa.service.metrics import _add_tasks, _Page
 from jepa.service.standing_tasks import StandingTasks
 from jepa.tasks.granting import grant_for
 from jepa.tasks.store import TaskStore
-from jepa.tasks.task import Task
+from jepa.tasks.task import Outcomes, Task
 from tests.unit.shell.verbs.conftest import Process, nice_of
 from tests.unit.shell.verbs.conftest import sleeper as sleeper
 from tests.unit.tasks.machine import WAIT, Channels, plan
+from tests.unit.tasks.test_conditions import Seen
 
 ME = os.getuid()
 SPEC = {"intent": "prioritize"}
@@ -55,6 +56,9 @@ class Service:
         self.made: dict[str, Plan] = {}
         self.goals: dict[str, Energy | None] = {}
         self.gave_way: list[bool] = []
+        self.spec: dict[str, Any] = dict(SPEC)
+        self.seen = Seen()
+        self.told: list[tuple[str, ...]] = []
         self.tasks = self.begin()
 
     def begin(self) -> StandingTasks:
@@ -66,13 +70,15 @@ class Service:
             ActuatorView(self.folder),
             connect=lambda: self.actuator,
             give_way=self.gave_way.append,
+            circumstances=self.seen,
+            tell=lambda *event: self.told.append(tuple(map(str, event))),
         )
 
     def wanted(self, *, steps: bool = True) -> Plan:
         pid, now = str(self.process.pid), nice_of(self.process)
         step = Step(1, "process.nice", pid, now, 7, "process.nice", "tune", True)
         return replace(
-            plan(spec=SPEC),
+            plan(spec=self.spec),
             boot_id=self.clock.boot_id,
             expires_s=self.clock.boottime_s() + 60,
             steps=(step,) if steps and now != 7 else (),
@@ -83,7 +89,7 @@ class Service:
 
     # What tasks plan with.
 
-    def plan(self, task: Task) -> Mapping[str, Any]:
+    def plan(self, task: Task, measured: Sequence[Outcomes] = ()) -> Mapping[str, Any]:
         if self.fails is not None:
             raise self.fails
         return self.wanted().as_dict()
@@ -110,7 +116,7 @@ class Service:
         content = shown.as_dict()
         self.made[content["id"]] = shown
         grant = self.actuator.grant(grant_for(task, content))
-        return TaskRequest(task=task, grant=grant, spec=dict(SPEC), plan=content["id"])
+        return TaskRequest(task=task, grant=grant, spec=dict(self.spec), plan=content["id"])
 
     def until(self, done: Callable[[dict[str, Any]], object], task: str = "t1") -> dict[str, Any]:
         end = time.monotonic() + 30
@@ -215,5 +221,35 @@ def test_a_plan_of_another_spec_is_not_carried_out(service: Service) -> None:
 
 def test_a_task_under_a_condition_does_not_stand_as_if_there_were_none(service: Service) -> None:
     wanted = service.granted()
-    under = replace(wanted, spec={**wanted.spec, "condition": {"kind": "on_battery"}})
-    assert "only on battery" in refused(service, under).problem
+    under = replace(wanted, spec={**wanted.spec, "condition": {"kind": "plugged"}})
+    assert "is not watched" in refused(service, under).problem
+
+
+def test_a_task_acts_only_while_its_condition_holds(service: Service, sleeper: Process) -> None:
+    before = nice_of(sleeper)
+    spec = {**SPEC, "condition": {"kind": "on_battery"}}
+    service.spec = spec
+    service.tasks.accept(service.granted(), ME)
+    waiting = service.until(lambda task: task["settled"])
+    assert waiting["waits"] == "the machine runs on battery" and nice_of(sleeper) == before
+    service.seen.battery = True
+    service.until(lambda task: task["in_force"])
+    assert nice_of(sleeper) == 7
+    service.seen.battery = False
+    found = service.until(lambda task: task["waits"])
+    assert found["in_force"] == [] and nice_of(sleeper) == before
+    assert "Taken back until" in found["notes"][-1]
+
+
+def test_to_be_told_takes_no_grant_and_no_more_room_than_a_share(service: Service) -> None:
+    watch = TaskRequest(task="w0", grant="", spec={"intent": "watch", "targets": ["shop.service"]})
+    assert service.tasks.accept(watch, ME + 1)["state"] == "active"
+    service.seen.units["shop.service"] = True
+    service.until(lambda task: "fails" in " ".join(task["notes"]), "w0")
+    assert [each[:2] for each in service.told] == [("watch_began", "shop.service")]
+    for number in range(1, 8):
+        service.tasks.accept(replace(watch, task=f"w{number}"), ME + 1)
+    assert refused(service, replace(watch, task="w8"), ME + 1).status == 429
+    assert service.tasks.accept(replace(watch, task="w9"), ME)["state"] == "active", "others have room"
+    restart = replace(watch, task="w10", spec={**watch.spec, "operation": "restart"})
+    assert refused(service, restart).status == 403, "to act takes a grant"

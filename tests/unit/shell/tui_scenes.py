@@ -127,6 +127,7 @@ def task(until: int | None) -> dict[str, Any]:
         "changes": 1,
         "changes_last_minute": 0,
         "settled": True,
+        "waits": "",
         "hold_out": False,
         "in_force": [],
         "benefit": {"with": 0.2, "without": 0.6, "windows": 8, "interval": [0.31, 0.47]},

@@ -174,8 +174,9 @@ def test_a_sentence_that_asks_for_no_plan_says_what_to_do(
     assert remedy in refused.value.remedy
 
 
-def test_a_condition_is_not_watched_and_the_plan_says_so(ask: Ask) -> None:
-    assert "on_battery is not watched" in ask(None, text=["prioritize the foreground while on battery"])[1]
+def test_a_plan_is_for_now_and_says_when_a_task_for_it_would_act(ask: Ask) -> None:
+    said = ask(None, text=["prioritize the foreground while on battery"])[1]
+    assert "acts only while the machine runs on battery" in said
 
 
 def test_at_the_prompt_plain_words_are_planned_for() -> None:

@@ -26,7 +26,8 @@ from jepa.planning.courses import (
 )
 from jepa.planning.energy import AtMost, Energy, Near, Term
 from jepa.planning.surroundings import Group, Surroundings
-from jepa.tasks.intents import PLANNED
+from jepa.tasks.conditions import check_condition, in_words
+from jepa.tasks.intents import ASKED, PLANNED
 from jepa.tasks.spec import TaskSpec
 from jepa.tasks.task import Outcomes
 from jepa.telemetry.roles import PLAYED, Role
@@ -96,7 +97,7 @@ def compile_goal(spec: TaskSpec, known: Knowledge) -> Goal:
         raise JepaError(
             "To capture a state is no plan.", "Use `jepa goal capture NAME`; it changes nothing.", status=409
         )
-    if spec.intent not in PLANNED:
+    if spec.intent not in PLANNED or spec.intent in ASKED:
         raise JepaError(
             f"Nothing is planned for the intent {spec.intent}.",
             f"Plans are made for {', '.join(PLANNED)}.",
@@ -143,9 +144,13 @@ class _Compiler:
                 self._unknown("memory.reclaim", role)
         settings = [setting for setting in settings if self._keeps_protected(setting)]
         if spec.condition is not None:
-            self._reasons.append(
-                f"The condition {spec.condition.kind} is not watched: this plan is for now, holding or not."
-            )
+            content = spec.model_dump(mode="json", exclude_none=True)
+            try:
+                check_condition(content)
+                said = f"A task for it acts only while {in_words(content)}."
+            except JepaError as error:
+                said = error.problem
+            self._reasons.append(f"This plan is for now, whether its condition holds or not. {said}")
         reasons = tuple(dict.fromkeys(self._reasons))
         return Goal(Energy(terms), tuple(settings), self._unharmed, reasons, self._nobody and not settings)
 

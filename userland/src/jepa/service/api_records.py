@@ -224,6 +224,8 @@ class TaskOut:
     changes_last_minute: int
     settled: bool
     """Whether its first plan was made and carried out, or could not be."""
+    waits: str
+    """The condition that it waits for with nothing in force; empty where it holds, or there is none."""
     hold_out: bool
     """Whether its changes are taken back for a while, to see what they bring."""
     in_force: list[TaskChange]

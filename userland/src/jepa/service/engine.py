@@ -31,6 +31,7 @@ from jepa.service.goals import Goals
 from jepa.service.history import History
 from jepa.service.listener import StreamSubscription
 from jepa.service.loop import FrameLoop
+from jepa.service.machine_settings import ReadSettings, SeenCircumstances
 from jepa.service.plans import Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry
@@ -92,6 +93,7 @@ class Engine:
         self.broadcast = self._loop.broadcast
         self._signals = SignalStore()
         self.goals = Goals(goals_file, self.schema, self.predictor, self.ring)
+        self._settings = ReadSettings()
         self._plans = Plans(
             self.predictor,
             self.ring,
@@ -99,6 +101,7 @@ class Engine:
             period_s,
             captured=self.goals.captured,
             in_haste=self._share.in_haste,
+            machine=self._settings,
         )
         planning = TaskPlanning(self._plans, self.ring, self.schema)
         self.tasks = StandingTasks(
@@ -107,6 +110,8 @@ class Engine:
             self._plans,
             self.actuator,
             give_way=lambda acts: self._share.give_way(wholly=acts),
+            circumstances=SeenCircumstances(self.ring, self.schema, self._settings),
+            tell=self._tell,
         )
 
     def start(self) -> None:
@@ -123,6 +128,9 @@ class Engine:
     def add_event(self, event: Event) -> None:
         """Log an event and give it to every reader, unless it is logged already."""
         self._loop.add_event(event)
+
+    def _tell(self, kind: str, unit: str | None, detail: str, severity: str) -> None:
+        self.add_event(Event(time.time_ns(), kind, unit, detail, severity, "tasks"))
 
     @property
     def loop_at(self) -> float:

@@ -12,6 +12,7 @@ from jepa.errors import JepaError
 from jepa.service.actuator_view import BOOT_ID, ActuatorView
 from jepa.service.predictor import Predictor
 from jepa.service.ring import Ring
+from jepa.tasks.intents import ASKED
 from jepa.tasks.task import Outcomes
 from jepa.telemetry.clocks import boot_s
 from jepa.world.alerts import STRANGE
@@ -19,6 +20,7 @@ from jepa.world.forecast import FloatArray, Forecast, Imagined
 
 if TYPE_CHECKING:
     from jepa.packs.pack import Pack
+    from jepa.planning.asked import MachineSettings
     from jepa.planning.captured import Captured
     from jepa.planning.energy import Energy
     from jepa.planning.plan import Plan
@@ -57,8 +59,12 @@ class Plans:
         since_boot_s: Callable[[], float] = boot_s,
         captured: Callable[[], Mapping[str, "Captured"]] = dict,
         in_haste: Callable[[], AbstractContextManager[None]] = nullcontext,
+        machine: "MachineSettings | None" = None,
     ) -> None:
-        """``in_haste``: what a plan is made within while somebody waits for it."""
+        """``in_haste``: what a plan is made within while somebody waits for it.
+
+        ``machine``: what plans that need no model are made of.
+        """
         self._predictor = predictor
         self._ring = ring
         self._actuator = actuator
@@ -68,6 +74,7 @@ class Plans:
         self._since_boot_s = since_boot_s
         self._captured = captured
         self._in_haste = in_haste
+        self._machine = machine
         self._planner: Planner | None = None
         self._making = threading.Lock()
         self._made: dict[str, tuple[dict[str, Any], Energy | None]] = {}
@@ -96,12 +103,18 @@ class Plans:
         from jepa.tasks.spec import parse_spec
 
         spec = parse_spec(text)
+        if spec.intent in ASKED:
+            from jepa.planning.asked import AskedPlanner
+
+            if self._machine is None:
+                raise JepaError("Nothing of this machine can be set here.", "Ask jepad.", status=409)
+            asked = AskedPlanner(self._boot_id(), self._machine, self._wall_ns, self._since_boot_s)
+            return asked.plan(spec, left)
         if not self._making.acquire(timeout=WAIT_S):
             raise JepaError("Another plan is being made.", "Ask again in a second.", status=503)
         try:
             if self._planner is None:
-                boot_id = (self._root / BOOT_ID).read_text().strip().replace("-", "")
-                self._planner = Planner(boot_id, since_boot_s=self._since_boot_s)
+                self._planner = Planner(self._boot_id(), since_boot_s=self._since_boot_s)
             # What is harmed while nothing is in force waits; a plan that may take something back has time.
             with nullcontext() if measured else self._in_haste(), self._predictor.borrowed() as loaded:
                 model = loaded.model
@@ -114,6 +127,9 @@ class Plans:
                 return self._make(self._planner, spec, model, self._forecast(), left, measured)
         finally:
             self._making.release()
+
+    def _boot_id(self) -> str:
+        return (self._root / BOOT_ID).read_text().strip().replace("-", "")
 
     def get(self, plan_id: str) -> dict[str, Any]:
         """The plan of that id, as it was made. JepaError (404) when there is none, or it has expired."""

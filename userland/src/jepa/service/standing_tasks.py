@@ -18,14 +18,19 @@ from jepa.service.actuator_view import ActuatorView
 from jepa.service.api import Part, TaskRequest
 from jepa.service.plans import Plans
 from jepa.service.task_ends import ActuatorTaskHands, TaskPlanning
+from jepa.tasks.conditions import Circumstances, WatchedCondition, check_condition, condition_of
 from jepa.tasks.durations import seconds
 from jepa.tasks.granting import DAEMON, LEASE_S
 from jepa.tasks.standing import Standing
 from jepa.tasks.store import TaskStore
 from jepa.tasks.task import Task
+from jepa.tasks.watching import Tell, Watching
 
 MOST: Final = 8
-"""Tasks that stand at a time."""
+"""Tasks that stand at a time and may change something."""
+MOST_TOLD: Final = 32
+MOST_TOLD_A_USER: Final = 8
+"""Watches that only tell: they need no grant, so nobody may take all the room."""
 STEP_S: Final = 1.0
 STOP_S: Final = 15.0
 """How long a stop waits until everything is taken back; what is left ends with its lease."""
@@ -51,14 +56,20 @@ class StandingTasks:
         connect: Callable[[], ActuatorClient] = connect_actuator,
         wall_ns: Callable[[], int] = time.time_ns,
         give_way: Callable[[bool], None] = lambda acts: None,
+        circumstances: Circumstances | None = None,
+        tell: Tell = lambda kind, unit, detail, severity: None,
     ) -> None:
-        """``give_way`` is told each second whether any task has changes in force."""
+        """``give_way`` is told each second whether any task has changes in force.
+
+        ``circumstances`` are what conditions look at, ``tell`` makes an event.
+        """
+        self._circumstances, self._tell = circumstances, tell
         self._give_way = give_way
         self._store, self._planning, self._plans, self._view = store, planning, plans, view
         self._connect, self._wall_ns = connect, wall_ns
         self._clock = HostClock()
         self._hands = self._new_hands()
-        self._standing: dict[str, Standing] = {}
+        self._standing: dict[str, Standing | Watching] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopped = False
@@ -69,7 +80,10 @@ class StandingTasks:
         since_ns = self._wall_ns() - int(2 * LEASE_S * 1e9)
         for task in self._store.all():
             if task.active or (task.ended_ns or 0) > since_ns:
-                self._add(self._new(task))
+                try:
+                    self._add(self._new(task))
+                except JepaError as error:  # of a spec that an earlier version took
+                    self._store.put(task.ended(error.problem, self._wall_ns()) if task.active else task)
 
     def stop(self) -> None:
         """Take everything back; the tasks stand on when jepad starts again."""
@@ -83,15 +97,18 @@ class StandingTasks:
         """Have a task stand for user ``uid``, with a grant of theirs. JepaError: 403, 409, 422 or 429."""
         import json
 
-        from jepa.tasks.conditions import refuse_condition
         from jepa.tasks.spec import parse_spec
 
         meant = parse_spec(json.dumps(wanted.spec))
         spec = meant.model_dump(mode="json", exclude_none=True)
-        refuse_condition(spec)
+        check_condition(spec)
         if not _ID.fullmatch(wanted.task):
             raise JepaError("The id of a task is up to 32 letters and digits.", "Give another.", status=422)
-        self._require_grant(wanted, uid)
+        only_tells = spec["intent"] == "watch" and spec.get("operation") is None
+        if not only_tells:
+            self._require_grant(wanted, uid)
+        elif wanted.grant:
+            raise JepaError("To tell something needs no grant.", "Leave the grant empty.", status=422)
         now_ns = self._wall_ns()
         until = spec.get("until")
         task = Task(
@@ -112,8 +129,18 @@ class StandingTasks:
         with self._lock:
             if self._store.get(task.id) is not None:
                 raise JepaError(f"There is a task {task.id} already.", "Give it another id.", status=409)
-            if sum(each.task.active for each in self._standing.values()) >= MOST:
-                raise JepaError(f"{MOST} tasks stand already.", "End one: `jepa tasks`.", status=429)
+            alike = [
+                each.task
+                for each in self._standing.values()
+                if each.task.active and (not each.task.grant) == only_tells
+            ]
+            own = sum(each.uid == uid for each in alike)
+            if len(alike) >= (MOST_TOLD if only_tells else MOST) or (only_tells and own >= MOST_TOLD_A_USER):
+                raise JepaError(
+                    f"{len(alike)} such tasks stand already, {own} of them yours.",
+                    "End one: `jepa tasks`.",
+                    status=429,
+                )
             self._store.put(task)
         self._planning.begin_with(task, goal)
         self._add(standing)
@@ -216,6 +243,7 @@ class StandingTasks:
             "changes": task.changes,
             "changes_last_minute": 0 if standing is None else standing.changes_in_the_last_minute,
             "settled": standing is None or standing.settled,
+            "waits": "" if standing is None else standing.waits,
             "hold_out": standing is not None and standing.hold_out_since_s is not None,
             "in_force": [
                 {
@@ -238,7 +266,23 @@ class StandingTasks:
             "notes": list(task.notes),
         }
 
-    def _new(self, task: Task) -> Standing:
+    def _new(self, task: Task) -> Standing | Watching:
+        """JepaError (409) where nothing can be seen of its condition."""
+        seen = self._circumstances
+        conditional = condition_of(task.spec) is not None
+        if conditional and seen is None:
+            raise JepaError("Conditions are not watched here.", "Leave the condition out.", status=409)
+        if task.spec["intent"] == "watch" and seen is not None:
+            return Watching(
+                task,
+                seen,
+                self._hands,
+                lambda **what: make(self._clock, **what),
+                self._store.put,
+                self._tell,
+                self._clock.boottime_s,
+            )
+        condition = WatchedCondition(task.spec, seen, task.since_ns) if conditional and seen else None
         return Standing(
             task,
             self._planning,
@@ -248,12 +292,13 @@ class StandingTasks:
             self._clock.boottime_s,
             self._wall_ns,
             SystemRandom(),
+            condition.look if condition is not None else lambda now_s: True,
         )
 
     def _new_hands(self) -> ActuatorTaskHands:
         return ActuatorTaskHands(self._connect, self._view, self._clock, self._wall_ns)
 
-    def _add(self, standing: Standing) -> None:
+    def _add(self, standing: Standing | Watching) -> None:
         with self._lock:
             self._standing[standing.task.id] = standing
             if self._thread is None:
@@ -261,7 +306,7 @@ class StandingTasks:
                 self._thread.start()
         self._wake.set()
 
-    def _snapshot(self) -> list[Standing]:
+    def _snapshot(self) -> list[Standing | Watching]:
         with self._lock:
             return list(self._standing.values())
 
@@ -279,7 +324,7 @@ class StandingTasks:
             standing.suspend()
         self._hands.close()
 
-    def _step(self, standing: Standing) -> None:
+    def _step(self, standing: Standing | Watching) -> None:
         try:
             standing.step()
         except Exception as error:  # a bug in one task ends neither the others nor jepad
@@ -292,7 +337,7 @@ class StandingTasks:
         if standing.over:
             self._drop(standing)
 
-    def _drop(self, standing: Standing) -> None:
+    def _drop(self, standing: Standing | Watching) -> None:
         """A task that is over is known, but no longer stepped."""
         with self._lock:
             self._store.put(standing.task)

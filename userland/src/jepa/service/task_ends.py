@@ -104,7 +104,14 @@ class ActuatorTaskHands:
         return [each for each in self._view.now([change.id for change in changes]) if not each.in_force]
 
     def holds(self, change: Change) -> bool:
-        """Whether the control group says what ``change`` set; True of what is no group, or gone."""
+        """Whether the machine, or the control group, says what ``change`` set; True of what is gone."""
+        if not change.target:
+            from jepa.service.machine_settings import ReadSettings
+
+            try:
+                return ReadSettings(self._root).value(change.action) == change.new
+            except JepaError:
+                return True
         if self._surroundings is None:
             from jepa.planning.surroundings import Surroundings
 

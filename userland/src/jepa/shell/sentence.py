@@ -23,7 +23,6 @@ _INSTEAD: Final = {
     "service": "`jepa act unit.{operation} {targets}` does it.",
     "autonomy": "`jepa autonomy {operation}` does it.",
     "packs": "See `jepa packs --help`.",
-    "watch": "`jepa events --follow` shows what fails.",
     "goal_capture": "`jepa goal capture {goal}` does it.",
 }
 

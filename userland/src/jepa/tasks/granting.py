@@ -13,6 +13,9 @@ LEASE_S: Final = 600.0
 CHANGES_PER_HOUR: Final = 30
 """That a task may make: half of what daemons may make together, so that healing can always act."""
 
+RESTARTS_PER_HOUR: Final = 6
+"""That a watch may make: what fails more often needs a person."""
+
 
 def grant_for(task_id: str, plan: Mapping[str, Any]) -> dict[str, Any]:
     """The grant that lets plans for ``plan``'s task spec be carried out on what was found now, and no more.
@@ -25,7 +28,7 @@ def grant_for(task_id: str, plan: Mapping[str, Any]) -> dict[str, Any]:
         "daemon": DAEMON,
         "actions": sorted({each["action"] for each in settable}),
         "targets": sorted({target for each in settable for target in each["targets"]}),
-        "rate_per_hour": CHANGES_PER_HOUR,
+        "rate_per_hour": RESTARTS_PER_HOUR if plan["spec"]["intent"] == "watch" else CHANGES_PER_HOUR,
         "most_for_s": LEASE_S,
     }
     words = {step["action"] for step in plan["steps"] if _number(step["to"]) is None}

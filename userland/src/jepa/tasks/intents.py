@@ -3,5 +3,7 @@
 
 from typing import Final
 
-PLANNED: Final = ("prioritize", "limit", "reclaim", "goal_reach")
+ASKED: Final = ("watch", "power")
+"""Intents that say themselves what is to be done: no effect is imagined, and no model needed."""
+PLANNED: Final = ("prioritize", "limit", "reclaim", "goal_reach", *ASKED)
 """Intents for which plans are made."""

@@ -19,6 +19,7 @@ from jepa.actions.catalogue import Value, action_type
 from jepa.actions.change import TIME_OVER, Change, State
 from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
+from jepa.tasks.conditions import in_words
 from jepa.tasks.granting import CHANGES_PER_HOUR, LEASE_S
 from jepa.tasks.steps import StepHands, Terms, carry_out, requests
 from jepa.tasks.task import Outcomes, Task
@@ -127,15 +128,21 @@ class Standing:
         now_s: Callable[[], float],
         wall_ns: Callable[[], int],
         random: Random,
+        applies: Callable[[float], bool] = lambda now_s: True,
     ) -> None:
-        """``make`` makes requests, ``keep`` keeps the task over a restart, ``now_s`` is CLOCK_BOOTTIME."""
+        """``make`` makes requests, ``keep`` keeps the task over a restart, ``now_s`` is CLOCK_BOOTTIME.
+
+        ``applies`` says whether the condition of the task holds now, looked at once a step.
+        """
         self.task = task
         self.hold_out_since_s: float | None = None
         """When the changes were taken back to see what it is like without them."""
         self.settled = False
         """Whether the first plan was made, or could not be, and its steps are done."""
         self._planning, self._hands, self._make, self._keep = planning, hands, make, keep
-        self._now_s, self._wall_ns, self._random = now_s, wall_ns, random
+        self._now_s, self._wall_ns, self._random, self._applies = now_s, wall_ns, random, applies
+        self.waits = ""
+        """What it waits for with nothing in force, where its condition does not hold; else empty."""
         self._own: list[Change] | None = None
         """Its changes in force, the oldest first; None until it is known."""
         self._measured: list[tuple[float, Outcomes]] = []
@@ -217,12 +224,27 @@ class Standing:
             if self.over:
                 with contextlib.suppress(JepaError):
                     self._hands.give_up(self.task)
+        elif not self._applies(now):
+            self._wait()
         elif not self._holding_out(now):
+            self.waits = ""
             self._measure(now)
             if self.hold_out_since_s is None:
                 if self._due(now):
                     self._plan(now)
                 self._renew(now)
+
+    def _wait(self) -> None:
+        """Its condition does not hold: nothing of it is in force, and a plan is made once it does."""
+        waits = in_words(self.task.spec)
+        self.settled, self._first = True, None
+        self.hold_out_since_s, self._held, self._window_s = None, ((), []), None
+        self._unsure = self._gone = None
+        self._at_once = True
+        if self._own:
+            self._note(f"Taken back until {waits}.")
+            self._take_back()
+        self.waits = waits if not self._own else ""
 
     # What has become of its changes.
 

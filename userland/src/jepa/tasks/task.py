@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from jepa.tasks.benefit import Benefit, benefit
+from jepa.tasks.intents import ASKED
 
 NOTES: Final = 20
 """Sentences that are kept of each task, the newest."""
@@ -72,8 +73,9 @@ class Task:
 
     @property
     def holds_out(self) -> bool:
-        """Whether its benefit is measured: a limit that a person named holds whatever it brings."""
-        return not (self.spec["intent"] == "limit" and self.spec.get("amount") is not None)
+        """Whether its benefit is measured: what a person named holds whatever it brings."""
+        intent = self.spec["intent"]
+        return intent not in ASKED and not (intent == "limit" and self.spec.get("amount") is not None)
 
     def noted(self, text: str) -> "Task":
         """With one sentence more; what was just said is not said again."""

@@ -13,7 +13,7 @@ from jepa.shell.usage import UsageError
 from jepa.shell.verbs.apply import consent, refuse_denied
 from jepa.shell.verbs.plan import made, show, spec_text
 from jepa.shell.verbs.tasks import describe, wait
-from jepa.tasks.conditions import refuse_condition
+from jepa.tasks.conditions import check_condition
 from jepa.tasks.granting import grant_for
 
 SETTLED_S: Final = 90.0
@@ -28,24 +28,27 @@ def run(request: Request) -> int:
     plan = made(request, spec_text(request))
     if not out.json:
         show(request, plan)
-    refuse_condition(plan["spec"])
+    check_condition(plan["spec"])
     refuse_denied(plan)
-    if not plan["settable"]:
+    only_tells = plan["spec"]["intent"] == "watch" and not plan["settable"]
+    if not plan["settable"] and not only_tells:
         reasons = " ".join(plan["verdict"]["reasons"])
         raise JepaError(f"There is nothing that a task could set. {reasons}", "Try again later.", status=409)
     task_id = f"t{os.urandom(4).hex()}"
-    grant = grant_for(task_id, plan)
-    if not out.json:
+    grant = None if only_tells else grant_for(task_id, plan)
+    if grant is not None and not out.json:
         _say(request, grant)
-    consent(request)
-    granted = request.actuator.grant(grant)
+    if grant is not None:  # to be told something takes no consent
+        consent(request)
+    granted = "" if grant is None else request.actuator.grant(grant)
     try:
         request.client.start_task(
             TaskRequest(task=task_id, grant=granted, spec=plan["spec"], plan=plan["id"])
         )
     except BaseException:  # nor does a person who interrupts leave a grant behind
         with contextlib.suppress(JepaError):
-            request.actuator.revoke(granted)
+            if granted:
+                request.actuator.revoke(granted)
         raise
     if request.conversation is not None:
         request.conversation.did(plan["id"], task=task_id)

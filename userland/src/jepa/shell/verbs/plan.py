@@ -111,7 +111,7 @@ def _show(out: "Output", plan: dict[str, Any], past: "list[FrameOut]") -> None:
         out.line(f"  {step}")
     for reason in verdict["reasons"]:
         out.line(f"  {reason}")
-    if plan["steps"]:
+    if plan["steps"] and plan["imagined"]["windows"]:
         out.line(f"  {energy(plan)}")
     for name in list(plan["imagined"]["windows"])[:DRAWN]:
         _draw(out, name, plan, past)

@@ -11,6 +11,8 @@ from jepa.shell.durations import duration
 from jepa.shell.output import Colour, Output
 from jepa.shell.request import Request
 from jepa.shell.usage import UsageError
+from jepa.tasks.conditions import in_words
+from jepa.tasks.intents import ASKED
 
 END: Final = "end"
 TAKEN_BACK_S: Final = 60.0
@@ -70,9 +72,9 @@ def _list(out: Output, tasks: Sequence[dict[str, Any]]) -> None:
             ", ".join(task["spec"].get("targets") or ()) or "-",
             _when(task["since"]),
             _when(task["until"]) or "`tasks end`",
-            "hold-out" if task["hold_out"] else task["state"],
+            "hold-out" if task["hold_out"] else "waits" if task["waits"] else task["state"],
             str(len(task["in_force"])),
-            _benefit(task["benefit"]),
+            "-" if task["spec"]["intent"] in ASKED else _benefit(task["benefit"]),
         )
         for task in tasks
     ]
@@ -89,10 +91,17 @@ def describe(out: Output, detail: dict[str, Any]) -> None:
     if task["why"]:
         out.line(f"  {task['why']}")
     until = f", until {_when(task['until'])}" if task["until"] else ""
-    out.line(f"  since {_when(task['since'])}{until}; grant {task['grant']}")
+    grant = f"grant {task['grant']}" if task["grant"] else "it changes nothing, and has no grant"
+    out.line(f"  since {_when(task['since'])}{until}; {grant}")
+    when = in_words(spec)
+    if task["waits"]:
+        out.line(f"  Nothing is in force until {task['waits']}.")
+    elif when:
+        out.line(f"  {'Watches whether' if spec['intent'] == 'watch' else 'Acts while'} {when}.")
     lately = task["changes_last_minute"]
     out.line(f"  {task['plans']} plans, {task['changes']} changes, {lately} in the last minute")
-    out.line(f"  {_benefit(task['benefit'])}")
+    if spec["intent"] not in ASKED:
+        out.line(f"  {_benefit(task['benefit'])}")
     if task["hold_out"]:
         out.line("  A hold-out window: its changes are taken back for ten seconds, to see what they bring.")
     for change in task["in_force"]:

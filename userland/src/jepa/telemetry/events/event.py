@@ -37,6 +37,10 @@ Kind = Literal[
     "repair_refused",
     "fault_repaired",
     "repair_gave_up",
+    "watch_began",
+    "watch_over",
+    "watch_acted",
+    "watch_refused",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -54,4 +58,4 @@ class Event:
     detail: str | None
     severity: str = "info"
     source: str = ""
-    """Who reported it: kmsg, units, user-units, devices, health, vision, healing, collector, model."""
+    """Who said it: kmsg, units, user-units, devices, health, vision, healing, tasks, model, collector."""
