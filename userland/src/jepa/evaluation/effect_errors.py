@@ -67,9 +67,14 @@ def known_effects(
 
     ``branches`` are trials made otherwise, whose sessions are numbered from ``len(experiments)`` on.
     """
-    trials = [trial for number, each in enumerate(experiments) for trial in _trials(number, each, pack)]
+    trials = [trial for number, each in enumerate(experiments) for trial in trials_of(number, each, pack)]
     trials += branches
-    ranges = _ranges([*tried, *(each.acted for each in experiments)], pack.manifest.shape.controls)
+    ranges = tried_ranges([*tried, *(each.acted for each in experiments)], pack.manifest.shape.controls)
+    return fitted(trials, ranges, pack)
+
+
+def fitted(trials: Sequence[Trial], ranges: Mapping[str, tuple[float, float]], pack: Pack) -> KnownEffects:
+    """What ``trials`` show of the effects of settings, each tried within its ``ranges``."""
     groups, left_out = _by_setting(trials), _left_out(trials)
     settings = {}
     for name in dict.fromkeys(name for name, _ in groups):
@@ -106,7 +111,7 @@ def _known(trials: Sequence[Trial], pack: Pack, widened: float) -> Channels:
     return known
 
 
-def _trials(session: int, each: Experiment, pack: Pack) -> list[Trial]:
+def trials_of(session: int, each: Experiment, pack: Pack) -> list[Trial]:
     """The changes of ``each`` in which one setting alone was changed."""
     changes = changes_of(each.acted)
     measured = measure_effects(each, changes)
@@ -123,7 +128,7 @@ def _trials(session: int, each: Experiment, pack: Pack) -> list[Trial]:
     return trials
 
 
-def _ranges(recordings: Sequence[Recording], names: Sequence[str]) -> Mapping[str, tuple[float, float]]:
+def tried_ranges(recordings: Sequence[Recording], names: Sequence[str]) -> Mapping[str, tuple[float, float]]:
     """The least and the greatest strength at which each setting was ever set."""
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     for recording in recordings:
