@@ -456,3 +456,17 @@ def test_order_of_settings_does_not_matter(schema: Schema, knowing: Knowing) -> 
             )
         )
     assert len(best) == 1
+
+
+def test_what_is_foreseen_of_one_change_is_what_the_graph_imagines_and_the_forecast_says(
+    schema: Schema, knowing: Knowing
+) -> None:
+    plan = planned(Heart(schema, {WAIT: 0.48}, HELPS), knowing(), 0.05)
+    assert len(plan.steps) == 1 and plan.foreseen
+    assert {each.horizon_s for each in plan.foreseen} <= {5, 15, 30}
+    seen = next(each for each in plan.foreseen if (each.channel, each.horizon_s) == (WAIT, 15))
+    assert (seen.setting, seen.up) == (WEIGHT, False)
+    assert seen.imagined == pytest.approx(-0.4, abs=0.02), "as imagined, before any trust in it"
+    assert seen.without == pytest.approx(0.48, abs=0.01) and seen.noise > 0
+    quiet = planned(Heart(schema, {WAIT: 0.0}, HELPS), knowing())
+    assert quiet.steps == () and quiet.foreseen == ()

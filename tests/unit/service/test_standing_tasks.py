@@ -2,6 +2,7 @@
 """Tasks are accepted from whoever gave the grant, act through a real actuator, and go on after a restart."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from jepa.actions.actuator.connect import connect
+from jepa.actions.change import Change
 from jepa.actions.clock import HostClock
 from jepa.errors import JepaError
 from jepa.planning.energy import AtMost, Energy
@@ -58,6 +60,7 @@ class Service:
         self.gave_way: list[bool] = []
         self.spec: dict[str, Any] = dict(SPEC)
         self.seen = Seen()
+        self.carried: list[str] = []
         self.told: list[tuple[str, ...]] = []
         self.tasks = self.begin()
 
@@ -93,6 +96,9 @@ class Service:
         if self.fails is not None:
             raise self.fails
         return self.wanted().as_dict()
+
+    def done(self, task: Task, plan: Mapping[str, Any], change: Change) -> None:
+        self.carried.append(plan["id"])
 
     def observed(self, task: Task, seconds: float) -> float | None:
         return 0.2
@@ -193,6 +199,18 @@ def test_a_hold_out_window_and_what_a_task_brings_are_told_in_status_and_metrics
     _add_tasks(told, service.tasks.all())
     assert 'jepa_task_hold_out{task="t1"} 1' in told.lines
     assert "Hold-out window of t1: nothing is done for it" in service.tasks.part().reason
+
+    standing.hold_out_since_s = None
+    windows = [0.2, 0.21, 0.19, 0.2, 0.22, 0.18]
+    standing.task = replace(
+        standing.task, taken=tuple(windows), without=tuple(each + 0.3 for each in windows)
+    )
+    assert re.search(
+        r"t1 saves 0\.2\d+ \.\. 0\.3\d+ of its energy, by 6 hold-out", service.tasks.part().reason
+    )
+    told = _Page()
+    _add_tasks(told, service.tasks.all())
+    assert any(line.startswith('jepa_task_saved_energy{task="t1",end="low"} 0.2') for line in told.lines)
 
     standing.end("Over.")
     service.until(lambda task: task["state"] == "ended")

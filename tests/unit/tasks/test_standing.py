@@ -75,6 +75,8 @@ class Stage:
         self.measured: Sequence[Outcomes] = ()
         """What the last plan was told that would be lost."""
         self.kept: list[Task] = []
+        self.carried: list[str] = []
+        """The plans that were carried out in full."""
         self.away = self.given_up = False
         self.seed = seed
         self.task = Task("t1", {**SPEC, **spec}, "0a", 1000, since_ns=0)
@@ -105,6 +107,10 @@ class Stage:
         content = plan(*steps, spec=task.spec).as_dict()
         content["imagined"]["energy"].update(released=self.released, without=0.0)
         return content
+
+    def done(self, task: Task, plan: Mapping[str, Any], change: Change) -> None:
+        assert change.in_force and plan["steps"]
+        self.carried.append(plan["id"])
 
     def observed(self, task: Task, seconds: float) -> float | None:
         return self.energy

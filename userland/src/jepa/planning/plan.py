@@ -12,6 +12,7 @@ from jepa.errors import JepaError
 
 if TYPE_CHECKING:
     from jepa.planning.energy import Energy
+    from jepa.planning.learning import ForeseenEffect
 
 VALID_S: Final = 60.0
 """How long a plan may be applied: what it rests on is a forecast of the coming minute."""
@@ -122,6 +123,8 @@ class Plan:
     settable: tuple[Settable, ...] = ()
     goal: "Energy | None" = field(default=None, compare=False)
     """What is wanted, in the channels' own units: what was observed is judged by it. No part of the JSON."""
+    foreseen: "tuple[ForeseenEffect, ...]" = field(default=(), compare=False)
+    """What is imagined of its one change, to learn from it; empty where it has several. As the goal."""
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON has it; ``hash`` is the SHA-256 of everything but itself and ``id``."""

@@ -21,6 +21,8 @@ from jepa.planning.captured import Captured
 from jepa.planning.courses import CourseSpace, Option
 from jepa.planning.energy import Bound, Energy, Outcome
 from jepa.planning.goals import Goal, Knowledge, compile_goal, on_unit_scale
+from jepa.planning.learning import LEAST_IMAGINED, ForeseenEffect
+from jepa.planning.learning import known as known_effect
 from jepa.planning.plan import VALID_S, CourseVerdict, Gain, Interval, Plan, Settable, Step, Window
 from jepa.planning.protocols import Dynamics, IntArray, Solver
 from jepa.planning.solvers import solver_for
@@ -133,6 +135,7 @@ class Planner:
             units={name: view.unit(name) for name in windows},
             settable=_settable(space),
             goal=goal.energy,
+            foreseen=courses.foreseen(best, tuple(windows)),
         )
 
     def _warm(self, space: CourseSpace, key: str) -> IntArray:
@@ -381,6 +384,40 @@ class _Courses:
                 without = self._view.without[self._view.column(name), self._view.horizon(horizon)]
                 found[name][horizon] = Window(self._shown(name, taken[at]), self._shown(name, without))
         return found
+
+    def foreseen(self, course: IntArray, names: tuple[str, ...]) -> tuple[ForeseenEffect, ...]:
+        """What ``course`` is imagined to do to ``names``, where it changes one setting: what came of several
+        at once could not be told apart."""
+        moved = np.flatnonzero(course)
+        if len(moved) != 1:
+            return ()
+        setting = self._space.settings[int(moved[0])]
+        now, then = setting.options[0], setting.options[int(course[moved[0]])]
+        (means,), _ = self._imagined(course[None])
+        (kept,), _ = self._imagined(self._keep)
+        found = []
+        for horizon in HORIZONS_S:
+            at = self._view.horizon(horizon)
+            for name in names:
+                column = self._view.column(name)
+                low, middle, high = (float(each) for each in self._view.without[column, at])
+                found.append(
+                    ForeseenEffect(
+                        setting=setting.control,
+                        up=then.strength > now.strength,
+                        channel=name,
+                        horizon_s=horizon,
+                        imagined=float(means[column, at] - kept[column, at]),
+                        without=middle,
+                        noise=(high - low) / (2 * NORMAL_90),
+                    )
+                )
+        tables = self._view.effects
+        return tuple(
+            each
+            for each in found
+            if abs(each.imagined) >= LEAST_IMAGINED and known_effect(tables, each.key) is not None
+        )
 
     def _shown(self, channel: str, unit: FloatArray) -> Interval:
         low, middle, high = (float(f"{each:.5g}") for each in self._view.from_unit(channel, unit))

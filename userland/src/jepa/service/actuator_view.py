@@ -75,6 +75,11 @@ class ActuatorView:
                 states[state(change)] += 1
         return states
 
+    def ids_in_force(self) -> frozenset[str]:
+        """Those of the changes in force."""
+        found = self._read()
+        return frozenset(change.id for change in (found.changes if found else ()) if change.in_force)
+
     def grants(self) -> int:
         """Grants in force."""
         found = self._read()

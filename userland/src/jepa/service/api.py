@@ -329,5 +329,11 @@ class Client(Protocol):
     def remove_goal(self, name: str) -> GoalOut:
         """Forget a state."""
 
+    def learning(self) -> dict[str, Any]:
+        """What was learned of the effects of settings on this machine."""
+
+    def forget_learned(self) -> dict[str, Any]:
+        """Forget all of it, as root; answers as ``learning``."""
+
     def close(self) -> None:
         """Release what the client holds."""

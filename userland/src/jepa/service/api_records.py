@@ -246,6 +246,47 @@ class TaskDetail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EffectSizeOut:
+    """How much of an imagined effect is real, on average, and how far that varies."""
+
+    size: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedOut:
+    """What this machine's own plans say of one effect."""
+
+    setting: str
+    direction: Literal["up", "down"]
+    """Of a stronger setting than before, or a weaker one."""
+    channel: str
+    horizon_s: int
+    outcomes: int
+    scored: int
+    """Of the outcomes those that were predicted both ways before they were learned from."""
+    ahead: float
+    """By which share the corrected predictions scored better (CRPS); below 0 where they were worse."""
+    used: bool
+    """Whether plans take what was learned."""
+    before: EffectSizeOut
+    """As the pack says it."""
+    after: EffectSizeOut
+    """As it was learned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningOut:
+    """What was learned of the effects of settings on this machine, with the pack in use."""
+
+    pack: str
+    outcomes: int
+    used: int
+    """Effects that plans take as they were learned."""
+    effects: list[LearnedOut]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalOut:
     """A number of a person's own."""
 

@@ -34,6 +34,7 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
         mode=mode,
         events=events,
         goals_file=None if state is None else state / "goals.jsonl",
+        learning_file=None if state is None or mode == "local" else state / "learning.jsonl",
         alerts_file=None if state is None else state / "alerts.json",
         tasks=TaskStore(None if state is None or mode == "local" else state / "tasks.jsonl"),
         load_named=None if mode == "local" else lambda name: _load(named_pack(name), schema),

@@ -207,6 +207,14 @@ class HttpClient:
         """Forget a state."""
         return self._get(GoalOut, f"/v1/goals/{quote(name, safe='')}", method="DELETE")
 
+    def learning(self) -> dict[str, Any]:
+        """What was learned of the effects of settings, as JSON has it."""
+        return self._get(dict[str, Any], "/v1/learning")
+
+    def forget_learned(self) -> dict[str, Any]:
+        """Forget all of it; answers as ``learning``."""
+        return self._get(dict[str, Any], "/v1/learning", method="DELETE")
+
     def close(self) -> None:
         """Nothing is held between two questions."""
 
@@ -386,6 +394,14 @@ class LocalClient:
     def remove_goal(self, name: str) -> GoalOut:
         """Forget a state."""
         return self._engine.goals.remove(name, os.getuid())
+
+    def learning(self) -> dict[str, Any]:
+        """JepaError (409), as ``tasks``."""
+        raise _no_tasks()
+
+    def forget_learned(self) -> dict[str, Any]:
+        """JepaError (409), as ``tasks``."""
+        raise _no_tasks()
 
     def close(self) -> None:
         """Stop the engine and close its log."""

@@ -25,10 +25,11 @@ from jepa.service.api import (
     Status,
     TickOut,
 )
-from jepa.service.api_records import SignalOut
+from jepa.service.api_records import LearningOut, SignalOut
 from jepa.service.events import KEPT, EventStore
 from jepa.service.goals import Goals
 from jepa.service.history import History
+from jepa.service.learning import Learning
 from jepa.service.listener import StreamSubscription
 from jepa.service.loop import FrameLoop
 from jepa.service.machine_settings import ReadSettings, SeenCircumstances
@@ -72,6 +73,7 @@ class Engine:
         actuator: ActuatorView | None = None,
         tasks: TaskStore | None = None,
         goals_file: Path | None = None,
+        learning_file: Path | None = None,
         load_named: Callable[[str], Loaded] | None = None,
     ) -> None:
         """``load`` gives the model to begin with, ``load_named`` that of another pack on this machine."""
@@ -94,6 +96,7 @@ class Engine:
         self._signals = SignalStore()
         self.goals = Goals(goals_file, self.schema, self.predictor, self.ring)
         self._settings = ReadSettings()
+        self._learning = Learning(learning_file, self.schema, self.ring, self.actuator.ids_in_force)
         self._plans = Plans(
             self.predictor,
             self.ring,
@@ -102,8 +105,9 @@ class Engine:
             captured=self.goals.captured,
             in_haste=self._share.in_haste,
             machine=self._settings,
+            corrected=self._learning.corrected,
         )
-        planning = TaskPlanning(self._plans, self.ring, self.schema)
+        planning = TaskPlanning(self._plans, self.ring, self.schema, self._learning)
         self.tasks = StandingTasks(
             tasks or TaskStore(None),
             planning,
@@ -112,6 +116,7 @@ class Engine:
             give_way=lambda acts: self._share.give_way(wholly=acts),
             circumstances=SeenCircumstances(self.ring, self.schema, self._settings),
             tell=self._tell,
+            each_second=self._learning.look,
         )
 
     def start(self) -> None:
@@ -213,6 +218,17 @@ class Engine:
             lambda: load(name), self.ring.contiguous, [channel.name for channel in self.schema.channels]
         )
         return PackOut(pack=pack, before=before)
+
+    def learned(self) -> LearningOut:
+        """What was learned of the effects of settings with the pack in use. JepaError (503) without one."""
+        with self.predictor.borrowed() as loaded:
+            pack = getattr(loaded.model, "pack", None)
+            return self._learning.shown(loaded.pack, None if pack is None else pack.effects)
+
+    def forget_learned(self) -> LearningOut:
+        """Forget all of it; what is left. JepaError (507) when that cannot be kept."""
+        self._learning.reset()
+        return self.learned()
 
     def signals(self) -> list[SignalOut]:
         """Each signal that a person has named, as its reader sees it now."""

@@ -168,6 +168,17 @@ def _add_tasks(page: _Page, known: Iterable[Mapping[str, Any]]) -> None:
         ],
     )
     page.family(
+        "jepa_task_saved_energy",
+        "gauge",
+        "The ends of the 90 % interval of what each task saves, by its hold-out windows.",
+        [
+            (_labels(task=task["id"], end=end), value)
+            for task in tasks
+            if task["benefit"]["interval"] is not None
+            for end, value in zip(("low", "high"), task["benefit"]["interval"], strict=True)
+        ],
+    )
+    page.family(
         "jepa_task_hold_out",
         "gauge",
         "1 while the changes of a task are taken back to see what they bring.",

@@ -19,10 +19,12 @@ from jepa.world.alerts import STRANGE
 from jepa.world.forecast import FloatArray, Forecast, Imagined
 
 if TYPE_CHECKING:
+    from jepa.packs.effects import KnownEffects
     from jepa.packs.pack import Pack
     from jepa.planning.asked import MachineSettings
     from jepa.planning.captured import Captured
     from jepa.planning.energy import Energy
+    from jepa.planning.learning import ForeseenEffect
     from jepa.planning.plan import Plan
     from jepa.planning.planner import Planner
 
@@ -60,10 +62,12 @@ class Plans:
         captured: Callable[[], Mapping[str, "Captured"]] = dict,
         in_haste: Callable[[], AbstractContextManager[None]] = nullcontext,
         machine: "MachineSettings | None" = None,
+        corrected: "Callable[[str, KnownEffects], KnownEffects]" = lambda pack, effects: effects,
     ) -> None:
         """``in_haste``: what a plan is made within while somebody waits for it.
 
-        ``machine``: what plans that need no model are made of.
+        ``machine``: what plans that need no model are made of. ``corrected`` gives the effects of a pack as
+        they were learned here.
         """
         self._predictor = predictor
         self._ring = ring
@@ -75,9 +79,10 @@ class Plans:
         self._captured = captured
         self._in_haste = in_haste
         self._machine = machine
+        self._corrected = corrected
         self._planner: Planner | None = None
         self._making = threading.Lock()
-        self._made: dict[str, tuple[dict[str, Any], Energy | None]] = {}
+        self._made: dict[str, tuple[dict[str, Any], Plan]] = {}
         """Those that have not expired, by id, the oldest first, with what is wanted."""
 
     def make(self, text: bytes) -> dict[str, Any]:
@@ -88,7 +93,7 @@ class Plans:
         """
         plan = self.plan(text)
         made = plan.as_dict()
-        self._keep(made, plan.goal)
+        self._keep(made, plan)
         return made
 
     def plan(
@@ -137,9 +142,13 @@ class Plans:
 
     def goal(self, plan_id: str) -> "Energy | None":
         """What is wanted with the plan of that id, as energy. JepaError (404) as of ``get``."""
-        return self._get(plan_id)[1]
+        return self._get(plan_id)[1].goal
 
-    def _get(self, plan_id: str) -> "tuple[dict[str, Any], Energy | None]":
+    def foreseen(self, plan_id: str) -> "tuple[ForeseenEffect, ...]":
+        """What was imagined of its one change. JepaError (404) as of ``get``."""
+        return self._get(plan_id)[1].foreseen
+
+    def _get(self, plan_id: str) -> "tuple[dict[str, Any], Plan]":
         found = self._made.get(plan_id)
         if found is None or found[0]["expires_s"] < self._since_boot_s():
             raise JepaError(
@@ -149,10 +158,10 @@ class Plans:
             )
         return found
 
-    def _keep(self, plan: dict[str, Any], goal: "Energy | None") -> None:
+    def _keep(self, plan: dict[str, Any], made: "Plan") -> None:
         now_s = self._since_boot_s()
         kept = {name: each for name, each in self._made.items() if each[0]["expires_s"] >= now_s}
-        kept[plan["id"]] = plan, goal
+        kept[plan["id"]] = plan, made
         self._made = dict(list(kept.items())[-KEPT:])  # replaced as a whole: it is read without a lock
 
     def _forecast(self) -> Forecast:
@@ -213,7 +222,7 @@ class Plans:
         )
         known = Knowledge(
             pack.title,
-            pack.effects,
+            self._corrected(pack.title, pack.effects),
             host_of(describe_host(pack.schema)),
             Surroundings(self._root),
             self._actuator.since_change_s,

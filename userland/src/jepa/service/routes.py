@@ -293,6 +293,20 @@ ROUTES: tuple[Route, ...] = (
         answer=lambda engine, query: encode(engine.goals.remove(query["id"], query[WHO])),
     ),
     Route(
+        path="/v1/learning",
+        summary="What was learned of the effects of settings on this machine, and whether plans use it",
+        body=api_records.LearningOut,
+        answer=lambda engine, query: encode(engine.learned()),
+    ),
+    Route(
+        path="/v1/learning",
+        method="DELETE",
+        for_root=True,
+        summary="Forget all that was learned; answers as GET /v1/learning",
+        body=api_records.LearningOut,
+        answer=lambda engine, query: encode(engine.forget_learned()),
+    ),
+    Route(
         path="/v1/signals",
         summary="A person's own numbers, and whether each can be trusted",
         body=list[api_records.SignalOut],

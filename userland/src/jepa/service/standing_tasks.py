@@ -58,12 +58,14 @@ class StandingTasks:
         give_way: Callable[[bool], None] = lambda acts: None,
         circumstances: Circumstances | None = None,
         tell: Tell = lambda kind, unit, detail, severity: None,
+        each_second: Callable[[], None] = lambda: None,
     ) -> None:
         """``give_way`` is told each second whether any task has changes in force.
 
-        ``circumstances`` are what conditions look at, ``tell`` makes an event.
+        ``circumstances`` are what conditions look at, ``tell`` makes an event, and ``each_second`` is called
+        while any task stands.
         """
-        self._circumstances, self._tell = circumstances, tell
+        self._circumstances, self._tell, self._each_second = circumstances, tell, each_second
         self._give_way = give_way
         self._store, self._planning, self._plans, self._view = store, planning, plans, view
         self._connect, self._wall_ns = connect, wall_ns
@@ -186,6 +188,12 @@ class StandingTasks:
             return Part(name="tasks", state="ok", reason="None stands.")
         said = f"{len(active)} stand{'s' * (len(active) == 1)}, "
         said += f"{sum(len(each.in_force) for each in active)} changes of theirs in force."
+        for each in active:
+            found = each.task.benefit
+            if found.interval is not None:
+                low, high = found.interval
+                said += f" {each.task.id} saves {low:.3f} .. {high:.3f} of its energy"
+                said += f", by {found.windows} hold-out windows."
         held = [each.task.id for each in active if each.hold_out_since_s is not None]
         if held:
             said += f" Hold-out window of {', '.join(held)}: nothing is done for it for ten seconds."
@@ -317,6 +325,7 @@ class StandingTasks:
             for standing in self._snapshot():
                 if not self._stopped:
                     self._step(standing)
+            self._each_second()
             self._give_way(any(each.in_force for each in self._snapshot()))
             if not self._standing:
                 self._hands.close()  # so that the actuator may end, too

@@ -13,6 +13,7 @@ from jepa.actions.clock import HostClock
 from jepa.actions.messages import ActionRequest
 from jepa.errors import JepaError
 from jepa.service.actuator_view import ActuatorView
+from jepa.service.learning import Learning
 from jepa.service.plans import Plans
 from jepa.service.ring import Ring
 from jepa.tasks.granting import DAEMON
@@ -22,6 +23,7 @@ from jepa.telemetry.schema import Schema
 if TYPE_CHECKING:
     from jepa.actions.guard.grants import Grant
     from jepa.planning.energy import Energy
+    from jepa.planning.learning import ForeseenEffect
     from jepa.planning.surroundings import Surroundings
 
 _LOOKED_AT = 200
@@ -31,8 +33,10 @@ _LOOKED_AT = 200
 class TaskPlanning:
     """Plans for tasks, and the energy of their goals as it was observed."""
 
-    def __init__(self, plans: Plans, ring: Ring, schema: Schema) -> None:
-        self._plans, self._ring, self._schema = plans, ring, schema
+    def __init__(self, plans: Plans, ring: Ring, schema: Schema, learning: Learning) -> None:
+        self._plans, self._ring, self._schema, self._learning = plans, ring, schema, learning
+        self._foreseen: dict[str, tuple[str, tuple[ForeseenEffect, ...]]] = {}
+        """By task, the id of the plan made last, and what was imagined of its change."""
         self._goals: dict[str, Energy | None] = {}
         """By task, of the plan made last, or of the one that it begins with."""
 
@@ -40,7 +44,19 @@ class TaskPlanning:
         """See ``jepa.tasks.standing.Planning``."""
         plan = self._plans.plan(json.dumps(dict(task.spec)).encode(), task.left, measured)
         self._goals[task.id] = plan.goal
-        return plan.as_dict()
+        made = plan.as_dict()
+        self._foreseen[task.id] = made["id"], plan.foreseen
+        return made
+
+    def done(self, task: Task, plan: Mapping[str, Any], change: Change) -> None:
+        """See ``jepa.tasks.standing.Planning``."""
+        made, foreseen = self._foreseen.get(task.id, ("", ()))
+        if made != plan["id"]:  # the one that a person was shown
+            try:
+                foreseen = self._plans.foreseen(plan["id"])
+            except JepaError:
+                return
+        self._learning.expect(foreseen, plan["pack"], change.ts_ns)
 
     def begin_with(self, task: Task, goal: "Energy | None") -> None:
         """``task`` carries out a plan that a person was shown: so what it wants is known."""
@@ -61,6 +77,7 @@ class TaskPlanning:
     def forget(self, task: str) -> None:
         """A task that is over."""
         self._goals.pop(task, None)
+        self._foreseen.pop(task, None)
 
 
 class ActuatorTaskHands:

@@ -92,6 +92,9 @@ class Planning(Protocol):
         JepaError: 404 for a target that is gone, 503 or 409 where none can be made now.
         """
 
+    def done(self, task: Task, plan: Mapping[str, Any], change: Change) -> None:
+        """The steps of ``plan`` are in force, of which ``change`` is the last."""
+
     def observed(self, task: Task, seconds: float) -> float | None:
         """The energy of the task's goal over the last ``seconds``, as it was observed; None if unknown."""
 
@@ -493,6 +496,7 @@ class Standing:
         self._add([each for each in carried.changes if each.in_force])
         if carried.problem is None:
             self._measured.append((now, _outcomes(carried.changes[-1], plan)))
+            self._planning.done(self.task, plan, carried.changes[-1])
             self._refused.clear()
             self._window_s = None
         else:

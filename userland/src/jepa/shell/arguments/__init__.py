@@ -19,7 +19,7 @@ FAMILIES = {
         "tour",
     ),
     "language": ("parse",),
-    "plans": ("apply", "do", "tasks"),
+    "plans": ("apply", "do", "tasks", "learning"),
     "goals": ("signal", "goal"),
     "actions": ("act", "actions", "undo", "history", "run", "grants", "policy", "autonomy"),
     "recordings": ("record", "evaluate"),

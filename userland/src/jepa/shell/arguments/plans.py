@@ -61,4 +61,24 @@ VERBS = (
         _tasks,
         asks_service=True,
     ),
+    Verb(
+        "learning",
+        "what this machine's own changes taught of their effects; forget it",
+        ("jepa learning show", "sudo jepa learning reset"),
+        asks_service=True,
+        actions=(
+            Verb(
+                "show",
+                "each effect that was seen here, and whether plans use what was learned",
+                ("jepa learning show", "jepa learning show --json"),
+                asks_service=True,
+            ),
+            Verb(
+                "reset",
+                "forget all of it, as root: plans use what the pack says",
+                ("sudo jepa learning reset",),
+                asks_service=True,
+            ),
+        ),
+    ),
 )
