@@ -115,6 +115,11 @@ def test_a_time_of_day_is_the_next_one_and_holds_from_then_on() -> None:
         for offset, expected in ((-60, False), (60, True), (3 * 86400, True)):
             seen.at = int(DAY + hours * 3600 + offset)
             assert holds(spec("time", at=at), seen) is expected, (at, offset)
+    nightly = spec("time", at="22:00", to="06:00")
+    for hours, expected in ((0, False), (11, True), (17, True), (18.1, False), (35, True)):
+        seen.at = int(DAY + hours * 3600)  # from noon on
+        assert holds(nightly, seen) is expected, hours
+    assert in_words(nightly) == "it is between 22:00 and 06:00"
     seen.at = DAY + 599
     assert not holds(spec("time", after="PT10M"), seen)
     seen.at = DAY + 600
@@ -135,6 +140,8 @@ def test_a_time_of_day_is_the_next_one_and_holds_from_then_on() -> None:
         (spec("above", resource="memory", value=3, unit="cores"), "memory in cores"),
         (spec("above", resource="cpu", value=9, unit="%", targets=["web.service"]), "web.service"),
         (spec("time", at="25:00"), "25:00"),
+        (spec("time", at="22:00", to="late"), "late"),
+        (spec("time", to="22:00"), "None is no time"),
         (spec("time"), "no time of day"),
     ],
 )

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jepa import __version__
 from jepa.errors import JepaError
+from jepa.healing.mode import ModeFile
 from jepa.service import checks, serialisation, tuners
 from jepa.service.actuator_view import ActuatorView
+from jepa.service.advising import Advising
 from jepa.service.alerting import Alerting
 from jepa.service.api import (
     AlertKind,
@@ -44,7 +46,9 @@ from jepa.service.usage import Usage
 from jepa.signals import published
 from jepa.signals.published import listing, read_published
 from jepa.signals.store import SignalStore
+from jepa.tasks.kept_goals import KeptGoals
 from jepa.tasks.store import TaskStore
+from jepa.tasks.task import goal_of
 from jepa.telemetry.clocks import Instant, boot_s, read_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame_source import FrameSource
@@ -96,6 +100,7 @@ class Engine:
         self._signals = SignalStore()
         self.goals = Goals(goals_file, self.schema, self.predictor, self.ring)
         self._settings = ReadSettings()
+        seen = SeenCircumstances(self.ring, self.schema, self._settings)
         self._learning = Learning(learning_file, self.schema, self.ring, self.actuator.ids_in_force)
         self._plans = Plans(
             self.predictor,
@@ -114,18 +119,24 @@ class Engine:
             self._plans,
             self.actuator,
             give_way=lambda acts: self._share.give_way(wholly=acts),
-            circumstances=SeenCircumstances(self.ring, self.schema, self._settings),
+            circumstances=seen,
             tell=self._tell,
             each_second=self._learning.look,
+        )
+        self._advising = Advising(
+            ModeFile(), KeptGoals(), self._goals_that_stand, planning, seen, self._tell, boot_s
         )
 
     def start(self) -> None:
         """Take up the frames on disk, then sample."""
         self._loop.start()
         self.tasks.start()
+        if self.mode == "daemon":
+            self._advising.start()
 
     def stop(self) -> None:
         """Take back what tasks did, end the loop and every stream, and close the logs."""
+        self._advising.stop()
         self.tasks.stop()
         self._loop.stop()
         self._share.close()
@@ -133,6 +144,10 @@ class Engine:
     def add_event(self, event: Event) -> None:
         """Log an event and give it to every reader, unless it is logged already."""
         self._loop.add_event(event)
+
+    def _goals_that_stand(self) -> list[str]:
+        active = [task["id"] for task in self.tasks.all() if task["state"] == "active"]
+        return [name for each in active if (name := goal_of(each)) is not None]
 
     def _tell(self, kind: str, unit: str | None, detail: str, severity: str) -> None:
         self.add_event(Event(time.time_ns(), kind, unit, detail, severity, "tasks"))

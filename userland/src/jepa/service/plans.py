@@ -97,11 +97,16 @@ class Plans:
         return made
 
     def plan(
-        self, text: bytes, left: Collection[tuple[str, str]] = (), measured: Sequence[Outcomes] = ()
+        self,
+        text: bytes,
+        left: Collection[tuple[str, str]] = (),
+        measured: Sequence[Outcomes] = (),
+        *,
+        waited_for: bool = True,
     ) -> "Plan":
         """The same, not kept, for a task that leaves alone the settings in ``left``.
 
-        ``measured`` is what was seen of its plans in force.
+        ``measured`` is what was seen of its plans in force, ``waited_for`` whether anybody waits.
         """
         # Imported when first asked for: pydantic takes longer to import than all else here.
         from jepa.planning.planner import Planner
@@ -121,7 +126,10 @@ class Plans:
             if self._planner is None:
                 self._planner = Planner(self._boot_id(), since_boot_s=self._since_boot_s)
             # What is harmed while nothing is in force waits; a plan that may take something back has time.
-            with nullcontext() if measured else self._in_haste(), self._predictor.borrowed() as loaded:
+            with (
+                self._in_haste() if waited_for and not measured else nullcontext(),
+                self._predictor.borrowed() as loaded,
+            ):
                 model = loaded.model
                 if not isinstance(model, Imagining):
                     raise JepaError(

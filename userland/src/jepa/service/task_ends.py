@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from jepa.planning.learning import ForeseenEffect
     from jepa.planning.surroundings import Surroundings
 
+ADVICE_S = 30.0
+"""How much of the past says whether a standing goal is short of anything."""
 _LOOKED_AT = 200
 """Changes among which those of a task are looked for when jepad starts."""
 
@@ -37,6 +39,8 @@ class TaskPlanning:
         self._plans, self._ring, self._schema, self._learning = plans, ring, schema, learning
         self._foreseen: dict[str, tuple[str, tuple[ForeseenEffect, ...]]] = {}
         """By task, the id of the plan made last, and what was imagined of its change."""
+        self._wanted: dict[str, Energy | None] = {}
+        """By standing goal, of the plan made last for advice."""
         self._goals: dict[str, Energy | None] = {}
         """By task, of the plan made last, or of the one that it begins with."""
 
@@ -64,7 +68,19 @@ class TaskPlanning:
 
     def observed(self, task: Task, seconds: float) -> float | None:
         """See ``jepa.tasks.standing.Planning``."""
-        goal = self._goals.get(task.id)
+        return self._energy(self._goals.get(task.id), seconds)
+
+    def advice(self, name: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See ``jepa.service.advising.AdvicePlanning``."""
+        plan = self._plans.plan(json.dumps(dict(spec)).encode(), waited_for=False)
+        self._wanted[name] = plan.goal
+        return plan.as_dict()
+
+    def needed(self, name: str) -> float | None:
+        """See ``jepa.service.advising.AdvicePlanning``."""
+        return self._energy(self._wanted.get(name), ADVICE_S)
+
+    def _energy(self, goal: "Energy | None", seconds: float) -> float | None:
         entries = self._ring.newest()
         if goal is None or not entries:
             return None

@@ -102,6 +102,8 @@ class WatchedCondition:
                 used = self._seen.mean("system.cpu.utilization", MEAN_S)
                 return None if used is None else used < IDLE
             case "time":
+                if "to" in condition:
+                    return _between(condition["at"], condition["to"], self._seen.wall_ns())
                 return self._seen.wall_ns() >= self._starts_ns
         channels, scale = _looked_at(condition)
         values = [self._seen.mean(channel, MEAN_S) for channel in channels]
@@ -157,6 +159,8 @@ def in_words(spec: Mapping[str, Any]) -> str:
         return f"{left}{what} is {kind} {condition['value']:g} {condition.get('unit') or ''}".rstrip()
     if kind == "failed":
         return f"{' or '.join(condition['targets'])} fails"
+    if kind == "time" and "to" in condition:
+        return f"it is between {condition['at']} and {condition['to']}"
     if kind == "time":
         return f"it is {condition['at']}" if "at" in condition else f"{condition['after']} are over"
     return _WORDS.get(kind, kind)
@@ -187,20 +191,37 @@ def _starts_ns(condition: Mapping[str, Any], since_ns: int) -> int:
     """When a condition of kind ``time`` begins to hold: at the next HH:MM, or after a duration."""
     if condition.get("kind") != "time":
         return since_ns
+    if "to" in condition:  # each day
+        _minutes(condition.get("at"))
+        _minutes(condition["to"])
+        return since_ns
     if "after" in condition:
         return since_ns + int(seconds(str(condition["after"])) * 1e9)
-    try:
-        at = time.strptime(str(condition.get("at")), "%H:%M")
-    except ValueError:
-        raise _unwatched(f"{condition.get('at')!r} is no time of day") from None
+    at = _minutes(condition.get("at"))
     began = since_ns // 1_000_000_000
     day = time.localtime(began)
     for ahead in (0, 1):
-        moment = (day.tm_year, day.tm_mon, day.tm_mday + ahead, at.tm_hour, at.tm_min, 0, 0, 0, -1)
+        moment = (day.tm_year, day.tm_mon, day.tm_mday + ahead, *divmod(at, 60), 0, 0, 0, -1)
         then = int(time.mktime(moment))
         if then >= began:
             break
     return then * 1_000_000_000
+
+
+def _minutes(text: object) -> int:
+    """The minutes of a day at HH:MM. JepaError (409) for anything else."""
+    try:
+        at = time.strptime(str(text), "%H:%M")
+    except ValueError:
+        raise _unwatched(f"{text!r} is no time of day") from None
+    return 60 * at.tm_hour + at.tm_min
+
+
+def _between(at: object, to: object, wall_ns: int) -> bool:
+    """Whether it is between two times of day, over midnight where the second is the earlier one."""
+    local = time.localtime(wall_ns // 1_000_000_000)
+    now, begins, ends = 60 * local.tm_hour + local.tm_min, _minutes(at), _minutes(to)
+    return begins <= now < ends if begins <= ends else now >= begins or now < ends
 
 
 def _unwatched(problem: str) -> JepaError:

@@ -19,6 +19,16 @@ Outcomes = Mapping[str, tuple[float, float]]
 """By channel, in its own unit: what was observed with a plan in force, and what was forecast without it."""
 
 
+GOAL_PREFIX: Final = "goal-"
+"""With which the ids of tasks for standing goals begin; then come the goal's name and four digits."""
+
+
+def goal_of(task_id: str) -> str | None:
+    """The standing goal that a task is for, by its id; None for any other task."""
+    name = task_id.removeprefix(GOAL_PREFIX).rpartition("-")[0]
+    return name if task_id.startswith(GOAL_PREFIX) and name else None
+
+
 class TaskState(StrEnum):
     """How far a task has come."""
 

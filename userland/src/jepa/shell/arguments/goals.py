@@ -32,6 +32,17 @@ def _capture(parser: Parser) -> None:
     )
 
 
+def _kept(parser: Parser) -> None:
+    parser.add_argument("name", metavar="GOAL", help="as `jepa goal standing` lists them")
+
+
+def _keep(parser: Parser) -> None:
+    _kept(parser)
+    parser.add_argument(
+        "--between", metavar="HH:MM-HH:MM", help="each day, for a goal that goes by a schedule"
+    )
+
+
 VERBS = (
     Verb(
         "signal",
@@ -90,6 +101,29 @@ VERBS = (
                 "forget one of yours",
                 ("jepa goal remove calm",),
                 _goal,
+                asks_service=True,
+            ),
+            Verb(
+                "standing",
+                "goals that may be kept for good, such as a quiet foreground, and how each stands",
+                ("jepa goal standing", "jepa goal standing --json"),
+                asks_service=True,
+            ),
+            Verb(
+                "keep",
+                "keep one for good, as far as `jepa autonomy` says (as root)",
+                (
+                    "jepa goal keep quiet-foreground",
+                    "jepa goal keep energy-by-schedule --between 22:00-06:00",
+                ),
+                _keep,
+                asks_service=True,
+            ),
+            Verb(
+                "release",
+                "keep it no longer, and take back what was done for it (as root)",
+                ("jepa goal release quiet-foreground",),
+                _kept,
                 asks_service=True,
             ),
         ),

@@ -7,7 +7,10 @@ from typing import Any, Final
 from jepa.errors import JepaError
 from jepa.healing.healer import TASK
 from jepa.healing.mode import FILE, ModeFile, write_mode
+from jepa.shell import standing_goals
 from jepa.shell.request import Request
+from jepa.tasks import kept_goals
+from jepa.tasks.kept_goals import GOALS, KeptGoals
 
 DAEMON: Final = "jepa-healing.service"
 MEANS: Final = {
@@ -23,9 +26,11 @@ def run(request: Request) -> int:
 
     Whatever mode is set, the grants of before end.
     """
-    mode, approved, out = request.args.mode, request.args.approve, request.out
+    mode, out = request.args.mode, request.out
+    goals = [each for each in request.args.approve if each in GOALS]
+    approved = [each for each in request.args.approve if each not in GOALS]
     read = ModeFile(FILE)
-    if approved and (mode or read()) != "ask":
+    if request.args.approve and (mode or read()) != "ask":
         raise JepaError(
             f"The mode is {mode or read()}, in which nothing waits for approval.", "Set `jepa autonomy ask`."
         )
@@ -38,13 +43,17 @@ def run(request: Request) -> int:
             request.actuator.revoke(grant)
     if approved:
         request.actuator.grant(_grant(approved))
-    now = read()
+    now, kept = read(), KeptGoals(kept_goals.FILE)()
+    if unkept := [each for each in goals if each not in kept]:
+        raise JepaError(f"{unkept[0]} is not kept.", f"`jepa goal keep {unkept[0]}` keeps it.", status=409)
+    stand = standing_goals.settle(request, now, kept, goals) if kept and (mode or goals) else []
     if out.json:
-        out.data({"mode": now, "fault": read.fault})
+        out.data({"mode": now, "fault": read.fault} | ({"goals": stand} if stand else {}))
     else:
         out.line(f"{now}: {MEANS[now]}")
         if read.fault:
             out.line(read.fault)
+        standing_goals.show(request, [row for row in stand if row["kept"]])
     return 0
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from jepa.shell.request import Request
 from jepa.shell.usage import UsageError
 from jepa.shell.verbs.plan import made, show
+from jepa.tasks import kept_goals
+from jepa.tasks.kept_goals import KeptGoals
 
 if TYPE_CHECKING:
     from jepa.service.api import GoalOut
@@ -41,12 +43,35 @@ def run(request: Request) -> int:
                     status=400,
                 )
             _tell(request, [request.client.capture_goal(args.name, args.over)])
+        case "keep" | "release" | "standing":
+            return _standing(request)
         case "remove":
             removed = request.client.remove_goal(args.name)
             out.data({"removed": removed.name}) if out.json else None
         case _:
             _tell(request, request.client.goals())
     return 0
+
+
+def _standing(request: Request) -> int:
+    """Keep a standing goal, or keep it no longer; say how each stands. 1 where one that is kept does not."""
+    from jepa.healing import mode as mode_file
+    from jepa.shell import standing_goals
+
+    args, kept = request.args, KeptGoals(kept_goals.FILE)
+    if args.action == "keep":
+        kept.keep(args.name, args.between or "")
+    elif args.action == "release":
+        kept.release(args.name)
+    mode = mode_file.ModeFile(mode_file.FILE)()
+    if args.action == "standing":
+        rows = standing_goals.rows(request, mode, kept())
+    else:
+        rows = standing_goals.settle(request, mode, kept())
+    if kept.fault:
+        request.out.line(kept.fault) if not request.out.json else None
+    request.out.data(rows) if request.out.json else standing_goals.show(request, rows)
+    return 1 if kept.fault else 0
 
 
 def _tell(request: Request, goals: "list[GoalOut]") -> None:

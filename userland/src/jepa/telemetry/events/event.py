@@ -37,6 +37,7 @@ Kind = Literal[
     "repair_refused",
     "fault_repaired",
     "repair_gave_up",
+    "goal_advised",
     "watch_began",
     "watch_over",
     "watch_acted",
