@@ -87,7 +87,8 @@ class Learning:
             undisturbed = frozenset(self._in_force())
             self._pending = [each for each in self._pending if each.in_force == undisturbed]
             for pending in self._pending:
-                due, later = [], []
+                due: list[ForeseenEffect] = []
+                later: list[ForeseenEffect] = []
                 for each in pending.foreseen:
                     over = now_ns > pending.ts_ns + each.horizon_s * 1_000_000_000
                     (due if over else later).append(each)

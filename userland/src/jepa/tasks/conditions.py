@@ -112,8 +112,8 @@ class WatchedCondition:
         found = scale * sum(value for value in values if value is not None)
         if condition["kind"] == "below":
             left = condition.get("resource") in _LEFT
-            return (100.0 - found if left else found) < condition["value"]
-        return found > condition["value"]
+            return (100.0 - found if left else found) < float(condition["value"])
+        return found > float(condition["value"])
 
 
 def condition_of(spec: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -163,7 +163,7 @@ def in_words(spec: Mapping[str, Any]) -> str:
         return f"it is between {condition['at']} and {condition['to']}"
     if kind == "time":
         return f"it is {condition['at']}" if "at" in condition else f"{condition['after']} are over"
-    return _WORDS.get(kind, kind)
+    return _WORDS.get(kind, str(kind))
 
 
 def _looked_at(condition: Mapping[str, Any]) -> tuple[tuple[str, ...], float]:

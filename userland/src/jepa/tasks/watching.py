@@ -123,7 +123,7 @@ class Watching:
 
     @property
     def _subject(self) -> str | None:
-        targets = self._about.get("targets") or ()
+        targets = list(self._about.get("targets") or ())
         return targets[0] if len(targets) == 1 else None
 
     def _over(self, now: float) -> str:
