@@ -34,6 +34,7 @@ MESSAGES = {
     "/v1/tasks": list[api_records.TaskOut],
     "/v1/signals": list[api_records.SignalOut],
     "/v1/goals": list[api.GoalOut],
+    "/v1/learning": api_records.LearningOut,
 }
 CHANGES = ["/v1/alerts/mute", "/v1/alerts/unmute"]
 """What changes something, and is asked with POST."""
@@ -44,6 +45,7 @@ METHODS = {
     "/v1/tasks/{id}": ["get", "delete"],
     "/v1/goals": ["get", "post"],
     "/v1/goals/{id}": ["delete"],
+    "/v1/learning": ["get", "delete"],
 }
 """Of paths that have several."""
 PATHS = [*MESSAGES, *POSTED, *NAMED, "/v1/stream", "/metrics", "/metrics/figures", "/openapi.json"]

@@ -19,6 +19,7 @@ from jepa.planning.plan import plan_hash
 from jepa.service import api_records
 from jepa.service.actuator_view import ActuatorView
 from jepa.service.openapi import document
+from jepa.service.learning import Learning
 from jepa.service.plans import LEAST_CONTEXT, Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry, Ring
@@ -187,7 +188,9 @@ def test_a_plan_and_its_goal_are_kept_until_it_expires(
     assert plans.get(plan["id"]) == plan
     goal = plans.goal(plan["id"])
     assert goal is not None and goal.channels == ("system.role.foreground.pressure.cpu",)
-    planning, task = TaskPlanning(plans, watched.ring, pack.schema), Task("t1", {}, "", 0, 0)
+    learning = Learning(None, pack.schema, watched.ring, frozenset)
+    planning = TaskPlanning(plans, watched.ring, pack.schema, learning)
+    task = Task("t1", {}, "", 0, 0)
     assert planning.observed(task, 3.0) is None
     planning.begin_with(task, goal)
     assert planning.observed(task, 3.0) is not None
