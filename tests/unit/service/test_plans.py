@@ -18,8 +18,8 @@ from jepa.packs.pack import Pack
 from jepa.planning.plan import plan_hash
 from jepa.service import api_records
 from jepa.service.actuator_view import ActuatorView
-from jepa.service.openapi import document
 from jepa.service.learning import Learning
+from jepa.service.openapi import document
 from jepa.service.plans import LEAST_CONTEXT, Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry, Ring
