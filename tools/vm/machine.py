@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from tools.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_cr
 from tools.vm.emulator import Emulator, Firmware, newest
 from tools.vm.qemu import Disk, qemu_command
 from tools.vm.qmp import Qmp
+from tools.vm.serial_line import SerialLine
 
 EMULATION_FACTOR = 10
 """TCG runs this guest 9 to 12 times slower than KVM, and never faster than half of that."""
@@ -92,7 +92,7 @@ class Machine:
         self._tpm: subprocess.Popen[bytes] | None = None
         self._qmp: Qmp | None = None
         self._channel: Channel | None = None
-        self._serial: socket.socket | None = None
+        self._serial: SerialLine | None = None
         self._terminal: socket.socket | None = None
         self._mark = 0
         self._stages: list[tuple[str, str]] = []
@@ -114,8 +114,8 @@ class Machine:
         self._mark = offset
         self._stages = list(console.STAGES) if snapshot is None else []
         extra = [
-            "-chardev", f"socket,id=serial,path={at}/serial,server=on,wait=off,"
-            f"logfile={self.console_log},logappend=on",
+            # it waits for us, so that nothing is missed
+            "-chardev", f"socket,id=serial,path={at}/serial,server=on,wait=on",
             "-chardev", f"socket,id=shell,path={at}/shell,server=on,wait=off",
             "-device", f"virtserialport,bus=ports.0,chardev=shell,name={PORT_NAME}",
             *terminal.port_arguments(f"socket,path={at}/terminal,server=on,wait=off"),
@@ -156,14 +156,14 @@ class Machine:
             self._process = subprocess.Popen(bound, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._started = time.monotonic()
         try:
+            self._serial = SerialLine(at / "serial", self.console_log, connect_timeout=START_S * self.factor)
             # which it opens only when it has read the snapshot
             self._qmp = Qmp(at / "qmp", connect_timeout=START_S * self.factor)
         except TimeoutError:
             self.crash()
             raise MachineError(f"{self.name}: QEMU did not start:\n{errors.read_text()}") from None
         self._channel = Channel(at / "shell")
-        self._serial, self._terminal = _connect(at / "serial"), _connect(at / "terminal")
-        threading.Thread(target=_drain, args=(self._serial,), daemon=True).start()
+        self._terminal = _connect(at / "terminal")
         self.say("switched on")
 
     def wait_for_shell(self, timeout: float = 60) -> None:
@@ -190,6 +190,8 @@ class Machine:
 
     def _why_again(self) -> str | None:
         """What ended the machine, where that says nothing of the guest."""
+        assert self._serial is not None
+        self._serial.wait_for_end(1)
         if console.keys_were_enrolled(self.console_text()):
             return "the loader gave its keys to the firmware"
         # that of QEMU 7.2 does once in some dozen boots
@@ -357,10 +359,13 @@ class Machine:
         """Wait until the serial console shows text that fits the regular expression ``pattern``."""
         deadline = time.monotonic() + timeout * self.factor
         while time.monotonic() < deadline:
+            ended = not self.running
+            if ended and self._serial is not None:
+                self._serial.wait_for_end(START_S)
             match = re.search(pattern, self.console_text())
             if match:
                 return match
-            if not self.running:
+            if ended:
                 raise self._error(f"ended before its console showed {pattern!r}")
             time.sleep(0.2)
         raise self._error(f"the console has not shown {pattern!r} in {timeout * self.factor:.0f} s")
@@ -369,7 +374,7 @@ class Machine:
         """Type ``text`` on the serial console; a line ends with ``\\r``."""
         assert self._serial is not None
         for character in text:  # a terminal in a slow guest has a FIFO of 16 bytes
-            self._serial.sendall(character.encode())
+            self._serial.send(character.encode())
             time.sleep(0.01)
 
     def resize_terminal(self, columns: int, rows: int) -> None:
@@ -519,9 +524,11 @@ class Machine:
     def _close(self) -> None:
         if self._channel is not None:
             self._channel.close()
-        for end in (self._serial, self._terminal):
-            if end is not None:
-                end.close()
+        if self._serial is not None:
+            self._serial.wait_for_end(START_S)
+            self._serial.close()
+        if self._terminal is not None:
+            self._terminal.close()
         if self._qmp is not None:
             self._qmp.close()
         if self._tpm is not None:
@@ -537,10 +544,3 @@ def _connect(path: Path) -> socket.socket:
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     end.connect(str(path))
     return end
-
-
-def _drain(serial: socket.socket) -> None:
-    """Keep QEMU's console from blocking; the log file has the text."""
-    with suppress(OSError):
-        while serial.recv(65536):
-            pass
