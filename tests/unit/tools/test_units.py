@@ -14,10 +14,10 @@ EXTRA = ROOT / "mkosi.extra"
 UNITS = EXTRA / "usr/lib/systemd/system"
 FREE = {
     *("jepa-console@", "jepa-grow", "jepa-boot-check", "jepa-packs", "jepa-install"),
-    *("jepa-packs-update", "jepa-request-factory-reset"),
+    *("jepa-packs-update", "jepa-request-factory-reset", "jepa-ssh-key"),
 }
 """A person's shell, and helpers that partition disks, start the machine anew, mount for everybody,
-write a variable of the firmware."""
+write a variable of the firmware, make a system's user and its key."""
 CHANGING = {"jepa-actuator", "jepa-recovery"}
 """What sets the kernel and other processes, as root."""
 SANDBOXED = sorted({unit.stem for unit in UNITS.glob("jepa*.service")} - FREE)
