@@ -657,3 +657,27 @@ def test_whatever_happens_it_stays_within_its_grant_and_leaves_nothing(
         assert stage.files.value(name) == 60 or name in theirs, name
     stage.machine.executor.journal.close()
     shutil.rmtree(folder)
+
+
+def test_it_acts_only_while_its_condition_holds_and_a_crash_undoes_nothing_meanwhile(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, condition={"kind": "on_battery"})
+    holds: list[bool | None] = [False]
+    stage.standing._applies = lambda now_s: holds[0]
+    stage.wanted.append([(ONE, 20)])
+    stage.run(10)
+    assert stage.files.value(ONE) == 60 and stage.standing.settled
+    assert stage.standing.waits == "the machine runs on battery"
+    holds[0] = True
+    stage.run(10)
+    assert stage.files.value(ONE) == 20 and stage.standing.waits == ""
+
+    stage.task = stage.standing.task  # jepad is killed, and at first cannot see
+    stage.standing = stage.begin()
+    holds[0] = None
+    stage.standing._applies = lambda now_s: holds[0]
+    stage.run(10)
+    assert stage.files.value(ONE) == 20, "neither set nor taken back on no evidence"
+    holds[0] = False
+    stage.run(3)
+    assert stage.files.value(ONE) == 60 and stage.standing.in_force == ()
+    assert "Taken back until" in stage.standing.task.notes[-1]

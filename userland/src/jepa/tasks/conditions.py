@@ -70,15 +70,17 @@ class WatchedCondition:
         self._starts_ns = _starts_ns(self._condition, since_ns)
         self._since: float | None = None
         """Since when it is otherwise than ``holds`` says."""
-        self.holds = False
-        """As last looked at, once it was so for a while."""
+        self.holds: bool | None = None
+        """As it was at the first look, and from then on once it was otherwise for a while; None before."""
         self.unknown = False
         """Whether what it looks at cannot be seen now; then it stays as it was."""
 
-    def look(self, now_s: float) -> bool:
-        """Whether it holds, at ``now_s`` of a clock that never goes back."""
+    def look(self, now_s: float) -> bool | None:
+        """Whether it holds, at ``now_s`` of a clock that never goes back; None until that was seen once."""
         found = self._now()
         self.unknown = found is None
+        if self.holds is None:
+            self.holds = found
         if found is None or found == self.holds:
             self._since = None
             return self.holds

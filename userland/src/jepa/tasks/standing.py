@@ -131,11 +131,12 @@ class Standing:
         now_s: Callable[[], float],
         wall_ns: Callable[[], int],
         random: Random,
-        applies: Callable[[float], bool] = lambda now_s: True,
+        applies: Callable[[float], bool | None] = lambda now_s: True,
     ) -> None:
         """``make`` makes requests, ``keep`` keeps the task over a restart, ``now_s`` is CLOCK_BOOTTIME.
 
-        ``applies`` says whether the condition of the task holds now, looked at once a step.
+        ``applies`` says whether the condition of the task holds now, looked at once a step; while that is
+        None, because it cannot be seen after a start, nothing is set and nothing taken back.
         """
         self.task = task
         self.hold_out_since_s: float | None = None
@@ -227,8 +228,9 @@ class Standing:
             if self.over:
                 with contextlib.suppress(JepaError):
                     self._hands.give_up(self.task)
-        elif not self._applies(now):
-            self._wait()
+        elif (applies := self._applies(now)) is not True:
+            if applies is False:
+                self._wait()
         elif not self._holding_out(now):
             self.waits = ""
             self._measure(now)

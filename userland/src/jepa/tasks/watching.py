@@ -109,7 +109,7 @@ class Watching:
                 with contextlib.suppress(JepaError):
                     self._hands.give_up(self.task)
             return
-        held = self._condition.look(now)
+        held = bool(self._condition.look(now))
         self._mind_blindness(now)
         if held != self._held:
             self._held = held
