@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What keys do: those of a plan, those that open screens, jump mode, history; what the service is asked."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from jepa.errors import JepaError
 from jepa.shell.complete import Vocabulary
 from jepa.shell.habits.habits import Habits
 from jepa.shell.habits.store import HabitStore
@@ -25,6 +27,7 @@ from jepa.shell.tui.screens.table import TableScreen
 from jepa.shell.tui.widgets.plan_card import PlanCard
 from jepa.shell.tui.widgets.prompt import HINT, Prompt
 from jepa.shell.tui.widgets.strip import StripView
+from jepa.shell.tui.widgets.transcript import Block
 from tests.unit.shell import tui_scenes as scenes
 from tests.unit.shell.waits import at_rest, until
 
@@ -157,6 +160,74 @@ async def test_a_plan_is_decided_with_the_mouse(shell: Shell) -> None:
         await shell.pilot.click(".card-keys", offset=(1, 0))
         await shell.until(lambda: not shell.app._transcript._turns)
         assert shell.script.asked[-1] == "apply 3f9c2a71b04e --yes"
+
+
+async def test_a_plan_is_called_applied_only_once_it_is(shell: Shell) -> None:
+    ended = threading.Event()
+    answers = shell.app._run_line
+
+    def slow(client: Any, line: str, width: int, listener: Any) -> str:
+        if line.startswith("apply"):
+            ended.wait()
+            raise JepaError("The plan is stale.", "Make another.")
+        return answers(client, line, width, listener)
+
+    async with shell.running():
+        shell.app._run_line = slow
+        await shell.say(scenes.SENTENCE)
+        await shell.to_the_plan()
+        await shell.pilot.press("a")
+        await shell.until(lambda: "is being applied" in shell.card.text)
+        assert "[a]apply" not in shell.card.text
+        ended.set()
+        await shell.until(lambda: not shell.app._transcript._turns)
+        assert "needs your consent" in shell.card.text and "[a]apply" in shell.card.text, "it was refused"
+        shell.app._run_line = answers
+        await shell.to_the_plan()
+        await shell.press("a")
+        assert "  applied" in shell.card.text and "consent" not in shell.card.text
+
+
+async def test_a_plan_that_is_applied_by_a_typed_line_waits_for_no_key(shell: Shell) -> None:
+    async with shell.running():
+        await shell.say(scenes.SENTENCE)
+        await shell.say("apply 3f9c2a71b04e --yes")
+        assert "  applied" in shell.card.text and "[a]apply" not in shell.card.text
+        assert not shell.app._transcript.cards
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (130, 40)])
+async def test_what_a_plan_asks_is_in_sight_whole_until_it_is_decided(
+    shell: Shell, size: tuple[int, int]
+) -> None:
+    async with shell.running(size):
+        assert shell.app._runs.display
+        await shell.say(scenes.SENTENCE)
+        shown = "\n".join(scenes.text_rows(shell.app.screen))
+        assert f"> {scenes.SENTENCE}" in shown and "1. cpu.max" in shown and "[a]apply" in shown
+        shell.clock += 61
+        await shell.until(lambda: shell.app._runs.display)
+        assert "has expired" in shell.card.text
+
+
+async def test_what_happens_meanwhile_does_not_stand_between_a_line_and_its_answer(shell: Shell) -> None:
+    answer = threading.Event()
+
+    def slow(client: Any, line: str, width: int, listener: Any) -> str:
+        answer.wait()
+        return "the answer"
+
+    async with shell.running():
+        shell.app._run_line = slow
+        await shell.app.submit("status")
+        await shell.app._transcript.happened(scenes.EVENTS[:1])
+        await shell.app._transcript.happened(scenes.EVENTS[1:2])
+        answer.set()
+        await shell.until(lambda: not shell.app._transcript._turns)
+        kinds = [block.kind for block in shell.app.query(Block)]
+        assert kinds[-3:] == ["note", "you", "result"]
+        await shell.app._transcript.happened(scenes.EVENTS[2:])
+        assert [block.kind for block in shell.app.query(Block)][-1] == "note"
 
 
 async def test_screens_put_lines_on_the_prompt_and_never_run_them(shell: Shell) -> None:

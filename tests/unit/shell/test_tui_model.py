@@ -257,10 +257,25 @@ def test_the_channel_that_changes_most_is_drawn_first_on_one_scale() -> None:
     made = scenes.plan()
     past = [FrameOut(ts_ns=k, values={"system.cpu.utilization": 60.0}) for k in range(30)]
     [cpu, disk] = plan_card.plots(made, past, 80, Glyphs.ASCII)
-    assert cpu.title.startswith("cpu") and cpu.top == "100 %"
+    assert cpu.titles[0].startswith("cpu") and cpu.top == "100 %"
     assert len(cpu.without[0]) == len(cpu.with_[0])
     assert any(cell.char == "-" for row in cpu.with_[2:] for cell in row)
-    assert disk.title.startswith("disk write")
+    assert disk.titles[0].startswith("disk write")
+
+
+@pytest.mark.parametrize(
+    ("width", "titles"),
+    [
+        (120, ("disk write, next 60 s: doing nothing", "with the plan")),
+        (70, ("disk write: doing nothing", "with the plan")),
+        (46, ("disk write", "with the plan")),
+    ],
+)
+def test_titles_of_courses_leave_out_words_and_cut_none(width: int, titles: tuple[str, str]) -> None:
+    past = [FrameOut(ts_ns=k, values={"system.cpu.utilization": 60.0}) for k in range(30)]
+    [_, disk] = plan_card.plots(scenes.plan(), past, width, Glyphs.ASCII)
+    assert disk.titles == titles
+    assert max(map(len, titles)) <= len(disk.without[0])
 
 
 def test_dry_run_asks_the_guard_about_one_step() -> None:

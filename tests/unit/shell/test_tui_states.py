@@ -269,7 +269,7 @@ async def to_the_plan(shell: Shell) -> None:
 
 async def a_plan(shell: Shell, **how: Any) -> None:
     """Neither did any sentence come to such a plan on the machine that the tape is of."""
-    card = PlanCard(scenes.plan(**how), [], "say", shell.app._glyphs, lambda: scenes.NOW_S)
+    card = PlanCard(scenes.plan(**how), [], "say", shell.app._glyphs, lambda: scenes.NOW_S, shell.app._room)
     await shell.app._transcript.add(card)
 
 

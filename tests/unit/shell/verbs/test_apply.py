@@ -97,6 +97,7 @@ def test_what_comes_of_it_is_shown_to_a_person(ask: Apply, sleeper: Process) -> 
     assert status == 0
     assert "1. process.nice" in said and "needs consent" in said
     assert f"process.nice {sleeper.pid} 7  committed" in said
+    assert "pressure.cpu: predicted 11 % (8.0 % .. 14 %), came 12 %" in said
 
 
 def test_a_machine_that_has_moved_is_left_alone(ask: Apply, sleeper: Process) -> None:

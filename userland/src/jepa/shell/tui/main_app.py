@@ -294,8 +294,10 @@ class MainApp(App[int]):
         tasks = self._tasks
         tasks.display = found.tasks > 0
         tasks.styles.height = found.tasks
-        self._runs.display = found.runs
-        self._talk.set_class(not found.runs, "-alone")
+        # What is asked comes before what runs; a plan that nobody decides on expires.
+        runs = found.runs and not any(card.waits for card in self._transcript.cards)
+        self._runs.display = runs
+        self._talk.set_class(not runs, "-alone")
         live = self._live
         live.display = found.strips > 0
         self._side.display = found.strips > 0 or found.tasks > 0
@@ -358,6 +360,8 @@ class MainApp(App[int]):
             await self._watch(said, names)
         else:
             turn = turns.Turn(said, self.post_message)
+            for card in self._applied_by(turn):
+                card.applying()
             await self._transcript.begin(turn)
             turn.start(self._run_line, self._client, self._transcript.content_size.width - 3)
 
@@ -369,14 +373,30 @@ class MainApp(App[int]):
     async def _planned(self, message: turns.Planned) -> None:
         if not self._transcript.has_plan(message.plan["id"]):
             said = message.turn.line
-            card = PlanCard(message.plan, message.past, said, self._glyphs, self._clock)
+            card = PlanCard(message.plan, message.past, said, self._glyphs, self._clock, self._room)
             await self._transcript.add(card)
 
     @on(turns.Wrote)
     async def _wrote(self, message: turns.Wrote) -> None:
         await self._transcript.wrote(message)
         if message.ended:
+            for card in self._applied_by(message.turn):
+                card.carried_out(message.kind != "refused")
             self._feed.look()
+
+    def _applied_by(self, turn: turns.Turn) -> list[PlanCard]:
+        """Cards of the plan that the line of ``turn`` applies, typed or by a key of the card."""
+        verb, *names = turn.line.removeprefix("jepa ").split() or [""]
+        if verb != "apply":
+            return []
+        return [card for card in self.query(PlanCard) if card.plan["id"] in names and not card.is_settled]
+
+    def _room(self) -> int:
+        return self._talk.size.height
+
+    @on(PlanCard.Waits)
+    async def _card_waits(self) -> None:
+        await self._arrange()
 
     @on(PlanCard.Left)
     def _card_left(self) -> None:

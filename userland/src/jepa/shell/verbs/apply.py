@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`jepa apply`: the steps of a plan, exactly as they were shown; all of them are kept, or none."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from jepa.actions.catalogue import catalogue
 from jepa.actions.change import Change
 from jepa.actions.clock import HostClock
 from jepa.actions.request import make
@@ -12,6 +14,7 @@ from jepa.errors import JepaError
 from jepa.planning.plan import verify
 from jepa.shell import changes
 from jepa.shell.consent import asked, can_ask
+from jepa.shell.formatting import quantity
 from jepa.shell.request import Request
 from jepa.shell.verbs.plan import show
 from jepa.tasks.durations import seconds
@@ -47,7 +50,7 @@ def run(request: Request) -> int:
         request.actuator,
         lambda **what: make(clock, **what),
         consent=True,
-        told=lambda change: None if out.json else tell(request, change),
+        told=lambda change: None if out.json else tell(request, change, plan["imagined"]["unit"]),
     )
     if request.conversation is not None:
         request.conversation.did(plan["id"], [each.id for each in carried.changes if each.in_force])
@@ -78,15 +81,16 @@ def consent(request: Request) -> None:
     asked()
 
 
-def tell(request: Request, change: Change) -> None:
-    """One line for a change that was made or taken back, and what was predicted and came of it."""
+def tell(request: Request, change: Change, units: Mapping[str, str]) -> None:
+    """A line for a change made or taken back; what was predicted and came, in ``units`` by channel."""
     out = request.out
     word = out.coloured(state(change), changes.STATE_COLOURS[state(change)])
-    to = shown_value(None, change.new)
+    to = shown_value(catalogue().get(change.action), change.new)
     detail = f": {change.detail}" if change.detail else ""
     out.line(f"  {change.id}  {change.action} {change.target} {to}  {word}{detail}")
     for name, (low, middle, high) in change.predicted.items():
         if name in change.observed and change.in_force:
-            came = change.observed[name]
-            out.line(f"    {name}: predicted {middle:.3g} ({low:.3g} .. {high:.3g}), came {came:.3g}")
+            unit = units.get(name, "")
+            said = [quantity(value, unit) for value in (middle, low, high, change.observed[name])]
+            out.line("    {}: predicted {} ({} .. {}), came {}".format(name, *said))
     out.flush()

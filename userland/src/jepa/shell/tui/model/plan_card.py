@@ -16,8 +16,11 @@ from jepa.shell.tui.draw import Cell, Column, Glyphs, draw, nice_top, peak
 from jepa.shell.tui.model.line import Line, Role, Span, apart, columns, cut, line
 from jepa.shell.tui.series import fan
 
-State = Literal["open", "armed", "applied", "cancelled"]
-"""``armed``: one more key applies steps that are not taken back by themselves."""
+State = Literal["open", "armed", "applying", "applied", "cancelled"]
+"""``armed``: one more key applies steps that are not taken back by themselves.
+
+``applying``: it is not yet known how that ends.
+"""
 PLOTTED: Final = 2
 """Channels that are drawn, those whose course the plan changes most."""
 PLOT_ROWS: Final = 4
@@ -29,6 +32,12 @@ VERDICTS: Final[Mapping[str, tuple[str, Role]]] = {
     "ask": ("needs your consent", "warn"),
     "deny": ("refused", "bad"),
 }
+ENDS: Final[Mapping[str, tuple[str, Role]]] = {
+    "applying": ("is being applied", "accent"),
+    "applied": ("applied", "good"),
+    "cancelled": ("dropped", "muted"),
+}
+"""What a plan is called that no longer asks for anything, and its colour."""
 TIERS: Final[Mapping[str, Role]] = {"tune": "good", "disrupt": "warn", "irreversible": "bad"}
 
 
@@ -50,15 +59,16 @@ def dry_run(step: Mapping[str, Any]) -> str:
 
 
 def head(plan: Mapping[str, Any], left_s: float, state: State, width: int) -> Line:
-    """The verdict on the left, what may still be done about it on the right."""
+    """How it stands with the plan on the left; on the right how long it may still be applied."""
     word, role = VERDICTS[plan["verdict"]["decision"]]
+    asks = state in ("open", "armed")
+    if not asks:
+        word, role = ENDS[state]
+    elif can_apply(plan) and left_s <= 0:
+        word, role = "has expired", "warn"
     left = line(Span(f"plan {plan['id']}  ", "muted"), Span(word, role))
-    if state in ("applied", "cancelled"):
-        return apart(left, line(Span(state, "muted")), width)
-    if not can_apply(plan):
+    if not (asks and can_apply(plan) and left_s > 0):
         return cut(left, width)
-    if left_s <= 0:
-        return apart(left, line(Span("has expired", "warn")), width)
     return apart(left, line(Span(f"for {left_s:.0f} s", "muted")), width)
 
 
@@ -147,7 +157,8 @@ def changed_most(plan: Mapping[str, Any]) -> list[str]:
 class Plot:
     """One channel twice on one scale: doing nothing, and with the plan."""
 
-    title: str
+    titles: tuple[str, str]
+    """Over each of the two courses, as much of what it is as there is room for."""
     top: str
     without: list[list[Cell]]
     with_: list[list[Cell]]
@@ -183,8 +194,15 @@ def _plot(plan: Mapping[str, Any], name: str, past: Sequence[FrameOut], room: in
     for rows in cells.values():
         for row in rows:
             row[before] = Cell("|" if glyphs is Glyphs.ASCII else "│", "now", False)
-    title = f"{label(name)}, next {seconds} s"
-    return Plot(title, quantity(top, unit), cells["without"], cells.get("with", []))
+    return Plot(
+        _titles(label(name), seconds, room), quantity(top, unit), cells["without"], cells.get("with", [])
+    )
+
+
+def _titles(what: str, seconds: int, room: int) -> tuple[str, str]:
+    """What the courses are of; in ``room`` columns how far they go is left out first, then what is done."""
+    ways = (f"{what}, next {seconds} s: doing nothing", f"{what}: doing nothing", what)
+    return next((way for way in ways if len(way) <= room), what[:room]), "with the plan"[:room]
 
 
 def keys(plan: Mapping[str, Any], left_s: float, state: State, focused: bool) -> Line:

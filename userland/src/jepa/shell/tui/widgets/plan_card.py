@@ -18,6 +18,10 @@ from jepa.shell.tui.widgets.line_view import LineView
 from jepa.shell.tui.widgets.picture import PictureView, ScreenRows, looks, written
 
 Decision = Literal["apply", "edit", "explain", "dry-run", "cancel"]
+SAID_ROWS = 3
+"""What was said, what was understood, and the head."""
+KEYS_ROWS = 3
+"""The keys, with a row over and one under them."""
 BESIDE = 60
 """Cards with fewer columns have no plots: numbers say the same."""
 
@@ -64,6 +68,9 @@ class PlanCard(Vertical, can_focus=True):
             super().__init__()
             self.card = card
 
+    class Waits(Message):
+        """It begins or ceases to wait for a decision, and wants to be seen whole or no more."""
+
     class Left(Message):
         """The person turned away from the card without a decision."""
 
@@ -74,15 +81,21 @@ class PlanCard(Vertical, can_focus=True):
         said: str,
         glyphs: Glyphs,
         clock: Callable[[], float],
+        room: Callable[[], int],
     ) -> None:
-        """``said`` is the sentence it was made for; ``clock`` counts seconds as plans expire by."""
+        """``said`` is the sentence it was made for; ``clock`` counts seconds as plans expire by.
+
+        ``room`` tells how many rows there are for it and its sentence: plots that do not fit are left out.
+        """
         super().__init__(classes="block -plan")
         self.plan = plan
         self.said = said
         self._past = past
         self._glyphs = glyphs
         self._clock = clock
+        self._room = room
         self._state: model.State = "open"
+        self._waited = False
 
     def compose(self) -> ComposeResult:
         """Verdict and steps over the plots, what is expected, and the keys."""
@@ -96,6 +109,16 @@ class PlanCard(Vertical, can_focus=True):
     def is_open(self) -> bool:
         """Whether it waits for a decision."""
         return self._state in ("open", "armed")
+
+    @property
+    def waits(self) -> bool:
+        """Whether there still is something to decide: a plan that has expired cannot be applied."""
+        return self.is_open and self.left_s > 0
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it was carried out or dropped."""
+        return self._state in ("applied", "cancelled")
 
     @property
     def is_asking(self) -> bool:
@@ -114,11 +137,11 @@ class PlanCard(Vertical, can_focus=True):
 
     def on_resize(self) -> None:
         """Lay everything out for the width there is."""
-        self._fill()
+        self.fill()
 
     def on_mount(self) -> None:
         """Fill it, and count down."""
-        self._fill()
+        self.fill()
         self.set_interval(1.0, self.count)
 
     def count(self) -> None:
@@ -130,8 +153,13 @@ class PlanCard(Vertical, can_focus=True):
         view = self.query_one(".card-keys", LineView)
         view.show([keys] if keys else [])
         view.display = bool(keys)
+        if self.waits != self._waited:
+            self._waited = self.waits
+            self.refresh_bindings()
+            self.post_message(self.Waits())
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
+        """Write everything anew, for the room there is."""
         width = self.content_size.width or 80
         unicode = self._glyphs is not Glyphs.ASCII
         steps = [*model.steps(self.plan, width, unicode), *model.reasons(self.plan)]
@@ -139,22 +167,20 @@ class PlanCard(Vertical, can_focus=True):
         expected = model.expected(self.plan, width)
         self.query_one(".card-expected", LineView).show(expected)
         self.query_one(".card-expected").display = bool(expected)
-        self._plot(width)
+        spoken = SAID_ROWS + len(steps) + (len(expected) + 1 if expected else 0) + KEYS_ROWS
+        self._plot(width, max(self._room() - spoken - 1, 0) // (model.PLOT_ROWS + 1))
         self.count()
 
-    def _plot(self, width: int) -> None:
+    def _plot(self, width: int, most: int) -> None:
         view = self.query_one(PictureView)
-        found = model.plots(self.plan, self._past, width, self._glyphs) if width >= BESIDE else []
+        found = model.plots(self.plan, self._past, width, self._glyphs)[:most] if width >= BESIDE else []
         rows = []
         for plot in found:
             room = len(plot.without[0])
-            heads = written(
-                f"{'':{model.SCALE}}{plot.title}: doing nothing"[: model.SCALE + room].ljust(
-                    model.SCALE + room
-                )
-            )
+            without, with_ = plot.titles
+            heads = written(f"{'':{model.SCALE}}{without:<{room}}")
             if plot.with_:
-                heads += written(f"  {'with the plan':<{room}}")
+                heads += written(f"  {with_:<{room}}")
             rows.append(heads)
             for place, cells in enumerate(plot.without):
                 mark = plot.top if place == 0 else "0" if place == len(plot.without) - 1 else ""
@@ -163,6 +189,17 @@ class PlanCard(Vertical, can_focus=True):
         view.display = bool(rows)
         view.styles.height = len(rows)
         view.show(ScreenRows(tuple(row[:width] for row in rows)))
+
+    def applying(self) -> None:
+        """It is being carried out; whoever asked says with `carried_out` how that ended."""
+        self._state = "applying"
+        self.count()
+
+    def carried_out(self, done: bool) -> None:
+        """All steps were kept, or none: then it waits for a decision again."""
+        if self._state == "applying":
+            self._state = "applied" if done else "open"
+            self.count()
 
     # What is pressed
 
@@ -196,8 +233,12 @@ class PlanCard(Vertical, can_focus=True):
         self.post_message(self.Taken(self))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key of a plan while a second key is waited for."""
-        return action != "card" or self._state != "armed"
+        """Neither a key of a plan while a second key is waited for, nor one that would do nothing."""
+        if action != "card":
+            return True
+        if parameters[0] in ("apply", "dry_run"):
+            return self._state == "open" and model.can_apply(self.plan)  # of an expired one it says so
+        return self._state == "open"
 
     def action_card(self, decision: str) -> None:
         """Take a key, or a click on its name."""
@@ -225,7 +266,7 @@ class PlanCard(Vertical, can_focus=True):
 
     def _decide(self, decision: Decision) -> None:
         if decision == "apply":
-            self._state = "applied"
+            self._state = "applying"
         elif decision in ("cancel", "edit"):
             self._state = "cancelled"
         self.count()

@@ -46,11 +46,11 @@ class Transcript(VerticalScroll):
         self._read: tuple[Widget, Widget] | None = None
         """First and last block of what is to be in sight, until a person scrolls."""
 
-    async def add(self, block: Block | PlanCard) -> None:
-        """Put ``block`` at the end, and forget the oldest where there are too many."""
+    async def add(self, block: Block | PlanCard, before: Widget | None = None) -> None:
+        """Put ``block`` at the end or ``before`` another, and forget the oldest where there are too many."""
         if not self.is_attached:  # the shell is being left
             return
-        await self.mount(block)
+        await self.mount(block, before=before)
         for old in list(self.children)[:-KEPT]:
             await old.remove()
         if isinstance(block, Block) and block.kind == "you":
@@ -64,12 +64,14 @@ class Transcript(VerticalScroll):
         return block
 
     async def happened(self, events: Sequence[EventOut]) -> None:
-        """Put events at the end, in one block with those just before."""
-        last = self.children[-1] if self.children else None
+        """Put events at the end, in one block with those before; never between a line and its answer."""
+        asked = next((said for said, _ in self._turns.values() if said.is_attached), None)
+        end = len(self.children) if asked is None else self.children.index(asked)
+        last = self.children[end - 1] if end else None
         if isinstance(last, Events):
             last.show(happenings.together(last.lines, events))
         else:
-            await self.add(Events("note", happenings.together((), events)))
+            await self.add(Events("note", happenings.together((), events)), before=asked)
 
     # One line and what it comes to
 
