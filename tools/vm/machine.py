@@ -370,6 +370,11 @@ class Machine:
             time.sleep(0.2)
         raise self._error(f"the console has not shown {pattern!r} in {timeout * self.factor:.0f} s")
 
+    def hear_console(self, hear: Callable[[bytes], None] | None) -> None:
+        """Have ``hear`` called, in a thread of its own, with what the serial console sends from now on."""
+        assert self._serial is not None
+        self._serial.hear = hear
+
     def write_console(self, text: str) -> None:
         """Type ``text`` on the serial console; a line ends with ``\\r``."""
         assert self._serial is not None

@@ -9,6 +9,7 @@ write is repeated (qemu_chr_write_buffer in chardev/char.c). So only what came t
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class SerialLine:
 
         TimeoutError when nobody listens there within ``connect_timeout`` seconds.
         """
+        self.hear: Callable[[bytes], None] | None = None
+        """Called with each piece that comes, beside the log."""
         self._socket = _connected(at, connect_timeout)
         self._log = log.open("ab", buffering=0)
         self._reader = threading.Thread(target=self._keep, name="serial line", daemon=True)
@@ -49,6 +52,8 @@ class SerialLine:
         with suppress(OSError):
             while part := self._socket.recv(_PIECE):
                 self._log.write(part)
+                if (hear := self.hear) is not None:
+                    hear(part)
 
 
 def _connected(at: Path, timeout: float) -> socket.socket:
