@@ -267,6 +267,25 @@ def new_machine(
             disk.unlink()
 
 
+@pytest.fixture(scope="module")
+def lasting_machine(directory: Path, kvm: bool, say: Say) -> Iterator[Callable[..., Machine]]:
+    """Boots machines that a module's tests share: ``lasting_machine("name", disk, ...)`` (see Setup)."""
+    made: list[Machine] = []
+
+    def boot(name: str, disk: Disk, **options: Any) -> Machine:
+        machine = Machine(name, Setup(disk, kvm=kvm, **options), directory, say)
+        made.append(machine)
+        machine.start()
+        machine.wait_for_shell()
+        return machine
+
+    yield boot
+    for machine in made:
+        if machine.running:
+            machine.crash()
+        machine.setup.disk.path.unlink()
+
+
 @pytest.fixture
 def with_slots(new_machine: Callable[..., Machine], image: Image) -> Callable[[str, list[str]], Machine]:
     """Boots a machine of a test's own with QEMU ``devices``, such as slots to plug something into."""

@@ -2,7 +2,7 @@
 """The boot menu has an entry for each profile of the kernel image; what starts by itself is the first."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from tests.vm.updating import UKIS, firmware_of, reboot
 from tools import uki
 from tools.vm.image import Image
-from tools.vm.machine import Machine, Say, Setup
+from tools.vm.machine import Machine
 from tools.vm.ready import wait_until_ready
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
@@ -22,18 +22,10 @@ TITLES = (SAFE, "debug", "factory reset, all data is lost")
 
 
 @pytest.fixture(scope="module")
-def booted(image: Image, directory: Path, kvm: bool, say: Say) -> Iterator[Machine]:
+def booted(image: Image, directory: Path, lasting_machine: Callable[..., Machine]) -> Machine:
     """A machine, on, that its firmware started without anybody's choice."""
     disk = image.copy(directory / "menu.disk")
-    machine = Machine("menu", Setup(disk, firmware=firmware_of(directory, "menu"), kvm=kvm), directory, say)
-    machine.start()
-    try:
-        machine.wait_for_shell()
-        yield machine
-    finally:
-        if machine.running:
-            machine.crash()
-        disk.path.unlink()
+    return lasting_machine("menu", disk, firmware=firmware_of(directory, "menu"))
 
 
 def choose(machine: Machine, profile: str) -> None:

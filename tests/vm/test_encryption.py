@@ -2,7 +2,7 @@
 """With a TPM the first start encrypts the data: they open there by themselves, elsewhere by a key."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,20 +51,11 @@ class Encrypted:
 
 
 @pytest.fixture(scope="module")
-def machine_with_a_tpm(image: Image, directory: Path, kvm: bool, say: Say) -> Iterator[Machine]:
+def machine_with_a_tpm(image: Image, directory: Path, lasting_machine: Callable[..., Machine]) -> Machine:
     """A machine, on for the first time, with the signed image and firmware that took its keys."""
     disk = copy(built(NEXT, image) / "jepa-os.raw", directory / "sealed.disk")
     firmware = firmware_of(directory, "sealed", secure=True)
-    setup = Setup(disk, firmware=firmware, tpm=directory / "sealed.tpm", kvm=kvm)
-    machine = Machine("sealed", setup, directory, say)
-    machine.start()
-    try:
-        machine.wait_for_shell()
-        yield machine
-    finally:
-        if machine.running:
-            machine.crash()
-        disk.path.unlink()
+    return lasting_machine("sealed", disk, firmware=firmware, tpm=directory / "sealed.tpm")
 
 
 @pytest.fixture(scope="module")

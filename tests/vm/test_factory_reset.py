@@ -2,7 +2,7 @@
 """A factory reset leaves a system that works, and on its disk nothing of what a person or it has written."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from tests.vm.guest import essential_faults, status
 from tests.vm.updating import UKIS, firmware_of, reboot, version
 from tools.vm.image import Image
-from tools.vm.machine import Machine, Say, Setup
+from tools.vm.machine import Machine
 from tools.vm.ready import wait_until_ready
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
@@ -27,20 +27,12 @@ CHUNK = 1 << 24
 
 
 @pytest.fixture(scope="module")
-def machine_with_an_owner(image: Image, directory: Path, kvm: bool, say: Say) -> Iterator[Machine]:
+def machine_with_an_owner(image: Image, directory: Path, lasting_machine: Callable[..., Machine]) -> Machine:
     """A machine, on, that its firmware started, with a disk that has to be written over."""
     disk = image.copy(directory / "owned.disk")
     lacking = [word for name in FORGETS_NOTHING for word in ("-global", f"virtio-blk-device.{name}=off")]
-    setup = Setup(disk, firmware=firmware_of(directory, "resetting"), devices=lacking, kvm=kvm)
-    machine = Machine("resetting", setup, directory, say)
-    machine.start()
-    try:
-        machine.wait_for_shell()
-        yield machine
-    finally:
-        if machine.running:
-            machine.crash()
-        disk.path.unlink()
+    firmware = firmware_of(directory, "resetting")
+    return lasting_machine("resetting", disk, firmware=firmware, devices=lacking)
 
 
 def move_in(machine: Machine, owner: str) -> list[bytes]:
