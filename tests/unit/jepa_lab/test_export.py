@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the graphs say frame by frame is what PyTorch says of the whole window at once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,13 +88,16 @@ def model(schema: Schema, recording: Recording) -> MachineModel:
 
 @pytest.fixture(scope="module")
 def folder(
-    model: MachineModel, recording: Recording, schema: Schema, tmp_path_factory: pytest.TempPathFactory
+    model: MachineModel,
+    recording: Recording,
+    schema: Schema,
+    tmp_path_factory: pytest.TempPathFactory,
+    made_once: Callable[[str, Callable[[Path], object]], Path],
 ) -> Path:
-    out = tmp_path_factory.mktemp("pack")
     recordings = tmp_path_factory.getbasetemp() / "recordings0"
     report: dict[str, object] = {"trained": "2000-01-01", "data": "made up", "seed": 0}
-    build_pack(model, report, *seen_in(recordings, schema), schema, "0.0.9", out)
-    return out
+    seen = seen_in(recordings, schema)
+    return made_once("export", lambda out: build_pack(model, report, *seen, schema, "0.0.9", out))
 
 
 @pytest.fixture(scope="module")
