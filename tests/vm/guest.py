@@ -2,11 +2,12 @@
 """Questions about JEPA OS that several tests put to a machine."""
 
 import json
+import shlex
 import time
 from typing import Any
 
 from tools.vm.channel import Answer
-from tools.vm.machine import Machine
+from tools.vm.machine import TRY_S, Machine
 
 STATE = "/var/lib/jepa"
 _ASK = """\
@@ -19,6 +20,27 @@ sys.stdout.buffer.write(body)
 sys.exit(b" 200 " not in head.partition(b"\\r\\n")[0])
 """
 """What `jepa` asks as well, in a fifth of the time that an emulated CPU takes to start `jepa`."""
+_ASK_UNTIL = """\
+import json, socket, sys, time
+path, wanted, tries = sys.argv[1:]
+for each in range(int(tries)):
+    time.sleep(0.5 if each else 0)
+    try:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect("/run/jepa/api.sock")
+        s.sendall(b"GET " + path.encode() + b" HTTP/1.1\\r\\nHost: jepa\\r\\nConnection: close\\r\\n\\r\\n")
+        head, _, body = s.makefile("rb").read().partition(b"\\r\\n\\r\\n")
+    except OSError as error:
+        head, body = b"", str(error).encode()
+    if b" 200 " in head.partition(b"\\r\\n")[0] and eval(wanted, {"found": json.loads(body)}):
+        break
+else:
+    head = b""
+sys.stdout.buffer.write(body)
+sys.exit(not head)
+"""
+"""The same, asked again until it holds: to start Python for each time keeps an emulated CPU busy."""
+EVENTS = "/v1/events?limit=1000"
 
 
 def ask(machine: Machine, path: str, timeout: float = 30) -> Answer:
@@ -39,16 +61,37 @@ def status(machine: Machine) -> dict[str, Any]:
     return found
 
 
-def wait_for_status(machine: Machine, key: str, least: int, timeout: float = 30) -> dict[str, Any]:
-    """The first status whose ``key`` is at least ``least``; AssertionError with the last one."""
+def asked_until(machine: Machine, path: str, wanted: str, timeout: float = 30) -> Any:
+    """What jepad answers to GET ``path`` once ``wanted`` holds, an expression of Python about ``found``.
+
+    AssertionError with the last answer after ``timeout`` s of a real machine.
+    """
     deadline = time.monotonic() + timeout * machine.factor
     while True:
-        answer = ask(machine, "/v1/status")
-        found: dict[str, Any] = json.loads(answer.out) if answer.status == 0 else {}
-        if found and found[key] >= least:
-            return found
-        assert time.monotonic() < deadline, f"{key} never reached {least}: {found or answer.err}"
-        time.sleep(1)
+        tries = max(1, round(min(TRY_S, deadline - time.monotonic()) / 0.5))
+        words = ("python3", "-IS", "-c", _ASK_UNTIL, path, wanted, str(tries))
+        answer = machine.execute(shlex.join(words), timeout + TRY_S)
+        if answer.status == 0:
+            return json.loads(answer.out)
+        assert time.monotonic() < deadline, f"never {wanted}: {answer.out or answer.err}"
+
+
+def wait_for_status(machine: Machine, key: str, least: int, timeout: float = 30) -> dict[str, Any]:
+    """The first status whose ``key`` is at least ``least``; AssertionError with the last one."""
+    found: dict[str, Any] = asked_until(machine, "/v1/status", f"found[{key!r}] >= {least}", timeout)
+    return found
+
+
+def source(machine: Machine, name: str) -> dict[str, Any]:
+    """What jepad says of the source called ``name``."""
+    found: dict[str, Any] = next(each for each in status(machine)["sources"] if each["name"] == name)
+    return found
+
+
+def wait_for_sources(machine: Machine, *names: str, timeout: float = 60) -> None:
+    """Wait until jepad says of all sources ``names`` at once that they are ok; AssertionError else."""
+    ok = "{each['name'] for each in found['sources'] if each['state'] == 'ok'}"
+    asked_until(machine, "/v1/status", f"set({names!r}) <= {ok}", timeout)
 
 
 def part(found: dict[str, Any], name: str) -> dict[str, str]:
@@ -64,29 +107,21 @@ def essential_faults(found: dict[str, Any]) -> list[dict[str, str]]:
 
 def events(machine: Machine) -> list[dict[str, Any]]:
     """The newest events that jepad knows, oldest first."""
-    known: list[dict[str, Any]] = asked(machine, "/v1/events?limit=1000")
+    known: list[dict[str, Any]] = asked(machine, EVENTS)
     return known
 
 
 def wait_for_event(machine: Machine, kind: str, unit: str, timeout: float = 20) -> dict[str, Any]:
     """The newest event of ``kind`` whose unit contains ``unit``; AssertionError with what came instead."""
-    deadline = time.monotonic() + timeout * machine.factor
-    while True:
-        known = events(machine)
-        found = [each for each in known if each["kind"] == kind and unit in (each["unit"] or "")]
-        if found:
-            return found[-1]
-        assert time.monotonic() < deadline, f"no {kind} of {unit!r} among {known}"
-        time.sleep(0.5)
+    fits = f"[each for each in found if each['kind'] == {kind!r} and {unit!r} in (each['unit'] or '')]"
+    known: list[dict[str, Any]] = asked_until(machine, EVENTS, fits, timeout)
+    return [each for each in known if each["kind"] == kind and unit in (each["unit"] or "")][-1]
 
 
 def next_frame(machine: Machine, timeout: float = 10) -> dict[str, float | None]:
     """The channels of the next tick."""
-    deadline = time.monotonic() + timeout * machine.factor
     last = asked(machine, "/v1/frames?limit=1")[-1]["ts_ns"]
-    while not (frames := asked(machine, f"/v1/frames?since_ns={last}&limit=1")):
-        assert time.monotonic() < deadline, f"no frame after {last}"
-        time.sleep(0.3)
+    frames = asked_until(machine, f"/v1/frames?since_ns={last}&limit=1", "found", timeout)
     values: dict[str, float | None] = frames[-1]["values"]
     return values
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.vm.guest import next_frame, status, wait_for_status
+from tests.vm.guest import next_frame, source, status, wait_for_sources, wait_for_status
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
@@ -19,37 +19,14 @@ RSS_LIMIT_MIB = 64
 DESCRIPTORS = "ls /proc/$(systemctl show -P MainPID jepa-telemetry)/fd | wc -l"
 
 
-def source(machine: Machine, name: str) -> dict[str, object]:
-    found: dict[str, object] = next(each for each in status(machine)["sources"] if each["name"] == name)
-    return found
-
-
 def test_every_program_runs_on_the_images_kernel(machine: Machine) -> None:
     kernel = source(machine, "kernel")
     assert kernel["reason"] == ""
     assert kernel["state"] == "ok"
 
 
-def test_what_only_programs_see_is_observed(machine: Machine) -> None:
-    stir = "while :; do /bin/true; dd if=/dev/vda of=/dev/null bs=64k count=5 iflag=direct; sleep 0.3; done"
-    machine.succeed(f"systemd-run --quiet --unit=stir sh -c '{stir}'")
-    wanted = {
-        "system.process.exited.short",
-        "system.disk.latency.read.p99",
-        "system.cpu.run_queue.latency.p99",
-        "system.file.opened",
-    }
-    deadline = time.monotonic() + 20 * machine.factor
-    while missing := {name for name in wanted if not next_frame(machine)[name]}:
-        assert time.monotonic() < deadline, missing
-    machine.succeed("systemctl stop stir")
-
-
 def test_events_are_watched_for_by_every_source(machine: Machine) -> None:
-    wait = time.monotonic() + 30 * machine.factor
-    while not all(source(machine, name)["state"] == "ok" for name in ("kmsg", "units", "devices", "health")):
-        assert time.monotonic() < wait, status(machine)["sources"]
-        time.sleep(1)
+    wait_for_sources(machine, "kmsg", "units", "devices", "health", timeout=30)
 
 
 def test_no_capability_stays_and_nothing_can_be_gained(machine: Machine) -> None:
@@ -68,6 +45,21 @@ def test_it_runs_in_a_tight_sandbox(machine: Machine) -> None:
     assert float(match[1]) <= 1.5, report
 
 
+def test_what_only_programs_see_is_observed(machine: Machine) -> None:
+    stir = "while :; do /bin/true; dd if=/dev/vda of=/dev/null bs=64k count=5 iflag=direct; sleep 0.3; done"
+    machine.succeed(f"systemd-run --quiet --unit=stir sh -c '{stir}'")
+    wanted = {
+        "system.process.exited.short",
+        "system.disk.latency.read.p99",
+        "system.cpu.run_queue.latency.p99",
+        "system.file.opened",
+    }
+    deadline = time.monotonic() + 20 * machine.factor
+    while missing := {name for name in wanted if not next_frame(machine)[name]}:
+        assert time.monotonic() < deadline, missing
+    machine.succeed("systemctl stop stir")
+
+
 @pytest.mark.allow(*KILLED)
 def test_jepad_goes_on_without_it_and_takes_it_up_again(machine: Machine) -> None:
     before = wait_for_status(machine, "frames", 3)
@@ -77,7 +69,7 @@ def test_jepad_goes_on_without_it_and_takes_it_up_again(machine: Machine) -> Non
     assert away["state"] == "degraded"
     assert "reads the files itself" in away["reason"]
     machine.succeed("systemctl start jepa-telemetry")
-    machine.wait_until_succeeds('jepa status --json | grep -q \'"collector","state":"ok"\'')
+    wait_for_sources(machine, "collector")
 
 
 def test_programs_and_descriptors_are_gone_with_it(machine: Machine) -> None:
@@ -132,7 +124,7 @@ def test_it_collects_what_files_tell_without(what: str, machine: Machine) -> Non
     take_away, reason = WITHOUT[what]
     machine.succeed(f"{take_away}; systemctl restart jepa-telemetry", 60)
     # jepad reads the files itself until the collector is back.
-    machine.wait_until_succeeds('jepa status --json | grep -q \'"collector","state":"ok"\'')
+    wait_for_sources(machine, "collector")
     assert reason in str(source(machine, "kernel")["reason"])
     frame = next_frame(machine)
     assert frame["system.cpu.run_queue.latency.p99"] is None

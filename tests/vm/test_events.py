@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Events on the shipped image: what fails, is plugged in, or the kernel complains of, is told and kept."""
 
-import time
-
 import pytest
 
-from tests.vm.guest import events, wait_for_event
+from tests.vm.guest import events, wait_for_event, wait_for_sources
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
@@ -17,10 +15,7 @@ SAID = (r"EXT4-fs error|I/O error|Out of memory", "said by the test itself")
 @pytest.fixture
 def watching(machine: Machine) -> Machine:
     """The machine, once every source of events is open."""
-    deadline = time.monotonic() + 30 * machine.factor
-    while machine.execute('jepa status --json | grep -q \'"units","state":"ok"\'').status:
-        assert time.monotonic() < deadline, machine.succeed("jepa doctor --json")
-        time.sleep(1)
+    wait_for_sources(machine, "kmsg", "units", timeout=30)
     return machine
 
 

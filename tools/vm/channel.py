@@ -27,6 +27,18 @@ Restart=always
 RestartSec=1
 OOMScoreAdjust=-1000
 """
+_REPEATED = """\
+for each in $(seq {tries}); do
+    ({command}
+    ) >/run/jepa-test.try.out 2>/run/jepa-test.try.err
+    status=$?
+    [ $status = 0 ] && break
+    [ $each = {tries} ] || sleep {poll}
+done
+cat /run/jepa-test.try.out
+cat /run/jepa-test.try.err >&2
+exit $status
+"""
 _WANT = "[Unit]\nWants=jepa-test-shell.service\n"
 
 
@@ -37,6 +49,14 @@ def shell_credentials() -> Mapping[str, str]:
         "systemd.extra-unit.jepa-test-shell.service": _UNIT,
         "systemd.unit-dropin.sysinit.target": _WANT,
     }
+
+
+def repeated(command: str, tries: int, poll: float) -> str:
+    """A command that runs ``command`` every ``poll`` seconds until it exits 0, ``tries`` times at most.
+
+    Its answer is that of the last run.
+    """
+    return _REPEATED.format(command=command, tries=tries, poll=poll)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.vm import console, priority, screen, terminal, tpm
-from tools.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, shell_credentials
+from tools.vm.channel import PORT_NAME, Answer, Channel, ChannelClosed, repeated, shell_credentials
 from tools.vm.emulator import Emulator, Firmware, newest
 from tools.vm.qemu import Disk, qemu_command
 from tools.vm.qmp import Qmp
@@ -38,6 +38,9 @@ TELL_S = 20.0
 
 START_S = 10.0
 """For QEMU to begin."""
+
+TRY_S = 10.0
+"""How long the guest tries a command again by itself, less what the command takes."""
 
 Say = Callable[[str], None]
 
@@ -294,11 +297,15 @@ class Machine:
         return answer
 
     def wait_until_succeeds(self, command: str, timeout: float = 60, poll: float = 0.5) -> str:
-        """Run ``command`` every ``poll`` seconds until it exits 0; returns the output of that run."""
+        """Run ``command`` every ``poll`` seconds until it exits 0; returns the output of that run.
+
+        The guest tries it several times before it answers: each answer takes an emulated CPU half a second.
+        """
         deadline = time.monotonic() + timeout * self.factor
         told = time.monotonic()
         while True:
-            answer = self.execute(command, timeout)
+            tries = max(1, round(min(TRY_S, deadline - time.monotonic()) / poll))
+            answer = self.execute(repeated(command, tries, poll), timeout + TRY_S)
             if answer.status == 0:
                 return answer.out
             if time.monotonic() - told > TELL_S:
@@ -309,12 +316,16 @@ class Machine:
                     f"{command!r} still exits {answer.status} after {timeout * self.factor:.0f} s:\n"
                     f"{answer.out}{answer.err}"
                 )
-            time.sleep(poll)
 
-    def wait_for_unit(self, unit: str, timeout: float = 60, poll: float = 0.5) -> None:
-        """Wait until the systemd ``unit`` is active; fails at once when it failed or nothing starts it."""
+    def wait_for_unit(self, unit: str, timeout: float = 60, poll: float | None = None) -> None:
+        """Wait until the systemd ``unit`` is active; fails at once when it failed or nothing starts it.
+
+        It is asked every ``poll`` seconds; without that so seldom that a machine that boots is busy with
+        answers for a third of the time at most, since under emulation each takes it seconds.
+        """
         deadline = time.monotonic() + timeout * self.factor
         while True:
+            asked = time.monotonic()
             shown = self.succeed(f"systemctl show --property=ActiveState,Job,Result {shlex.quote(unit)}")
             state = dict(line.split("=", 1) for line in shown.splitlines())
             active, result = state["ActiveState"], state.get("Result", "")
@@ -328,7 +339,7 @@ class Machine:
                 journal = self.execute(f"journalctl --no-pager -n 30 -u {shlex.quote(unit)}").out
                 raise self._error(f"{unit} is {active} ({result}):\n{journal}")
             self._tell_stages()
-            time.sleep(poll)
+            time.sleep(max(0.5, 2 * (time.monotonic() - asked)) if poll is None else poll)
 
     def wait_for_file(self, path: str, timeout: float = 60) -> None:
         """Wait until ``path`` exists in the guest."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.vm.channel import GUEST_SHELL, Answer, parse_answer, shell_credentials
+from tools.vm.channel import GUEST_SHELL, Answer, parse_answer, repeated, shell_credentials
 
 
 @given(st.text(), st.text(), st.integers(0, 255), st.integers(1, 10**6))
@@ -77,3 +77,23 @@ def test_credentials_begin_the_shell_outside_the_initrd_only() -> None:
     unit = given_["systemd.extra-unit.jepa-test-shell.service"]
     assert "ConditionPathExists=!/etc/initrd-release" in unit
     assert "jepa-test-shell.service" in given_["systemd.unit-dropin.sysinit.target"]
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "runs"),
+    [
+        ("echo {a} '$b' \"c\"", Answer(0, "{a} $b c\n", ""), 1),
+        ("test $(wc -l <runs) -ge 3 && echo three # times", Answer(0, "three\n", ""), 3),
+        ("echo out; echo why >&2; exit 7", Answer(7, "out\n", "why\n"), 4),
+        ("cat <<'END'\nlines\nEND", Answer(0, "lines\n", ""), 1),
+        ("! grep nothing runs", Answer(0, "", ""), 1),
+    ],
+)
+def test_a_command_is_repeated_until_it_succeeds_and_answers_as_its_last_run(
+    command: str, answer: Answer, runs: int, tmp_path: Path
+) -> None:
+    script = repeated(f"echo run >>runs; {command}", tries=4, poll=0.01)
+    script = script.replace("/run/jepa-test", f"{tmp_path}/jepa-test")
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert Answer(done.returncode, done.stdout, done.stderr) == answer
+    assert len((tmp_path / "runs").read_text().splitlines()) == runs
