@@ -112,7 +112,8 @@ test-unit: $(VENV)/.done $(LANGUAGE) ## unit tests alone; the linters are among 
 .PHONY: test-vm
 test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside
 	@$(PYTHON) -m tools.host run release
-	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 2 --dist worksteal
+	@# One by one in their order, the longest first.
+	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 2 --dist load --maxschedchunk 1
 
 .PHONY: test-all
 test-all: test ## also the tests that take many minutes, and the image for arm64, emulated

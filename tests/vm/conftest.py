@@ -12,7 +12,8 @@ With ``--sources`` the shared machine runs the sources of this tree, not those t
 With pytest-xdist each worker has a machine of its own, and only while a test uses it. A test that measures
 how well a machine keeps up with time says ``@pytest.mark.quiet``: the host prefers its machine to all
 others, or has no other where no priority may be raised. What needs nothing of ours but the actuator says
-``@pytest.mark.actuator_only``: the others take two fifths of an emulated CPU.
+``@pytest.mark.actuator_only``: the others take two fifths of an emulated CPU. What leaves the machine as it
+found it says ``@pytest.mark.looks``: the next test of that kind goes on where it ends.
 """
 
 import fcntl
@@ -26,30 +27,34 @@ from typing import Any
 
 import pytest
 
+from tests.vm.station import ALWAYS_ALLOWED, OTHERS, Station, find_trouble
 from tools.vm import priority
 from tools.vm.board import HOST_BOARD
-from tools.vm.console import Allow, scan
+from tools.vm.console import Allow
 from tools.vm.emulator import installed, newest
 from tools.vm.image import BUILD, Image, built_image, kvm_works
-from tools.vm.machine import Machine, MachineError, Say, Setup
+from tools.vm.machine import Machine, Say, Setup
 from tools.vm.qemu import Disk
-from tools.vm.ready import BAY, start_ready, wait_until_ready
-from tools.vm.sources import push
+from tools.vm.ready import wait_until_ready
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 DIRECTORY = BUILD / "vm" / WORKER
 TAIL_LINES = 60
-ALWAYS_ALLOWED: tuple[Allow, ...] = ()
-
-OTHERS = ("jepad", "jepa-telemetry", "jepa-healing")
-ACTUATOR_ONLY = "actuator-only"
-"""The snapshot in which they are stopped; the actuator waits for a request, as for a minute after each
-(to start it takes an emulated CPU five seconds)."""
 LIMIT_S = 900
 """Longest that a test may take which is not slow, waiting for the other machine included: then it fails."""
 
+LONGEST = (
+    *("test_boot.py", "test_update.py", "test_packs.py", "test_guard.py", "test_record.py"),
+    *("test_healing.py", "test_service.py", "test_actuator.py", "test_events.py", "test_actions_units.py"),
+)
+"""Files whose tests take longest, the longest first; the first needs no shared machine, while that boots."""
+SHORTEST = ("test_hardening.py",)
+
 _USED = pytest.StashKey[list[Machine]]()
 _TOOK_S = pytest.StashKey[float]()
+_NEXT = pytest.StashKey[pytest.Item | None]()
+_SPOILT = pytest.StashKey[bool]()
+"""Of a test that failed, or left trouble."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,9 +71,19 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "quiet: measures time, so that other machines must not hold it up")
     config.addinivalue_line("markers", f"actuator_only: {', '.join(OTHERS)} are stopped before the test")
+    config.addinivalue_line("markers", "looks: leaves the machine as it found it")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    item.stash[_NEXT] = nextitem
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests: a worker that got one last would be left alone with it."""
+    rank = {name: place for place, name in enumerate(LONGEST)} | dict.fromkeys(SHORTEST, len(LONGEST) + 1)
+    if all(item.path.parent == Path(__file__).parent for item in items):
+        items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
     for item in items:
         if item.get_closest_marker("vm") and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(LIMIT_S))
@@ -125,81 +140,6 @@ def kvm() -> bool:
     return kvm_works()
 
 
-class Station:
-    """Boots the machine that tests share once, and brings it back as it then was."""
-
-    def __init__(self, image: Image, directory: Path, kvm: bool, sources: bool, say: Say) -> None:
-        self._image, self._directory, self._kvm, self._say = image, directory, kvm, say
-        self._sources = sources
-        self._machine: Machine | None = None
-        self._stopped = False
-        self.restores_s: list[float] = []
-
-    def fresh(self, *, actuator_only: bool) -> Machine:
-        """The machine as it was when jepad had just become ready, or with only the actuator left."""
-        if actuator_only:
-            if not self._stopped:
-                self._stop_others(self.fresh(actuator_only=False))
-            elif self._machine is not None:
-                self.restores_s.append(self._machine.restore(ACTUATOR_ONLY))
-        elif self._machine is not None:
-            self.restores_s.append(self._machine.restore())
-        else:
-            self._machine = self._boot()
-        assert self._machine is not None
-        return self._machine
-
-    def _stop_others(self, machine: Machine) -> None:
-        """Once: to stop them before each test takes as long as some tests do."""
-        machine.succeed(f"systemctl stop {' '.join(OTHERS)}", 60)
-        machine.succeed("varlinkctl info /run/jepa-actuator/actuator.sock", 60)
-        machine.say(f"stopped the others; snapshot taken in {machine.snapshot(ACTUATOR_ONLY):.1f} s")
-        self._stopped = True
-
-    def _boot(self) -> Machine:
-        disk = self._image.overlay(self._directory / "shared.qcow2")
-        kernel, initrd = self._image.kernel, self._image.initrd
-        setup = Setup(disk, kernel=kernel, initrd=initrd, devices=BAY, kvm=self._kvm)
-        machine = Machine("shared", setup, self._directory, self._say)
-        try:
-            start_ready(machine)
-            if self._sources:
-                push(machine)
-            wait_until_ready(machine)
-            trouble = find_trouble(machine, ALWAYS_ALLOWED)
-            if trouble:
-                raise MachineError("\n".join(["trouble while the shared machine booted:", *trouble]))
-            machine.say(f"snapshot taken in {machine.snapshot():.1f} s")
-        except BaseException:
-            machine.crash()
-            raise
-        return machine
-
-    def rest(self) -> None:
-        """Switch the machine off until a test needs it again."""
-        if self._machine is not None and self._machine.running:
-            self._machine.crash()
-
-
-_FAILED = "---- failed units ----"
-_TROUBLE = (
-    "dmesg; journalctl --boot --no-pager -o cat -p warning _PID=1;"
-    f"echo '{_FAILED}'; systemctl list-units --failed --plain --no-legend --no-pager"
-)
-"""In one command, since this follows each test, and to start a shell takes an emulated machine a while."""
-
-
-def find_trouble(machine: Machine, allow: tuple[Allow, ...]) -> list[str]:
-    """What the console, the kernel's log, systemd's complaints and its failed units tell of ``machine``."""
-    text = machine.console_text()
-    failed = ""
-    if machine.running:
-        told, _, failed = machine.execute(_TROUBLE).out.partition(f"{_FAILED}\n")
-        text += "\n" + told
-    trouble = [str(finding) for finding in scan(text, allow)]
-    return trouble + [f"failed unit: {line.strip()}" for line in failed.splitlines() if line.strip()]
-
-
 @pytest.fixture(scope="session")
 def station(
     image: Image, directory: Path, kvm: bool, say: Say, pytestconfig: pytest.Config
@@ -218,7 +158,7 @@ def alone(request: pytest.FixtureRequest) -> Iterator[None]:
     There all tests share the room, and a quiet one has it alone; who waits for the room holds the door, so
     that nobody slips in before.
     """
-    quiet = request.node.get_closest_marker("quiet") is not None
+    quiet = _is(request.node, "quiet")
     place = BUILD / "vm"
     place.mkdir(parents=True, exist_ok=True)
     with (place / "door.lock").open("w") as door, (place / "room.lock").open("w") as room:
@@ -235,13 +175,33 @@ def alone(request: pytest.FixtureRequest) -> Iterator[None]:
 def machine(alone: None, station: Station, request: pytest.FixtureRequest, say: Say) -> Iterator[Machine]:
     """The shared machine, restored."""
     begin = time.monotonic()
-    machine = station.fresh(actuator_only=request.node.get_closest_marker("actuator_only") is not None)
-    if request.node.get_closest_marker("quiet") and priority.permitted():
+    machine = station.fresh(actuator_only=_is(request.node, "actuator_only"))
+    if _is(request.node, "quiet") and priority.permitted():
         machine.prioritise()
     say(f"{request.node.name}: machine there after {time.monotonic() - begin:.1f} s")
     _use(request.node, machine)
     yield machine
-    station.rest()
+    if _goes_on(request.node) and machine.running:
+        station.keep(actuator_only=_is(request.node, "actuator_only"))
+    else:
+        station.rest()
+
+
+def _is(item: pytest.Item, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
+
+
+def _goes_on(item: pytest.Item) -> bool:
+    """Whether the test after `item` may use the machine as `item` leaves it."""
+    after = item.stash[_NEXT]
+    return (
+        isinstance(after, pytest.Function)
+        and "machine" in after.fixturenames
+        and not item.stash.get(_SPOILT, False)
+        and _is(item, "looks")
+        and _is(after, "looks")
+        and _is(item, "actuator_only") == _is(after, "actuator_only")
+    )
 
 
 @pytest.fixture
@@ -316,6 +276,7 @@ def no_trouble(request: pytest.FixtureRequest) -> Iterator[None]:
         for line in find_trouble(machine, allow)
     ]
     if trouble:
+        request.node.stash[_SPOILT] = True
         pytest.fail("\n".join(["trouble on the machines of this test:", *trouble]), pytrace=False)
 
 
@@ -331,6 +292,7 @@ def pytest_runtest_makereport(
     if report.when == "teardown":
         progress(item.config)(f"{item.name}: over after {item.stash[_TOOK_S]:.0f} s")
     if report.failed:
+        item.stash[_SPOILT] = True
         for machine in item.stash.get(_USED, []):
             tail = machine.console_text(all_boots=True).splitlines()[-TAIL_LINES:]
             report.sections.append((f"console of {machine.name} ({machine.console_log})", "\n".join(tail)))

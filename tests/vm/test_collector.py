@@ -19,16 +19,19 @@ RSS_LIMIT_MIB = 64
 DESCRIPTORS = "ls /proc/$(systemctl show -P MainPID jepa-telemetry)/fd | wc -l"
 
 
+@pytest.mark.looks
 def test_every_program_runs_on_the_images_kernel(machine: Machine) -> None:
     kernel = source(machine, "kernel")
     assert kernel["reason"] == ""
     assert kernel["state"] == "ok"
 
 
+@pytest.mark.looks
 def test_events_are_watched_for_by_every_source(machine: Machine) -> None:
     wait_for_sources(machine, "kmsg", "units", "devices", "health", timeout=30)
 
 
+@pytest.mark.looks
 def test_no_capability_stays_and_nothing_can_be_gained(machine: Machine) -> None:
     shown = machine.succeed("cat /proc/$(systemctl show -P MainPID jepa-telemetry)/status")
     fields = dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
@@ -38,6 +41,7 @@ def test_no_capability_stays_and_nothing_can_be_gained(machine: Machine) -> None
     assert int(fields["VmRSS"].split()[0]) / 1024 <= RSS_LIMIT_MIB
 
 
+@pytest.mark.looks
 def test_it_runs_in_a_tight_sandbox(machine: Machine) -> None:
     report = machine.succeed("systemd-analyze security --no-pager jepa-telemetry.service", 60)
     match = re.search(r"Overall exposure level for jepa-telemetry\.service: ([\d.]+)", report)

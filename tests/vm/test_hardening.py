@@ -8,7 +8,7 @@ import pytest
 
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.looks]
 
 STUB = re.compile(r"127\.0\.0\.5[34](?:%lo)?:53")
 """The addresses where systemd-resolved answers this machine's own programs."""
@@ -28,6 +28,15 @@ def test_nothing_listens_on_the_network(machine: Machine) -> None:
     assert [address for address in others if not DHCP_CLIENT.fullmatch(address)] == []
 
 
+def test_daemon_holds_no_privilege(machine: Machine) -> None:
+    shown = machine.succeed("cat /proc/$(systemctl show -P MainPID jepad)/status")
+    fields = dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
+    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert fields["Uid"].split()[0] != "0"
+
+
+@pytest.mark.actuator_only
 def test_nobody_can_log_in_with_a_password(machine: Machine) -> None:
     hashes: dict[str, str] = {}
     for line in machine.succeed("cat /etc/passwd /etc/shadow").splitlines():
@@ -38,6 +47,7 @@ def test_nobody_can_log_in_with_a_password(machine: Machine) -> None:
     assert [name for name, password in hashes.items() if not password.startswith(("!", "*"))] == []
 
 
+@pytest.mark.actuator_only
 @pytest.mark.parametrize("unit", EXPOSURE_MOST)
 def test_daemons_run_in_a_tight_sandbox(machine: Machine, unit: str) -> None:
     drop_ins = machine.succeed(f"systemctl show -P DropInPaths {unit}").split()
@@ -48,14 +58,7 @@ def test_daemons_run_in_a_tight_sandbox(machine: Machine, unit: str) -> None:
     assert float(match[1]) <= EXPOSURE_MOST[unit]
 
 
-def test_daemon_holds_no_privilege(machine: Machine) -> None:
-    shown = machine.succeed("cat /proc/$(systemctl show -P MainPID jepad)/status")
-    fields = dict(line.split(":\t", 1) for line in shown.splitlines() if ":\t" in line)
-    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
-    assert fields["NoNewPrivs"] == "1"
-    assert fields["Uid"].split()[0] != "0"
-
-
+@pytest.mark.actuator_only
 def test_the_image_says_what_it_consists_of(machine: Machine) -> None:
     listed = json.loads(machine.succeed("cat /usr/lib/jepa/jepa-os.spdx.json"))["packages"]
     assert listed[0]["versionInfo"] == machine.succeed(". /usr/lib/os-release; echo $IMAGE_VERSION").strip()
@@ -64,9 +67,11 @@ def test_the_image_says_what_it_consists_of(machine: Machine) -> None:
     assert "" not in {each["versionInfo"] for each in listed}
 
 
+@pytest.mark.actuator_only
 def test_usr_cannot_be_written(machine: Machine) -> None:
     assert machine.fail("touch /usr/x").err.strip().endswith("Read-only file system")
 
 
+@pytest.mark.actuator_only
 def test_test_shell_is_not_part_of_the_image(machine: Machine) -> None:
     machine.fail("find /usr /etc -name '*jepa-test*' | grep .")

@@ -7,7 +7,7 @@ import pytest
 
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 SCRIPT = Path(__file__).with_name("parity.py")
 KILLED = (

@@ -7,12 +7,13 @@ import pytest
 
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 GROUPS = "/sys/fs/cgroup"
 MIB = 2**20
 
 
+@pytest.mark.looks
 def test_swap_is_compressed_memory(machine: Machine) -> None:
     fields = machine.succeed("swapon --noheadings --raw --bytes --show=NAME,SIZE,PRIO").split()
     memory = int(machine.succeed("grep MemTotal /proc/meminfo").split()[1]) * 1024
@@ -20,6 +21,17 @@ def test_swap_is_compressed_memory(machine: Machine) -> None:
     assert int(fields[1]) == pytest.approx(memory / 2, rel=0.02)
     assert "[zstd]" in machine.succeed("cat /sys/block/zram0/comp_algorithm")
     assert machine.succeed("sysctl -n vm.page-cluster").strip() == "0"
+
+
+@pytest.mark.looks
+def test_polkit_answers_and_can_ask_for_a_password(machine: Machine) -> None:
+    machine.succeed("pkcheck --action-id org.freedesktop.systemd1.manage-units --process $$")
+    nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
+    refused = machine.fail(
+        f"{nobody} sh -c 'pkcheck --action-id org.freedesktop.systemd1.manage-units --process $$'"
+    )
+    assert "Not authorized" in refused.err or refused.status in (1, 2, 3), refused
+    machine.succeed("pkttyagent --version")
 
 
 def test_memory_that_is_not_used_goes_there_and_comes_back(machine: Machine) -> None:
@@ -40,7 +52,6 @@ def test_every_service_can_be_limited_in_cpu_memory_io_and_tasks(machine: Machin
     assert wanted <= set(files)
 
 
-@pytest.mark.actuator_only
 @pytest.mark.quiet  # BFQ waits 8 ms for the next request of who weighs more: too short on half a host
 def test_disks_are_shared_by_weight(machine: Machine) -> None:
     assert "[bfq]" in machine.succeed("cat /sys/block/vda/queue/scheduler")
@@ -66,13 +77,3 @@ def test_disks_are_shared_by_weight(machine: Machine) -> None:
     heavy, light = (end - begin for begin, end in zip(before, after, strict=True))
     machine.say(f"at weights of 100 and 10: {heavy} and {light} requests")
     assert heavy > 5 * light
-
-
-def test_polkit_answers_and_can_ask_for_a_password(machine: Machine) -> None:
-    machine.succeed("pkcheck --action-id org.freedesktop.systemd1.manage-units --process $$")
-    nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
-    refused = machine.fail(
-        f"{nobody} sh -c 'pkcheck --action-id org.freedesktop.systemd1.manage-units --process $$'"
-    )
-    assert "Not authorized" in refused.err or refused.status in (1, 2, 3), refused
-    machine.succeed("pkttyagent --version")

@@ -22,6 +22,7 @@ BUSY = (
 """Works for four seconds, and then says how much CPU time its group had, in us."""
 
 
+@pytest.mark.actuator_only
 def test_a_command_runs_in_the_slice_of_its_role_and_its_limits_are_the_kernels(machine: Machine) -> None:
     group = machine.succeed(f"jepa run --background -- {GROUP}")
     assert "/background.slice/jepa-run-" in group
@@ -33,6 +34,7 @@ def test_a_command_runs_in_the_slice_of_its_role_and_its_limits_are_the_kernels(
     assert machine.succeed("cat /sys/fs/cgroup/background.slice/cpu.weight").strip() == "20"
 
 
+@pytest.mark.actuator_only
 def test_the_commands_end_is_that_of_jepa_run_and_nothing_is_left(machine: Machine) -> None:
     machine.succeed("jepa run --background -- sh -c 'exit 7'; test $? = 7")
     machine.succeed("jepa run --background -- sh -c 'kill -9 $$'; test $? = 137")
@@ -41,6 +43,7 @@ def test_the_commands_end_is_that_of_jepa_run_and_nothing_is_left(machine: Machi
     machine.wait_until_succeeds("! systemctl list-units --all --plain 'jepa-run-*' | grep -q jepa-run-")
 
 
+@pytest.mark.actuator_only
 def test_a_quota_slows_the_work_and_is_lifted_after_its_time(machine: Machine) -> None:
     machine.succeed(f"printf '%s\\n' '{BUSY}' > /tmp/busy")
     slowed = int(machine.succeed("jepa run --background --cpu 10% -- sh /tmp/busy"))
@@ -54,6 +57,7 @@ def test_a_quota_slows_the_work_and_is_lifted_after_its_time(machine: Machine) -
     machine.succeed("systemctl --quiet is-active 'jepa-run-*.scope'")
 
 
+@pytest.mark.actuator_only
 def test_a_person_has_scopes_of_their_own_manager(machine: Machine) -> None:
     uid = machine.succeed("id -u jepa").strip()
     machine.succeed(f"systemctl start user@{uid}")

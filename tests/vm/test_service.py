@@ -27,6 +27,7 @@ MISSED_AT_MOST = 1
 KILLED = (r"jepad\.service: (Main process exited|Failed with result 'signal')", "jepad is killed on purpose")
 
 
+@pytest.mark.looks
 def test_libraries_of_the_image_import(machine: Machine) -> None:
     program = (
         'import sys; sys.path.insert(0, "/usr/lib/jepa"); import numpy, onnxruntime;'
@@ -35,6 +36,7 @@ def test_libraries_of_the_image_import(machine: Machine) -> None:
     assert "CPUExecutionProvider" in machine.succeed(f"python3 -IS -c '{program}'")
 
 
+@pytest.mark.looks
 def test_an_assistant_asks_over_the_model_context_protocol(machine: Machine) -> None:
     about = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -53,6 +55,7 @@ def test_an_assistant_asks_over_the_model_context_protocol(machine: Machine) -> 
     assert result["structuredContent"]["intent"] == "reclaim"
 
 
+@pytest.mark.looks
 def test_status_names_every_source(machine: Machine) -> None:
     found = status(machine)
     assert {source["name"] for source in found["sources"]} == all_sources()
@@ -63,6 +66,7 @@ def test_status_names_every_source(machine: Machine) -> None:
     assert found["pack"] is not None, part(found, "model")
 
 
+@pytest.mark.looks
 def test_forecast_has_a_band_for_every_horizon(machine: Machine) -> None:
     forecast = json.loads(machine.succeed("jepa forecast --json"))
     assert forecast["channels"]

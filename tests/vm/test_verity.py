@@ -12,7 +12,7 @@ from tools.vm.image import Image
 from tools.vm.machine import Machine
 from tools.vm.qemu import Disk
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.actuator_only]
 
 BLOCK = 4096
 BEHIND = 4 << 20
@@ -38,6 +38,7 @@ def alter(disk: Disk, place: int) -> Disk:
     return disk
 
 
+@pytest.mark.looks
 def test_usr_is_checked_against_the_hash_on_the_command_line(machine: Machine) -> None:
     assert machine.succeed("findmnt -no SOURCE,FSTYPE /usr").split() == ["/dev/mapper/usr", "erofs"]
     root_hash = machine.succeed("grep -o 'usrhash=[0-9a-f]*' /proc/cmdline").strip().partition("=")[2]
@@ -46,6 +47,7 @@ def test_usr_is_checked_against_the_hash_on_the_command_line(machine: Machine) -
     assert root_hash in table
 
 
+@pytest.mark.looks
 def test_a_second_slot_is_made_beside_the_first(machine: Machine) -> None:
     machine.wait_for_unit("jepa-grow.service")
     labels = machine.succeed("udevadm settle; ls /dev/disk/by-partlabel").split()

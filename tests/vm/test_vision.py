@@ -42,6 +42,7 @@ def test_the_screen_is_watched_as_a_camera_is(machine: Machine) -> None:
     assert not any("camera_lost" in line for line in lines)
 
 
+@pytest.mark.actuator_only
 def test_what_is_no_source_or_no_pack_is_one_sentence(machine: Machine) -> None:
     for words in (
         "embed /dev/video7",
