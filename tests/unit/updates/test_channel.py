@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jepa.errors import JepaError
-from jepa.updates.channel import SUMS, read_channel
+from jepa.updates.channel import SUMS, WITHDRAWN, read_channel
 from jepa.updates.pack_changes import Followed, Left
 from jepa.updates.updater import Updater, run
 from jepa.updates.versions import versions
@@ -151,16 +151,18 @@ def test_what_was_altered_on_its_way_is_refused(
 
 
 def test_a_withdrawal_that_nobody_signed_is_none(
-    waves: Waves, fleet: dict[str, Machine], tmp_path: Path
+    waves: Waves, fleet: dict[str, Machine], tmp_path: Path, key: Path
 ) -> None:
     waves.start([pack(tmp_path, "1.0.0")])
     fleet["canary"].follow()
-    (tmp_path / "channel/canary/withdrawn").write_text("machine_1.0.0\n")
-    assert fleet["canary"].follow() == Followed((), ()), "the list of sums does not name it"
-    waves.back("machine_1.0.0")
-    (tmp_path / "channel/canary/withdrawn").write_text("machine_0.9.0\n")
+    folder = tmp_path / "channel/canary"
+    (folder / WITHDRAWN).write_text("machine_1.0.0\n")
     with pytest.raises(JepaError, match=r"withdrawn at .* is not what"):
         fleet["canary"].follow()
+    listed = [line for line in (folder / SUMS).read_text().splitlines(True) if WITHDRAWN not in line]
+    (folder / SUMS).write_text("".join(listed))
+    signer(key)(folder / SUMS, folder / f"{SUMS}.gpg")
+    assert fleet["canary"].follow() == Followed((), ()), "the list of sums does not name it"
 
 
 def test_another_owners_key_is_not_trusted(waves: Waves, tmp_path: Path) -> None:

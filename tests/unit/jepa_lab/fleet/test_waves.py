@@ -11,6 +11,8 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.fleet.prometheus import Prometheus
+from jepa.updates.channel import SUMS, WITHDRAWN
+from jepa.updates.waves import WAVES
 from jepa_lab.cli import main
 from jepa_lab.fleet.gate import Decision
 from jepa_lab.fleet.gate_figures import judge
@@ -194,6 +196,17 @@ def test_releasing_by_hand(key: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     ]
     assert main(["fleet", "next", channel, "machine_1.0.0", *keys]) == 1
     assert "was taken back" in capsys.readouterr().err
+
+
+def test_no_wave_has_an_empty_list_of_sums(key: Path, tmp_path: Path) -> None:
+    """systemd-sysupdate takes one for a transfer that broke off, and the machine's owner is told so."""
+    channel, image = tmp_path / "channel", tmp_path / "machine_1.0.0.raw"
+    image.write_text("x")
+    (channel / "all").mkdir(parents=True)
+    (channel / "all" / SUMS).touch()
+    assert main(["fleet", "release", str(channel), str(image), "--keys", str(key)]) == 0
+    listed = {wave: (channel / wave / SUMS).read_text().split() for wave in WAVES}
+    assert [names[1::2] for names in listed.values()] == [[image.name, WITHDRAWN], [WITHDRAWN], [WITHDRAWN]]
 
 
 def test_without_a_key_nothing_is_released(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,9 +101,11 @@ class Waves:
         for wave in _ORDER:  # all of them can be followed from now on
             folder = self._place / wave
             folder.mkdir(parents=True, exist_ok=True)
+            # Listed also where nothing was taken back: systemd-pull takes an empty list for a broken one.
+            (folder / WITHDRAWN).touch()
             if wave == _ORDER[0]:
                 _put(files, folder, shutil.copyfile)
-            if wave == _ORDER[0] or not (folder / SUMS).exists():
+            if wave == _ORDER[0] or not (folder / SUMS).exists() or not (folder / SUMS).stat().st_size:
                 self._seal(folder)
         return [self._note(title, _ORDER[0]) for title in dict.fromkeys(titles.values()) if title]
 
