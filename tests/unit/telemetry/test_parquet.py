@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arrays and rows survive Parquet, and a half-written file never takes a name."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         parquet.write_columns(file, {"v": np.array([2.0])})
     assert parquet.read(file)["v"].tolist() == [1.0]
+
+
+def test_files_of_one_size_and_time_are_not_mistaken_for_each_other(tmp_path: Path) -> None:
+    """They are opened under the same descriptor, one after the other."""
+    names = [tmp_path / str(number) for number in range(4)]
+    for number, name in enumerate(names):
+        parquet.write_columns(name, {"v": np.full(1000, number)})
+        os.utime(name, ns=(10**18, 10**18))
+    assert len({name.stat().st_size for name in names}) == 1
+    assert [int(parquet.read(name)["v"][0]) for name in names * 2] == [0, 1, 2, 3] * 2
 
 
 def test_the_shape_is_known_without_the_values(tmp_path: Path) -> None:

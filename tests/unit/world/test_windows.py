@@ -50,6 +50,19 @@ def test_what_left_a_window_leaves_no_trace(values: np.ndarray) -> None:
             np.testing.assert_array_equal(getattr(alone, name), getattr(together, name)[number])
 
 
+def test_a_whole_recording_has_to_the_bit_what_comes_frame_by_frame() -> None:
+    draw = np.random.default_rng(1)
+    values = draw.uniform(0, 1, (150, 3)).astype(np.float32)  # several times what is sorted at once
+    values[draw.random(values.shape) < 0.2] = np.nan
+    values[40:70, 1] = np.nan
+    lengths = (1, 5, 60)
+    trailing = Trailing(3, lengths)
+    each = [trailing.push(frame) for frame in values]
+    together = all_window_stats(values, lengths)
+    for name in ("mean", "p90", "share"):
+        np.testing.assert_array_equal(getattr(together, name), [getattr(stats, name) for stats in each])
+
+
 def test_an_empty_window_takes_the_next_longer_one() -> None:
     nan = np.nan
     stats = np.array([[nan, nan, 3.0, 4.0], [1.0, nan, nan, nan]], np.float32)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parquet files in and out, by DuckDB, which is a third of pyarrow's size and is loaded only when needed."""
 
+import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def _opened(path: Path, query: str) -> "Iterator[duckdb.DuckDBPyConnection]":
     # DuckDB takes a name for a pattern ("run[1]", "run*"), a home directory ("~"), a place on the network
     # ("s3:") or columns ("day=1"). A descriptor is one file, whatever its name.
     try:
-        with _database() as database, path.open("rb") as file:
+        with _reading(os.getpid()).cursor() as database, path.open("rb") as file:
             yield database.execute(query, {"file": f"/proc/self/fd/{file.fileno()}"})
     except (duckdb.Error, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -88,6 +89,17 @@ def _database() -> "duckdb.DuckDBPyConnection":
 
     # One thread keeps the rows in order and leaves the other cores to the machine's own work.
     return duckdb.connect(config={"threads": 1})
+
+
+@functools.cache
+def _reading(process: int) -> "duckdb.DuckDBPyConnection":
+    """The empty database by which ``process``, this one, reads files: to make one takes longer than to read
+    one, and a child has to make its own.
+    """
+    database = _database()
+    # Descriptors, by which files are named here, are given out again: what one held may not be remembered.
+    database.execute("SET enable_external_file_cache = false")
+    return database
 
 
 def _copy(database: "duckdb.DuckDBPyConnection", query: str, path: Path) -> None:

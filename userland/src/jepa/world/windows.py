@@ -5,11 +5,13 @@ What the model forecasts at time t over (t, t+h] is exactly what the trailing wi
 t+h, so targets, baselines and the model's features all come from here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
@@ -17,6 +19,8 @@ from jepa.world.scale import Scale
 P90 = 0.9
 OBSERVED = 0.5
 """A window counts when at least this share of its frames observed the channel."""
+_AT_ONCE = 32
+"""Frames whose windows are sorted together: few enough to stay in a core's cache, which halves the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +33,43 @@ class WindowStats:
 
 
 def all_window_stats(values: FloatArray, lengths: tuple[int, ...]) -> WindowStats:
-    """Statistics of the windows that end at every frame of ``values`` (T, C): arrays (T, C, H)."""
-    trailing = Trailing(values.shape[1], lengths)
-    each = [trailing.push(frame) for frame in values]
-    return WindowStats(
-        np.stack([stats.mean for stats in each]),
-        np.stack([stats.p90 for stats in each]),
-        np.stack([stats.share for stats in each]),
-    )
+    """Statistics of the windows that end at every frame of ``values`` (T, C): arrays (T, C, H).
+
+    To the bit what Trailing answers frame by frame, in a fraction of the time.
+    """
+    frames, channels = values.shape
+    longest = max(lengths)
+    absent = np.isnan(values)
+    keys = np.full((channels, longest + frames), np.inf, np.float32)
+    known = np.zeros((longest + frames, channels), np.float64)
+    seen = np.zeros((longest + frames + 1, channels), np.intp)
+    keys[:, longest:] = np.where(absent, np.float32(np.inf), values).T
+    known[longest:] = np.where(absent, 0, values)
+    np.cumsum(~absent, axis=0, out=seen[longest + 1 :])
+    result = WindowStats(*(np.empty((frames, channels, len(lengths)), np.float32) for _ in range(3)))
+    for number, length in enumerate(lengths):
+        first = longest + 1 - length  # the row at which the window of the first frame begins
+        totals = np.zeros((frames, channels))
+        for row in range(first, first + length):
+            totals += known[row : row + frames]  # the oldest first, as Trailing adds them up
+        counts = seen[longest + 1 :] - seen[first : first + frames]
+        ascending = np.empty((channels, _AT_ONCE, length), np.float32)
+        windows = sliding_window_view(keys[:, first:], length, axis=1)  # (C, T, N)
+        for begin in range(0, frames, _AT_ONCE):
+            rows = slice(begin, min(frames, begin + _AT_ONCE))
+            some = ascending[:, : rows.stop - begin]
+            np.copyto(some, windows[:, rows])
+            some.sort(axis=-1)
+            said = _figures(totals[rows], counts[rows], length, partial(_at_rank, some))
+            for part, value in zip((result.mean, result.p90, result.share), said, strict=True):
+                part[rows, :, number] = value
+    return result
+
+
+def _at_rank(ascending: FloatArray, rank: npt.NDArray[np.intp]) -> FloatArray:
+    """(T, C) the value at ``rank`` (T, C) of each window in ``ascending`` (C, T, N)."""
+    found: FloatArray = np.take_along_axis(ascending, rank.T[..., None], -1)[..., 0].T
+    return found
 
 
 def coming(values: FloatArray, lengths: Sequence[int]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
@@ -124,21 +157,38 @@ class Trailing:
 
     def _stats(self, totals: npt.NDArray[np.float64]) -> WindowStats:
         """From the sums of each window (H, C)."""
-        count = np.maximum(self._counts, 1)
-        mean = (totals / count).astype(np.float32)
-        position = P90 * (count - 1)
-        below = position.astype(np.intp)
-        above = np.minimum(below + 1, count - 1)
-        channels = count.shape[1]
-        low, high = (self._ascending.take(self._place + rank * channels) for rank in (below, above))
-        with np.errstate(invalid="ignore"):  # of what was never observed
-            # Between neighbours linearly, as NumPy does.
-            p90 = (low + (high - low) * (position - below)).astype(np.float32)
-        nothing = self._counts == 0
-        np.copyto(mean, np.nan, where=nothing)
-        np.copyto(p90, np.nan, where=nothing)
-        share = (self._counts / self._whole[:, None]).astype(np.float32)
+        channels = self._counts.shape[1]
+        mean, p90, share = _figures(
+            totals,
+            self._counts,
+            self._whole[:, None],
+            lambda rank: self._ascending.take(self._place + rank * channels),
+        )
         return WindowStats(mean.T, p90.T, share.T)
+
+
+def _figures(
+    totals: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.intp],
+    length: "int | npt.NDArray[np.intp]",
+    ranked: Callable[[npt.NDArray[np.intp]], FloatArray],
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean, P90 and share of windows of ``length`` frames, of which ``counts`` add up to ``totals``.
+
+    ``ranked`` answers the value of each window at a rank from the least on.
+    """
+    count = np.maximum(counts, 1)
+    mean = (totals / count).astype(np.float32)
+    position = P90 * (count - 1)
+    below = position.astype(np.intp)
+    low, high = ranked(below), ranked(np.minimum(below + 1, count - 1))
+    with np.errstate(invalid="ignore"):  # of what was never observed
+        # Between neighbours linearly, as NumPy does.
+        p90 = (low + (high - low) * (position - below)).astype(np.float32)
+    nothing = counts == 0
+    np.copyto(mean, np.nan, where=nothing)
+    np.copyto(p90, np.nan, where=nothing)
+    return mean, p90, (counts / length).astype(np.float32)
 
 
 def _exchange(ascending: FloatArray, old: FloatArray, new: FloatArray) -> None:

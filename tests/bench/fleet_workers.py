@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much faster two workers of Ray train than one: the same training in turns, where two cores are free.
+
+The training is that of `jepa-lab fleet train`, on replayed machines (`tests.bench.fleet_replayed`) with
+parts of an hour. A turn is one worker whose cluster is held to one core, one that has both (what it is shown
+next is loaded on the other), and two; each in a process and a cluster of its own. Compared is how many
+frames are learned from in a second between the first validation and the last, so that neither the start of a
+cluster nor the first recordings count; how long starting takes is told, too.
+
+Usage: python -m tests.bench.fleet_workers [OUT [TURNS]]
+       python -m tests.bench.fleet_workers --run KIND STORE
+"""
+
+import functools
+import json
+import operator
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from jepa.world.scale import Scale
+from jepa_lab.fleet.cluster import cluster
+from jepa_lab.fleet.cuts import CUT, load, sample, slim
+from jepa_lab.fleet.training import WATCHED, PartFacts, on_workers, part_facts
+from jepa_lab.fleet.worker import Job, each_step
+from jepa_lab.model.config import ModelConfig
+from jepa_lab.train_config import TrainConfig
+from tests.bench.fleet_replayed import HOUR, SCHEMA, Replayed, look, replayed
+
+MACHINES, PARTS = 6, 2
+TURNS = 3
+CONFIG = TrainConfig(frames=6 * CUT, steps=60, validate_every=20)
+"""Six cuts a step: as many for one worker as for two together, which the usual five are not."""
+KINDS: Final = {"one_core": (1, 1), "one": (1, 2), "two": (2, 2)}
+"""Workers, and cores that their cluster may use."""
+
+
+def main(out: Path, turns: int = TURNS) -> None:
+    """Measure and write ``out``."""
+    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+    with tempfile.TemporaryDirectory(prefix="jepa-fleet-workers-") as name:
+        place = Path(replayed(Path(name), MACHINES, PARTS, HOUR).address.removeprefix("file://")).parent
+        for turn in range(turns):
+            for kind in KINDS if turn % 2 == 0 else reversed(KINDS):
+                found[kind].append(one_run(kind, place))
+                print(turn, kind, found[kind][-1], file=sys.stderr, flush=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(entries(found), indent=1) + "\n", encoding="utf-8")
+
+
+def entries(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
+    """The medians, with the least and the most of the turns."""
+    rates = {kind: [each["frames_per_s"] for each in runs] for kind, runs in found.items()}
+    made = [entry(f"fleet_train_{kind}_frames_per_s", rates[kind], "1/s", "higher") for kind in KINDS]
+    for kind in ("one", "one_core"):
+        ratios = [two / one for two, one in zip(rates["two"], rates[kind], strict=True)]
+        made.append(entry(f"fleet_train_two_workers_times_{kind}", ratios, "x", "higher"))
+    starts = [each["start_s"] for runs in found.values() for each in runs]
+    return [*made, entry("fleet_train_start_s", starts, "s", "lower")]
+
+
+def entry(name: str, values: list[float], unit: str, better: str) -> dict[str, Any]:
+    """One benchmark."""
+    return {
+        **{"name": name, "value": round(float(np.median(values)), 3), "unit": unit, "better": better},
+        **{"n": len(values), "least": round(min(values), 3), "most": round(max(values), 3)},
+        **{"p50": round(float(np.median(values)), 3), "p99": None, "baseline": None, "ratio": None},
+    }
+
+
+def one_run(kind: str, place: Path) -> dict[str, float]:
+    """What a process of its own says of one training."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.fleet_workers", "--run", kind, str(place)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def run(kind: str, place: Path) -> None:
+    """Train once and print how fast."""
+    workers, cores = KINDS[kind]
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    job = job_of(look(place), CONFIG)
+    with tempfile.TemporaryDirectory(prefix="jepa-fleet-state-") as state, cluster(None):
+        began = time.monotonic()
+        _, history = on_workers(state, workers)(job)
+        took = time.monotonic() - began
+    steps = history[-1]["step"] - history[0]["step"]
+    seconds = history[-1]["seconds"] - history[0]["seconds"]
+    frames = steps * workers * each_step(CONFIG, workers) * CUT
+    told = {
+        "frames_per_s": frames / seconds,
+        "step_s": seconds / steps,
+        "start_s": took - history[-1]["seconds"],
+        "took_s": took,
+    }
+    print(json.dumps({name: round(value, 3) for name, value in told.items()}))
+
+
+def job_of(found: Replayed, config: TrainConfig) -> Job:
+    """What `jepa-lab fleet train` would tell its workers, but that only the first parts were looked at."""
+    size, (watched, *hosts) = ModelConfig.of(SCHEMA), [slim(host) for host in found.hosts]
+    looked = [part_facts(found.address, host.host, host.parts[0], SCHEMA, size) for host in hosts[:5]]
+    sums = [each.sums for each in looked if isinstance(each, PartFacts)]
+    facts = functools.reduce(operator.add, sums).facts(Scale(SCHEMA))
+    cuts = sample([watched], WATCHED, random.Random(config.seed))
+    held = tuple(cut for drawn in cuts for cut in load(found.address, drawn, SCHEMA))
+    return Job(found.address, SCHEMA, size, config, facts, tuple(hosts), held)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--run"]:
+        run(sys.argv[2], Path(sys.argv[3]))
+    else:
+        main(Path((sys.argv[1:] or ["build/bench/fleet-workers.json"])[0]), *map(int, sys.argv[2:3]))
