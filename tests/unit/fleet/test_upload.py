@@ -174,6 +174,33 @@ def test_a_store_that_is_away_for_a_minute_costs_nothing(
     assert len(manifest(store, owner).parts) == 1
 
 
+def test_a_store_that_goes_in_the_middle_for_a_minute_has_all_and_nothing_twice(
+    tmp_path: Path, spool: Spool, store: Store, owner: OwnerKey
+) -> None:
+    for n in range(2):
+        put(spool, a_recording(NOON_NS + n * HOUR_NS, seed=n))
+    place, away = tmp_path / "store", tmp_path / "away"
+    asked: list[str] = []
+    written: list[str] = []
+
+    class Going(Store):
+        def write(self, path: str, content: bytes) -> None:
+            if len(asked) == 2:
+                place.rename(away)
+            asked.append(path)
+            super().write(path, content)
+            written.append(path)
+
+    clock = Mounting(60, lambda: away.rename(place))
+    report = uploader(spool, Going(store.address), owner.fleet, clock).run()
+    assert sum(clock.slept) >= 60
+    assert len(asked) > len(written)
+    assert (len(report.sent), report.waiting, report.lost, report.fault) == (2, 0, 0, None)
+    assert len(written) == len(set(written))
+    assert {each.path for each in files(store)} <= set(written)
+    assert len(manifest(store, owner).parts) == 2
+
+
 def test_a_store_that_stays_away_is_named_and_all_is_kept(
     tmp_path: Path, spool: Spool, store: Store, owner: OwnerKey
 ) -> None:
