@@ -167,6 +167,12 @@ bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what 
 bench-fleet: $(VENV)/.done ## measure what a part of recordings of a fleet costs to make, keep, list, judge and train on
 	@$(PY) -m tests.bench.fleet
 
+.PHONY: bench-fleet-scale
+bench-fleet-scale: $(VENV)/.done ## measure two workers of a fleet beside one, five seeds of each, and a hundred replayed machines (half an hour, two free cores, 1 GiB)
+	@$(PY) -m tests.bench.fleet_workers
+	@$(PY) -m tests.bench.fleet_seeds
+	@$(PY) -m tests.bench.fleet_hosts
+
 .PHONY: bench-gate
 bench-gate: $(VENV)/.done ## simulate releases: how often the gate of a fleet errs, and how long it takes
 	@$(PY) -m tests.bench.gate

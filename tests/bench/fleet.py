@@ -62,22 +62,34 @@ def main(out: Path) -> None:
         folder = Path(name)
         make_keys(folder)
         entries = [*part(folder), *overview(folder), *judging(), *training()]
-    by_name = {each["name"]: each["value"] for each in entries}
-    days = MANY_HOSTS * MANY_DAYS
-    entries += [
-        entry("paper_10000_hosts_30_days_tb", days * by_name["day_mib"] * 2**20 / 1e12, "TB", "lower", 1),
-        entry(
-            "paper_10000_hosts_30_days_evaluate_core_hours",
-            days * 86_400 / by_name["evaluate_frames_per_s"] / 3600,
-            "h",
-            "lower",
-            1,
-        ),
-    ]
+    value = {each["name"]: each["value"] for each in entries}
+    stages = {"load": "load", "look": "train_facts", "evaluate": "evaluate"}
+    rates = {stage: value[f"{name}_frames_per_s"] for stage, name in stages.items()}
+    entries += on_paper(value["day_mib"], rates, value["train_step_frames_per_s"])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     for each in entries:
         print(f"{each['name']:50}{each['value']:>14} {each['unit']}")
+
+
+def on_paper(day_mib: float, rates: dict[str, float], step_rate: float) -> list[dict[str, Any]]:
+    """What MANY_HOSTS of MANY_DAYS take, computed, not measured: TB, hours of a core, cores for a day.
+
+    ``rates`` are frames a second of a core, by what is done with every frame there is; a training takes the
+    same steps however many there are, at ``step_rate``.
+    """
+    days, usual = MANY_HOSTS * MANY_DAYS, TrainConfig()
+    hours = {stage: days * 86_400 / rate / 3600 for stage, rate in rates.items()}
+    hours["train"] = usual.steps * usual.frames / step_rate / 3600
+    name = f"paper_{MANY_HOSTS}_hosts_{MANY_DAYS}_days"
+    return [
+        entry(f"{name}_tb", days * day_mib * 2**20 / 1e12, "TB", "lower", 1),
+        *(entry(f"{name}_{stage}_core_hours", each, "h", "lower", 1) for stage, each in hours.items()),
+        *(
+            entry(f"{name}_{stage}_cores_for_a_day", each / 24, "", "lower", 1)
+            for stage, each in hours.items()
+        ),
+    ]
 
 
 def entry(name: str, value: float, unit: str, better: str, n: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ Usage: python -m tests.bench.fleet_workers [OUT [TURNS]]
        python -m tests.bench.fleet_workers --run KIND STORE
 """
 
+import contextlib
 import functools
 import json
 import operator
@@ -19,11 +20,14 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psutil
 
 from jepa.world.scale import Scale
 from jepa_lab.fleet.cluster import cluster
@@ -40,6 +44,7 @@ CONFIG = TrainConfig(frames=6 * CUT, steps=60, validate_every=20)
 """Six cuts a step: as many for one worker as for two together, which the usual five are not."""
 KINDS: Final = {"one_core": (1, 1), "one": (1, 2), "two": (2, 2)}
 """Workers, and cores that their cluster may use."""
+_LOOK_S: Final = 0.25
 
 
 def main(out: Path, turns: int = TURNS) -> None:
@@ -62,6 +67,9 @@ def entries(found: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
     for kind in ("one", "one_core"):
         ratios = [two / one for two, one in zip(rates["two"], rates[kind], strict=True)]
         made.append(entry(f"fleet_train_two_workers_times_{kind}", ratios, "x", "higher"))
+    for kind in KINDS:
+        spent = [each["cpu_ms_a_frame"] for each in found[kind]]
+        made.append(entry(f"fleet_train_{kind}_cpu_ms_a_frame", spent, "ms", "lower"))
     starts = [each["start_s"] for runs in found.values() for each in runs]
     return [*made, entry("fleet_train_start_s", starts, "s", "lower")]
 
@@ -94,7 +102,8 @@ def run(kind: str, place: Path) -> None:
     job = job_of(look(place), CONFIG)
     with tempfile.TemporaryDirectory(prefix="jepa-fleet-state-") as state, cluster(None):
         began = time.monotonic()
-        _, history = on_workers(state, workers)(job)
+        with spending(Path(state)) as spent:
+            _, history = on_workers(state, workers)(job)
         took = time.monotonic() - began
     steps = history[-1]["step"] - history[0]["step"]
     seconds = history[-1]["seconds"] - history[0]["seconds"]
@@ -104,8 +113,37 @@ def run(kind: str, place: Path) -> None:
         "step_s": seconds / steps,
         "start_s": took - history[-1]["seconds"],
         "took_s": took,
+        "cpu_ms_a_frame": 1000 * (spent[-1] - spent[0]) / frames,
     }
     print(json.dumps({name: round(value, 3) for name, value in told.items()}))
+
+
+@contextlib.contextmanager
+def spending(state: Path) -> Iterator[list[float]]:
+    """While in it, the processor's seconds of all processes below this one, from the first checkpoint on.
+
+    How much work a frame is does not depend on what else the machine does, as the time that it takes does.
+    """
+    spent: list[float] = []
+    last: dict[int, float] = {}
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK_S):
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    times = child.cpu_times()
+                    last[child.pid] = times.user + times.system
+            if spent or any(state.glob("*/checkpoint_*")):
+                spent.append(sum(last.values()))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield spent
+    finally:
+        over.set()
+        watcher.join()
 
 
 def job_of(found: Replayed, config: TrainConfig) -> Job:
