@@ -6,27 +6,10 @@ import time
 
 import pytest
 
+from tools.vm.jepa_console import open_shell
 from tools.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
-
-DROP_IN = """\
-[Unit]
-ConditionCredential=
-[Service]
-SetCredential=jepa.console.{console}:{terminal}
-"""
-
-
-def open_shell(machine: Machine, console: str, terminal: str) -> None:
-    """Start the shell as the credential jepa.console.CONSOLE at power on would, to spare another boot."""
-    folder = f"/run/systemd/system/jepa-console@{console}.service.d"
-    drop_in = DROP_IN.format(console=console, terminal=terminal)
-    machine.succeed(
-        f"mkdir -p {folder}; cat > {folder}/test.conf <<'END'\n{drop_in}END\nsystemctl daemon-reload"
-    )
-    getty = "serial-getty" if console.startswith("ttyS") else "getty"
-    machine.succeed(f"systemctl stop {getty}@{console}; systemctl start jepa-console@{console}")
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pyte
 
 from tools.film.cast import Cast, decoded
 from tools.film.terminal import Terminal
+from tools.vm.jepa_console import open_shell
 from tools.vm.machine import Machine, MachineError
 from tools.vm.screen import Screenshot
 
@@ -39,12 +40,6 @@ DRAWN_COLOURS: Final = 4
 """More than a blank screen has."""
 SETTLED_S: Final = 4
 """For a few frames to be drawn."""
-CONSOLE: Final = """\
-[Unit]
-ConditionCredential=
-[Service]
-SetCredential=jepa.console.{console}:{terminal}
-"""
 
 
 class Recorder:
@@ -80,17 +75,6 @@ class Recorder:
         """What was recorded."""
         with self._lock:
             return Cast(COLUMNS, ROWS, decoded(self._pieces), tuple(self._marks))
-
-
-def open_shell(machine: Machine, console: str, terminal: str) -> None:
-    """Start the shell as the credential jepa.console.CONSOLE at power on would, to spare another boot."""
-    folder = f"/run/systemd/system/jepa-console@{console}.service.d"
-    drop_in = CONSOLE.format(console=console, terminal=terminal)
-    machine.succeed(
-        f"mkdir -p {folder}; cat > {folder}/film.conf <<'END'\n{drop_in}END\nsystemctl daemon-reload"
-    )
-    getty = "serial-getty" if console.startswith("ttyS") else "getty"
-    machine.succeed(f"systemctl stop {getty}@{console}; systemctl start jepa-console@{console}")
 
 
 def take(machine: Machine, recorder: Recorder, sentence: str = SENTENCE) -> None:
