@@ -4,7 +4,7 @@
 python -m tools.film docs/images/one-sentence.gif                 boots, records, draws
 python -m tools.film OUT --recorded build/film/one-sentence.cast  draws again what was recorded before
 
-Recording takes some ten minutes on two emulated CPUs, and wants them for itself.
+Recording takes minutes on two emulated CPUs, and wants two of the host for itself.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import pytest
 
 from tools.film import cast, draw, frames
 from tools.film.cast import Cast
+from tools.film.take import Recorder
 
 
 def made(*written: tuple[float, str], marks: tuple[tuple[float, str], ...] = ((0.0, "all"),)) -> Cast:
@@ -85,3 +86,19 @@ def test_letters_are_drawn_in_the_colours_that_were_sent() -> None:
     assert draw.colours(frame.screen[0][0]) == ("#010203", "#c86432")
     assert draw.colours(frame.screen[0][1]) == (draw.PAPER, draw.INK)
     assert image.getpixel((draw.MARGIN, draw.MARGIN)) == (200, 100, 50)
+
+
+def test_a_sequence_with_more_parameters_than_it_takes_does_not_end_the_film() -> None:
+    (frame,) = film(made((0.0, "\x1b[2;3;9Hx"), (0.2, "")))
+    assert frame.screen[1][2].data == "x"
+
+
+def test_a_recorder_keeps_what_it_hears_with_its_times_and_shows_it() -> None:
+    now = iter([10.0, 10.5, 11.0, 11.25, 12.0])
+    recorder = Recorder(lambda: next(now))
+    recorder.hear("│ a".encode()[:2])
+    recorder.mark("type")
+    recorder.hear("│ a".encode()[2:])
+    assert "│ a" in recorder.shown
+    assert recorder.cast.written == ((1.25, "│ a"),)
+    assert recorder.cast.marks == ((1.0, "type"),)
