@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers for tests that fetch something: with parts of files, with whole ones, and one that goes away."""
+"""Servers for tests that fetch something: with parts of files, with whole ones, and one that goes away.
+
+Each speaks HTTP, or HTTPS where it has a certificate.
+"""
 
 import http.server
 import io
 import os
 import re
+import ssl
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -68,11 +73,27 @@ class Halting(Whole):
         self.close_connection = True
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """Says nothing of clients that go away, as those do that do not trust it."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of any other error."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
-def server(place: Path, handler: Any, **options: Any) -> Iterator[int]:
-    """Serve the directory ``place`` on this host; yields the port."""
+def server(
+    place: Path, handler: Any, *, secure: ssl.SSLContext | None = None, **options: Any
+) -> Iterator[int]:
+    """Serve the directory ``place`` on this host, over HTTPS when ``secure``; yields the port."""
     made = partial(handler, directory=str(place), **options)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), made) as running:
+    with _Server(("127.0.0.1", 0), made) as running:
+        if secure is not None:
+            # who connects and says nothing must not keep the others from being heard
+            running.socket = secure.wrap_socket(
+                running.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=running.serve_forever, daemon=True).start()
         try:
             yield running.server_port

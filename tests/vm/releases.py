@@ -4,6 +4,7 @@
 import lzma
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from collections import Counter
@@ -103,14 +104,20 @@ class Channel:
 
 
 @contextmanager
-def served(place: Path, *, halting: bool = False, sent: Counter[str] | None = None) -> Iterator[str]:
+def served(
+    place: Path,
+    *,
+    halting: bool = False,
+    sent: Counter[str] | None = None,
+    secure: ssl.SSLContext | None = None,
+) -> Iterator[str]:
     """Serve the directory ``place``, of partitions the half when ``halting``; yields its address.
 
-    ``sent`` is given the bytes that were fetched of each file.
+    ``sent`` is given the bytes that were fetched of each file. With ``secure`` it is served over HTTPS.
     """
     options = {} if halting else {"sent": Counter() if sent is None else sent}
-    with server(place, Halting if halting else Parts, **options) as port:
-        yield f"http://{HOST}:{port}"
+    with server(place, Halting if halting else Parts, secure=secure, **options) as port:
+        yield f"{'http' if secure is None else 'https'}://{HOST}:{port}"
 
 
 def with_words(uki: bytes, words: str) -> bytes:

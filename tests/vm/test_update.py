@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.authority import Authority
 from tests.vm.disks import beside, stick
 from tests.vm.guest import essential_faults, status
-from tests.vm.releases import Channel, built, served, with_words
+from tests.vm.releases import HOST, Channel, built, served, with_words
 from tests.vm.updating import (
     LATER,
     NEXT,
@@ -26,6 +27,7 @@ from tests.vm.updating import (
     reboot,
     told,
     trust,
+    trust_servers_of,
     version,
 )
 from tools.vm.image import Image
@@ -58,22 +60,25 @@ def channel(image: Image) -> Iterator[Channel]:
 
 @pytest.fixture(scope="module")
 def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel) -> Iterator[Updated]:
-    """The built version, updated to NEXT, and started so that it passed its check."""
+    """The built version, updated to NEXT over HTTPS, and started so that it passed its check."""
     disk = image.copy(directory / "updated.disk")
     firmware = firmware_of(directory, "updating")
     machine = Machine("updating", Setup(disk, firmware=firmware, kvm=kvm), directory, say)
     machine.start()
     try:
-        wait_until_ready(machine)
+        machine.wait_for_shell()
         trust(machine, channel)
         first = version(machine)
         machine.succeed("echo kept | tee /etc/kept >/var/kept")
         fetched: Counter[str] = Counter()
-        apply(machine, channel.other("next", NEXT), sent=fetched)
+        authority = Authority("of the tests")
+        trust_servers_of(machine, authority)
+        secure = authority.server(HOST, directory / "updating.pem")
+        apply(machine, channel.other("next", NEXT), sent=fetched, secure=secure)
         assert (told(machine)["role"], told(machine)["other"]) == ("pending", NEXT)
         assert f"jepa-os_{NEXT}+3-0.efi" in machine.succeed(UKIS)
         reboot(machine)
-        wait_until_ready(machine)
+        machine.wait_for_shell()
         machine.wait_until_succeeds(f"{UKIS} | grep -x jepa-os_{NEXT}.efi")
         machine.shutdown()
     finally:
@@ -97,6 +102,20 @@ def test_versions_are_told_and_a_list_signed_by_a_stranger_is_refused(machine: M
         refused = machine.fail(f"jepa update check --from {address}").err
     shutil.rmtree(place)
     assert f"{address} cannot be used: its list of sums was altered, or is signed with a key" in refused
+
+
+def test_a_server_whose_certificate_nobody_vouches_for_is_refused(machine: Machine, tmp_path: Path) -> None:
+    authority = Authority("unknown")
+    machine.wait_until_succeeds("ip route | grep default")
+    (tmp_path / "releases").mkdir()
+    with served(tmp_path / "releases", secure=authority.server(HOST, tmp_path / "pem")) as address:
+        refused = machine.fail(f"jepa update check --from {address}").err
+        assert (
+            f"{address} cannot be used: nobody who is trusted here vouches for its certificate." in refused
+        )
+        trust_servers_of(machine, authority)
+        refused = machine.fail(f"jepa update check --from {address}").err
+        assert f"{address} cannot be used: SHA256SUMS is not there (HTTP 404)" in refused
 
 
 @pytest.mark.slow
@@ -124,10 +143,11 @@ def test_an_update_keeps_state_and_a_person_can_go_back(
     assert updated.first in machine.succeed("jepa update rollback")
     assert (told(machine)["other"], told(machine)["role"]) == (updated.first, "pending")
     reboot(machine)
-    wait_until_ready(machine)
+    machine.wait_for_shell()
     assert version(machine) == updated.first
     assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
     assert told(machine)["reason"] == "a person went back from it."
+    machine.wait_for_unit("jepad.service", 120)
     assert "a person went back from it" in machine.succeed("jepa status")
     machine.shutdown()
 
@@ -181,7 +201,8 @@ def test_a_version_that_does_not_work_is_left_by_itself(
     spoil(broken)
     broken.sign()
     machine.start()
-    wait_until_ready(machine)
+    machine.wait_for_shell()
+    machine.wait_until_succeeds("ip route | grep default")
     apply(machine, broken)
     assert (told(machine)["other"], told(machine)["role"]) == (BROKEN, "pending")
     reboot(machine)
@@ -189,19 +210,21 @@ def test_a_version_that_does_not_work_is_left_by_itself(
         machine.say(f"start {attempt + 1} of {BROKEN}")
         machine.wait_for_shutdown(120)
         machine.start()
-    wait_until_ready(machine)
+    machine.wait_for_shell()
     assert version(machine) == NEXT
     found = told(machine)
     assert (found["other"], found["role"]) == (BROKEN, "failed")
     said = machine.succeed("jepa update")
     assert re.search(rf"{BROKEN} was started and left again: .*{reason}", said), said
-    assert said.strip() in machine.succeed("jepa status")
     assert f"jepa-os_{BROKEN}+0-3.efi" in machine.succeed(UKIS)
+    machine.wait_until_succeeds("ip route | grep default")
     with served(broken.place) as address:
         assert "Nothing at" in machine.succeed(f"jepa update apply --from {address}", 60), (
             "it is tried again"
         )
     assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
+    machine.wait_for_unit("jepad.service", 120)
+    assert said.strip() in machine.succeed("jepa status")
     machine.shutdown()
 
 
@@ -212,7 +235,8 @@ def test_what_is_no_update_is_refused_in_one_sentence(
     disk, firmware = updated.copy(directory, "refusing")
     machine = new_machine("refusing", disk, firmware=firmware)
     machine.start()
-    wait_until_ready(machine)
+    machine.wait_for_shell()
+    machine.wait_until_succeeds("ip route | grep default")
 
     def refused(address: str) -> str:
         said = machine.fail(f"jepa update apply --from {address}", 120).err.strip()
@@ -268,7 +292,7 @@ def test_what_is_no_update_is_refused_in_one_sentence(
     assert (told(machine)["running"], told(machine)["other"]) == (NEXT, None)
     assert machine.succeed(UKIS).split() == [f"jepa-os_{NEXT}.efi"]
     reboot(machine)
-    wait_until_ready(machine)
+    machine.wait_for_shell()
     assert version(machine) == NEXT
     machine.shutdown()
 

@@ -5,11 +5,13 @@ import base64
 import json
 import shlex
 import shutil
+import ssl
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.authority import Authority
 from tests.vm.releases import TRUSTED, Channel, served
 from tools.vm.emulator import Firmware
 from tools.vm.image import Image, own_firmware
@@ -19,6 +21,7 @@ from tools.vm.qemu import Disk
 NEXT, LATER = "99.1", "99.2"
 """Versions after every one that a project's file may name."""
 TRIES = 3
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 UKIS = "ls $(bootctl --print-boot-path)/EFI/Linux"
 
 
@@ -69,6 +72,11 @@ def trust(machine: Machine, channel: Channel) -> None:
     connect(machine)
 
 
+def trust_servers_of(machine: Machine, authority: Authority) -> None:
+    """Let ``machine`` trust the certificates of servers that ``authority`` has signed."""
+    machine.succeed(f"cat >>{AUTHORITIES} <<'end'\n{authority.certificate}end")
+
+
 def version(machine: Machine) -> str:
     return machine.succeed(". /usr/lib/os-release; echo $IMAGE_VERSION").strip()
 
@@ -84,7 +92,17 @@ def reboot(machine: Machine) -> None:
     machine.start()
 
 
-def apply(machine: Machine, channel: Channel, named: str = "", *, sent: Counter[str] | None = None) -> None:
-    """Update ``machine`` from ``channel``; ``sent`` is given the bytes that it fetched of each file."""
-    with served(channel.place, sent=sent) as address:
+def apply(
+    machine: Machine,
+    channel: Channel,
+    named: str = "",
+    *,
+    sent: Counter[str] | None = None,
+    secure: ssl.SSLContext | None = None,
+) -> None:
+    """Update ``machine`` from ``channel``, over HTTPS when ``secure``.
+
+    ``sent`` is given the bytes that it fetched of each file.
+    """
+    with served(channel.place, sent=sent, secure=secure) as address:
         machine.succeed(f"jepa update apply {named} --from {shlex.quote(address)}", 600)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from jepa.updates.nearby import nearby
+from jepa.updates.nearby import HOST, nearby
+from tests.authority import Authority
 from tests.unit.updates.verity_files import BLOCK, hashes
 from tests.web import Halting, Parts, Whole, server
 
@@ -58,9 +59,10 @@ def channel(tmp_path: Path, new: bytes) -> Path:
     return place
 
 
-def fetch(root: Path, port: int, *names: str) -> list[bytes]:
+def fetch(root: Path, port: int, *names: str, scheme: str = "http") -> list[bytes]:
     """The files, one after the other, as systemd-sysupdate fetches them."""
-    with nearby(f"http://127.0.0.1:{port}", root) as address:
+    with nearby(f"{scheme}://{HOST}:{port}", root) as address:
+        assert address.startswith(f"http://{HOST}:")
         return [urllib.request.urlopen(f"{address}/{name}", timeout=10).read() for name in names]
 
 
@@ -100,6 +102,27 @@ def test_where_no_system_of_ours_runs_the_channel_is_asked_itself(root: Path, la
 def test_a_directory_is_read_itself(root: Path) -> None:
     with nearby("file:///media/stick", root) as address:
         assert address == "file:///media/stick"
+
+
+def test_a_server_whose_certificate_is_not_taken_is_left_to_who_fetches(
+    root: Path, channel: Path, tmp_path: Path
+) -> None:
+    secure = Authority("unknown").server(HOST, tmp_path / "pem")
+    with server(channel, Parts, secure=secure, sent=Counter()) as port:
+        channels = f"https://{HOST}:{port}"
+        with nearby(channels, root) as address:
+            assert address == channels
+
+
+def test_of_an_https_server_too_only_what_is_new_is_fetched(
+    root: Path, channel: Path, new: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, sent = Authority("trusted"), Counter[str]()
+    (tmp_path / "trusted").write_text(authority.certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted"))
+    with server(channel, Parts, secure=authority.server(HOST, tmp_path / "pem"), sent=sent) as port:
+        assert fetch(root, port, NEW_HASHES, NEW, scheme="https") == [hashes(new), new]
+    assert 0 < sent[NEW] < len(new)
 
 
 @pytest.mark.parametrize("spoiled", [b"no hashes", b""])

@@ -32,6 +32,10 @@ FILE = "http://10.0.2.2:8099/jepa-os_99.1_x86-64_5178d27a.usr.raw"
             f"HTTP request to {FILE} failed with code 404.\nExiting.\n",
             "5178d27a.usr.raw is not there (HTTP 404)",
         ),
+        (
+            "Transfer failed: SSL peer certificate or SSH remote key was not OK\nExiting.\n",
+            "nobody who is trusted here vouches for its certificate",
+        ),
         (f"HTTP request to {FILE} failed with code 502.\nExiting.\n", "it answers no more"),
         (
             "Transfer failed: Could not read a file:// file\nExiting.\n(sd-pull) failed with exit status 1.",

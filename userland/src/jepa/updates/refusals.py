@@ -19,6 +19,10 @@ _KNOWN: Final = (
         r"Checksum of (?:\S*/)?(?P<file>\S+) file did not check out",
         "{file} is not what its list of sums says: altered, or cut short",
     ),
+    (
+        r"SSL peer certificate|(?i:problem with the SSL CA cert)|certificate verify failed",
+        "nobody who is trusted here vouches for its certificate",
+    ),
     (r"HTTP request to \S+ failed with code 50[234]", "it answers no more"),
     (
         r"HTTP request to (?:\S*/)?(?P<file>\S+) failed with code (?P<code>\d+)",
