@@ -42,8 +42,9 @@ class _Pending:
     ts_ns: int
     pack: str
     foreseen: "list[ForeseenEffect]"
-    in_force: frozenset[str]
-    """Changes in force when it was made: where others come or go, nothing is learned."""
+    in_force: frozenset[str] | None = None
+    """Changes in force at the first look after it, when the actuator has told of it: where others come or go
+    from then on, nothing is learned."""
 
 
 class Learning:
@@ -73,7 +74,7 @@ class Learning:
         """A change was made at ``ts_ns`` of which that was ``foreseen``: learn from what comes of it."""
         if foreseen:
             with self._lock:
-                self._pending.append(_Pending(ts_ns, pack, list(foreseen), frozenset(self._in_force())))
+                self._pending.append(_Pending(ts_ns, pack, list(foreseen)))
 
     def look(self) -> None:
         """Learn from the windows that are over; to be called every second."""
@@ -85,6 +86,8 @@ class Learning:
         fresh: list[tuple[str, EffectOutcome]] = []
         with self._lock:
             undisturbed = frozenset(self._in_force())
+            for pending in self._pending:
+                pending.in_force = undisturbed if pending.in_force is None else pending.in_force
             self._pending = [each for each in self._pending if each.in_force == undisturbed]
             for pending in self._pending:
                 due: list[ForeseenEffect] = []
