@@ -228,9 +228,9 @@ class _Connection:
         return user
 
     def _authorise(self, user: int) -> None:
-        """JepaError (403) unless root asks, or whoever jepad runs as: an alert is for everybody."""
+        """JepaError (403) unless root asks, or whoever jepad runs as: what it changes is for everybody."""
         if user not in (0, os.geteuid()):
-            raise JepaError("Only root may mute alerts.", "Run it with sudo.", status=403)
+            raise JepaError("Only root may change what is everybody's.", "Run it with sudo.", status=403)
 
     def _text(self, route: Route, query: Query) -> str:
         if route.media == EVENTS:
