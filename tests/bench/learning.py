@@ -6,7 +6,8 @@ machine that nobody knows: the effects of the pack are fitted anew without it. I
 through in order, first of the run, then of its twin, each predicted before it is learned from: by the pack,
 by what was learned until then, and by whichever of the two `jepa.planning.learning` would take. What is
 observed is what jepad would see: the window after the change less what was forecast without. A session has
-14 changes, so few outcomes of any one effect: all are passed through once more as if one machine ran them.
+14 changes, so few outcomes of any one effect: all are passed through once more as if one machine ran them;
+and so without the twins, which repeat the work and the changes of the run before.
 """
 
 import argparse
@@ -175,11 +176,12 @@ def interval(rows: Sequence[Scored], which: str, seed: int = 0) -> tuple[float, 
     return float(low), float(high)
 
 
-def table(within: Sequence[Scored], through: Sequence[Scored]) -> dict[str, Any]:
+def table(within: Sequence[Scored], through: Sequence[Scored], fresh: Sequence[Scored]) -> dict[str, Any]:
     """As docs show it."""
     sessions = sorted({row.session for row in within})
     parts = [(name, [row for row in within if row.session == name]) for name in sessions]
     parts += [("all, each anew", list(within)), ("all, one after the other", list(through))]
+    parts += [("the same without twins", list(fresh))]
     rows = []
     for name, of in parts:
         ends = interval(of, "learned") if len({row.session for row in of}) > 1 else None
@@ -226,18 +228,21 @@ def main() -> None:
         trials += branch_trials(moment, session, pack, schema)
     within: list[Scored] = []
     through: list[Scored] = []
+    fresh: list[Scored] = []
     machine: Past = defaultdict(list)
+    programs_new: Past = defaultdict(list)
     for number, (name, each) in enumerate(experiments.items()):
         others = [trial for trial in trials if trial.session != number]
         ranges = tried_ranges([of.acted for of in experiments.values()], pack.manifest.shape.controls)
         effects = fitted(others, ranges, pack)
         outcomes = outcomes_of(each.acted, pack, 2 * number * HOUR_NS)
+        fresh += replayed(name, effects, outcomes, programs_new)
         outcomes += outcomes_of(each.twin, pack, (2 * number + 1) * HOUR_NS)
         within += replayed(name, effects, outcomes, defaultdict(list))
         through += replayed(name, effects, outcomes, machine)
         print(f"{name}: {len(outcomes)} outcomes", flush=True)
     out.parent.mkdir(parents=True, exist_ok=True)
-    found = table(within, through)
+    found = table(within, through, fresh)
     out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     print(json.dumps(found, indent=1, ensure_ascii=False))
 
