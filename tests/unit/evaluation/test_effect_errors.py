@@ -105,7 +105,7 @@ def test_intervals_hold_as_many_effects_of_programs_left_out_as_they_say(
         )
 
     trials = [trial(number // 4) for number in range(80)]
-    monkeypatch.setattr(effect_errors, "_ranges", lambda *_: {"pause.background": (1.0, 1.0)})
+    monkeypatch.setattr(effect_errors, "tried_ranges", lambda *_: {"pause.background": (1.0, 1.0)})
     known = known_effects([], [], pack, trials)
     assert known.windows == 80 * 4 * 3
     assert known.coverage_90 == pytest.approx(0.9, abs=0.03)
