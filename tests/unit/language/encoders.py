@@ -69,12 +69,14 @@ class Says:
     asks: float = 0.5
     thresholds: Thresholds = LIMITS
     gate: ActGate = GATE
+    rare: Sequence[str] = ()
     asked: list[Sequence[str]] = field(default_factory=list)
 
     def hear(self, words: Sequence[str]) -> Heard | None:
         self.asked.append(words)
         tags = tuple(map(self._tags, words))
-        return Heard(self.intents, self.refused, self.negated, {self.resource: 1.0}, tags, self.asks)
+        rare = tuple(word in self.rare for word in words)
+        return Heard(self.intents, self.refused, self.negated, {self.resource: 1.0}, tags, self.asks, rare)
 
     def _tags(self, word: str) -> Mapping[str, float]:
         tags = {

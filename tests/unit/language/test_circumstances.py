@@ -93,3 +93,79 @@ def test_a_name_that_ends_like_a_deed_is_spared_in_a_list() -> None:
 def test_half_an_apostrophe_is_part_of_a_word() -> None:
     said = [token.text for token in tokenise("go easy wi' the cores' worth, all of 'em")]
     assert said == ["go", "easy", "with", "the", "cores", "worth", ",", "all", "of", "them"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("the cpu goes over 80 %, put nginx on a diet", "above"),
+        ("cpu is crossing 80 %, put nginx on a diet", "above"),
+        ("free memory dips under 2 GiB, nginx on a diet", "below"),
+    ],
+)
+def test_a_threshold_needs_no_word_for_if_in_a_clause_of_its_own(text: str, kind: str) -> None:
+    spec = _limited(text)
+    assert (spec["condition"]["kind"], spec["targets"], spec["amount"]) == (kind, ["nginx"], None)
+
+
+@pytest.mark.parametrize("text", ["nginx on a diet of cpu under 80 %", "cpu over 80 % of nginx on a diet"])
+def test_an_amount_that_is_said_of_who_is_named_is_no_threshold(text: str) -> None:
+    spec = _limited(text)
+    assert spec["condition"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [("midnight time put nginx out", {"at": "00:00"}), ("45 min later put nginx out", {"after": "PT45M"})],
+)
+def test_a_service_is_stopped_at_the_time_that_is_said(text: str, when: dict[str, str]) -> None:
+    spec = parse(text, HERE, Says({"service/stop": 1.0}, target=("program",), asks=1.0))
+    assert spec["condition"] == {"kind": "time", **when}
+
+
+def test_of_a_device_it_is_told_that_it_was_plugged_in() -> None:
+    encoder = Says({"watch": 1.0}, target=("drive",), asks=1.0)
+    assert parse("somebody pokes sdb1 in, inform me", HERE, encoder)["condition"] == {"kind": "plugged"}
+
+
+def test_a_drive_is_known_by_its_name_where_no_list_has_it() -> None:
+    encoder = Says({"device/eject": 1.0}, target=("drive",), asks=1.0)
+    spec = parse("sdc wants to come along", LiveInventory(frozenset()), encoder)
+    assert (spec["intent"], spec["targets"]) == ("device", ["sdc"])
+
+
+@pytest.mark.parametrize(
+    ("text", "spared"),
+    [
+        ("restart zorg, nginx remains untouched", ("nginx",)),
+        ("zorg and nginx remain untouched, so restart redis", ("zorg", "nginx")),
+        ("let nginx be getting more of it", ()),
+        ("limit redis but let nginx be", ("nginx",)),
+    ],
+)
+def test_who_stands_before_a_comma_is_in_no_list_with_who_is_spared(text: str, spared: tuple[str]) -> None:
+    tokens = tokenise(text.replace("remain untouched", "are untouchable"))
+    *_, found = Reader(HERE).without_modifiers(tokens, tokens, ("protect",))
+    assert names_in(found) == spared
+
+
+def test_a_word_that_nobody_knows_is_spared_in_one_list_with_who_is() -> None:
+    """In the vocabulary of the encoder most names are in parts."""
+    words = ("sweep", "the", "disk", "nothing", "of", "nginx", "or", "smokeping")
+    encoder = Says({"reclaim": 1.0}, resource="disk", protect=("program",), asks=1.0, rare=("smokeping",))
+    spec = parse(" ".join(words), HERE, encoder)
+    assert spec["intent"] == "none" or spec["protect"] == ["nginx", "smokeping"]
+    assert "smokeping" in spec["protect"]
+
+
+def test_everything_but_who_is_named_is_no_limit_on_who_is_named() -> None:
+    assert _limited("all of them slower, nginx at that time no")["intent"] == "none"
+    assert _limited("nginx slower at that time")["targets"] == ["nginx"]
+
+
+@pytest.mark.parametrize(
+    "text", ["stop nginx... sike", "nginx i start myself already", "dun touch nginx lah"]
+)
+def test_it_is_taken_back_done_already_or_forbidden_in_other_words(text: str) -> None:
+    encoder = Says({"service/start": 1.0}, target=("program",), asks=1.0)
+    assert parse(text, HERE, encoder)["intent"] == "none"

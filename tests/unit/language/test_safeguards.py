@@ -12,11 +12,12 @@ from jepa.language.specs import READS
 from tests.unit.language.encoders import HERE, INTENTS, Says, SaysAnything, gated
 
 
-def test_a_word_that_may_be_protected_ends_it() -> None:
-    encoder = Says({"reclaim": 1.0}, resource="memory", protect=("database",))
-    assert (
-        parse("scoop out memory while the database keeps all of its own", HERE, encoder)["intent"] == "none"
-    )
+def test_a_clause_that_only_spares_somebody_protects_and_a_doubtful_one_ends_it() -> None:
+    text = "scoop out memory while the database keeps all of its own"
+    sure = Says({"reclaim": 1.0}, resource="memory", protect=("database",))
+    assert parse(text, HERE, sure)["protect"] == ["database"]
+    unheard = Says({"reclaim": 1.0}, resource="memory")
+    assert parse(text, HERE, unheard)["intent"] == "none"
 
 
 def test_what_may_be_left_as_it_is_needs_no_negation() -> None:

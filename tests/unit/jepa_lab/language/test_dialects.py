@@ -49,3 +49,13 @@ def test_what_would_be_too_long_stays_as_it_was() -> None:
     long = Example(("word",) * LONGEST, frozenset(("none",)), frozenset(), (0,) * LONGEST)
     chance = random.Random(3)
     assert all(len(said_otherwise(long, chance).words) <= LONGEST for _ in range(200))
+
+
+def test_what_is_meant_may_stand_first_as_the_topic() -> None:
+    tags = tuple(TARGET * (word == "vim") for word in WORDS)
+    example = Example(WORDS, frozenset(("service/restart",)), frozenset(), tags)
+    chance = random.Random(4)
+    said = [said_otherwise(example, chance) for _ in range(800)]
+    first = [each for each in said if each.words[0] == "vim"]
+    assert first
+    assert all(each.tags is not None and each.tags[0] == TARGET for each in first)

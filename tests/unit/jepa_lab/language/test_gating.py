@@ -68,3 +68,10 @@ def test_each_writer_is_weighed_by_a_gate_of_the_others_and_the_curve_falls() ->
 def test_an_open_gate_lets_every_act_through() -> None:
     worst: dict[Sign, float] = dict.fromkeys(get_args(Sign), 1.0)
     assert probability(OPEN, worst) >= OPEN.least
+
+
+def test_a_gate_goes_on_from_a_known_one_where_little_is_seen() -> None:
+    known = OPEN.model_copy(update={"weights": {**OPEN.weights, "clauses": -3.0}, "bias": 0.5})
+    gate = fitted(cases(2), 0.5, known)
+    assert gate.weights["clauses"] == pytest.approx(-3, abs=0.05)
+    assert fitted(cases(), 0.5, known).weights["negation"] < -0.5

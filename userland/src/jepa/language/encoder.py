@@ -39,6 +39,8 @@ class Heard:
     """For each word, of what it may be part of: none, target, protect, goal."""
     asks: float
     """That something is asked for now; not that it is negated, told of, imagined, or done already."""
+    rare: tuple[bool, ...] = ()
+    """For each word whether the vocabulary has it in parts alone, as most names and misspelt words."""
 
 
 class Encoder(Protocol):
@@ -117,7 +119,16 @@ class PackedEncoder:
             dict(zip(heads.resources, _softmax(outputs[1][0]).tolist(), strict=True)),
             tuple(dict(zip(heads.tags, tags[at].tolist(), strict=True)) for at in firsts),
             float(1 / (1 + np.exp(-outputs[3][0, 0]))),
+            in_parts(words, firsts, len(own)),
         )
+
+
+def in_parts(words: Sequence[str], firsts: Sequence[int], pieces: int) -> tuple[bool, ...]:
+    """Which ``words`` of letters alone are more than one of ``pieces``; each begins at one of ``firsts``."""
+    ends = (*firsts[1:], pieces - 1)
+    return tuple(
+        word.isalpha() and end > first + 1 for word, first, end in zip(words, firsts, ends, strict=True)
+    )
 
 
 def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -28,6 +28,8 @@ _AMOUNTS: Final = {
 _BARE: Final = ("a", "an", "half", "third", "quarter", "one")
 """Words that may begin an amount and mostly do not."""
 _DRIVE: Final = re.compile(r"(/dev/.*|x?[svh]d[a-z]{1,2}\d*|nvme\d.*|mmcblk.*)")
+_BARE_DRIVE: Final = re.compile(r"[sv]d[a-h]")
+"""Drives whose names have no digit; no word is spelt so."""
 _PLAIN: Final = re.compile(r"[a-z]+(?:-[a-z]+)*(?:'[a-z]+)?")
 _ENDINGS: Final = ("ing", "ed", "ly", "ion", "able", "er", "est", "ness", "wise", "free")
 """Of the last word of a compound that is no name."""
@@ -87,10 +89,15 @@ def gist_of(tokens: tuple[Token, ...], inventory: Inventory, aside: Sequence[str
         name = is_name(token, inventory)
         text = token.text
         if name:
-            text = DRIVE if _DRIVE.fullmatch(text) else ANY_PROGRAM
+            text = DRIVE if is_drive(text) else ANY_PROGRAM
         words.append(GistWord(text, at, at + 1, name))
         at += 1
     return Gist(tuple(words), rest, modifiers, tuple(amounts), frozenset(measures))
+
+
+def is_drive(text: str) -> bool:
+    """Whether ``text`` is what a disk, or a part of one, is called."""
+    return _DRIVE.fullmatch(text) is not None
 
 
 def is_name(token: Token, inventory: Inventory) -> bool:
@@ -105,6 +112,7 @@ def is_name(token: Token, inventory: Inventory) -> bool:
     if token.text in grammar().words:
         return False
     known = token.text in words.known or inventory.knows(token.text)
+    known = known or _BARE_DRIVE.fullmatch(token.text) is not None
     return known or (token.shaped and (_PLAIN.fullmatch(token.text) is None or _is_compound(token.text)))
 
 

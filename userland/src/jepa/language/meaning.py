@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from jepa.language.circumstances import implied
 from jepa.language.gate import probability, signs
-from jepa.language.gist import Gist, gist_of
+from jepa.language.gist import Gist, gist_of, is_drive
 from jepa.language.grammar import grammar
 from jepa.language.inventory import Inventory
 from jepa.language.lexicon import lexicon
@@ -21,14 +22,14 @@ from jepa.language.other_clauses import LISTED
 from jepa.language.quantities import durations, iso
 from jepa.language.reading import CONDITIONS, Modifier, Reader
 from jepa.language.refusals import refuses
-from jepa.language.safeguards import Safeguards
+from jepa.language.safeguards import CLAUSES, Safeguards
 from jepa.language.specs import READS, empty, infer, mark, modify
 from jepa.language.tokens import Token
 from jepa.tasks.spec import OPERATIONS
 
 if TYPE_CHECKING:
     from jepa.language.encoder import Encoder, Heard
-    from jepa.packs.language import Sign
+    from jepa.packs.language import ActGate, Sign
 
 TIER: Final = "encoder"
 _TARGETS: Final = frozenset(
@@ -70,6 +71,13 @@ _REACHED: Final = {
     "packs/install": (("in", "pull"), ("in", "bring"), ("in", "put"), ("on", "put")),
 }
 """Words by which a wish reaches its object, and what must stand before each: "get off nginx" is no stop."""
+_ALL: Final = frozenset(("all", "everything", "everybody", "everyone", "others", "rest"))
+_EACH: Final = frozenset(
+    ("every", "whole", "anything", "anybody", "background", "apps", "programs", "processes", "them", "other")
+)
+"""Words for all that runs, where somebody of it is spared."""
+_IN_ONE_LIST: Final = ("and", "or", "nor", "&", "of", "from", "for", "the", "my")
+"""Tokens before a further name of what is spared."""
 _MOST_NAMES: Final = 8
 _NEAR: Final = 0.7
 """Of the likeliest wish, from where on another one is near."""
@@ -100,7 +108,7 @@ def meant(tokens: tuple[Token, ...], inventory: Inventory, encoder: "Encoder") -
     best, share = wishes[0], heard.intents[wishes[0]]
     reader = _Filling(tokens, gist, heard, inventory, encoder)
     spec = None if _reads(best) else reader.spec(best)
-    if spec is not None and probability(encoder.gate, reader.signs(best)) >= encoder.gate.least:
+    if spec is not None and reader.may_act(best, encoder.gate):
         return Meant(None, open=spec) if best in _TARGETS and not spec["targets"] else Meant(spec)
     if heard.refused >= limits.refuse:
         return Meant(None, foreign=True)
@@ -150,6 +158,16 @@ def _reads(wish: str) -> bool:
     return wish.partition("/")[0] in READS or wish.endswith("/list")
 
 
+def _joined(tokens: Collection[Token]) -> bool:
+    """Whether ``tokens`` join a list."""
+    return any(token.text in ("and", "or", "nor", "&") for token in tokens)
+
+
+def _next_to(last: Token, token: Token, before: Collection[Token]) -> bool:
+    """Whether ``token`` is the first of a gist behind ``last``, which was taken out of it."""
+    return token.start >= last.end and all(each.end <= last.start for each in before)
+
+
 class _Filling:
     """Fills the slots of a gist for one wish after another."""
 
@@ -170,9 +188,21 @@ class _Filling:
         self._misplaced: set[Sign] = set()
         """What stood against the names of the wish that was last filled."""
 
-    def signs(self, wish: str) -> "Mapping[Sign, float]":
+    def may_act(self, wish: str, gate: "ActGate") -> bool:
+        """Whether the ``gate`` lets ``wish`` through, an act and the one that was last filled.
+
+        What clauses mean by themselves is asked for only where it could change that.
+        """
+        found = self.signs(wish, clauses=False)
+        if probability(gate, found) < gate.least:
+            return False
+        if probability(gate, {**found, **dict.fromkeys(CLAUSES, 1.0)}) >= gate.least:
+            return True
+        return probability(gate, self.signs(wish)) >= gate.least
+
+    def signs(self, wish: str, clauses: bool = True) -> "Mapping[Sign, float]":
         """What speaks for ``wish``, an act and the one that was last filled, and what against it."""
-        found = self._safeguards.found(wish) | self._misplaced
+        found = self._safeguards.found(wish, clauses) | self._misplaced
         if refuses(self._tokens, self._inventory):
             found.add("says_no")
         return signs(self._heard, wish, self._naming, found)
@@ -200,10 +230,15 @@ class _Filling:
             if name.text not in spec["protect"]:
                 spec["protect"].append(name.text)
             mark(spans, "protect", self._gist.tokens[name.start : name.end])
+        for at in self._spared_with(spec["protect"], modifiers):
+            spec["protect"].append(self._gist.tokens[at].text)
+            mark(spans, "protect", self._gist.tokens[at : at + 1])
         placed = {at for name in (*names, *spoken_of) for at in range(name.start, name.end)}
         placed |= set(range(len(self._gist.tokens))) - left
         if not self._place(spec, spans, wish, names, acts, placed):
             return None
+        if acts and spec["condition"] is None and spec["until"] is None:
+            spec["condition"] = implied(self._gist, intent, placed & left, left)
         if not self._measure(spec, intent, acts):
             return None
         if intent in _RESOURCES:
@@ -213,6 +248,8 @@ class _Filling:
             self._misplaced.add("no_place")
         if operation == "restart" and intent == "watch" and spec["condition"] is None:
             spec["condition"] = {"kind": "failed"}
+        if wish == "watch" and spec["condition"] is None and self._is_device(spec["targets"]):
+            spec["condition"] = {"kind": "plugged"}
         self._take_subject(spec, wish)
         self._take_role(spec)
         infer(spec)
@@ -224,7 +261,9 @@ class _Filling:
             return None
         if acts and self._spares_somebody(spec):
             return None
-        if intent in _WHOLE and self._leaves_one_out(spec):
+        if acts and (intent in _WHOLE or self._safeguards.says_not) and self._leaves_one_out(spec):
+            return None
+        if intent == "limit" and self._safeguards.says_not and self._is_of_all_but(spec):
             return None
         if not set(spec["protect"]).isdisjoint(
             each for name in spec["targets"] for each in (name, *name.split())
@@ -246,7 +285,7 @@ class _Filling:
         return not (spec["protect"] or lexicon().groups["spared"].isdisjoint(texts))
 
     def _leaves_one_out(self, spec: Mapping[str, Any]) -> bool:
-        """Whether somebody is named for certain who is neither meant nor spared: it may be who is spared.
+        """Whether somebody is named who is neither meant nor spared: it may be who is spared.
 
         "Clean the disk, files of gcc are forbidden": no gate lets that through.
         """
@@ -255,6 +294,47 @@ class _Filling:
         taken = {word for name in said for word in name.split()}
         tokens = self._gist.tokens
         return any(tokens[at].text.removesuffix("'s") not in taken for at in self._naming.certain)
+
+    def _is_of_all_but(self, spec: Mapping[str, Any]) -> bool:
+        """Whether everything is spoken of, and somebody named, and nobody is known to be spared.
+
+        "All slower, only caddy no": who is named may be who is spared.
+        """
+        texts = {token.text for token in self._gist.tokens}
+        return bool(spec["targets"]) and not spec["protect"] and not _ALL.isdisjoint(texts)
+
+    def _spared_with(self, protect: Collection[str], modifiers: Collection[Modifier]) -> list[int]:
+        """The tokens that may be a name in one list with what is spared: "from caddy and of zorgd"."""
+        tokens = self._gist.tokens
+        ends = {name.end for name in self._spared}
+        last = [each.tokens[-1] for each in modifiers if each.kind == "protect"]
+        ends |= {
+            at for at, token in enumerate(tokens) for each in last if _next_to(each, token, tokens[:at])
+        }
+        found = []
+        for end in ends:
+            at = end
+            while at < len(tokens) and tokens[at].text in _IN_ONE_LIST:
+                at += 1
+            if _joined(tokens[end:at]) and self._may_be_spared(at, protect):
+                found.append(at)
+        for start in (name.start for name in self._spared):
+            at = start - 1
+            while at > 0 and tokens[at].text in _IN_ONE_LIST:
+                at -= 1
+            if _joined(tokens[at + 1 : start]) and self._may_be_spared(at, protect):
+                found.append(at)
+        return found
+
+    def _may_be_spared(self, at: int, protect: Collection[str]) -> bool:
+        tokens = self._gist.tokens
+        return 0 <= at < len(tokens) and tokens[at].text not in protect and self._naming.stranger(at)
+
+    def _is_device(self, names: Collection[str]) -> bool:
+        """Whether all that is watched are devices, of which nothing is told but that they come."""
+        return bool(names) and all(
+            tuple(name.split()) in lexicon().devices or is_drive(name) for name in names
+        )
 
     # What the slots are filled with
 
@@ -305,13 +385,15 @@ class _Filling:
         """
         if spec["targets"] or spec["intent"] not in _PLAYED:
             return
-        texts = {token.text for token in self._gist.tokens}
+        words = [token.text for token in self._gist.tokens]
+        texts = {text for before, text in pairwise(("", *words)) if (before, text) != ("at", "all")}
         groups = lexicon().groups
         if spec["intent"] == "prioritize":
             found = not (groups["whichever"].isdisjoint(texts) or groups["in_front"].isdisjoint(texts))
         else:
             behind = not groups["behind"].isdisjoint(texts)
-            found = not groups["everything"].isdisjoint(texts) and (behind or bool(spec["protect"]))
+            every = groups["everything"] | (_EACH if spec["protect"] else frozenset())
+            found = not every.isdisjoint(texts) and (behind or bool(spec["protect"]))
         if found:
             spec["targets"] = [_PLAYED[spec["intent"]]]
 

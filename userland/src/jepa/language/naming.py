@@ -2,7 +2,7 @@
 """Finds what is named in a sentence: by what is a name anywhere, and by what the encoder takes for one."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from jepa.language.encoder import Heard
 
 
+_SHORTEST: Final = 4
+"""Letters of a word that may be a name which nobody knows: shorter ones are mostly particles."""
 _SPOKEN_OF: Final = 0.1
 """Below, a word is no part of the name of what is meant."""
 
@@ -42,6 +44,11 @@ class Naming:
         self._tags: dict[int, Mapping[str, float]] = {}
         for word, tags in zip(gist.words, heard.tags, strict=True):
             self._tags.setdefault(word.start, tags)
+        self._rare = {
+            word.start
+            for word, rare in zip(gist.words, heard.rare or (False,) * len(gist.words), strict=True)
+            if rare and not word.name
+        }
         self._names: dict[tuple[bool, bool], tuple[Name, ...]] = {}
 
     def names(self, device: bool, goal: bool) -> tuple[Name, ...]:
@@ -131,6 +138,16 @@ class Naming:
         names = {at for at in names if (self._gist.tokens[at].text,) not in lexicon().resources}
         return names | self.certain
 
+    def stranger(self, at: int) -> bool:
+        """Whether the token at ``at`` may be a name that nobody knows: a rare word, none of the grammar."""
+        words, token = lexicon(), self._gist.tokens[at]
+        return (
+            at in self._rare
+            and token.text not in grammar().words | words.function | words.idle | words.spelled
+            and len(token.text) >= _SHORTEST
+            and not self.negates(token)
+        )
+
     @cached_property
     def certain(self) -> set[int]:
         """The tokens that are a name wherever they stand, and part of no amount."""
@@ -184,8 +201,11 @@ class Naming:
         return token.text in words.determiners or not (self.negates(token) or token.text in words.function)
 
     def known(self, token: Token) -> bool:
-        """Whether ``token`` is a name wherever it stands."""
-        return is_name(token, self._inventory)
+        """Whether ``token`` is a name wherever it stands, or what such a one has: "caddy's"."""
+        own = token.text.removesuffix("'s")
+        return is_name(token, self._inventory) or (
+            own != token.text and is_name(replace(token, text=own), self._inventory)
+        )
 
     def negates(self, token: Token) -> bool:
         """Whether ``token`` is a negation, or an unknown word that is one letter from one."""

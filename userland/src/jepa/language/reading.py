@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the ways to read a sentence: what any wish may carry is taken out, the rest must be one template."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,6 +19,7 @@ from jepa.language.typos import MOST, Spelling
 CONDITIONS: Final = ("condition", "notify", "vague")
 """Modifiers that tell when."""
 _JOINS: Final = ("because", "since", "as", "so", "and")
+_LISTS: Final = ("and", "or", "nor", "&")
 _OF_A_NAME: Final = ("the", "my", "our", "this")
 
 
@@ -48,14 +51,67 @@ class Modifier:
     """Those it was said with."""
 
 
+_Fits = tuple[int, int, str, Template, Match]
+"""Where a modifier ends, how many words its template has said, its kind, and how it fits."""
+
+
+class _Seen:
+    """Tokens as templates see them, and the modifiers among them, each looked for once."""
+
+    def __init__(self, tokens: tuple[Token, ...], said: tuple[Token, ...], inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.reading = reading_of(tokens, said, inventory)
+        self._tokens = tokens
+        self._fitting: dict[str, list[Template]] = {}
+        self._longest: dict[tuple[str, int], _Fits | None] = {}
+
+    def longest(self, kind: str, at: int) -> _Fits | None:
+        """The longest modifier of ``kind`` that begins at ``at``."""
+        if (kind, at) not in self._longest:
+            self._longest[kind, at] = self._look(kind, at)
+        return self._longest[kind, at]
+
+    def _look(self, kind: str, at: int) -> _Fits | None:
+        if kind not in self._fitting:
+            self._fitting[kind] = grammar().modifiers[kind].fitting(self.reading)
+        longest: _Fits | None = None
+        for template in self._fitting[kind]:
+            for match in template.at(self.reading, at):
+                if kind == "remark" and not _is_clause(self._tokens, at, match.end):
+                    continue
+                if kind == "protect" and _is_none(self._tokens, at, match):
+                    continue
+                if match.end > at and (longest is None or (match.end, match.words) > longest[:2]):
+                    longest = (match.end, match.words, kind, template, match)
+        return longest
+
+
+_MOST_SEEN: Final = 32
+_last: "OrderedDict[tuple[int, tuple[Token, ...], tuple[Token, ...]], _Seen]" = OrderedDict()
+"""What was last read: the parts of one sentence are read by several who do not know of each other."""
+_lock: Final = threading.Lock()
+
+
+def _seen(tokens: tuple[Token, ...], said: tuple[Token, ...], inventory: Inventory) -> _Seen:
+    key = (id(inventory), tokens, said)
+    with _lock:
+        found = _last.get(key)
+        if found is not None and found.inventory is inventory:
+            _last.move_to_end(key)
+            return found
+    made = _Seen(tokens, said, inventory)
+    with _lock:
+        _last[key] = made
+        while len(_last) > _MOST_SEEN:
+            _last.popitem(last=False)
+    return made
+
+
 class Reader:
     """Finds the ways to read one sentence."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._readings: dict[tuple[Token, ...], TokenView] = {}
-        self._fit: dict[tuple[TokenView, str], list[Template]] = {}
-        self._modifiers: dict[tuple[TokenView, str, int], tuple[tuple[Template, Match], ...]] = {}
 
     def ways(self, tokens: tuple[Token, ...], original: tuple[Token, ...] | None = None) -> list[Found]:
         """Every way in which a template fits, with as many modifiers taken out as possible.
@@ -105,28 +161,23 @@ class Reader:
 
     def _reading(self, tokens: tuple[Token, ...], said: tuple[Token, ...]) -> TokenView:
         """``tokens`` as templates see them."""
-        known = self._readings.get(tokens)
-        if known is None:
-            known = self._readings[tokens] = reading_of(tokens, said, self._inventory)
-        return known
+        return _seen(tokens, said, self._inventory).reading
 
     def without_modifiers(
         self, tokens: tuple[Token, ...], said: tuple[Token, ...], kinds: Iterable[str]
     ) -> tuple[tuple[Token, ...], tuple[Token, ...], tuple[Modifier, ...]]:
         """The tokens less those of modifiers, the longest first; also as they were said."""
-        reading = self._reading(tokens, said)
+        seen, kinds = _seen(tokens, said, self._inventory), tuple(kinds)
         kept: list[int] = []
         modifiers: list[Modifier] = []
         at = 0
         while at < len(tokens):
-            longest: tuple[int, int, str, Template, Match] | None = None
+            longest: _Fits | None = None
             for kind in kinds:
-                for template, match in self._modifiers_at(reading, kind, at):
-                    if kind == "remark" and not _is_clause(tokens, at, match.end):
-                        continue
-                    if match.end > at and (longest is None or (match.end, match.words) > longest[:2]):
-                        longest = (match.end, match.words, kind, template, match)
-            if longest is None or (reading.idle[at] and _fits_later(longest, reading, at)):
+                found = seen.longest(kind, at)
+                if found is not None and (longest is None or found[:2] > longest[:2]):
+                    longest = found
+            if longest is None or (seen.reading.idle[at] and _fits_later(longest, seen.reading, at)):
                 kept.append(at)
                 at += 1
                 continue
@@ -134,18 +185,6 @@ class Reader:
             modifiers.append(Modifier(kind, template.fields, match.captures, said[at:end]))
             at = end
         return tuple(tokens[i] for i in kept), tuple(said[i] for i in kept), tuple(modifiers)
-
-    def _modifiers_at(self, reading: TokenView, kind: str, at: int) -> tuple[tuple[Template, Match], ...]:
-        """Each way in which a modifier of ``kind`` fits from ``at`` on; `ways` asks for most again."""
-        found = self._modifiers.get((reading, kind, at))
-        if found is None:
-            fitting = self._fit.get((reading, kind))
-            if fitting is None:
-                fitting = self._fit[reading, kind] = grammar().modifiers[kind].fitting(reading)
-            found = self._modifiers[reading, kind, at] = tuple(
-                (template, match) for template in fitting for match in template.at(reading, at)
-            )
-        return found
 
     def without_openers(
         self, tokens: tuple[Token, ...], said: tuple[Token, ...]
@@ -207,6 +246,28 @@ def _fits_later(longest: tuple[int, int, str, Template, Match], reading: TokenVi
     return any(
         match.end == longest[0] and match.words == longest[1] for match in longest[3].at(reading, at + 1)
     )
+
+
+def _is_none(tokens: tuple[Token, ...], at: int, match: Match) -> bool:
+    """Whether what seems to spare something spares less, or nothing.
+
+    "Restart caddy, redis remains untouched" is no list, as "caddy and redis remain untouched" is; "let
+    caddy be served first" leaves nothing alone, nor does "not at all, but caddy may".
+    """
+    if at > 0 and (tokens[at - 1].text, tokens[at].text) == ("at", "all"):
+        return True
+    first = match.captures[0] if match.captures else None
+    if first is not None and first.start == at and len(first.value) > 1:
+        joints = [token for token in tokens[first.start : first.end] if _joins(token)]
+        if joints and joints[-1].kind == "pause" and first.end < match.end:
+            return True
+    texts = [token.text for token in tokens[at : match.end + 1]]
+    follows = tokens[match.end].text if match.end < len(tokens) else ""
+    return "let" in texts[:2] and tokens[match.end - 1].text == "be" and follows.endswith(("ing", "ed", "n"))
+
+
+def _joins(token: Token) -> bool:
+    return token.kind == "pause" or token.text in _LISTS
 
 
 def _is_clause(tokens: tuple[Token, ...], start: int, end: int) -> bool:

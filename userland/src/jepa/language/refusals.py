@@ -14,7 +14,7 @@ _IF: Final = ("if", "when")
 _MY_WILL: Final = frozenset(("i'll", "we'll"))
 _MYSELF: Final = frozenset(("myself", "meself", "ourselves"))
 _OVER: Final = ("complete", "completed")
-_TAKEN_BACK: Final = frozenset(("nah", "naw", "nvm", "nevermind", "psych", "jk"))
+_TAKEN_BACK: Final = frozenset(("nah", "naw", "nvm", "nevermind", "psych", "sike", "syke", "jk", "jks"))
 _SOMEBODY: Final = frozenset(("i", "we", "you", "u", "one", "someone", "somebody", "they", "he", "she"))
 
 
@@ -53,7 +53,8 @@ def _is_over(tokens: tuple[Token, ...]) -> bool:
     """Whether it tells that it is done, or who does it: "restart of caddy complete", "I'll do it myself"."""
     words = [token.text for token in tokens if token.kind != "pause"]
     ends = bool(words) and words[-1] in _OVER
-    return ends or not (_MY_WILL.isdisjoint(words) or _MYSELF.isdisjoint(words))
+    by_me = not _MYSELF.isdisjoint(words)
+    return ends or (by_me and not (_MY_WILL.isdisjoint(words) and "already" not in words))
 
 
 def _is_taken_back(tokens: tuple[Token, ...]) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from jepa.language.encoder import Encoder
     from jepa.packs.language import Sign
 
+CLAUSES: "Final[tuple[Sign, ...]]" = ("clauses", "more")
+"""Signs for which the encoder is asked what each clause means by itself."""
 _LEFT: Final = (
     frozenset(("leave", "alone")),
     frozenset(("left", "alone")),
@@ -36,6 +38,10 @@ _HOLDING: Final = frozenset(("keep", "keeps", "hold"))
 """Words of sparing that are none beside some acts."""
 _OTHERS: Final = frozenset(("else", "everyone", "everybody", "anyone", "anybody"))
 """Whom something may be put before; who of these is named is found elsewhere."""
+_BOUNDARIES: Final = frozenset(
+    ("but", "and", "though", "although", "while", "whilst", "only", "however", "yet")
+)
+"""Words that begin a clause which may be of somebody else."""
 _AHEAD: Final = ("over", "than", "before", "above", "ahead", "of", "to", "and", "as", "more")
 """Words before those whom something is put before."""
 _NEXT: Final = 5
@@ -47,12 +53,23 @@ class Safeguards:
 
     def __init__(self, gist: Gist, inventory: Inventory, encoder: "Encoder", naming: Naming) -> None:
         self._gist, self._inventory, self._naming = gist, inventory, naming
-        self._aside = self._conditions()
+        self._given = self._conditions()
+        self._aside = self._given | self._sparing()
         self._negations = Negations(gist, naming, self._aside)
         self._others = OtherClauses(gist, encoder, naming, self._aside)
 
-    def found(self, wish: str) -> "set[Sign]":
-        """All that may stand against ``wish``, an act."""
+    @property
+    def says_not(self) -> bool:
+        """Whether a word negates or spares anything, but in a condition that is known word for word."""
+        words = lexicon()
+        return any(
+            self._naming.negates(token) or token.text in words.groups["spared"] | words.contrasts
+            for at, token in enumerate(self._gist.tokens)
+            if at not in self._given
+        )
+
+    def found(self, wish: str, clauses: bool = True) -> "set[Sign]":
+        """All that may stand against ``wish``, an act; those for which the encoder is asked if wanted."""
         rules: dict[Sign, bool] = {
             "prohibition": self._negations.prohibit(wish),
             "negation": self._negations.forbid(wish),
@@ -64,8 +81,8 @@ class Safeguards:
             "adverb_spared": self._spares_an_adverb(),
             "contrast": self._contrasts(wish),
             "others": wish == "prioritize" and self._is_of_others(wish),
-            "clauses": self._others.may_forbid(wish),
-            "more": self._others.wish_for_more(wish),
+            "clauses": clauses and self._others.may_forbid(wish),
+            "more": clauses and self._others.wish_for_more(wish),
             "spared": bool(self._naming.spared),
             "no_object": wish == "autonomy/auto" and not self._leaves_it_to_it(),
         }
@@ -104,6 +121,25 @@ class Safeguards:
             for token in each.tokens
         ]
         return frozenset(at for at, token in enumerate(tokens) if token in aside)
+
+    def _sparing(self) -> frozenset[int]:
+        """The tokens of clauses that only spare somebody: they hold no other name, and no amount.
+
+        What negates there, or sets apart, is explained by that: "stop caddy, and redis must not notice".
+        """
+        tokens, words = self._gist.tokens, lexicon()
+        spared = {at for name in self._naming.spared for at in range(name.start, name.end)}
+        found: set[int] = set()
+        start = 0
+        for end in range(len(tokens) + 1):
+            if end < len(tokens) and tokens[end].kind != "pause" and tokens[end].text not in _BOUNDARIES:
+                continue
+            clause = set(range(start, end))
+            others = ((self._naming.mentioned - spared) | self._gist.measures) & clause
+            if start > 0 and not spared.isdisjoint(clause) and not others:
+                found |= clause | {start - 1 if tokens[start - 1].text in words.contrasts else start}
+            start = end + 1
+        return frozenset(found)
 
     def _leaves_out(self) -> bool:
         """Whether a word says for certain that something is left out or stays, and nobody knows what."""

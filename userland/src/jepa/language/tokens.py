@@ -36,6 +36,9 @@ _SPELT: Final = {
         "th'": "the",
         "don'": "don't",
     },
+    **dict.fromkeys(("dun", "dunt", "dun't", "doan", "doan't", "duwan", "donch", "divvent"), "don't"),
+    **{"cyaan": "can't", "bain't": "isn't", "idn't": "isn't", "'tisn't": "isn't", "upto": "until"},
+    **{"'cept": "except", "cept": "except", "n": "and", "'n'": "and"},
     **dict.fromkeys(("dnt", "dotn", "dnot", "odnt", "do'nt", "dno't"), "don't"),
 }
 """Spellings of negations and of small words that are far from the usual ones, read as these."""

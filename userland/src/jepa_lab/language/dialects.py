@@ -15,6 +15,7 @@ from typing import Any, Final
 from jepa.language.gist import ANY_PROGRAM
 from jepa_lab.language.examples import Example
 from jepa_lab.language.names import invented
+from jepa_lab.language.shape import TAGS
 
 LONGEST: Final = 32
 """Words of what comes out; anything longer stays as it was."""
@@ -27,6 +28,32 @@ _KEPT: Final = frozenset(_DATA.pop("kept").split())
 _AROUND: Final[Mapping[str, Any]] = _DATA.pop("around")
 _BESIDE: Final = {line[0]: line[2:] for line in _DATA.pop("keys").strip().splitlines()}
 """For each letter those beside it."""
+_OF_THE_NAME: Final = ("the", "my", "our", "this")
+_BEFORE_TOPIC: Final = (
+    (),
+    (),
+    (),
+    ("as", "for"),
+    ("about",),
+    ("that",),
+    ("this",),
+    ("re",),
+    ("it's", "about"),
+    ("see",),
+)
+_BEHIND_TOPIC: Final = ((",",), (",",), ("-",), (":",), (".",), ())
+_LEFT_BEHIND: Final = (
+    ("it",),
+    ("it",),
+    ("that", "one"),
+    ("that",),
+    ("this", "one"),
+    ("him",),
+    ("her",),
+    ("them",),
+    (),
+)
+"""Words around, and in place of, what is put before a sentence as its topic."""
 Tags = list[int] | None
 
 
@@ -135,6 +162,28 @@ def _dropped(example: Example, chance: random.Random) -> Example:
     return _with(example, words, None if example.tags is None else [example.tags[at] for at in kept])
 
 
+def _fronted(example: Example, chance: random.Random) -> Example:
+    """With its only target before everything else, as a topic: "sdb1, I want to pull it out"."""
+    words, tags = _parts(example)
+    target = TAGS.index("target")
+    places = [] if tags is None else [at for at, tag in enumerate(tags) if tag == target]
+    if tags is None or not places or places[0] == 0 or places[-1] - places[0] != len(places) - 1:
+        return example
+    start, end = places[0], places[-1] + 1
+    if words[start - 1] in _OF_THE_NAME:
+        start -= 1
+    topic, own = words[start:end], tags[start:end]
+    left = chance.choice(_LEFT_BEHIND)
+    joint = chance.choice(_BEHIND_TOPIC)
+    before = chance.choice(_BEFORE_TOPIC)
+    rest, others = [*words[:start], *left, *words[end:]], [*tags[:start], *[0] * len(left), *tags[end:]]
+    return _with(
+        example,
+        [*before, *topic, *joint, *rest],
+        [*[0] * len(before), *own, *[0] * len(joint), *others],
+    )
+
+
 def _misspelt(example: Example, chance: random.Random) -> Example:
     """With one word spelt wrongly: a letter dropped, exchanged, doubled or one beside it, or no vowels."""
     words, tags = _parts(example)
@@ -164,6 +213,7 @@ def _named(example: Example, chance: random.Random) -> Example:
 
 
 _CHANGES: Final[tuple[tuple[float, Callable[[Example, random.Random], Example]], ...]] = (
+    (0.06, _fronted),
     (0.22, _framed),
     (0.1, _misspelt),
     (0.08, _dropped),

@@ -36,6 +36,8 @@ _BY_ITSELF: Final = np.array([_OWN.get(name, 2.0) for name in _SIGNS])
 """What each counts of which nothing is known; a rule a logit of two."""
 _FIRM: Final = 10.0
 """How many examples that is worth."""
+_KNOWN: Final = 20.0
+"""The same of a gate that is gone on from."""
 _HEAVY: Final = 12.0
 """How much more an act counts that was negated, or not to touch what it touches."""
 _STEPS: Final = 3000
@@ -46,7 +48,9 @@ FloatArray = npt.NDArray[np.float64]
 class Hears(Protocol):
     """An encoder without a gate."""
 
-    thresholds: Thresholds
+    @property
+    def thresholds(self) -> Thresholds:
+        """From where on it is believed."""
 
     def hear(self, words: Sequence[str]) -> Heard | None:
         """What ``words`` mean; None where they are too many."""
@@ -99,17 +103,24 @@ def cases(corpus: Sequence[Sentence], encoder: Encoder) -> list[Case]:
     return found
 
 
-def fitted(of: Sequence[Case], least: float) -> ActGate:
-    """The gate that is likeliest to tell the right ones ``of`` these."""
+def fitted(of: Sequence[Case], least: float, known: ActGate | None = None) -> ActGate:
+    """The gate that is likeliest to tell the right ones ``of`` these.
+
+    It goes on from a ``known`` one, where there is one: each sign then counts what it does there, unless
+    these say otherwise.
+    """
     values = np.array([_values(each) for each in of])
     right = np.array([float(each.right) for each in of])
     weight = np.array([each.weight for each in of])
-    counts, bias = _BY_ITSELF.copy(), 0.0
+    believed, bias = _BY_ITSELF, 0.0
+    if known is not None:
+        believed, bias = _SIDES * [known.weights[name] for name in _SIGNS], known.bias
+    counts, firm = believed.copy(), _FIRM if known is None else _KNOWN
     first, second = np.zeros(len(counts) + 1), np.zeros(len(counts) + 1)
     for step in range(1, _STEPS + 1):
         share = 1 / (1 + np.exp(-np.clip(values @ counts + bias, -30, 30)))
         miss = weight * (share - right)
-        slope = np.append(values.T @ miss + _FIRM * (counts - _BY_ITSELF), miss.sum()) / len(of)
+        slope = np.append(values.T @ miss + firm * (counts - believed), miss.sum()) / len(of)
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         change = _RATE * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
         counts = np.maximum(counts - change[:-1], 0)
@@ -124,11 +135,14 @@ def _values(case: Case) -> FloatArray:
     return _SIDES * [case.signs.get(name, 0.0) for name in _SIGNS]
 
 
-def crossed(of: Sequence[Case], writer: Callable[[str], str]) -> dict[str, ActGate]:
-    """For each writer a gate that was fitted on all others."""
+def crossed(
+    of: Sequence[Case], writer: Callable[[str], str], known: ActGate | None = None
+) -> dict[str, ActGate]:
+    """For each writer a gate that was fitted on all others, and goes on from a ``known`` one."""
     writers = sorted({writer(each.sentence.person) for each in of})
     return {
-        name: fitted([each for each in of if writer(each.sentence.person) != name], 0.5) for name in writers
+        name: fitted([each for each in of if writer(each.sentence.person) != name], 0.5, known)
+        for name in writers
     }
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from jepa.language.encoder import Heard
+from jepa.language.encoder import Heard, in_parts
 from jepa.language.wordpiece import WordPiece
 from jepa.packs.language import Thresholds
 from jepa_lab.language.corpus import Sentence
@@ -120,10 +120,16 @@ def train(
     recipe: Recipe,
     tell: Callable[[str], None] = print,
     kept: Path | None = None,
+    start: Mapping[str, Tensor] | None = None,
 ) -> Encoder:
-    """The encoder, trained on ``sentences``; its state after each epoch is ``kept``, and gone on from."""
+    """The encoder, trained on ``sentences``; its state after each epoch is ``kept``, and gone on from.
+
+    It goes on from the changes and heads in ``start``, where there are any.
+    """
     torch.manual_seed(recipe.seed)
     model = Encoder(weights, len(intents), len(RESOURCES), len(TAGS), recipe.rank)
+    if start is not None:
+        model.load_state_dict(dict(start))
     heads = [model.intents, model.resources, model.tags, model.asks]
     groups = [
         {"params": list(model.adapters.parameters()), "lr": recipe.rate, "weight_decay": 0.01},
@@ -236,4 +242,5 @@ class Trained:
             dict(zip(RESOURCES, out.resources[0].softmax(-1).tolist(), strict=True)),
             tuple(dict(zip(TAGS, row, strict=True)) for row in tags),
             float(out.asks[0, 0].sigmoid()),
+            in_parts(words, own[0].firsts, len(own[0].pieces)),
         )
