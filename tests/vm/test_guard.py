@@ -258,7 +258,10 @@ def test_what_is_protected_is_so_by_every_way_to_it(asked: Machine) -> None:
     assert "poweroff.target" in said[6][1]
     assert said[7][0] == "ask"
 
-    asked.succeed("systemd-run --quiet --unit=sshd@7.service --slice=herd-left.slice sleep infinity")
+    asked.succeed(
+        f"printf '[Service]\\nExecStart=sleep infinity\\nSlice=herd-left.slice\\n' >{units}/sshd@7.service;"
+        " systemctl daemon-reload; systemctl start sshd@7"
+    )
     [said_of_slice] = ask(asked, weight)
     assert said_of_slice[0] == "deny" and "herd.slice holds sshd@7.service" in said_of_slice[1]
 
