@@ -120,6 +120,26 @@ def test_polkit_decides_for_persons(machine: Machine) -> None:
     assert act(machine, 14)["state"] == "committed"  # root needs no polkit
 
 
+@pytest.mark.actuator_only
+def test_the_shell_that_a_credential_asked_for_may_tune_and_no_other_process_of_its_user(
+    machine: Machine,
+) -> None:
+    old = value(machine)
+    request = {"action": PARAMETER, "value": "12"}
+    call = f"exec varlinkctl call --timeout={SLOW_S} {SOCKET} io.jepa.Actuator.Act"
+    machine.succeed(
+        "mkdir -p /run/test; printf '[Service]\\nType=oneshot\\nUser=jepa\\nExecStart=sh /run/test/act\\n'"
+        " >/run/systemd/system/jepa-console@probe.service; systemctl daemon-reload;"
+        f" echo '{call} \"$(cat /run/test/asked)\"' >/run/test/act;"
+        f" echo '{json.dumps({'request': request})}' >/run/test/asked"
+    )
+    elsewhere = varlink(machine, "Act", before="runuser -u jepa --", request=request)
+    assert "io.jepa.Actuator.Refused" in elsewhere.err, elsewhere
+    assert value(machine) == old
+    machine.succeed("systemctl start jepa-console@probe", SLOW_S)
+    assert value(machine) == 12
+
+
 GRANT = {"task": "t1", "actions": [PARAMETER], "targets": ["machine"]}
 
 
