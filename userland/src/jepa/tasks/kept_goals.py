@@ -155,6 +155,11 @@ class KeptGoals:
                 os.fchmod(file.fileno(), 0o644)
                 os.fsync(file.fileno())
             made.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)  # a goal that was released must not come back after a power cut
+            finally:
+                os.close(folder)
         except OSError as error:
             raise JepaError(
                 f"{self._path} cannot be written: {error.strerror}.",
