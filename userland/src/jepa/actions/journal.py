@@ -19,8 +19,9 @@ from typing import Any, Final
 
 from jepa.actions.chain import START, ChainFile, hash_of, last_hash, read_chain
 from jepa.actions.change import Change
+from jepa.durable import sync_folder
 from jepa.errors import JepaError
-from jepa.telemetry.linelog import LineLog, sync_folder
+from jepa.telemetry.linelog import LineLog
 
 ROTATE_BYTES: Final = 4 << 20
 ARCHIVES: Final = 4

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from jepa.actions.change import Change
 from jepa.actions.client import Availability
+from jepa.durable import replace_file
 
 FILE: Final = Path("/run/jepa-actuator/summary.json")
 KEPT: Final = 200
@@ -36,10 +37,7 @@ class Summary:
 def write(path: Path, summary: Summary) -> None:
     """Replace the file at ``path``: a reader finds the old or the new one, never half. May raise OSError."""
     content = {**asdict(summary), "changes": [change.as_dict() for change in summary.changes[:KEPT]]}
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(content, separators=(",", ":")))
-    fresh.chmod(0o644)
-    fresh.replace(path)
+    replace_file(path, json.dumps(content, separators=(",", ":")))
 
 
 def read(path: Path) -> Summary | None:

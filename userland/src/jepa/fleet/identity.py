@@ -2,13 +2,13 @@
 """Who a machine is in its fleet: a key of its own, whose hash is its name, so nobody else can have it."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from jepa.durable import PRIVATE, replace_file
 from jepa.errors import JepaError
 
 _FILE = "machine.key"
@@ -55,20 +55,10 @@ def identity_in(folder: Path) -> Identity:
     file = folder / _FILE
     try:
         if not file.exists():
-            _keep(file, Ed25519PrivateKey.generate().private_bytes_raw())
+            replace_file(file, Ed25519PrivateKey.generate().private_bytes_raw(), PRIVATE)
         return Identity(Ed25519PrivateKey.from_private_bytes(file.read_bytes()))
     except (OSError, ValueError) as error:
         raise JepaError(
             f"The key of this machine in {file} cannot be used: {error}.",
             "Remove it; the machine is then a new one to its fleet.",
         ) from error
-
-
-def _keep(file: Path, content: bytes) -> None:
-    temporary = file.with_name(file.name + ".tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(fd)
-    temporary.replace(file)

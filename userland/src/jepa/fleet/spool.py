@@ -19,9 +19,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from jepa.durable import PRIVATE, replace_file
 from jepa.errors import JepaError
 from jepa.fleet.manifest import StoredRecording
-from jepa.telemetry.linelog import sync_folder
 from jepa.telemetry.recording import read_meta
 
 KEEP_DAYS: Final = 60
@@ -151,14 +151,8 @@ class Spool:
             old.unlink(missing_ok=True)
 
     def _write(self, name: str, content: str) -> None:
-        temporary = self.state / f"{name}.tmp"
         try:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.state / name)
-            sync_folder(self.state)
+            replace_file(self.state / name, content, PRIVATE)
         except OSError as error:
             raise unusable(self.folder, error) from error
 

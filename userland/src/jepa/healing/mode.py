@@ -4,6 +4,7 @@
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
+from jepa.durable import replace_file
 from jepa.errors import JepaError
 
 Mode = Literal["off", "advise", "ask", "auto"]
@@ -43,10 +44,7 @@ def write_mode(mode: Mode, path: Path = FILE) -> None:
     """Keep ``mode``. JepaError when the file cannot be written."""
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        made = path.with_suffix(".new")
-        made.write_text(f'# written by `jepa autonomy`; one of {", ".join(MODES)}\nmode = "{mode}"\n')
-        made.chmod(0o644)
-        made.replace(path)
+        replace_file(path, f'# written by `jepa autonomy`; one of {", ".join(MODES)}\nmode = "{mode}"\n')
     except OSError as error:
         raise JepaError(
             f"{path} cannot be written: {error.strerror}.", "Set the autonomy as root.", status=403

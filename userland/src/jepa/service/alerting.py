@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from jepa.durable import PRIVATE, replace_file
 from jepa.errors import JepaError
 from jepa.service.api import AlertKind, Part
 from jepa.telemetry.events.event import Event
@@ -160,12 +161,7 @@ class Alerting:
 
 def _write(file: Path, content: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8") as out:
-        json.dump(content, out)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(file)
+    replace_file(file, json.dumps(content), PRIVATE)
 
 
 def _read(

@@ -2,18 +2,18 @@
 """The captured states of this machine, kept in one file, with a bound for each user."""
 
 import contextlib
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from jepa.durable import PRIVATE, replace_file
 from jepa.errors import JepaError
 from jepa.planning.captured import Captured, capture, check_name
 from jepa.service.api import GoalOut
 from jepa.service.predictor import Predictor
 from jepa.service.ring import Ring
-from jepa.telemetry.linelog import encode, read_rows, sync_folder
+from jepa.telemetry.linelog import encode, read_rows
 from jepa.telemetry.schema import Schema
 
 MOST: Final = 128
@@ -100,15 +100,11 @@ class Goals:
     def _keep(self, wanted: dict[str, Captured]) -> None:
         """The file appears whole or not at all."""
         if self._path is not None:
-            fresh = self._path.with_suffix(".new")
             try:
                 self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-                with fresh.open("wb") as file:
-                    file.writelines(encode(each.as_row()) for each in wanted.values())
-                    file.flush()
-                    os.fsync(file.fileno())
-                fresh.replace(self._path)
-                sync_folder(self._path.parent)
+                replace_file(
+                    self._path, b"".join(encode(each.as_row()) for each in wanted.values()), PRIVATE
+                )
             except OSError as error:
                 raise JepaError(
                     f"The goals cannot be kept in {self._path}: {error.strerror}.",

@@ -6,7 +6,6 @@ Outcomes are those of tasks: jepad plans them, knows what it foresaw, and sees w
 """
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from jepa.durable import PRIVATE, replace_file
 from jepa.errors import JepaError
 from jepa.service.api_records import EffectSizeOut, LearnedOut, LearningOut
 from jepa.service.ring import Ring
-from jepa.telemetry.linelog import encode, read_rows, sync_folder
+from jepa.telemetry.linelog import encode, read_rows
 from jepa.telemetry.schema import Schema
 from jepa.world.scale import Scale
 
@@ -190,15 +190,11 @@ class Learning:
         kept, self._outcomes = self._known(), wanted
         if self._path is None:
             return
-        fresh = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            with fresh.open("wb") as file:
-                file.writelines(encode(_row(pack, outcome)) for pack, outcome in wanted)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
-            sync_folder(self._path.parent)
+            replace_file(
+                self._path, b"".join(encode(_row(pack, outcome)) for pack, outcome in wanted), PRIVATE
+            )
         except OSError as error:
             self._outcomes = wanted if wanted else kept
             raise JepaError(

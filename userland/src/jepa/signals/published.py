@@ -7,12 +7,12 @@ It ages by the boot clock, so that a reader that died is known. Imports nothing 
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from jepa.durable import replace_file
 from jepa.signals.signal import NAME, Signal, SignalReading, State
 
 FILE: Final = Path("/run/jepa-signals/signals.json")
@@ -72,11 +72,7 @@ def publish(
         }
         for name, each in readings.items()
     }
-    made = path.with_suffix(".new")
-    with made.open("w", encoding="ascii") as file:
-        json.dump({"at_s": now_s, "signals": rows}, file)
-        os.fchmod(file.fileno(), 0o644)
-    made.replace(path)
+    replace_file(path, json.dumps({"at_s": now_s, "signals": rows}))
 
 
 def read_published(path: Path, now_s: float) -> Published:

@@ -6,12 +6,12 @@ ends with the file.
 """
 
 import json
-import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from jepa.durable import replace_file, sync_folder
 from jepa.errors import JepaError
 from jepa.signals.signal import LONGEST_SOURCE, Signal, check_name
 
@@ -100,19 +100,10 @@ class SignalStore:
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
             if not signals:
                 self._path.unlink(missing_ok=True)
+                sync_folder(folder)
             else:
-                made = self._path.with_suffix(".new")
-                with made.open("w", encoding="ascii") as file:
-                    file.writelines(["# written by `jepa signal`; a name and its source a line\n", *lines])
-                    file.flush()
-                    os.fchmod(file.fileno(), 0o644)
-                    os.fsync(file.fileno())
-                made.replace(self._path)
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+                text = ["# written by `jepa signal`; a name and its source a line\n", *lines]
+                replace_file(self._path, "".join(text))
         except OSError as error:
             raise JepaError(
                 f"{self._path} cannot be written: {error.strerror}.",

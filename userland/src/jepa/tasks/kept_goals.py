@@ -5,13 +5,13 @@ Which are kept is chosen here; how far the machine goes for them by itself, advi
 its autonomy. Configuration, written by a person's command or editor, never by a daemon.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from jepa.durable import replace_file
 from jepa.errors import JepaError
 
 FILE: Final = Path("/etc/jepa/goals.toml")
@@ -148,18 +148,8 @@ class KeptGoals:
         ]
         try:
             self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            made = self._path.with_suffix(".new")
-            with made.open("w", encoding="ascii") as file:
-                file.writelines(["# written by `jepa goal keep`\n", *lines])
-                file.flush()
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-            made.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)  # a goal that was released must not come back after a power cut
-            finally:
-                os.close(folder)
+            # A goal that was released must not come back after a power cut.
+            replace_file(self._path, "".join(["# written by `jepa goal keep`\n", *lines]))
         except OSError as error:
             raise JepaError(
                 f"{self._path} cannot be written: {error.strerror}.",

@@ -2,14 +2,14 @@
 """Keeps tasks in one file of checked lines: a damaged one costs itself, and the newest row counts."""
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from jepa.durable import PRIVATE, replace_file
 from jepa.tasks.task import Task
-from jepa.telemetry.linelog import LineLog, encode, read_rows, sync_folder
+from jepa.telemetry.linelog import LineLog, encode, read_rows
 
 ENDED_KEPT: Final = 100
 """Tasks that have ended and are still shown."""
@@ -79,13 +79,7 @@ class TaskStore:
         if self._log is not None:
             self._log.close()
             self._log = None
-        fresh = path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.writelines(encode(task.as_row()) for task in self._tasks.values())
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        sync_folder(path.parent)
+        replace_file(path, b"".join(encode(task.as_row()) for task in self._tasks.values()), PRIVATE)
         self._log = LineLog(path)
 
 

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from jepa.durable import sync_folder
 from jepa.errors import JepaError
 from jepa.telemetry.frame import FloatArray, Frame
-from jepa.telemetry.linelog import sync_folder
 from jepa.telemetry.schema import Schema
 
 _MAGIC = b"JEPAFRM1"

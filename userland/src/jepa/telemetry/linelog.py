@@ -48,15 +48,6 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         return
 
 
-def sync_folder(folder: Path) -> None:
-    """Return once the names in ``folder`` are on the disk. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 class LineLog:
     """Adds rows to ``path``, by one process at a time. Raises OSError when that cannot be opened."""
 

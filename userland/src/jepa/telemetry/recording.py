@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jepa.durable import replace_file
 from jepa.errors import JepaError
 from jepa.telemetry import parquet
 from jepa.telemetry.clocks import Clock, SystemClock
@@ -26,7 +27,7 @@ from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import FloatArray, Frame
 from jepa.telemetry.frame_source import FrameSource
 from jepa.telemetry.framelog import FrameLog, Frames, snapshot
-from jepa.telemetry.linelog import LineLog, read_rows, sync_folder
+from jepa.telemetry.linelog import LineLog, read_rows
 from jepa.telemetry.sampler import Sampler
 from jepa.telemetry.schema import Schema, load_schema
 from jepa.telemetry.sources.memory import parse_meminfo
@@ -384,15 +385,8 @@ def _check_schema(folder: Path, meta: Meta, schema: Schema) -> None:
 
 
 def _write_meta(folder: Path, meta: Meta) -> None:
-    temporary = folder / "meta.json.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(asdict(meta), file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / "meta.json")
-    # The rename, and those of the Parquet files before it, must be on the disk before the frame log may go.
-    sync_folder(folder)
+    # It syncs the folder: the Parquet files' names must be on the disk, too, before the frame log may go.
+    replace_file(folder / "meta.json", json.dumps(asdict(meta), indent=2) + "\n")
 
 
 def _remove_working_files(folder: Path) -> None:

@@ -4,13 +4,13 @@
 The policy is systemd's and works without us. Attempts come 1 s to 1 min apart, see systemd.service(5).
 """
 
-import os
 from pathlib import Path
 from typing import Final
 
 from jepa.actions import units
 from jepa.actions.catalogue import ActionType, Value
 from jepa.actions.family import Host, Resource
+from jepa.durable import replace_file
 from jepa.errors import JepaError
 
 _PLACE: Final = "etc/systemd/system"
@@ -82,12 +82,7 @@ class RestartPolicy:
                 if not file.parent.is_dir():
                     file.parent.mkdir(parents=True)
                     file.parent.chmod(0o755)  # everybody may read what systemd does, whatever our umask is
-                with made.open("w") as new:
-                    new.write(_CONTENT.format(policy=value))
-                    new.flush()
-                    os.fchmod(new.fileno(), 0o644)
-                    os.fsync(new.fileno())
-                made.replace(file)
+                replace_file(file, _CONTENT.format(policy=value))
         except OSError as error:
             raise JepaError(
                 f"The drop-in of {resource.name} cannot be written: {error.strerror}.",

@@ -5,7 +5,6 @@ They are kept in one file of checked lines that is replaced as a whole, so that 
 grant and never brings back one that was revoked.
 """
 
-import os
 import secrets
 import threading
 import time
@@ -19,6 +18,7 @@ from jepa.actions.catalogue import Catalogue, catalogue
 from jepa.actions.change import DAEMONS, Change, Proposal
 from jepa.actions.guard.identity import matches_exactly, plain
 from jepa.actions.guard.rules import within
+from jepa.durable import PRIVATE, replace_file
 from jepa.errors import JepaError
 from jepa.telemetry import linelog
 
@@ -197,19 +197,9 @@ class GrantStore:
         return found
 
     def _write(self, grants: Sequence[Grant]) -> None:
-        fresh = self._path.with_suffix(".new")
         try:
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:  # noqa: PTH123
-                file.writelines(linelog.encode(asdict(grant)) for grant in grants)
-                file.flush()
-                os.fsync(fd)
-            fresh.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)  # a revoked grant must not come back after a power cut
-            finally:
-                os.close(folder)
+            # A revoked grant must not come back after a power cut.
+            replace_file(self._path, b"".join(linelog.encode(asdict(grant)) for grant in grants), PRIVATE)
         except OSError as error:
             raise JepaError(
                 f"The grants cannot be written to {self._path}: {error.strerror}.",

@@ -10,6 +10,7 @@ from typing import Final
 
 from jepa.actions.guard import policy
 from jepa.actions.guard.policy import Policy
+from jepa.durable import PRIVATE, replace_file
 
 KEPT: Final = "policy.json"
 """The texts of the last good policy, in the state directory, for an actuator that starts anew."""
@@ -59,16 +60,10 @@ class PolicyStore:
         if self._kept is None:
             return
         content = json.dumps(texts)
-        fresh = self._kept.with_suffix(".new")
         try:
             if self._kept.exists() and self._kept.read_text() == content:
                 return
-            fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(fd, "w") as file:  # noqa: PTH123
-                file.write(content)
-                file.flush()
-                os.fsync(fd)
-            fresh.replace(self._kept)
+            replace_file(self._kept, content, PRIVATE)
         except OSError as error:
             _log.warning("policy: it is in force, but could not be kept for the next start: %s", error)
 

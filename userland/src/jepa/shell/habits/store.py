@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from jepa.telemetry.linelog import encode, read_rows, sync_folder
+from jepa.durable import PRIVATE, replace_file
+from jepa.telemetry.linelog import encode, read_rows
 
 MOST: Final = 2000
 """Lines that are kept, the newest."""
 LONGEST: Final = 200
 """Characters of a line that is kept; a longer one was pasted and does not come again."""
-
-_ANEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class Typed(NamedTuple):
@@ -88,13 +87,8 @@ class HabitStore:
 
     def _write(self, lines: list[Typed]) -> None:
         """Begin the file anew: it appears whole or not at all."""
-        fresh = self.path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, _ANEW, 0o600), "wb") as file:
-            file.writelines(encode({"ts": each.ts_ns, "line": each.line}) for each in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
-        sync_folder(self.path.parent)
+        rows = (encode({"ts": each.ts_ns, "line": each.line}) for each in lines)
+        replace_file(self.path, b"".join(rows), PRIVATE)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
