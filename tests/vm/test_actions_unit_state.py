@@ -50,6 +50,7 @@ def test_a_unit_is_started_with_its_target_once_it_is_enabled(web: Machine) -> N
     assert not comes_with_the_target(web)
 
 
+@pytest.mark.slow
 def test_a_unit_is_started_and_takes_over_its_configuration_as_it_runs(web: Machine) -> None:
     started = act(web, "unit.start web")
     pid = web.succeed("systemctl show -P MainPID web")
@@ -63,6 +64,7 @@ def test_a_unit_is_started_and_takes_over_its_configuration_as_it_runs(web: Mach
     assert "cannot reload its configuration" in refused(web, "unit.reload plain")
 
 
+@pytest.mark.slow
 def test_a_timer_starts_nothing_while_it_is_paused(machine: Machine) -> None:
     often = "[Unit]\nStartLimitIntervalSec=0\n"  # else systemd fails what starts six times in ten seconds
     ticks = "[Service]\nType=oneshot\nExecStart=sh -c 'echo >>/run/ticks'"

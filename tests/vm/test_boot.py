@@ -53,16 +53,16 @@ def test_boots_from_the_firmware_to_a_shell_on_the_serial_line(
         credentials={"jepa.console.ttyS0": "vt220 80 24"},
     )
     machine.start()
-    wait_until_ready(machine)
+    machine.wait_for_shell()
     machine.succeed("test -d /sys/firmware/efi")
     assert "root=LABEL=jepa-root" in machine.succeed("cat /proc/cmdline")
     assert "EFI" in machine.succeed("bootctl status --no-pager | head -20")
-    assert essential_faults(status(machine)) == []
     machine.wait_for_console_text("jepa: ready")
+    machine.wait_for_unit("jepad.service")
+    assert essential_faults(wait_for_status(machine, "context_frames", 2, 60)) == []
     machine.forget_console()
     machine.write_console("status\r")
-    machine.wait_for_console_text(r"(?s)status.*jepa> ")
-    assert "forecast" in machine.console_text() or "model" in machine.console_text()
+    machine.wait_for_console_text(r"(?s)  model +ok .*jepa> ")
     machine.shutdown()
 
 

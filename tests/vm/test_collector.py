@@ -83,6 +83,7 @@ def test_programs_and_descriptors_are_gone_with_it(machine: Machine) -> None:
     assert machine.succeed(others) == ""
 
 
+@pytest.mark.slow
 def test_costs_are_measured_for_a_moment_and_told(machine: Machine) -> None:
     machine.succeed("systemctl start jepa-bpf-cost", 30)
     assert machine.succeed("cat /proc/sys/kernel/bpf_stats_enabled").strip() == "0"
@@ -91,6 +92,7 @@ def test_costs_are_measured_for_a_moment_and_told(machine: Machine) -> None:
     assert 0 < cost < 20
 
 
+@pytest.mark.slow
 @pytest.mark.quiet
 def test_ten_thousand_groups_hold_it_up_for_a_moment_at_most(machine: Machine) -> None:
     before = wait_for_status(machine, "frames", 3)
@@ -120,10 +122,9 @@ WITHOUT = {
 """By what the collector has to do without: how that is taken away, and the reason it tells."""
 
 
+@pytest.mark.slow
 @pytest.mark.allow(*LOCKED)
-@pytest.mark.parametrize(
-    "what", ["types", *(pytest.param(each, marks=pytest.mark.slow) for each in ("capabilities", "leave"))]
-)
+@pytest.mark.parametrize("what", WITHOUT)
 def test_it_collects_what_files_tell_without(what: str, machine: Machine) -> None:
     take_away, reason = WITHOUT[what]
     machine.succeed(f"{take_away}; systemctl restart jepa-telemetry", 60)

@@ -52,6 +52,7 @@ def test_a_recording_holds_what_programs_count_and_what_happened(machine: Machin
     assert "doomed.service" in {event.unit for event in recording.events if event.kind == "unit_failed"}
 
 
+@pytest.mark.slow
 @pytest.mark.allow(*KILLED)
 def test_a_recording_can_be_read_while_written_and_killed_it_keeps_all_but_the_last_second(
     machine: Machine,

@@ -12,9 +12,12 @@ from tests.vm.guest import (
     all_sources,
     clock_ns,
     essential_faults,
+    events,
     frame_times,
     part,
     status,
+    wait_for_event,
+    wait_for_sources,
     wait_for_status,
 )
 from tools.vm.machine import Machine
@@ -25,6 +28,7 @@ WATCHED_S = 30
 MISSED_AT_MOST = 1
 """Of the 30 periods; an emulated machine shares two processors with whatever else its host does."""
 KILLED = (r"jepad\.service: (Main process exited|Failed with result 'signal')", "jepad is killed on purpose")
+FAILED = (r"doomed\.service", "a unit that fails on purpose")
 
 
 @pytest.mark.looks
@@ -36,6 +40,7 @@ def test_libraries_of_the_image_import(machine: Machine) -> None:
     assert "CPUExecutionProvider" in machine.succeed(f"python3 -IS -c '{program}'")
 
 
+@pytest.mark.slow
 @pytest.mark.looks
 def test_an_assistant_asks_over_the_model_context_protocol(machine: Machine) -> None:
     about = {
@@ -123,7 +128,11 @@ def test_jump_of_the_clock_is_told_and_stops_nothing(machine: Machine) -> None:
 
 
 @pytest.mark.allow(*KILLED)
-def test_killed_daemon_comes_back_with_context_and_history(machine: Machine) -> None:
+@pytest.mark.allow(*FAILED)
+def test_killed_daemon_comes_back_with_context_history_and_events(machine: Machine) -> None:
+    wait_for_sources(machine, "units", timeout=30)
+    machine.execute("systemd-run --unit=doomed --wait sh -c 'exit 7'; systemctl reset-failed doomed")
+    wait_for_event(machine, "unit_failed", "doomed.service")
     before = wait_for_status(machine, "context_frames", 10)
     times = frame_times(machine)
     machine.succeed("systemctl kill --signal=KILL --kill-whom=main jepad")
@@ -133,6 +142,8 @@ def test_killed_daemon_comes_back_with_context_and_history(machine: Machine) -> 
     assert after["uptime_s"] < before["uptime_s"] + 60
     assert after["context_frames"] >= before["context_frames"]
     assert set(times) <= set(frame_times(machine)), "frames from before the kill are lost"
+    kept = [each["kind"] for each in events(machine) if each["unit"] == "doomed.service"]
+    assert kept.count("unit_failed") == 1
 
 
 def test_second_daemon_is_refused(machine: Machine) -> None:
