@@ -178,6 +178,7 @@ def test_units_are_stopped_restarted_and_paused_and_put_back(machine: Machine) -
     machine.succeed("systemctl is-active systemd-journald")
 
 
+@pytest.mark.slow
 @pytest.mark.allow("frail.service: Failed", "it is killed to see whether it is restarted")
 def test_a_service_that_fails_is_restarted_once_it_has_the_policy(machine: Machine) -> None:
     write(machine, "/etc/systemd/system/frail.service", "[Service]\nExecStart=/bin/sleep infinity")
