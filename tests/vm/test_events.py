@@ -6,10 +6,11 @@ import pytest
 from tests.vm.guest import events, wait_for_event, wait_for_sources
 from tools.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
-
 FAILED = (r"doomed\.service|restless\.service", "units that fail on purpose")
 SAID = (r"EXT4-fs error|I/O error|Out of memory", "said by the test itself")
+
+# One machine for several of them keeps in its journal what those before had to provoke.
+pytestmark = [pytest.mark.vm, pytest.mark.allow(*FAILED), pytest.mark.allow(*SAID)]
 
 
 @pytest.fixture
@@ -20,7 +21,6 @@ def watching(machine: Machine) -> Machine:
 
 
 @pytest.mark.looks
-@pytest.mark.allow(*FAILED)
 def test_a_unit_that_fails_is_told_with_its_result(watching: Machine) -> None:
     watching.execute("systemd-run --unit=doomed --wait sh -c 'exit 7'")
     event = wait_for_event(watching, "unit_failed", "doomed.service")
@@ -30,7 +30,6 @@ def test_a_unit_that_fails_is_told_with_its_result(watching: Machine) -> None:
 
 
 @pytest.mark.looks
-@pytest.mark.allow(*FAILED)
 def test_a_unit_that_is_restarted_is_told(watching: Machine) -> None:
     watching.succeed(
         "systemd-run --unit=restless -p Restart=always -p RestartSec=200ms sh -c 'sleep 0.2; exit 1'"
@@ -40,13 +39,11 @@ def test_a_unit_that_is_restarted_is_told(watching: Machine) -> None:
 
 
 @pytest.mark.looks
-@pytest.mark.allow(*SAID)
 def test_what_the_kernel_complains_of_is_understood(watching: Machine) -> None:
     watching.succeed("echo '<3>EXT4-fs error (device vdz9): ext4_lookup: said by a test' > /dev/kmsg")
     assert wait_for_event(watching, "fs_error", "vdz9")["source"] == "kmsg"
 
 
-@pytest.mark.allow(*SAID)
 def test_a_flood_of_complaints_is_one_event_and_frames_go_on(watching: Machine) -> None:
     # Not on the serial console, which takes an emulated machine most of the time.
     watching.succeed(
