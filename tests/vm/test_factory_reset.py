@@ -77,6 +77,7 @@ def is_new(machine: Machine, was: str) -> None:
     assert {line.split()[0] for line in now ^ shipped} <= OWN
     compared = machine.execute("diff -rq --no-dereference /etc /usr/share/factory/etc").out.splitlines()
     assert [line for line in compared if line.startswith("Files") and "/etc/machine-id" not in line] == []
+    machine.succeed(f"cmp /usr/share/factory/etc.list /var/lib/jepa-update/etc/{was}")
     assert int(machine.succeed("findmnt -nbo SIZE /")) > GROWN
 
 

@@ -42,6 +42,10 @@ DEVICE_TIMEOUT = "systemd.default_device_timeout_sec=60"
 """So long an initrd waits for a /usr that cannot be read; 90 s on a machine, 300 s in other tests."""
 BLOCK, SALT = 4096, slice(88, 120)
 """Of dm-verity: how much one hash is of, and where a partition of hashes has their salt."""
+ETC_NOTED = (
+    "for each in /var/lib/jepa-update/etc/*; do cmp $each /usr/share/factory/etc.list && echo $each; done"
+)
+"""Of which version /etc is, as is noted."""
 UNREACHABLE = "http://10.0.2.2:9"
 
 
@@ -140,6 +144,7 @@ def test_an_update_keeps_state_and_a_person_can_go_back(
     assert essential_faults(status(machine)) == []
     found = told(machine)
     assert (found["other"], found["role"], found["trial"]) == (updated.first, "previous", False)
+    assert machine.succeed(ETC_NOTED).strip() == f"/var/lib/jepa-update/etc/{NEXT}"
 
     assert updated.first in machine.succeed("jepa update rollback")
     assert (told(machine)["other"], told(machine)["role"]) == (updated.first, "pending")
@@ -147,6 +152,7 @@ def test_an_update_keeps_state_and_a_person_can_go_back(
     machine.wait_for_shell()
     assert version(machine) == updated.first
     assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
+    assert machine.succeed(ETC_NOTED).strip() == f"/var/lib/jepa-update/etc/{updated.first}"
     assert told(machine)["reason"] == "a person went back from it."
     machine.wait_for_unit("jepad.service", 120)
     assert "a person went back from it" in machine.succeed("jepa status")

@@ -13,6 +13,7 @@ import pytest
 from jepa.errors import JepaError
 from jepa.shell.install import CREDENTIAL, consent, from_credential
 from jepa.updates.disks import Disk, disks
+from jepa.updates.etc import FACTORY, NOTES
 from jepa.updates.installer import LEAST, RunningSystem, chosen, definitions, tidy
 
 HASH = "0123456789abcdef0123456789abcdef" + "f" * 32
@@ -116,6 +117,7 @@ def test_the_partitions_name_each_other_by_the_root_hash(tmp_path: Path) -> None
     root = made["30-root.conf"].splitlines()
     assert next(line for line in root if line.startswith("CopyFiles=")) == "CopyFiles=/etc"
     assert "ExcludeFiles=/etc/machine-id" in root
+    assert f"CopyFiles=/{FACTORY}.list:/{NOTES}/1.2.3" in root
 
 
 def test_the_installed_disk_starts_the_one_system_that_it_has(tmp_path: Path) -> None:

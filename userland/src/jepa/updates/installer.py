@@ -115,7 +115,9 @@ def definitions(source: RunningSystem, stamps: Path) -> dict[str, str]:
             Label="jepa-root",
             Format="ext4",
             # what was set up in the running system is kept, but for what makes it this very machine
-            CopyFiles=f"/etc {stamps}/machine-id:/etc/machine-id {stamps}/updated:/var/.updated",
+            CopyFiles=f"/etc {stamps}/machine-id:/etc/machine-id {stamps}/updated:/var/.updated"
+            # which version's /etc it began as (etc.py)
+            f" /usr/share/factory/etc.list:/var/lib/jepa-update/etc/{source.version}",
             ExcludeFiles="/etc/machine-id",
             MakeDirectories="/boot /dev /efi /home /proc /root /run /sys /tmp /usr /var",
             GrowFileSystem="yes",

@@ -4,7 +4,7 @@
 The versions lie in slots, of which /dev/disk/by-partlabel has the labels, `jepa-os_VERSION`. What was asked
 for and what came of it is below /var/lib/jepa-update: `next.json`, the version that is to start next;
 `passed`, a line for each version that passed its check; `failed`, lines of a version, a tab and why it
-failed. Everybody may read them.
+failed; `etc-kept`, what of /etc is not as the version that runs ships it (etc.py). Everybody may read them.
 """
 
 from __future__ import annotations
@@ -105,6 +105,11 @@ def tell(found: Versions) -> str:
             return f"{said}. {found.other} was not put in place whole and is not started."
         case _:
             return f"{said}; no other version is there."
+
+
+def kept_settings(root: Path) -> list[str]:
+    """A sentence for each thing in /etc that the last change of the version left as its owner made it."""
+    return _lines(root, "etc-kept")
 
 
 def note_next(root: Path, version: str, *, trial: bool) -> None:

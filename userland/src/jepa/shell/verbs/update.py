@@ -9,7 +9,7 @@ from jepa.errors import JepaError
 from jepa.shell.output import Output
 from jepa.shell.request import Request
 from jepa.updates.updater import Updater, source
-from jepa.updates.versions import PREFIX, order, slots, tell, versions
+from jepa.updates.versions import PREFIX, kept_settings, order, slots, tell, versions
 
 _ROOT = Path("/")
 
@@ -24,9 +24,10 @@ def run(request: Request) -> int:
         raise JepaError("A version is named to apply it.", "Say: jepa update apply VERSION", status=422)
     if args.what is None:
         if out.json:
-            out.data(asdict(found))
+            out.data(asdict(found) | {"etc": kept_settings(_ROOT)})
         else:
-            out.line(tell(found))
+            for line in (tell(found), *kept_settings(_ROOT)):
+                out.line(line)
         return 0
     if os.geteuid() != 0:
         raise JepaError("Only root changes the system's version.", "Log in as root.", status=403)
