@@ -53,13 +53,22 @@ class Volume:
         return any(text in piece for piece in self.pieces())
 
 
-def opened(disk: Path, start: int, size: int, passphrase: str) -> Volume | None:
-    """The partition of ``size`` bytes at ``start``, by ``passphrase``; None where that does not open it."""
+def described(disk: Path, start: int) -> dict[str, Any]:
+    """What the header of the partition at ``start`` says of its keys; ValueError where it has none."""
     with disk.open("rb") as file:
         header = os.pread(file.fileno(), _HEADER, start)
         magic, version, length = struct.unpack_from(">6sHQ", header)
-        assert (magic, version) == (b"LUKS\xba\xbe", 2), "it is not encrypted"
-        about = json.loads(os.pread(file.fileno(), length - _HEADER, start + _HEADER).rstrip(b"\0"))
+        if (magic, version) != (b"LUKS\xba\xbe", 2):
+            raise ValueError(f"{disk} is not encrypted at {start}")
+        text = os.pread(file.fileno(), length - _HEADER, start + _HEADER).partition(b"\0")[0]
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def opened(disk: Path, start: int, size: int, passphrase: str) -> Volume | None:
+    """The partition of ``size`` bytes at ``start``, by ``passphrase``; None where that does not open it."""
+    about = described(disk, start)
+    with disk.open("rb") as file:
         for name, slot in about["keyslots"].items():
             area, kdf = slot["area"], slot["kdf"]
             if kdf["type"] != "pbkdf2":
