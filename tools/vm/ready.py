@@ -86,7 +86,8 @@ def _fingerprint(machine: Machine, base: Path) -> str:
         setup.memory_mib,
         setup.cpus,
     )
-    rest = (setup.kvm, *setup.devices, *setup.kernel_arguments, *(setup.credentials or {}))
+    clock = (setup.virtual_time, setup.instruction_ns) if setup.virtual_time else ()
+    rest = (setup.kvm, *clock, *setup.devices, *setup.kernel_arguments, *(setup.credentials or {}))
     return hashlib.sha256(repr((*parts, *rest)).encode()).hexdigest()[:16]
 
 

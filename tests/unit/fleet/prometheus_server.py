@@ -48,14 +48,17 @@ def scraped(jepad: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def prometheus(past: Past, targets: Sequence[str] = ()) -> Iterator[str]:
-    """The address of a server that knows ``past`` and scrapes ``targets`` each second, as the job jepa."""
-    with tempfile.TemporaryDirectory() as name, _prometheus(Path(name), past, targets) as address:
+def prometheus(past: Past, targets: Sequence[str] = (), every_s: int = 1) -> Iterator[str]:
+    """The address of a server that knows ``past`` and scrapes ``targets`` each ``every_s``, as job jepa."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        _prometheus(Path(name), past, targets, every_s) as address,
+    ):
         yield address
 
 
 @contextlib.contextmanager
-def _prometheus(folder: Path, past: Past, targets: Sequence[str]) -> Iterator[str]:
+def _prometheus(folder: Path, past: Past, targets: Sequence[str], every_s: int) -> Iterator[str]:
     data = folder / "data"
     if past:
         text = folder / "past.txt"
@@ -68,7 +71,10 @@ def _prometheus(folder: Path, past: Past, targets: Sequence[str]) -> Iterator[st
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     config = folder / "prometheus.yml"
     job = {"job_name": "jepa", "static_configs": [{"targets": list(targets)}]}
-    scraping = {"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}
+    scraping = {
+        "global": {"scrape_interval": f"{every_s}s", "scrape_timeout": f"{every_s}s"},
+        "scrape_configs": [job],
+    }
     config.write_text(json.dumps(scraping))  # JSON is YAML
     port = free_port()
     command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={data}"]
