@@ -492,10 +492,14 @@ class Machine:
 
     # Network
 
-    def forward(self, port: int) -> str:
-        """Let this host reach the guest's TCP ``port``; returns at which HOST:PORT."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            place = f"127.0.0.1:{probe.getsockname()[1]}"
+    def forward(self, port: int, place: str | None = None) -> str:
+        """Let this host reach the guest's TCP ``port``, until it is off; returns at which HOST:PORT.
+
+        That is ``place``, where a machine was reached before it was started anew, or a free one.
+        """
+        if place is None:
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                place = f"127.0.0.1:{probe.getsockname()[1]}"
         command = f"hostfwd_add net tcp:{place}-:{port}"
         if said := self._monitor().execute("human-monitor-command", {"command-line": command}).strip():
             raise self._error(f"{command}: {said}")
