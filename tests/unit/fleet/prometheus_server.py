@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from jepa.fleet.figures_page import answer
+from jepa.fleet.figures_page import serve
 
 START_S = 60.0
 Past = Mapping[str, Sequence[tuple[float, float]]]
@@ -36,13 +36,11 @@ def scraped(jepad: Path) -> Iterator[str]:
     """HOST:PORT where the figures of ``jepad`` are, as jepa-figures.socket gives them."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def serve() -> None:
+        def answering() -> None:
             with contextlib.suppress(OSError):
-                while True:
-                    with server.accept()[0] as line:
-                        answer(line, jepad)
+                serve(server, jepad)
 
-        threading.Thread(target=serve, daemon=True).start()
+        threading.Thread(target=answering, daemon=True).start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
         server.shutdown(socket.SHUT_RDWR)
 

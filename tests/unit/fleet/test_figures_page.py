@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jepa.fleet.figures_page import answer
+from jepa.fleet.figures_page import answer, serve
 
 
 def ask(request: bytes, jepad: Path) -> tuple[bool, bytes]:
@@ -60,3 +60,16 @@ def test_who_says_nothing_or_too_much_is_left(served: Any) -> None:
     given, said = ask(b"x" * 8192, served.socket)
     assert not given
     assert said.startswith(b"HTTP/1.1 404")
+
+
+def test_who_says_nothing_holds_up_nobody_else_and_it_ends_when_nobody_asks(served: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener, served.socket, 0.5))
+        thread.start()
+        with socket.create_connection(listener.getsockname()):
+            for _ in range(2):
+                with socket.create_connection(listener.getsockname(), 10) as asking:
+                    asking.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                    assert asking.recv(65536).startswith(b"HTTP/1.1 200")
+        thread.join(10)
+        assert not thread.is_alive()
