@@ -7,7 +7,8 @@ booting. After every test each machine used in it is searched for
 trouble: its console, its kernel's log, its init's complaints and its failed units. A test that provokes
 trouble on purpose says so: ``@pytest.mark.allow("pattern", "reason")``. Everything is kept under build/vm.
 
-With ``--sources`` the shared machine runs the sources of this tree, not those that its image was built with.
+With ``--sources`` the shared machine runs the sources of this tree, not those that its image was built with;
+and so do those that are made from one boot.
 
 With pytest-xdist each worker has a machine of its own, and only while a test uses it. A test that measures
 how well a machine keeps up with time says ``@pytest.mark.quiet``: the host prefers its machine to all

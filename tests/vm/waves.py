@@ -23,6 +23,8 @@ _PATIENCE_S = 120.0
 """To answer may take an emulated machine long beside others."""
 _PACK = re.compile(r'^jepa_pack_info\{pack="machine",version="(.+)"\} 1$', re.MULTILINE)
 
+_JUDGED = re.compile(r"^jepa_forecast_windows_total\{.*\} ([1-9]\d*)$", re.MULTILINE)
+
 
 def identity(wave: str, kind: str, seed: int) -> str:
     """A machine ID that belongs to ``wave`` for versions of ``kind``."""
@@ -50,6 +52,22 @@ def pack_of(place: str) -> str:
     """The version of the machine pack in use, as the figures at HOST:PORT have it."""
     (version,) = _PACK.findall(figures(place))
     return str(version)
+
+
+def wait_for_pack(place: str, version: str, longest_s: float = _PATIENCE_S) -> None:
+    """Wait until the figures at HOST:PORT are of ``version``: the frame after it was put in use."""
+    end = time.monotonic() + longest_s
+    while (now := pack_of(place)) != version:
+        assert time.monotonic() < end, f"{place} has {now}, not {version}"
+        time.sleep(1)
+
+
+def wait_until_judged(place: str, longest_s: float) -> None:
+    """Wait until windows are judged at HOST:PORT, as from ten minutes of a machine's frames on."""
+    end = time.monotonic() + longest_s
+    while not _JUDGED.search(found := figures(place)):
+        assert time.monotonic() < end, found
+        time.sleep(10)
 
 
 def wait_until_known(server: str, places: Sequence[str], times: int, longest_s: float) -> None:

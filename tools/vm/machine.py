@@ -486,9 +486,9 @@ class Machine:
         self.wait_for_shell()
         return time.monotonic() - begin
 
-    def set_clock(self) -> None:
-        """Set the guest's clock to the host's, as an administrator would."""
-        self.succeed(f"date -u -s @{time.time():.0f}")
+    def set_clock(self, ahead_s: float = 0) -> None:
+        """Set the guest's clock to the host's, or ``ahead_s`` of it, as an administrator would."""
+        self.succeed(f"date -u -s @{time.time() + ahead_s:.0f}")
 
     # Network
 
