@@ -100,8 +100,10 @@ def test_what_was_set_of_late_is_a_mean_over_the_last_frames() -> None:
     np.testing.assert_allclose(recent.means[:, 3], 1)
 
 
-def test_the_means_of_a_recording_are_those_of_its_frames_one_by_one() -> None:
-    settings = np.random.default_rng(0).uniform(-1, 1, (50, len(CONTROLS))).astype(np.float32)
+@pytest.mark.parametrize("strongest", [1, 0])
+def test_the_means_of_a_recording_are_those_of_its_frames_one_by_one(strongest: float) -> None:
+    settings = np.random.default_rng(0).uniform(-strongest, strongest, (50, len(CONTROLS)))
+    settings = settings.astype(np.float32)
     recent = Recent()
     for row, told in zip(settings, recent_means(settings), strict=True):
         recent.push(row)

@@ -136,7 +136,7 @@ class Mirror:
     def apply(self, part: dict[str, Tensor]) -> dict[str, Tensor]:
         """The fields of a stretch with the parts changed."""
         swapped = {
-            name: part[name][:, self.channels]
+            name: part[name].index_select(1, self.channels)  # rows are copied whole, which [:, ...] does not
             for name in ("frame", "valid", "stats", "seen", "target", "scored")
         }
         settings = {name: part[name][..., self.controls] for name in ("control", "foreseen", "recent")}

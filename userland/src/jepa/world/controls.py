@@ -141,6 +141,8 @@ def recent_means(settings: FloatArray) -> FloatArray:
     """(T, R, A): the means of Recent at each frame, of settings (T, A)."""
     recent = Recent()
     result = np.zeros((len(settings), len(RECENT_S), len(CONTROLS)), np.float32)
+    if not settings.any():  # as in what a fleet records: frame by frame would take long for nothing
+        return result
     for row, vector in enumerate(settings):
         recent.push(vector)
         result[row] = recent.means

@@ -54,13 +54,18 @@ class Layer(nn.Module):
         """(B, T, D) -> (B, T, D), each frame looking back as ``reach`` says, itself included."""
         frames = x.shape[1]
         seen = reach(torch.arange(frames), frames, self.config)
-        bias = self.age_bias[:, seen.age.clamp(0, self.config.window - 1)].masked_fill(~seen.near, _NEVER)
-        if frames > self.config.window:
-            far = self.coarse_bias[:, seen.block.clamp(0, self.config.coarse - 1)]
-            bias = torch.where(seen.coarse, far, bias)
+        bias = _by_age(self._biases(frames)).masked_fill(~(seen.near | seen.coarse), _NEVER)
         query, key, value = (part.transpose(1, 2) for part in self.project(x))
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.finish(x, attended.transpose(1, 2).flatten(-2))
+
+    def _biases(self, frames: int) -> Tensor:
+        """(heads, T) of the frames 0 to T - 1 ago, those of the coarse context beyond the window."""
+        near, beyond = self.age_bias[:, :frames], torch.arange(max(0, frames - self.config.window))
+        if not len(beyond):
+            return near
+        block = torch.div(beyond, self.config.coarse_s, rounding_mode="floor")
+        return torch.cat([near, self.coarse_bias[:, block.clamp(max=self.config.coarse - 1)]], 1)
 
     def step(self, x: Tensor, cache: Tensor, coarse: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The newest frame alone: x (1, D), cache (2, heads, W, d), coarse (2, heads, V, d) -> x and cache.
@@ -102,6 +107,17 @@ class Layer(nn.Module):
         for number, (_, each) in enumerate(fresh):
             attended = attended + weight[..., cached + number, None] * each
         return self.finish(x, attended.flatten(-2))
+
+
+def _by_age(biases: Tensor) -> Tensor:
+    """(heads, T) by age -> (heads, T, T): of each frame that looks, the bias of each that it looks at.
+
+    Zero for those still to come. They are windows that slide over one row: the gradient of an index of T x T
+    ages would be added up number by number, which takes five times as long.
+    """
+    frames = biases.shape[1]
+    row = F.pad(biases.flip(1), (0, frames - 1))
+    return row.unfold(1, frames, 1).flip(1)
 
 
 class Predictor(nn.Module):
