@@ -24,6 +24,8 @@ from jepa_lab.fleet.survey import Problem
 RETRIES: Final = 3
 """What lost its worker is begun again so often."""
 _KNOCK_S: Final = 10.0
+_IDLE_MS: Final = 60_000
+"""A worker that loads waits so long for the next round; to start another takes seconds of a core."""
 _AHEAD: Final = 2
 """Tasks handed out per CPU: enough that none waits, and their answers are not all in memory at once."""
 
@@ -106,6 +108,7 @@ def cluster(address: str | None) -> Iterator[None]:
             include_dashboard=None if address else False,
             log_to_driver=False,
             logging_level=logging.ERROR,
+            _system_config=None if address else {"idle_worker_killing_time_threshold_ms": _IDLE_MS},
         )
     except (RuntimeError, OSError, ValueError) as error:
         raise JepaError(

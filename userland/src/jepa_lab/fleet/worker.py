@@ -10,9 +10,10 @@ import pickle
 import random
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa_lab.data import Mirror, Stretch, to_stretch, without_actions
 from jepa_lab.facts import ChannelFacts
-from jepa_lab.fleet.cuts import CUT, Drawn, draw, load
+from jepa_lab.fleet.cuts import CUT, draw, load
 from jepa_lab.fleet.survey import Host
 from jepa_lab.learner import CPU, Learner
 from jepa_lab.model.config import ModelConfig
@@ -35,6 +36,8 @@ from jepa_lab.train_config import TrainConfig
 
 _STATE = "learner.pt"
 _LOADING_CPUS = 0.25
+_PARTS_A_TASK = 8
+"""Loaded one after the other: to begin a task takes as long as to load a part."""
 TRAINING_CPUS = 0.75
 """Of the CPU that a worker has; the rest is left to load what it is shown next."""
 
@@ -141,29 +144,44 @@ def _rounds(job: Job, learner: Learner, rank: int, workers: int, after: Callable
     """Every round that is left, until ``after`` one of them says that it is enough."""
     config, cuts = job.config, each_step(job.config, workers)
     first = math.ceil(learner.step / config.validate_every)
-    shown = _shown(job, rank, range(first, math.ceil(config.steps / config.validate_every)), cuts)
+    coming = shown(job, rank, range(first, math.ceil(config.steps / config.validate_every)), cuts)
     over = learner.stale >= config.patience
     if job.weights is not None and not learner.history:
         over = after()  # weights to begin with are kept where nothing better comes
     while learner.step < config.steps and not over:
         learner.seed(config.seed, rank, learner.step // config.validate_every)
-        recordings = list(islice(shown, config.validate_every * cuts))
+        recordings = next(coming)
         learner.rng.shuffle(recordings)
         for step in range(min(config.validate_every, config.steps - learner.step)):
             learner.learn([job.stretch(each) for each in recordings[step * cuts : (step + 1) * cuts]])
         over = after()
 
 
-def _shown(job: Job, rank: int, rounds: range, cuts: int) -> Iterator[Recording]:
-    """What one worker is shown in ``rounds``, loaded a little ahead by tasks of Ray Data, in order."""
+def shown(job: Job, rank: int, rounds: range, cuts: int) -> Iterator[list[Recording]]:
+    """What one worker is shown in each of ``rounds``; while it learns from one, the next is loaded."""
+    ahead, coming = ThreadPoolExecutor(1, "loading"), deque[Future[list[Recording]]]()
+    try:
+        for number in rounds:
+            coming.append(ahead.submit(_loaded, job, rank, number, cuts))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        ahead.shutdown(cancel_futures=True)
+
+
+def _loaded(job: Job, rank: int, number: int, cuts: int) -> list[Recording]:
+    """What is shown in one round, loaded by tasks of Ray Data, in order.
+
+    What reads all rounds at once would never be done: Ray Data's executor, a thread of this process, turns
+    without a pause while it may not load more, as when its share of the CPUs is nothing, and keeps Python's
+    lock from the thread that learns. With two workers this took more time than the learning.
+    """
     import ray.data
 
-    rows: list[Drawn] = []
-    for number in rounds:
-        rng = random.Random(repr((job.config.seed, rank, number)))
-        rows += draw(job.train, job.config.validate_every * cuts, rng)
-    if not rows:
-        return
+    rng = random.Random(repr((job.config.seed, rank, number)))
+    rows = draw(job.train, job.config.validate_every * cuts, rng)
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
@@ -177,13 +195,16 @@ def _shown(job: Job, rank: int, rounds: range, cuts: int) -> Iterator[Recording]
         return [{"cut": pickle.dumps(each)} for each in found]
 
     stored = ray.data.from_items(
-        [{"drawn": pickle.dumps(row)} for row in rows], override_num_blocks=len(rows)
+        [{"drawn": pickle.dumps(row)} for row in rows],
+        override_num_blocks=math.ceil(len(rows) / _PARTS_A_TASK),
     )
+    found: list[Recording] = []
     for row in stored.flat_map(loaded, num_cpus=_LOADING_CPUS).iter_rows():
         cut: Recording | JepaError = pickle.loads(row["cut"])
         if isinstance(cut, JepaError):
             raise cut
-        yield cut
+        found.append(cut)
+    return found
 
 
 def _of_all(own: Validation, workers: int) -> list[Validation]:
