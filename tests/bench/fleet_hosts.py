@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a hundred machines take, replayed: frames a second and core, and memory for 10, 30 and 100 of them.
 
-Each machine has a day of hours (`tests.bench.fleet_replayed`: real recordings, shifted and mixed; about a
-gigabyte, removed afterwards). For each number of machines a process with a cluster of two CPUs of its own
+Each machine has a day of hours unless told otherwise (`tests.bench.fleet_replayed`: real recordings, shifted
+and mixed; about a gigabyte, removed afterwards). For each number of machines a process with a cluster of two
+CPUs of its own
 
 - loads every hour of every machine, as training and evaluation do, a task an hour;
 - judges the first minutes of an hour of each machine with the machine pack, a task each;
@@ -14,7 +15,7 @@ beside. Memory is the proportional set size, looked at five times a second: of t
 worker that has most, and of all processes together. What 10,000 machines of 30 days take is computed from
 these figures (`on_paper`), not measured.
 
-Usage: python -m tests.bench.fleet_hosts [OUT [DIR]]     (DIR keeps the store)
+Usage: python -m tests.bench.fleet_hosts [OUT [HOURS [DIR]]]     (HOURS of each machine; DIR keeps the store)
        python -m tests.bench.fleet_hosts --run HOSTS PLACE
 """
 
@@ -60,18 +61,20 @@ WORKERS: Final = Path("docs/bench/fleet-workers.json")
 _LOOK_S: Final = 0.2
 
 
-def main(out: Path, kept: Path | None = None) -> None:
+def main(out: Path, hours: int = HOURS, kept: Path | None = None) -> None:
     """Measure and write ``out``."""
     with tempfile.TemporaryDirectory(prefix="jepa-fleet-hosts-") as name:
         place = kept or Path(name)
-        found = replayed(place, MACHINES[-1], HOURS, HOUR)
+        found = replayed(place, MACHINES[-1], hours, HOUR)
         store = Path(found.address.removeprefix("file://"))
         size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
         told = {}
         for machines in MACHINES:
             with tempfile.TemporaryDirectory(prefix="some-", dir=place) as some:
                 told[machines] = in_its_own(machines, first(machines, store.parent, Path(some)))
-    entries = [entry("hosts_day_mib", size / MACHINES[-1] / 2**20, "MiB", "lower", MACHINES[-1])]
+    entries = [
+        entry("hosts_day_mib", 24 / hours * size / MACHINES[-1] / 2**20, "MiB", "lower", MACHINES[-1])
+    ]
     most = told[MACHINES[-1]]
     for name in ("load", "look", "evaluate"):
         rate = most[f"{name}_frames"] / most[f"{name}_cpu_s"]
@@ -245,4 +248,8 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--run"]:
         run(int(sys.argv[2]), Path(sys.argv[3]))
     else:
-        main(*map(Path, sys.argv[1:] or ["build/bench/fleet-hosts.json"]))
+        main(
+            Path((sys.argv[1:] or ["build/bench/fleet-hosts.json"])[0]),
+            *map(int, sys.argv[2:3]),
+            *map(Path, sys.argv[3:4]),
+        )

@@ -6,7 +6,7 @@ one, so that nothing of a held-out machine is trained on. The training is that o
 but shorter, and without what settings do. The noise of seeds is the standard deviation over those of one
 process. Results are kept beside OUT as they come; the same command goes on where it stopped.
 
-Usage: python -m tests.bench.fleet_seeds [OUT]
+Usage: python -m tests.bench.fleet_seeds [OUT [SEEDS [STEPS [FRAMES]]]]    (FRAMES of a recording at most)
 """
 
 import json
@@ -33,40 +33,44 @@ from jepa_lab.fleet.worker import Best, Job, alone
 from jepa_lab.train_config import TrainConfig
 from tests.bench.fleet_replayed import OF_ONE_KIND, RECORDINGS, SCHEMA, Replayed, at, look, real, send
 
-SEEDS: Final = (1, 2, 3, 4, 5)
+SEEDS: Final = 5
 STEPS: Final = 120
-MOST_FRAMES: Final = 600
+FRAMES: Final = 600
 """Of one recording: those of a whole day would take the time that the others need."""
 FIGURES: Final = ("banded_accuracy", "crps_skill_5_30s", "coverage_90")
 WORKERS: Final = {"one process": None, "two workers": 2}
 
 
-def main(out: Path) -> None:
+def main(out: Path, seeds: int = SEEDS, steps: int = STEPS, frames: int = FRAMES) -> None:
     """Train and judge what is not there yet, and write the table beside it."""
     kept = out.with_suffix("")
     kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="jepa-fleet-seeds-") as name, cluster(None):
-        found = machines(Path(name))
+        found = machines(Path(name), frames)
         divided = split(found.hosts)
-        for seed in SEEDS:
+        for seed in range(1, 1 + seeds):
             for who, workers in WORKERS.items():
                 file = kept / f"{who.replace(' ', '-')}-{seed}.json"
                 if not file.exists():
                     with tempfile.TemporaryDirectory(prefix="jepa-fleet-state-") as state:
                         fit = alone if workers is None else on_workers(state, workers)
-                        told = one(found.address, divided, seed, fit, check=seed == SEEDS[0])
+                        told = one(found.address, divided, seed, steps, fit, check=seed == 1)
                     file.write_text(json.dumps(told) + "\n", encoding="utf-8")
                 print(seed, who, file.read_text().strip(), file=sys.stderr, flush=True)
     runs = {
-        who: [json.loads((kept / f"{who.replace(' ', '-')}-{seed}.json").read_text()) for seed in SEEDS]
+        who: [
+            json.loads((kept / f"{who.replace(' ', '-')}-{seed}.json").read_text())
+            for seed in range(1, 1 + seeds)
+        ]
         for who in WORKERS
     }
     each, compared = tables(runs)
+    compared |= {"steps": steps, "frames_of_a_recording": frames}
     out.with_name(f"{out.stem}-each.json").write_text(json.dumps(each, indent=1) + "\n", encoding="utf-8")
     out.write_text(json.dumps(compared, indent=1) + "\n", encoding="utf-8")
 
 
-def machines(folder: Path) -> Replayed:
+def machines(folder: Path, frames: int) -> Replayed:
     """A store in which each recording, with its second run, is a machine."""
     (folder / "store").mkdir()
     make_keys(folder / "keys")
@@ -75,17 +79,17 @@ def machines(folder: Path) -> Replayed:
     parts: dict[str, list[Any]] = {}
     for name, recording in zip(names, real(), strict=True):
         mine = parts.setdefault(name.removesuffix(TWIN), [])
-        mine.append(at(recording, recording.values[:MOST_FRAMES], len(mine)))
+        mine.append(at(recording, recording.values[:frames], len(mine)))
     for name, some in parts.items():
         send(store, owner, folder / name, some)
     return look(folder)
 
 
 def one(
-    address: str, divided: Split, seed: int, fit: Callable[[Job], Best], *, check: bool
+    address: str, divided: Split, seed: int, steps: int, fit: Callable[[Job], Best], *, check: bool
 ) -> dict[str, Any]:
     """What one training reaches; with ``check``, whether without Ray it is judged to the same digits."""
-    config = TrainConfig(seed=seed, steps=STEPS)
+    config = TrainConfig(seed=seed, steps=steps)
     made = train_fleet(address, divided, SCHEMA, config, fit)
     made.trained.report.update(trained="never shipped", data="a benchmark")
     with tempfile.TemporaryDirectory(prefix="jepa-fleet-pack-") as name:
@@ -117,8 +121,8 @@ def tables(runs: dict[str, list[dict[str, Any]]]) -> tuple[dict[str, Any], dict[
     figures = (*FIGURES, "watched")
     columns = ["seed", *(f"{figure}, {who}" for figure in figures for who in WORKERS)]
     rows: list[list[Any]] = [
-        [str(seed), *(runs[who][number][figure] for figure in figures for who in WORKERS)]
-        for number, seed in enumerate(SEEDS)
+        [str(1 + number), *(runs[who][number][figure] for figure in figures for who in WORKERS)]
+        for number in range(len(runs["two workers"]))
     ]
     values = {figure: [[run[figure] for run in runs[who]] for who in WORKERS] for figure in figures}
     rows.append(["mean", *(float(np.mean(each)) for figure in figures for each in values[figure])])
@@ -140,9 +144,8 @@ def tables(runs: dict[str, list[dict[str, Any]]]) -> tuple[dict[str, Any], dict[
         "rows": summary,
         "evaluation_same_to_the_digit": [runs[who][0]["evaluation_same"] for who in WORKERS],
         "machines": runs["two workers"][0]["machines"],
-        "steps": STEPS,
     }
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("build/bench/fleet-seeds.json"))
+    main(Path((sys.argv[1:] or ["build/bench/fleet-seeds.json"])[0]), *map(int, sys.argv[2:]))

@@ -47,3 +47,5 @@ def test_what_cannot_be_trained_is_said_before_anything_starts(
     out = ["--out", str(tmp_path / "out")]
     assert main(["fleet", "ablate", *ask, *out, "--only", "no second runs"]) == 1
     assert "no variant 'no second runs'" in capsys.readouterr().err
+    assert main(["fleet", "train", *ask, *out, "--version", "1.0.0", "--frames", "240"]) == 1
+    assert "240 frames is too small" in capsys.readouterr().err

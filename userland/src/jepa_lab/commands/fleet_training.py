@@ -64,6 +64,9 @@ def _common(parser: argparse.ArgumentParser, store: _AddStore) -> None:
 def _workers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="default: one a GPU, or one a CPU")
     parser.add_argument(
+        "--frames", type=int, default=1200, help="of a step, of all workers together: more suit more workers"
+    )
+    parser.add_argument(
         "--state",
         default=str(Path("build/fleet-training").absolute()),
         help="where checkpoints go, which every machine can write: a directory or s3://BUCKET/PREFIX",
@@ -85,14 +88,21 @@ def _tune(arguments: argparse.Namespace) -> None:
 def _make(arguments: argparse.Namespace, present: Path | None, version: str, rate: float) -> None:
     from jepa.telemetry.schema import load_schema
     from jepa_lab.fleet.cluster import cluster
+    from jepa_lab.fleet.cuts import CUT
     from jepa_lab.fleet.publish import make_pack
     from jepa_lab.fleet.training import on_workers
     from jepa_lab.train_config import TrainConfig
 
+    if arguments.frames < 2 * CUT:
+        raise JepaError(
+            f"A step of {arguments.frames} frames is too small.", f"Name {2 * CUT} or more: two cuts."
+        )
     schema, found = load_schema(), _survey(arguments)
-    usual = TrainConfig()
     config = TrainConfig(
-        seed=arguments.seed, steps=arguments.steps, learning_rate=rate * usual.learning_rate
+        seed=arguments.seed,
+        steps=arguments.steps,
+        frames=arguments.frames,
+        learning_rate=rate * TrainConfig().learning_rate,
     )
     with cluster(arguments.address):
         made = make_pack(
