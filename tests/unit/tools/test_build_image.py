@@ -82,9 +82,12 @@ def test_the_files_of_a_private_clone_get_the_modes_that_git_keeps(
     (tmp_path / "src/extra").symlink_to(private_clone / "mkosi.extra")
     (root / "usr/lib/modules/7.3").mkdir(parents=True)
     (root / "usr/lib/modules/7.3/config").write_text("CONFIG_X=y\n")
+    program = root / "usr/lib/jepa/jepa/updates/etc.py"
+    program.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "userland/src/jepa/updates/etc.py", program)
     places = {"BUILDROOT": root, "SRCDIR": tmp_path / "src", "OUTPUTDIR": tmp_path}
     environment = os.environ | {name: str(place) for name, place in places.items()}
-    environment["SOURCE_DATE_EPOCH"] = "1700000000"
+    environment |= {"SOURCE_DATE_EPOCH": "1700000000", "IMAGE_VERSION": "0.1.0"}
     subprocess.run([ROOT / "mkosi.finalize"], env=environment, check=True, umask=0o077)
     found = dict(modes(root))
     kept = expected(private_clone, "mkosi.extra")
@@ -92,6 +95,9 @@ def test_the_files_of_a_private_clone_get_the_modes_that_git_keeps(
     assert {path: found[path] for path in kept} == kept
     assert (tmp_path / "jepa-os.config").read_text() == "CONFIG_X=y\n"
     assert (root / "etc/shadow").read_text() == "jepa:!*:::::::\nlocked:!:0::::::\n"
+    noted = (root / "var/lib/jepa-update/etc/0.1.0").read_text()
+    assert noted == (root / "usr/share/factory/etc.list").read_text()
+    assert "\tfstab\n" in noted
     assert {path.lstat().st_mtime for path in root.rglob("*")} == {1700000000}
     assert {found[Path("usr")], found[Path("usr/lib/systemd/system")]} == {0o755}
 
