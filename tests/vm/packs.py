@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.worse_pack import break_off, disturb
+from tests.worse_pack import disturb
 from tools import keys, pack_image
 from tools.partitions import partitions
 from tools.userland import NOT_OF_A_PACK
@@ -28,17 +28,11 @@ class Packs:
         self._work, self.own = place, own
 
     def make(
-        self,
-        version: str,
-        *changes: tuple[str, str],
-        key: keys.Pair | None = None,
-        noise: float = 0.0,
-        breaks_off: bool = False,
+        self, version: str, *changes: tuple[str, str], key: keys.Pair | None = None, noise: float = 0.0
     ) -> str:
         """An image of the shipped pack as ``version``, with ``changes`` to its manifest; its file name.
 
-        With ``noise`` the weights that forecast are off by so many of their own deviations. One that
-        ``breaks_off`` forecasts for a quarter of a minute.
+        With ``noise`` the weights that forecast are off by so many of their own deviations.
         """
         pack = self._work / "pack"
         shutil.rmtree(pack, ignore_errors=True)
@@ -50,8 +44,6 @@ class Packs:
         (pack / "pack.toml").write_text(text)
         if noise:
             disturb(pack, noise)
-        if breaks_off:
-            break_off(pack)
         signing = key or self.own
         return pack_image.make(pack, self.place, signing.key, signing.certificate).name
 
