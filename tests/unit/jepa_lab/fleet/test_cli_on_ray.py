@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`jepa-lab fleet evaluate` by the command line, on two raylets, when most of the store is rubbish."""
+"""`jepa-lab fleet train | tune | ablate | evaluate` by the command line, on two raylets.
 
+The machines are real recordings, each begun somewhere else. How much a pack gains by tuning is not looked at
+here (`test_publish` does): that the commands do on a cluster what they say, also when a worker is killed or
+half of the store is rubbish, is.
+"""
+
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,15 +23,17 @@ from jepa.fleet.keys import OwnerKey
 from jepa.fleet.spool import Spool
 from jepa.fleet.store import Store
 from jepa.fleet.upload import Uploader
-from jepa.packs.pack import Pack
+from jepa.packs.pack import Pack, load_pack
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa_lab.cli import main
+from jepa_lab.commands.fleet_training import NOT_BETTER
 from jepa_lab.fleet.evaluate import judge_part, parts_of, sum_up
 from jepa_lab.fleet.survey import Host, survey
+from jepa_lab.weights import TRAINED
 from tests.unit.conftest import MACHINE_PACK
 from tests.unit.fleet.machines import SCHEMA, Clock, a_recording, owner_in, put, store_in, uploader
-from tests.unit.jepa_lab.fleet.fleets import a_part, real
+from tests.unit.jepa_lab.fleet.fleets import RECORDINGS, a_part, real
 
 pytestmark = pytest.mark.slow
 NAMES = ("t01-build", "t02-web", "t03-night", "t05-grow", "t06-storm", "t07-mixed")
@@ -138,3 +146,75 @@ def other_channels(folder: Path, owner: OwnerKey) -> str:
     assert Uploader(spool, store, owner.fleet, schema, 1e9, clock=Clock(NOW_NS)).run().fault is None
     (mine,) = set((folder / "store").glob("hosts/*")) - before
     return mine.name
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OwnerKey]:
+    """Eighteen machines of one kind, of which six are held out."""
+    folder = tmp_path_factory.mktemp("fleet")
+    owner = owner_in(folder / "keys")
+    for name in NAMES:
+        for turn in (1, 2, 3):
+            send(folder, owner, f"{name}-{turn}", ending(a_part(real(name), 0, FRAMES, 45 * turn), 1))
+    return folder, owner
+
+
+@pytest.fixture
+def ask(fleet: tuple[Path, OwnerKey], raylets: str, tmp_path: Path) -> Callable[..., int]:
+    """``ask(command, option, ...)``: its exit status, on two raylets."""
+    folder, _ = fleet
+    # Recordings without trials: what settings do would take longer to learn than all else here.
+    shutil.copytree(RECORDINGS / "t01-build", tmp_path / "recorded/t01-build")
+    training = ["--steps", "1", "--trials", str(tmp_path / "recorded")]
+
+    def asked(command: str, *options: object) -> int:
+        given = [f"file://{folder}/store", "--key", str(folder / "keys/owner.key"), "--address", raylets]
+        more = [] if command == "evaluate" else training
+        try:
+            return main(["fleet", command, *given, *more, *map(str, options)])
+        except SystemExit as ended:
+            return int(str(ended.code))
+
+    return asked
+
+
+def test_a_pack_is_trained_and_then_tuned_though_a_worker_is_killed(
+    ask: Callable[..., int],
+    killer: Callable[..., Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    little, tuned, state = (tmp_path / name for name in ("little", "tuned", "state"))
+    assert ask("train", "--out", little, "--version", "0.0.1", "--state", state) == 0
+    assert "machine 0.0.1" in capsys.readouterr().out
+    # A pack that knows little, beside the weights of the shipped one, from which its tuning begins.
+    shutil.copy(MACHINE_PACK / TRAINED, little)
+    dead = killer("RayTrainWorker")
+    told = ("--from", little, "--version", "0.0.2", "--out", tuned, "--state", state)
+    assert ask("tune", *told) == 0
+    assert dead.end() is not None
+    said = capsys.readouterr().out
+    assert "beyond noise" in said
+    assert "machine 0.0.2" in said
+    assert load_pack(tuned, SCHEMA).title == "machine 0.0.2"
+    assert json.loads((tuned / "results/heldout.json").read_text())["for"][0]["better"]
+
+
+def test_a_pack_that_is_not_bettered_stays(
+    ask: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tuned"
+    told = ("--from", MACHINE_PACK, "--version", "9.0.0", "--out", out, "--state", tmp_path / "state")
+    assert ask("tune", *told) == NOT_BETTER
+    said = capsys.readouterr()
+    assert "not beyond noise" in said.out
+    assert "Nothing is published" in said.err
+    assert not out.exists()
+
+
+def test_variants_are_trained_and_kept(ask: Callable[..., int], tmp_path: Path) -> None:
+    out, names = tmp_path / "ablations.json", ["half of the sessions", "roles not mirrored"]
+    assert ask("ablate", "--kept", tmp_path / "kept", "--out", out, "--only", *names) == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert sorted(row[0] for row in rows) == sorted(names)
+    assert all(0 < row[2] < 1 for row in rows)
