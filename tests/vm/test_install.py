@@ -9,6 +9,8 @@ import pytest
 
 from tests.vm.disks import beside, empty
 from tests.vm.guest import essential_faults, status
+from tests.vm.luks import opened
+from tools.partitions import labelled
 from tools.vm.image import Image, own_firmware
 from tools.vm.machine import Machine
 from tools.vm.qemu import Disk
@@ -77,9 +79,10 @@ def _folder(directory: Path) -> Path:
     return place
 
 
-def test_without_a_person_the_host_names_the_disk(
+def test_without_a_person_the_host_names_the_disk_and_its_first_start_encrypts_it(
     new_machine: Callable[..., Machine], image: Image, directory: Path, target: Disk
 ) -> None:
+    """The first where the machine that it is then put into has a TPM."""
     live = new_machine(
         "unattended",
         image.overlay(directory / "unattended.qcow2"),
@@ -91,3 +94,17 @@ def test_without_a_person_the_host_names_the_disk(
     live.start()
     live.wait_for_shutdown(900)
     assert "is on vdb. Switch this machine off" in live.console_text()
+
+    firmware = own_firmware(_folder(directory))
+    installed = new_machine("sealed-disk", target, firmware=firmware, tpm=directory / "installed.tpm")
+    installed.start()
+    wait_until_ready(installed)
+    assert installed.succeed("findmnt -no SOURCE /").strip() == "/dev/mapper/jepa-root"
+    installed.wait_for_unit("jepa-grow.service")
+    assert int(installed.succeed("findmnt -nbo SIZE /")) > GIB, "it takes what the disk has"
+    assert essential_faults(status(installed)) == []
+    key = installed.succeed("jepa encryption recovery-key").strip()
+    assert key in installed.console_text()
+    installed.shutdown()
+    part = labelled(target.path, "jepa-root")
+    assert opened(target.path, part.start, part.size, key) is not None

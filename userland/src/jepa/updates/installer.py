@@ -159,7 +159,14 @@ class Installer:
             for name, text in definitions(source, stamps).items():
                 (place / name).write_text(text)
             self._say(f"Writing JEPA OS {source.version} to {disk.name}.")
-            options = ["--empty=force", "--dry-run=no", "--no-pager", f"--definitions={place}"]
+            # Offline: the root is never mounted, by which open-root knows in its first start that it is new.
+            options = [
+                "--empty=force",
+                "--offline=yes",
+                "--dry-run=no",
+                "--no-pager",
+                f"--definitions={place}",
+            ]
             self._do(["systemd-repart", *options, str(disk.path)], f"{disk.name} was not written")
         self._do(["udevadm", "settle"], f"The partitions of {disk.name} did not appear")
         parts = self._parts(disk.path)
