@@ -57,7 +57,7 @@ class Station:
     def _boot(self) -> Machine:
         disk = self._image.overlay(self._directory / "shared.qcow2")
         kernel, initrd = self._image.kernel, self._image.initrd
-        setup = Setup(disk, kernel=kernel, initrd=initrd, devices=BAY, kvm=self._kvm, cpus=1)
+        setup = Setup(disk, kernel=kernel, initrd=initrd, devices=BAY, kvm=self._kvm)
         machine = Machine("shared", setup, self._directory, self._say)
         try:
             start_ready(machine)
