@@ -18,7 +18,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections import Counter
@@ -262,8 +261,7 @@ def boot(booted: Machine, disk: Disk, size: int, recording: Recording, found: Co
     found["booted"] += 1
     found["unsound"] += done[1] != "Finished"
     with tempfile.TemporaryDirectory(prefix="jepa-cut-") as place:
-        with tarfile.open(tar) as archive:
-            archive.extractall(place, filter="tar")
+        shutil.unpack_archive(tar, place, "tar")
         left = load(Path(place, JOURNAL))
         found["unsound"] += bool(left.damage)
         changes = list(left.changes.values())

@@ -75,8 +75,7 @@ class Shelf(Images):
         self.chosen = f"machine_{FIRST}"
 
     def add(self, source: Path) -> Manifest:  # type: ignore[override]
-        with tarfile.open(source) as packed:
-            packed.extractall(self._folder, filter="data")
+        shutil.unpack_archive(source, self._folder, "tar")
         name, version = source.stem.split("_")
         return Manifest.model_construct(name=name, version=version, kind="machine")
 
