@@ -7,7 +7,6 @@ programs it is of, what each course was, and what came of its actions.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from jepa.durable import sync_folder
 from jepa.errors import JepaError
 from jepa.telemetry import parquet
 from jepa.telemetry.frame import FloatArray
@@ -84,7 +84,7 @@ def write_moment(folder: Path, moment: RecordedMoment, schema: Schema) -> None:
     text = json.dumps({**facts, "courses": courses}, indent=1)
     (temporary / _FACTS).write_text(text + "\n", encoding="utf-8")
     temporary.rename(folder)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
 def load_moment(folder: Path, schema: Schema) -> RecordedMoment:
@@ -127,11 +127,3 @@ def moments_in(root: Path, split: str | None = None) -> Sequence[Path]:
     if split is None:
         return found
     return [folder for folder in found if json.loads((folder / _FACTS).read_text())["split"] == split]
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
