@@ -154,6 +154,7 @@ def main() -> int:
     parser.add_argument("--version", default=project_version(), help="of the image (default: the project's)")
     parser.add_argument("--to", type=Path, help="directory (default: as said above)")
     parser.add_argument("--keys", type=Path, default=keys.KEYS, help="to sign with (default: keys)")
+    parser.add_argument("--over", type=Path, help="a tree of files that is laid over those of the image")
     arguments = parser.parse_args()
     name: str = arguments.architecture
     os.umask(0o022)  # what is made here goes into the image
@@ -183,6 +184,8 @@ def main() -> int:
     options += ["--prepare-script", str(packages), "--image-version", arguments.version]
     options += ["--source-date-epoch", str(born())]
     options += signatures(arguments.keys.resolve())
+    if arguments.over:
+        options += ["--extra-tree", str(arguments.over.resolve())]
     log = BUILD / "image.log"
     print(f"building the image with mkosi; its messages go to {log.relative_to(ROOT)}", flush=True)
     with log.open("w") as messages:

@@ -7,6 +7,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,14 +26,27 @@ KEYS = BUILD / "image-keys"
 """Of the tests: later versions are built with these, and signed."""
 
 
+SHIPPED = ("issue.net", "shipped-with", "debian_version")
+"""Files of /etc in which a later version has its number; the image under test lacks the second."""
+
+
 def built(version: str, image: Image) -> Path:
-    """The directory with an image of ``version``, built unless it is as new as ``image``; takes minutes."""
+    """The directory with an image of ``version``, built unless it is as new as ``image``; takes minutes.
+
+    It differs from ``image`` by its number, its keys and the files SHIPPED.
+    """
     place = BUILD / f"image-{version}"
     raw = place / "jepa-os.raw"
     keys.make(KEYS)
     if not raw.exists() or raw.stat().st_mtime < image.raw.stat().st_mtime:
         command = [sys.executable, "-m", "tools.build_image", "--version", version, "--to", str(place)]
-        subprocess.run([*command, "--keys", str(KEYS)], cwd=ROOT, check=True)
+        with tempfile.TemporaryDirectory(prefix="jepa-over-") as over:
+            Path(over).chmod(0o755)  # becomes that of the image's root
+            etc = Path(over) / "etc"
+            etc.mkdir()
+            for name in SHIPPED:
+                (etc / name).write_text(f"{version}\n", encoding="utf-8")
+            subprocess.run([*command, "--keys", str(KEYS), "--over", over], cwd=ROOT, check=True)
         os.utime(raw)
     return place
 

@@ -14,7 +14,7 @@ import pytest
 from tests.authority import Authority
 from tests.vm.disks import beside, stick
 from tests.vm.guest import essential_faults, status
-from tests.vm.releases import HOST, Channel, built, served, with_words
+from tests.vm.releases import HOST, SHIPPED, Channel, built, served, with_words
 from tests.vm.updating import (
     LATER,
     NEXT,
@@ -73,7 +73,7 @@ def updated(image: Image, directory: Path, kvm: bool, say: Say, channel: Channel
         machine.wait_for_shell()
         trust(machine, channel)
         first = version(machine)
-        machine.succeed("echo kept | tee /etc/kept >/var/kept")
+        machine.succeed("echo kept | tee /etc/kept >/var/kept; echo mine >/etc/debian_version")
         fetched: Counter[str] = Counter()
         authority = Authority("of the tests")
         trust_servers_of(machine, authority)
@@ -145,6 +145,9 @@ def test_an_update_keeps_state_and_a_person_can_go_back(
     found = told(machine)
     assert (found["other"], found["role"], found["trial"]) == (updated.first, "previous", False)
     assert machine.succeed(ETC_NOTED).strip() == f"/var/lib/jepa-update/etc/{NEXT}"
+    assert machine.succeed(f"cd /etc; cat {' '.join(SHIPPED)}").split() == [NEXT, NEXT, "mine"]
+    (kept,) = found["etc"]
+    assert kept.startswith(f"/etc/debian_version stays as it is here; {NEXT} ships another: ")
 
     assert updated.first in machine.succeed("jepa update rollback")
     assert (told(machine)["other"], told(machine)["role"]) == (updated.first, "pending")
@@ -153,6 +156,8 @@ def test_an_update_keeps_state_and_a_person_can_go_back(
     assert version(machine) == updated.first
     assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
     assert machine.succeed(ETC_NOTED).strip() == f"/var/lib/jepa-update/etc/{updated.first}"
+    machine.succeed("cmp /etc/issue.net /usr/share/factory/etc/issue.net; test ! -e /etc/shipped-with")
+    assert machine.succeed("cat /etc/debian_version") == "mine\n"
     assert told(machine)["reason"] == "a person went back from it."
     machine.wait_for_unit("jepad.service", 120)
     assert "a person went back from it" in machine.succeed("jepa status")
