@@ -21,7 +21,7 @@ from tests.unit.updates.channels import release_key
 from tests.vm import packs as pack_images
 from tests.vm.packs import STRANGE, Packs, pair
 from tests.vm.releases import Channel, built, served, with_words
-from tests.vm.updating import LATER, NEXT, UKIS, firmware_of, reboot, told, trust, version
+from tests.vm.updating import LATER, NEXT, UKIS, connect, firmware_of, reboot, told, trust, version
 from tests.vm.waves import PORT, Owner, identity, wait_until_known
 from tools.vm.image import Image
 from tools.vm.machine import Machine, Say
@@ -70,6 +70,7 @@ class Member:
         """Start anew; the version that then runs, and has passed its check."""
         reboot(self.machine)
         self.machine.wait_for_shell()
+        connect(self.machine)
         self.machine.forward(PORT, self.figures)
         now = version(self.machine)
         self.machine.wait_until_succeeds(f"{UKIS} | grep -x jepa-os_{now}.efi", poll=3)
