@@ -26,7 +26,7 @@ def judge(recording: Recording, schema: Schema, pack: Pack, monkeypatch: pytest.
     def make(*sizes: float) -> KnownEffects:
         turns = iter(sizes)
 
-        def imagined(_: object, changes: object, __: object) -> tuple[np.ndarray, np.ndarray]:
+        def imagined(_: object, changes: object, *__: object) -> tuple[np.ndarray, np.ndarray]:
             truth = np.nan_to_num(measure_effects(each, changes).effect)
             return truth / next(turns), truth[:, None]
 
@@ -60,7 +60,7 @@ def test_a_setting_that_is_given_back_is_judged_by_itself(
 ) -> None:
     each = experiment(recording, schema)
 
-    def imagined(_: object, changes: Sequence[SettingChange], __: object) -> tuple[np.ndarray, np.ndarray]:
+    def imagined(_: object, changes: Sequence[SettingChange], *__: object) -> tuple[np.ndarray, np.ndarray]:
         truth = np.nan_to_num(measure_effects(each, changes).effect)
         part = np.array([4 if (change.after > change.before).any() else 1 for change in changes])
         return truth / part[:, None, None], truth[:, None]

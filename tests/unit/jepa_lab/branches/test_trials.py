@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jepa.evaluation.effect_scoring import HORIZONS
+from jepa.evaluation.courses import HORIZONS
 from jepa.packs.pack import Pack
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema

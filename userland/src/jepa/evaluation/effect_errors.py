@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from jepa.evaluation.courses import HORIZONS, Imaginer
 from jepa.evaluation.effect_scoring import (
-    HORIZONS,
     Experiment,
     changes_of,
     imagined_effects,
@@ -111,11 +111,11 @@ def _known(trials: Sequence[Trial], pack: Pack, widened: float) -> Channels:
     return known
 
 
-def trials_of(session: int, each: Experiment, pack: Pack) -> list[Trial]:
-    """The changes of ``each`` in which one setting alone was changed."""
+def trials_of(session: int, each: Experiment, pack: Pack, imaginer: Imaginer | None = None) -> list[Trial]:
+    """The changes of ``each`` in which one setting alone was changed, by the pack or ``imaginer``."""
     changes = changes_of(each.acted)
     measured = measure_effects(each, changes)
-    imagined, _ = imagined_effects(each.acted, changes, pack)
+    imagined, _ = imagined_effects(each.acted, changes, pack, imaginer)
     # The mean of two runs less the mean of two others varies as much as one run, half of what two differ by.
     noise = np.asarray(measured.chance / np.sqrt(2), np.float32)
     trials = []

@@ -15,19 +15,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from jepa.evaluation.courses import HORIZONS, Imaginer, PackImaginer, Question
 from jepa.evaluation.replay import aligned
 from jepa.packs.pack import Pack
-from jepa.telemetry.frame import BoolArray, Frame
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
-from jepa.world.controls import CONTROLS, ActionReplay, host_of, in_force
+from jepa.world.controls import in_force
 from jepa.world.forecast import FloatArray
-from jepa.world.model import WorldModel
 from jepa.world.scale import Scale
 
 _BEYOND, _CLEAR = 2.0, 5.0
 _LEAST = 0.02
 """Effects smaller than this on the unit scale are none, however alike two runs are."""
-HORIZONS = (5, 15, 30)
 _BEFORE = 5
 """Frames before a change that what follows it is compared with."""
 _KEPT = 0.8
@@ -112,8 +111,10 @@ class Real:
     """How many two means of two runs would be apart if nothing had been done; by either pair alike."""
 
 
-def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) -> Effects | None:
-    """Judge ``pack``; None without an experiment."""
+def judge_effects(
+    experiments: Sequence[Experiment], pack: Pack, seed: int = 0, imaginer: Imaginer | None = None
+) -> Effects | None:
+    """Judge ``pack``, or the ``imaginer`` in its place; None without an experiment."""
     if not experiments:
         return None
     rng = np.random.default_rng(seed)
@@ -122,7 +123,7 @@ def judge_effects(experiments: Sequence[Experiment], pack: Pack, seed: int = 0) 
     for each in experiments:
         changes = changes_of(each.acted)
         real.append(real_effects(each, changes))
-        imagined, others = imagined_effects(each.acted, changes, pack)
+        imagined, others = imagined_effects(each.acted, changes, pack, imaginer)
         effects.append(imagined)
         shuffled.append(_sign_shared(others, real[-1].effect))
         instead.append(others.mean(axis=1) if others.shape[1] else np.full_like(imagined, np.nan))
@@ -288,34 +289,22 @@ def _sign_shared(others: FloatArray, effect: FloatArray) -> FloatArray:
 
 
 def imagined_effects(
-    recording: Recording, changes: Sequence[SettingChange], pack: Pack
+    recording: Recording, changes: Sequence[SettingChange], pack: Pack, imaginer: Imaginer | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Imagined effects on the unit scale, of each change, (N, C, H), and of the others in its place.
 
-    Those are (N, M, C, H), of all others or as many as can be imagined at once.
+    Those are (N, M, C, H), of all others or as many as ``pack`` can imagine at once. Whoever is the
+    ``imaginer``, or the pack itself, is asked.
     """
-    shape, schema = pack.manifest.shape, recording.schema
-    model = WorldModel.load(pack, schema, host_of(recording.meta), adapt=False)
-    scale = Scale(schema)
-    columns = [shape.horizons_s.index(horizon) for horizon in HORIZONS]
-    places = {change.at: number for number, change in enumerate(changes)}
-    actions = ActionReplay(recording.actions)
-    others = min(max(0, len(changes) - 1), shape.candidates - 2)
-    imagined = np.zeros((len(changes), 1 + others, len(schema.channels), len(columns)), np.float32)
-    for number, (ts_ns, values) in enumerate(zip(recording.ts_ns, recording.values, strict=True)):
-        actions.up_to(int(ts_ns), model)
-        model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
-        if number not in places:
-            continue
-        place = places[number]
-        change = changes[place]
+    others = min(max(0, len(changes) - 1), pack.manifest.shape.candidates - 2)
+    questions = []
+    for place, change in enumerate(changes):
         # From the next one on, in a circle: which are left out where there are too many does not matter.
         instead = [changes[(place + 1 + step) % len(changes)] for step in range(others)]
-        sequences = np.zeros((2 + others, shape.imagined, len(CONTROLS)), np.float32)
-        sequences[0], sequences[1] = change.before, change.after
-        for sequence, other in zip(sequences[2:], instead, strict=True):
-            sequence[:] = np.clip(change.before + other.after - other.before, -1, 1)
-        mean = model.imagine(sequences).mean[:, :, columns]  # (2 + M, C, H)
-        unit = np.moveaxis(scale.to_unit(np.moveaxis(mean, 1, -1)), -1, 1)
-        imagined[place] = unit[1:] - unit[0]
+        settings = [change.before, change.after]
+        settings += [np.clip(change.before + other.after - other.before, -1, 1) for other in instead]
+        questions.append(Question(change.at, np.stack(settings)))
+    imagined = np.zeros((len(changes), 1 + others, len(pack.schema.channels), len(HORIZONS)), np.float32)
+    for place, windows in enumerate((imaginer or PackImaginer(pack)).windows(recording, questions)):
+        imagined[place] = windows[1:] - windows[0]
     return imagined[:, 0], imagined[:, 1:]

@@ -6,16 +6,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from jepa.evaluation.courses import HORIZONS, Imaginer, PackImaginer, Question, unit_means
 from jepa.evaluation.effect_errors import Trial
-from jepa.evaluation.effect_scoring import HORIZONS
 from jepa.packs.pack import Pack
 from jepa.planning.courses import PACK_SETTING, control, present_option
-from jepa.telemetry.frame import Frame
+from jepa.telemetry.recording import Meta, Recording
 from jepa.telemetry.roles import PLAYED, Role
 from jepa.telemetry.schema import Schema
 from jepa.world.controls import CONTROL_NAMES, CONTROLS, HostSize
 from jepa.world.forecast import FloatArray
-from jepa.world.model import WorldModel
 from jepa.world.scale import Scale
 from jepa_lab.branches.effects import taken, window_means
 from jepa_lab.branches.schedule import NOTHING
@@ -25,12 +24,16 @@ _KEPT: Final = 0.8
 """Of a window's length, for which a setting must be kept if it is to be judged by it."""
 
 
-def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> list[Trial]:
+def trials(
+    moment: RecordedMoment, session: int, pack: Pack, schema: Schema, imaginer: Imaginer | None = None
+) -> list[Trial]:
     """The courses of ``moment`` that begin with a setting the pack knows; ``session`` tells it from others.
 
-    ``schema`` is that of the moment's frames. A second step ends the windows that it falls into.
+    ``schema`` is that of the moment's frames. A second step ends the windows that it falls into. What is
+    imagined is what the pack says, or ``imaginer`` in its place.
     """
-    host = HostSize(cpus=1, memory_mib=float(moment.facts["shape"]["memory_mib"]))
+    memory_mib = int(moment.facts["shape"]["memory_mib"])
+    host = HostSize(cpus=1, memory_mib=float(memory_mib))
     changes = [
         (branch, *moved)
         for branch in moment.branches
@@ -40,24 +43,24 @@ def trials(moment: RecordedMoment, session: int, pack: Pack, schema: Schema) -> 
     ]
     if not changes:
         return []
-    model = WorldModel.load(pack, schema, host, adapt=False)
-    for ts_ns, values in zip(moment.context.ts_ns, moment.context.values, strict=True):
-        model.tick(Frame(int(ts_ns), values, ~np.isnan(values)))
-    shape, scale = pack.manifest.shape, Scale(pack.schema)
-    sequences = np.zeros((2 * len(changes), shape.imagined, len(CONTROLS)), np.float32)
+    own, scale = [schema.names.index(name) for name in pack.schema.names], Scale(pack.schema)
+    context = Recording(
+        pack.schema,
+        moment.context.ts_ns,
+        moment.context.values[:, own],
+        (),
+        (),
+        Meta(schema.version, pack.schema.digest, 1, memory_mib, "", ""),
+    )
+    settings = np.zeros((2 * len(changes), len(CONTROLS)), np.float32)
     for row, (_, name, before, after) in enumerate(changes):
         at = CONTROL_NAMES.index(name)
-        sequences[2 * row, :, at], sequences[2 * row + 1, :, at] = before, after
-    columns = [shape.horizons_s.index(horizon) for horizon in HORIZONS]
-    own = [schema.names.index(name) for name in pack.schema.names]
-
-    def on_unit(means: FloatArray) -> FloatArray:
-        """Means (..., C, H) of windows, in the channels' units, on the unit scale."""
-        return np.moveaxis(scale.to_unit(np.moveaxis(means, -2, -1)), -1, -2)
-
-    imagined = on_unit(model.imagine(sequences).mean[:, :, columns])  # (2N, C, H)
+        settings[2 * row, at], settings[2 * row + 1, at] = before, after
+    question = Question(len(context.ts_ns) - 1, settings)
+    (imagined,) = (imaginer or PackImaginer(pack)).windows(context, [question])  # (2N, C, H)
     means = {
-        branch.name: on_unit(window_means(branch.frames.values, HORIZONS)[own]) for branch in moment.branches
+        branch.name: unit_means(window_means(branch.frames.values, HORIZONS)[own], scale)
+        for branch in moment.branches
     }
     one, other = (means[name] for name in NOTHING)
     # What is measured is a branch less the mean of two that differ by chance alone.
