@@ -35,6 +35,8 @@ LAB_ONLY = {
     "onnxscript",
     "lightgbm",
     "statsforecast",
+    "fracast",
+    "latentplant",
     "safetensors",
     "transformers",
     "pymunk",

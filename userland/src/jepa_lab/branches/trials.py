@@ -39,7 +39,7 @@ def trials(
         for branch in moment.branches
         if branch.name not in NOTHING
         and taken(branch.reports, len(branch.steps))
-        and (moved := _moved(branch.steps[0], branch.reports[0], host)) is not None
+        and (moved := setting_moved(branch.steps[0], branch.reports[0], host)) is not None
     ]
     if not changes:
         return []
@@ -81,7 +81,7 @@ def trials(
     return found
 
 
-def _moved(
+def setting_moved(
     step: Mapping[str, Any], report: Mapping[str, Any], host: HostSize
 ) -> tuple[str, float, float] | None:
     """The pack's name of what a step set, and its strength before and after; None where it knows none."""

@@ -94,6 +94,14 @@ def from_unit(scaled: FloatArray, scale: Scale) -> FloatArray:
     return np.moveaxis(scale.from_unit(np.moveaxis(np.clip(scaled, 0, 1), 1, -1)), -1, 1)
 
 
+def carried(frame: FloatArray) -> FloatArray:
+    """(T, C) with what is absent replaced by what was last there, or 0."""
+    last = np.where(np.isnan(frame), -1, np.arange(len(frame))[:, None])
+    rows = np.maximum.accumulate(last, axis=0)
+    kept = np.take_along_axis(np.nan_to_num(frame), np.maximum(rows, 0), axis=0)
+    return np.where(rows < 0, 0, kept).astype(np.float32)
+
+
 def _back(frame: FloatArray, lag: int) -> FloatArray:
     """Each frame's value ``lag`` frames before; the first one's where there is none."""
     return np.concatenate(
