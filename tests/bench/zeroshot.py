@@ -67,18 +67,25 @@ class Asked:
         return replace(self.only_asked(), quantiles=quantiles, points=points)
 
 
-def ask(folder: Path, pack: Pack, peer: ZeroShot, every: int) -> Asked:
-    """The pack of every frame, ``peer`` of one in ``every`` of those that can be judged."""
-    recording = load_recording(folder, pack.schema)
-    replayed = replay(recording, pack)
-    frame = carried(Scale(recording.schema).to_unit(recording.values))
-    at = np.flatnonzero(replayed.scored.any(axis=(1, 2)))[::every].tolist()
-    paths, seconds = [], []
-    for now in at:
-        begun = time.process_time()
-        paths.append(peer.paths(frame, now, max(pack.manifest.shape.horizons_s)))
-        seconds.append(time.process_time() - begun)
-    return Asked(replayed, at, paths, seconds, recording)
+def ask(names: Sequence[str], pack: Pack, every: int) -> tuple[list[Asked], BoolArray]:
+    """The pack of every frame, the other of one in ``every`` of those that can be judged; who moves (C,).
+
+    Channels that do not move are not judged, so nobody is asked of them.
+    """
+    recordings = [load_recording(PACK / name, pack.schema) for name in names]
+    replays = [replay(recording, pack) for recording in recordings]
+    moving, peer, found = moving_channels(replays, pack.schema), ZeroShot(), []
+    for recording, replayed in zip(recordings, replays, strict=True):
+        frame = carried(Scale(recording.schema).to_unit(recording.values))
+        at = np.flatnonzero(replayed.scored.any(axis=(1, 2)))[::every].tolist()
+        paths, seconds = [], []
+        for now in at:
+            begun = time.process_time()
+            paths.append(peer.paths(frame, now, max(pack.manifest.shape.horizons_s), moving))
+            seconds.append(time.process_time() - begun)
+        print(len(at), "frames", round(sum(seconds), 1), "s", flush=True)
+        found.append(Asked(replayed, at, paths, seconds, recording))
+    return found, moving
 
 
 def sums(replays: Sequence[Replayed], pack: Pack) -> list[BlockSums]:
@@ -89,9 +96,9 @@ def sums(replays: Sequence[Replayed], pack: Pack) -> list[BlockSums]:
     ]
 
 
-def chosen_hold(asked: Sequence[Asked], pack: Pack) -> tuple[ZeroShot, dict[str, float]]:
+def chosen_hold(pack: Pack) -> tuple[ZeroShot, dict[str, float]]:
     """The peer with the `hold` of the least CRPS, and the CRPS of each beside window persistence."""
-    moving = moving_channels([each.replayed for each in asked], pack.schema)
+    asked, moving = ask(VALIDATION, pack, 16)
     found = {}
     for hold in HOLDS:
         peer = ZeroShot(hold)
@@ -123,14 +130,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     out = parser.parse_args().out
     pack, horizons = load_pack(PACK), load_pack(PACK).manifest.shape.horizons_s
-    tuned = [ask(PACK / name, pack, ZeroShot(), 16) for name in VALIDATION]
-    peer, holds = chosen_hold(tuned, pack)
+    peer, holds = chosen_hold(pack)
     print("hold", peer.hold, holds, flush=True)
     rows: list[dict[str, Any]] = []
     reach: list[dict[str, Any]] = []
     for title, names in NAMES.items():
-        asked = [ask(PACK / name, pack, peer, EVERY[title]) for name in names]
-        moving = moving_channels([each.replayed for each in asked], pack.schema)
+        asked, moving = ask(names, pack, EVERY[title])
         frames = sum(len(each.at) for each in asked)
         ours = sums([each.only_asked() for each in asked], pack)
         theirs = sums([each.by_zeroshot(peer, pack) for each in asked], pack)
@@ -145,6 +150,7 @@ def main() -> None:
                 {
                     "sessions": title,
                     "who": who,
+                    "channels": int(moving.sum()),
                     "frames": frames,
                     "in the band": _round(scores.accuracy(name)),
                     "lower": _round(scores.accuracy_lower(name)),

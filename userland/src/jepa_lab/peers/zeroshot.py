@@ -17,6 +17,7 @@ import numpy.typing as npt
 from fracast import FracastModel
 from scipy.special import ndtri
 
+from jepa.telemetry.frame import BoolArray
 from jepa.telemetry.recording import Recording
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
@@ -38,14 +39,18 @@ class ZeroShot:
     def _model(self) -> FracastModel:
         return FracastModel.from_pretrained(weights="fp32")
 
-    def paths(self, frame: FloatArray, now: int, seconds: int) -> FloatArray:
+    def paths(
+        self, frame: FloatArray, now: int, seconds: int, channels: BoolArray | None = None
+    ) -> FloatArray:
         """(C, S, 9): quantiles of each second after frame ``now`` of ``frame`` (T, C), which has no gaps.
 
-        A channel that never moved stays, without asking.
+        A channel that never moved stays, without asking, and so do others than ``channels`` (C,).
         """
         past = frame[: now + 1].T
         found = np.repeat(np.repeat(past[:, -1:, None], seconds, axis=1), len(self.levels), axis=2)
         moving = np.ptp(past, axis=1) > 0
+        if channels is not None:
+            moving &= channels
         if now + 1 >= _LEAST_PAST and moving.any():
             found[moving] = self._model.forecast_batch(past[moving], horizon=seconds)
         return np.clip(np.sort(found, axis=-1), 0, 1)
