@@ -159,6 +159,14 @@ bench-language: $(VENV)/.done $(LANGUAGE) ## measure how often sentences are und
 bench-alerts: $(VENV)/.done ## replay recordings: recall of alerts against their false alarms
 	@$(PY) -m tests.bench.alerts
 
+.PHONY: bench-effects
+bench-effects: $(VENV)/.done ## fit peers of effects (linear ARX, trees, public world models) and judge them beside the pack (a quarter of an hour)
+	@$(PY) -m tests.bench.effect_peers
+
+.PHONY: bench-zeroshot
+bench-zeroshot: $(VENV)/.done ## judge a small pretrained forecaster beside the pack (ten minutes)
+	@$(PY) -m tests.bench.zeroshot
+
 .PHONY: bench-store
 bench-store: $(VENV)/.done ## measure the log of frames beside SQLite, and what faults cost each
 	@$(PY) -m tests.bench.store

@@ -144,6 +144,8 @@ def _of_moment(moment: RecordedMoment, imaginer: Imaginer, pack: Pack, errors: E
 
 
 def _note(errors: Errors, where: tuple[str, int], came: FloatArray, **said: FloatArray) -> None:
+    if not len(came):  # as where the recording ends before the window does
+        return
     for what, values in said.items():
         errors[(*where, what)].append(float(np.abs(values - came).mean()))
 
