@@ -14,6 +14,7 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,7 +50,8 @@ from tests.bench.effect_scores import (
 )
 
 NOTHING: Final = "no effect"
-PEERS: Final = ("pack", "rules", "rules, fitted", "arx", "trees", "rssm", "ensemble", NOTHING)
+BOTH: Final = "pack and rules, fitted"
+PEERS: Final = ("pack", "rules", "rules, fitted", BOTH, "arx", "trees", "rssm", "ensemble", NOTHING)
 OUT: Final = Path("build/bench")
 
 
@@ -58,17 +60,31 @@ class Remembered:
 
     def __init__(self, imaginer: Imaginer) -> None:
         self._imaginer = imaginer
-        self._said: dict[tuple[int, tuple[int, ...], tuple[int, ...]], list[FloatArray]] = {}
+        self._said: dict[tuple[bytes, ...], list[FloatArray]] = {}
 
     def windows(
         self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
         """As the imaginer itself."""
-        asked = tuple(hash((each.at, each.settings.tobytes())) for each in questions)
-        key = id(recording.values), asked, tuple(horizons)
+        asked = (bytes([each.at % 256]) + each.settings.tobytes() for each in questions)
+        key = (recording.values.tobytes(), np.array(horizons).tobytes(), *asked)
         if key not in self._said:
             self._said[key] = self._imaginer.windows(recording, questions, horizons)
         return self._said[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """What several imagine on average."""
+
+    imaginers: Sequence[Imaginer]
+
+    def windows(
+        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+    ) -> list[FloatArray]:
+        """As `jepa.evaluation.courses.Imaginer` says."""
+        said = [each.windows(recording, questions, horizons) for each in self.imaginers]
+        return [np.mean(parts, axis=0, dtype=np.float32) for parts in zip(*said, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +130,12 @@ def load_sessions(pack: Pack) -> tuple[list[list[Seen]], list[list[Seen]]]:
 def makers(pack: Pack) -> dict[str, Callable[[], Imaginer]]:
     """How each of PEERS is made."""
     trials, others = load_sessions(pack)
+    itself, linear = Remembered(PackImaginer(pack)), cache(lambda: LinearOfRules(trials, pack.schema))
     return {
-        "pack": lambda: PackImaginer(pack),
+        "pack": lambda: itself,
         "rules": lambda: KernelRules(pack.schema),
-        "rules, fitted": lambda: LinearOfRules(trials, pack.schema),
+        "rules, fitted": linear,
+        BOTH: lambda: Mean([itself, linear()]),
         "arx": lambda: Arx(trials, others),
         "trees": lambda: EffectTrees(trials, pack.schema),
         "rssm": lambda: PlantModel([*trials, *others], "rssm", epochs=40, every=8),
@@ -155,9 +173,15 @@ def rounded(value: float | None) -> float | str:
 
 
 def row_of(
-    name: str, imaginer: Imaginer, judged: Judged, pack: Pack, parts: tuple[Cells, Cells], none: Calibrated
+    name: str,
+    imaginer: Imaginer,
+    judged: Judged,
+    pack: Pack,
+    parts: tuple[Cells, Cells],
+    none: Calibrated,
+    itself: Calibrated,
 ) -> dict[str, Any]:
-    """A line of the first table."""
+    """A line of the first table; ``none`` says no effect, and ``itself`` is the pack."""
     every = judge_effects(list(judged.experiments.values()), pack, imaginer=imaginer)
     assert every is not None
     held, branches = parts
@@ -165,6 +189,7 @@ def row_of(
     fitted = calibrated(both)
     ours, theirs = fitted.crps(both), none.crps(both)
     low, high = ratio_interval(ours, theirs, both.session)
+    less, more = ratio_interval(ours, itself.crps(both), both.session)
     return {
         "who": name,
         "all channels: sign right": rounded(every.clear.sign_right),
@@ -179,6 +204,7 @@ def row_of(
         "error ": rounded(error(branches)),
         "CRPS": rounded(float(ours.sum() / theirs.sum())),
         "90 % of that": f"{low:.3f} .. {high:.3f}",
+        "beside the pack's, 90 % of that": "-" if name == "pack" else f"{less:.3f} .. {more:.3f}",
         "within 90 %": rounded(float(fitted.held(both).mean())),
     }
 
@@ -234,7 +260,7 @@ def main() -> None:
         held, branches = trials_by(imaginer, judged, pack)
         return cells(held, pack.schema, pooled=False), cells(branches, pack.schema, pooled=True)
 
-    none = calibrated(joined(*cells_of(NoEffect())))
+    none, itself = (calibrated(joined(*cells_of(each))) for each in (NoEffect(), make["pack"]()))
     for name in arguments.only:
         begun = time.process_time()
         imaginer = make[name]()
@@ -242,9 +268,9 @@ def main() -> None:
         begun = time.process_time()
         remembered = Remembered(imaginer)
         parts = cells_of(remembered)
-        rows.append(row_of(name, remembered, judged, pack, parts, none))
+        rows.append(row_of(name, remembered, judged, pack, parts, none, itself))
         families += family_rows(name, joined(*parts), none)
-        courses += course_errors(name, imaginer, judged.experiments, judged.moments, pack)
+        courses += course_errors(name, remembered, judged.experiments, judged.moments, pack)
         chosen = getattr(imaginer, "chosen", None) or getattr(imaginer, "trained", None) or {}
         made[name] = {
             "fitting_cpu_s": round(fitting_s, 1),
