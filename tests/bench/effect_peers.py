@@ -138,7 +138,7 @@ def makers(pack: Pack) -> dict[str, Callable[[], Imaginer]]:
         BOTH: lambda: Mean([itself, linear()]),
         "arx": lambda: Arx(trials, others),
         "trees": lambda: EffectTrees(trials, pack.schema),
-        "rssm": lambda: PlantModel([*trials, *others], "rssm", epochs=40, every=8),
+        "rssm": lambda: PlantModel([*trials, *others], "rssm", epochs=20, every=8),
         "ensemble": lambda: PlantModel([*trials, *others], "ensemble", epochs=20, every=62),
         NOTHING: NoEffect,
     }
@@ -209,13 +209,17 @@ def row_of(
     }
 
 
-def family_rows(name: str, both: Cells, none: Calibrated) -> list[dict[str, Any]]:
-    """Lines of the second table."""
+def family_rows(name: str, both: Cells, none: Calibrated, itself: Calibrated) -> list[dict[str, Any]]:
+    """Lines of the second table, of families that had clear effects."""
     fitted, found = calibrated(both), []
     ours, theirs, within = fitted.crps(both), none.crps(both), fitted.held(both)
+    packs = itself.crps(both)
     for family in np.unique(both.family):
         use = both.family == family
         some = both.only(use)
+        if not some.clear.any():
+            continue
+        less, more = ratio_interval(ours[use], packs[use], some.session)
         found.append(
             {
                 "family": f"`{family}`",
@@ -226,6 +230,7 @@ def family_rows(name: str, both: Cells, none: Calibrated) -> list[dict[str, Any]
                 "size": rounded(size(some)),
                 "error": rounded(error(some)),
                 "CRPS": rounded(float(ours[use].sum() / theirs[use].sum())),
+                "beside the pack's, 90 % of that": "-" if name == "pack" else f"{less:.3f} .. {more:.3f}",
                 "within 90 %": rounded(float(within[use].mean())),
             }
         )
@@ -269,7 +274,7 @@ def main() -> None:
         remembered = Remembered(imaginer)
         parts = cells_of(remembered)
         rows.append(row_of(name, remembered, judged, pack, parts, none, itself))
-        families += family_rows(name, joined(*parts), none)
+        families += family_rows(name, joined(*parts), none, itself)
         courses += course_errors(name, remembered, judged.experiments, judged.moments, pack)
         chosen = getattr(imaginer, "chosen", None) or getattr(imaginer, "trained", None) or {}
         made[name] = {

@@ -29,7 +29,7 @@ _GRID: Final = tuple(
     {"num_leaves": leaves, "min_data_in_leaf": least}
     for leaves, least in ((7, 50), (15, 50), (31, 20), (63, 100))
 )
-_ROUNDS, _PATIENCE = 300, 30
+_ROUNDS, _PATIENCE = 800, 30
 _FOLDS: Final = 3
 _CHOSEN_BY: Final = LEARNED.index(15)
 """The window whose errors choose, which nearly all trials keep a setting for."""
