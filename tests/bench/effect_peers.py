@@ -197,11 +197,11 @@ def row_of(
         "shuffled": rounded(every.clear.shuffled),
         "size": rounded(every.clear.size),
         "planned, trials: sign right": rounded(sign_right(held)),
-        "size ": rounded(size(held)),
-        "error": rounded(error(held)),
+        "trials: size": rounded(size(held)),
+        "trials: error": rounded(error(held)),
         "planned, branches: sign right": rounded(sign_right(branches)),
-        "size  ": rounded(size(branches)),
-        "error ": rounded(error(branches)),
+        "branches: size": rounded(size(branches)),
+        "branches: error": rounded(error(branches)),
         "CRPS": rounded(float(ours.sum() / theirs.sum())),
         "90 % of that": f"{low:.3f} .. {high:.3f}",
         "beside the pack's, 90 % of that": "-" if name == "pack" else f"{less:.3f} .. {more:.3f}",
@@ -241,7 +241,7 @@ def written(path: Path, rows: Sequence[dict[str, Any]], **more: object) -> None:
     """A table, as docs show it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     table = {
-        "columns": [name.strip() for name in rows[0]],
+        "columns": list(rows[0]),
         "rows": [list(row.values()) for row in rows],
         **more,
     }
