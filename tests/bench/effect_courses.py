@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from jepa.evaluation.courses import Imaginer, Question, unit_means
+from jepa.evaluation.courses import CourseImaginer, CourseQuestion, unit_means
 from jepa.evaluation.effect_scoring import Experiment, changes_of
 from jepa.evaluation.replay import aligned
 from jepa.packs.pack import Pack
@@ -44,7 +44,7 @@ Errors = dict[tuple[str, int, str], list[float]]
 
 def course_errors(
     name: str,
-    imaginer: Imaginer,
+    imaginer: CourseImaginer,
     experiments: Mapping[str, Experiment],
     moments: Mapping[str, RecordedMoment],
     pack: Pack,
@@ -81,11 +81,11 @@ def course_errors(
     return rows
 
 
-def _of_experiment(each: Experiment, imaginer: Imaginer, errors: Errors) -> None:
+def _of_experiment(each: Experiment, imaginer: CourseImaginer, errors: Errors) -> None:
     changes, seen = changes_of(each.acted), see(each.acted)
     again = unit_means(aligned(each.twin, each.acted, LEARNED)[..., 0], Scale(each.acted.schema))
     judged = np.ptp(seen.frame, axis=0) > _MOVES
-    questions = [Question(change.at, np.stack([change.before, change.after])) for change in changes]
+    questions = [CourseQuestion(change.at, np.stack([change.before, change.after])) for change in changes]
     for change, windows in zip(changes, imaginer.windows(each.acted, questions, LEARNED), strict=True):
         for column, horizon in enumerate(LEARNED):
             if change.kept < _KEPT * horizon:
@@ -103,7 +103,7 @@ def _of_experiment(each: Experiment, imaginer: Imaginer, errors: Errors) -> None
             )
 
 
-def _of_moment(moment: RecordedMoment, imaginer: Imaginer, pack: Pack, errors: Errors) -> None:
+def _of_moment(moment: RecordedMoment, imaginer: CourseImaginer, pack: Pack, errors: Errors) -> None:
     schema, scale = load_schema(), Scale(pack.schema)
     own = [schema.names.index(name) for name in pack.schema.names]
     memory_mib = int(moment.facts["shape"]["memory_mib"])
@@ -121,7 +121,7 @@ def _of_moment(moment: RecordedMoment, imaginer: Imaginer, pack: Pack, errors: E
         setting, before, after = found
         settings = np.zeros((2, len(CONTROLS)), np.float32)
         settings[:, CONTROL_NAMES.index(setting)] = before, after
-        (windows,) = imaginer.windows(context, [Question(last, settings)], LEARNED)
+        (windows,) = imaginer.windows(context, [CourseQuestion(last, settings)], LEARNED)
         came = unit_means(window_means(branch.frames.values, LEARNED)[own], scale)
         frames = scale.to_unit(branch.frames.values[:, own])
         with np.errstate(invalid="ignore"):

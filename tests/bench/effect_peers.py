@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from jepa.evaluation.courses import HORIZONS, Imaginer, PackImaginer, Question
+from jepa.evaluation.courses import HORIZONS, CourseImaginer, CourseQuestion, PackImaginer
 from jepa.evaluation.effect_errors import Trial, trials_of
 from jepa.evaluation.effect_scoring import Experiment, judge_effects
 from jepa.packs.pack import Pack, load_pack
@@ -58,12 +58,12 @@ OUT: Final = Path("build/bench")
 class Remembered:
     """An imaginer that is asked the same thing once: two judges ask of the same changes."""
 
-    def __init__(self, imaginer: Imaginer) -> None:
+    def __init__(self, imaginer: CourseImaginer) -> None:
         self._imaginer = imaginer
         self._said: dict[tuple[bytes, ...], list[FloatArray]] = {}
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
         """As the imaginer itself."""
         asked = (bytes([each.at % 256]) + each.settings.tobytes() for each in questions)
@@ -77,12 +77,12 @@ class Remembered:
 class Mean:
     """What several imagine on average."""
 
-    imaginers: Sequence[Imaginer]
+    imaginers: Sequence[CourseImaginer]
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
-        """As `jepa.evaluation.courses.Imaginer` says."""
+        """As `jepa.evaluation.courses.CourseImaginer` says."""
         said = [each.windows(recording, questions, horizons) for each in self.imaginers]
         return [np.mean(parts, axis=0, dtype=np.float32) for parts in zip(*said, strict=True)]
 
@@ -127,7 +127,7 @@ def load_sessions(pack: Pack) -> tuple[list[list[Seen]], list[list[Seen]]]:
     return trials, others
 
 
-def makers(pack: Pack) -> dict[str, Callable[[], Imaginer]]:
+def makers(pack: Pack) -> dict[str, Callable[[], CourseImaginer]]:
     """How each of PEERS is made."""
     trials, others = load_sessions(pack)
     itself, linear = Remembered(PackImaginer(pack)), cache(lambda: LinearOfRules(trials, pack.schema))
@@ -144,7 +144,7 @@ def makers(pack: Pack) -> dict[str, Callable[[], Imaginer]]:
     }
 
 
-def trials_by(imaginer: Imaginer, judged: Judged, pack: Pack) -> tuple[list[Trial], list[Trial]]:
+def trials_by(imaginer: CourseImaginer, judged: Judged, pack: Pack) -> tuple[list[Trial], list[Trial]]:
     """What ``imaginer`` says of the held-out trials, and of the moments."""
     schema = load_schema()
     held = [
@@ -174,7 +174,7 @@ def rounded(value: float | None) -> float | str:
 
 def row_of(
     name: str,
-    imaginer: Imaginer,
+    imaginer: CourseImaginer,
     judged: Judged,
     pack: Pack,
     parts: tuple[Cells, Cells],
@@ -261,7 +261,7 @@ def main() -> None:
     make = makers(pack)
     rows, families, courses, made = [], [], [], {}
 
-    def cells_of(imaginer: Imaginer) -> tuple[Cells, Cells]:
+    def cells_of(imaginer: CourseImaginer) -> tuple[Cells, Cells]:
         held, branches = trials_by(imaginer, judged, pack)
         return cells(held, pack.schema, pooled=False), cells(branches, pack.schema, pooled=True)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jepa.evaluation.courses import HORIZONS, Question
+from jepa.evaluation.courses import HORIZONS, CourseQuestion
 from jepa.telemetry.recording import Meta, Recording
 from jepa.telemetry.schema import load_schema
 from jepa.world.controls import CONTROLS
@@ -22,7 +22,7 @@ class Level:
         self.asked, self._share = 0, share
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
         self.asked += 1
         shape = (1, len(SCHEMA.channels), len(horizons))
@@ -37,7 +37,7 @@ def recording(level: float) -> Recording:
 def test_what_was_said_of_one_recording_is_not_said_of_the_next() -> None:
     level = Level()
     remembered = Remembered(level)
-    question = Question(2, np.zeros((1, len(CONTROLS)), np.float32))
+    question = CourseQuestion(2, np.zeros((1, len(CONTROLS)), np.float32))
     # Each is gone before the next one is made, which may then lie at the same address.
     said = [
         float(remembered.windows(recording(each), [question])[0][0, 0, 0]) for each in (1.0, 2.0, 3.0, 1.0)
@@ -47,6 +47,6 @@ def test_what_was_said_of_one_recording_is_not_said_of_the_next() -> None:
 
 
 def test_the_mean_of_two_lies_between_them() -> None:
-    question = Question(0, np.zeros((1, len(CONTROLS)), np.float32))
+    question = CourseQuestion(0, np.zeros((1, len(CONTROLS)), np.float32))
     (windows,) = Mean([Level(1.0), Level(0.5)]).windows(recording(4.0), [question])
     np.testing.assert_allclose(windows, 3.0)

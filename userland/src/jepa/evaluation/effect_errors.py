@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from jepa.evaluation.courses import HORIZONS, Imaginer
+from jepa.evaluation.courses import HORIZONS, CourseImaginer
 from jepa.evaluation.effect_scoring import (
     Experiment,
     changes_of,
@@ -111,7 +111,9 @@ def _known(trials: Sequence[Trial], pack: Pack, widened: float) -> Channels:
     return known
 
 
-def trials_of(session: int, each: Experiment, pack: Pack, imaginer: Imaginer | None = None) -> list[Trial]:
+def trials_of(
+    session: int, each: Experiment, pack: Pack, imaginer: CourseImaginer | None = None
+) -> list[Trial]:
     """The changes of ``each`` in which one setting alone was changed, by the pack or ``imaginer``."""
     changes = changes_of(each.acted)
     measured = measure_effects(each, changes)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from jepa.evaluation.courses import HORIZONS, Imaginer, PackImaginer, Question
+from jepa.evaluation.courses import HORIZONS, CourseImaginer, CourseQuestion, PackImaginer
 from jepa.evaluation.replay import aligned
 from jepa.packs.pack import Pack
 from jepa.telemetry.frame import BoolArray
@@ -112,7 +112,7 @@ class Real:
 
 
 def judge_effects(
-    experiments: Sequence[Experiment], pack: Pack, seed: int = 0, imaginer: Imaginer | None = None
+    experiments: Sequence[Experiment], pack: Pack, seed: int = 0, imaginer: CourseImaginer | None = None
 ) -> Effects | None:
     """Judge ``pack``, or the ``imaginer`` in its place; None without an experiment."""
     if not experiments:
@@ -289,7 +289,10 @@ def _sign_shared(others: FloatArray, effect: FloatArray) -> FloatArray:
 
 
 def imagined_effects(
-    recording: Recording, changes: Sequence[SettingChange], pack: Pack, imaginer: Imaginer | None = None
+    recording: Recording,
+    changes: Sequence[SettingChange],
+    pack: Pack,
+    imaginer: CourseImaginer | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Imagined effects on the unit scale, of each change, (N, C, H), and of the others in its place.
 
@@ -303,7 +306,7 @@ def imagined_effects(
         instead = [changes[(place + 1 + step) % len(changes)] for step in range(others)]
         settings = [change.before, change.after]
         settings += [np.clip(change.before + other.after - other.before, -1, 1) for other in instead]
-        questions.append(Question(change.at, np.stack(settings)))
+        questions.append(CourseQuestion(change.at, np.stack(settings)))
     imagined = np.zeros((len(changes), 1 + others, len(pack.schema.channels), len(HORIZONS)), np.float32)
     for place, windows in enumerate((imaginer or PackImaginer(pack)).windows(recording, questions)):
         imagined[place] = windows[1:] - windows[0]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from jepa.evaluation.courses import HORIZONS, Imaginer, PackImaginer, Question, unit_means
+from jepa.evaluation.courses import HORIZONS, CourseImaginer, CourseQuestion, PackImaginer, unit_means
 from jepa.evaluation.effect_errors import Trial
 from jepa.packs.pack import Pack
 from jepa.planning.courses import PACK_SETTING, control, present_option
@@ -25,7 +25,7 @@ _KEPT: Final = 0.8
 
 
 def trials(
-    moment: RecordedMoment, session: int, pack: Pack, schema: Schema, imaginer: Imaginer | None = None
+    moment: RecordedMoment, session: int, pack: Pack, schema: Schema, imaginer: CourseImaginer | None = None
 ) -> list[Trial]:
     """The courses of ``moment`` that begin with a setting the pack knows; ``session`` tells it from others.
 
@@ -56,7 +56,7 @@ def trials(
     for row, (_, name, before, after) in enumerate(changes):
         at = CONTROL_NAMES.index(name)
         settings[2 * row, at], settings[2 * row + 1, at] = before, after
-    question = Question(len(context.ts_ns) - 1, settings)
+    question = CourseQuestion(len(context.ts_ns) - 1, settings)
     (imagined,) = (imaginer or PackImaginer(pack)).windows(context, [question])  # (2N, C, H)
     means = {
         branch.name: unit_means(window_means(branch.frames.values, HORIZONS)[own], scale)

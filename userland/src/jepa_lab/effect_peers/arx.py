@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from jepa.evaluation.courses import HORIZONS, Question
+from jepa.evaluation.courses import HORIZONS, CourseQuestion
 from jepa.telemetry.recording import Recording
 from jepa.world.forecast import FloatArray
 from jepa_lab.effect_peers.lessons import LEARNED, Seen, asked, columns, folds, lessons, see
@@ -50,9 +50,9 @@ class Arx:
         self._weights = _solve(_summed(parts), strength)
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
-        """As `jepa.evaluation.courses.Imaginer` says."""
+        """As `jepa.evaluation.courses.CourseImaginer` says."""
         seen, wanted = see(recording), columns(horizons)
         states = _states(seen.frame, self._memory)
         found = []

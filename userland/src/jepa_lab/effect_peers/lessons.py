@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from jepa.evaluation.courses import Question
+from jepa.evaluation.courses import CourseQuestion
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.roles import PLAYED
 from jepa.telemetry.schema import Schema
@@ -147,7 +147,7 @@ def columns(horizons: Sequence[int]) -> list[int]:
     return [LEARNED.index(horizon) for horizon in horizons]
 
 
-def asked(question: Question) -> tuple[FloatArray, FloatArray]:
+def asked(question: CourseQuestion) -> tuple[FloatArray, FloatArray]:
     """(K, A) twice: what is in force, and what would be."""
     after = question.settings.astype(np.float32)
     return np.repeat(after[:1], len(after), axis=0), after

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from latentplant import RSSM, ProbabilisticEnsemble, WindowSet
 
-from jepa.evaluation.courses import HORIZONS, Question
+from jepa.evaluation.courses import HORIZONS, CourseQuestion
 from jepa.telemetry.recording import Recording
 from jepa.world.forecast import FloatArray
 from jepa_lab.effect_peers.lessons import LEARNED, Seen, asked, see
@@ -37,13 +37,15 @@ class PlantModel:
         self._seed = seed
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
-        """As `jepa.evaluation.courses.Imaginer` says; the mean over sampled courses."""
+        """As `jepa.evaluation.courses.CourseImaginer` says; the mean over sampled courses."""
         seen = see(recording)
         return [self._imagined(seen, each, max(horizons), horizons) for each in questions]
 
-    def _imagined(self, seen: Seen, question: Question, ahead: int, horizons: Sequence[int]) -> FloatArray:
+    def _imagined(
+        self, seen: Seen, question: CourseQuestion, ahead: int, horizons: Sequence[int]
+    ) -> FloatArray:
         _, after = asked(question)
         courses, end = len(after), question.at + 1
         # Where there is less of a past, its first frame is repeated.

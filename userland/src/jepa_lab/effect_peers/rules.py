@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from jepa.evaluation.courses import HORIZONS, Question
+from jepa.evaluation.courses import HORIZONS, CourseQuestion
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.roles import PLAYED
 from jepa.telemetry.schema import Schema
@@ -20,9 +20,9 @@ class NoEffect:
     """Whatever is set, the last five seconds go on."""
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
-        """As `jepa.evaluation.courses.Imaginer` says."""
+        """As `jepa.evaluation.courses.CourseImaginer` says."""
         recent = see(recording).recent
         return [
             np.broadcast_to(
@@ -44,9 +44,9 @@ class KernelRules:
         self._all = schema.index("system.cpu.utilization")
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
-        """As `jepa.evaluation.courses.Imaginer` says."""
+        """As `jepa.evaluation.courses.CourseImaginer` says."""
         found, recent = NoEffect().windows(recording, questions, horizons), see(recording).recent
         for each, windows in zip(questions, found, strict=True):
             before, after = asked(each)

@@ -8,7 +8,7 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from jepa.evaluation.courses import HORIZONS, Question
+from jepa.evaluation.courses import HORIZONS, CourseQuestion
 from jepa.telemetry.recording import Recording
 from jepa.telemetry.schema import Schema
 from jepa.world.forecast import FloatArray
@@ -61,9 +61,9 @@ class EffectTrees:
         ]
 
     def windows(
-        self, recording: Recording, questions: Sequence[Question], horizons: Sequence[int] = HORIZONS
+        self, recording: Recording, questions: Sequence[CourseQuestion], horizons: Sequence[int] = HORIZONS
     ) -> list[FloatArray]:
-        """As `jepa.evaluation.courses.Imaginer` says."""
+        """As `jepa.evaluation.courses.CourseImaginer` says."""
         seen, found = see(recording), []
         for each in questions:
             before, after = asked(each)
