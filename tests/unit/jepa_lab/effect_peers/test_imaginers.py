@@ -2,6 +2,7 @@
 """Peers of effects: they learn what a setting does, know what came before alone, and answer as the pack."""
 
 import dataclasses
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -54,7 +55,7 @@ def sessions() -> list[list[Seen]]:
 
 @cache
 def made(name: str) -> CourseImaginer:
-    return {
+    makers: dict[str, Callable[[], CourseImaginer]] = {
         "rules": lambda: KernelRules(SCHEMA),
         "linear": lambda: LinearOfRules(sessions(), SCHEMA),
         "arx": lambda: Arx(sessions()),
@@ -62,7 +63,8 @@ def made(name: str) -> CourseImaginer:
         "rssm": lambda: PlantModel(sessions()[:1], "rssm", epochs=1, every=20),
         "ensemble": lambda: PlantModel(sessions()[:1], "ensemble", epochs=1, every=20),
         "no effect": NoEffect,
-    }[name]()
+    }
+    return makers[name]()
 
 
 def pausing(at: int) -> CourseQuestion:
