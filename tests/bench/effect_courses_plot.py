@@ -67,7 +67,7 @@ def draw(figures: dict[str, Any]) -> str:
         svg += _panel(drawn, left, TITLES[source])
     names = [*COLOURS, "pack, as if nothing were done", "second run"]
     for number, name in enumerate(name for name in names if any(name in drawn for drawn in parts.values())):
-        x, y = LEFT + (number % 4) * 150, 12 + 18 * (number // 4)
+        x, y = LEFT + (number % 4) * 180, 12 + 18 * (number // 4)
         svg.append(f'<path d="M{x} {y - 4}h20" {_stroke(name)}/>')
         svg.append(f'<text x="{x + 26}" y="{y}" font-size="11">{escape(name)}</text>')
     return "\n".join([*svg, "</svg>", ""])
