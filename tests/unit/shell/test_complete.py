@@ -34,6 +34,15 @@ def test_an_empty_line_can_become_any_verb() -> None:
     assert WORDS.completions("") == ["doctor", "forecast", "status"]
 
 
+def test_a_unit_behind_a_number_becomes_no_name() -> None:
+    words = Vocabulary(["status"])
+    words.names = ["backup", "hwrng"]
+    assert words.completions("limit ba") == ["limit backup"]
+    assert words.completions("limit backup to 20 % cpu for 1 h") == []
+    assert words.completions("limit backup for 1.5 h") == []
+    assert words.completions("restart h") == ["restart hwrng"]
+
+
 def test_actions_follow_their_verb() -> None:
     words = Vocabulary(verbs(), ["system.cpu.utilization"], actions())
     assert words.extend("packs b") == ("packs build ", ["packs build"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
 from jepa.errors import JepaError
 from jepa.shell.complete import Vocabulary
@@ -295,6 +295,19 @@ async def test_jump_mode_goes_where_the_letter_stands(shell: Shell) -> None:
         assert isinstance(shell.app.focused, Prompt)
 
 
+async def test_letters_stay_on_what_they_stand_for(shell: Shell) -> None:
+    async with shell.running((130, 40)):
+        await shell.say(scenes.SENTENCE)
+        await shell.press("ctrl+o")
+        app, screen = shell.app, shell.app.screen
+        app._talk.styles.width = 40  # as when strips come, or what runs gives way
+        app._runs.styles.height = 3
+        await at_rest(shell.pilot)
+        stands_on = {"p": app._prompt, "s": app._live, "e": app._transcript, "1": shell.card}
+        for letter, widget in stands_on.items():
+            assert screen.query_one(f"#letter-{letter}").region.offset == widget.region.offset, letter
+
+
 async def test_the_transcript_is_paged_and_emptied(shell: Shell) -> None:
     async with shell.running((80, 24)):
         for _ in range(6):
@@ -366,6 +379,22 @@ async def test_earlier_lines_are_found_by_their_words(shell: Shell) -> None:
         assert shell.app.screen.query_one(OptionList).option_count == 1
         await shell.press("enter")
         assert shell.typed == "status"
+
+
+async def test_no_cursor_blinks_on_any_screen(shell: Shell) -> None:
+    async with shell.running():
+        app = shell.app
+        prompt = app.focused
+        assert isinstance(prompt, Prompt) and not prompt.cursor_blink
+        for keys in (("ctrl+r",), ("f5", "slash"), ("ctrl+p",)):
+            for key in keys:
+                await shell.press(key)
+                await shell.until(lambda: len(app.screen_stack) > 1 and app.focused is not None)
+            focused = app.focused
+            assert isinstance(focused, Input) and focused is not prompt
+            assert not focused.cursor_blink
+            await app.pop_screen()
+            await shell.until(lambda: app.focused is prompt)
 
 
 async def test_the_replay_goes_back_and_plays(shell: Shell) -> None:

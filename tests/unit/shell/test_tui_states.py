@@ -110,6 +110,11 @@ class Shell:
         await app._arrange()
         self.clock = 0.0
 
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether every plan is written for the width that it has: under load it may hear of that late."""
+        return all(card.fits for card in self.app._main.query(PlanCard))
+
     async def at_rest(self) -> str:
         """The screen once it stands still."""
         await self.pilot.pause()
@@ -121,7 +126,7 @@ class Shell:
         for _ in range(BOUND):
             await self.pilot.pause(0.01)
             now = picture(self.app.screen)
-            same = same + 1 if now == before else 0
+            same = same + 1 if now == before and self.is_laid_out else 0
             if same == STILL:
                 return now
             before = now
@@ -211,6 +216,7 @@ async def plan_in_hand(shell: Shell) -> None:
 @state
 async def jump_with_a_plan(shell: Shell) -> None:
     await shell.say(scenes.SENTENCE)
+    await shell.until(lambda: not shell.app._runs.display)  # for the plan, once it has said that it waits
     await shell.at_rest()
     await shell.press("ctrl+o")
 

@@ -2,10 +2,13 @@
 """Completes what a person types: verbs, then their actions, or what each verb takes, such as channels."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 CHANNEL_VERBS = ("forecast", "watch", "explain")
 """Verbs whose arguments are channel names."""
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
+"""Behind one stands its unit, which is no name: "for 1 h" is not about hwrng."""
 
 
 class Vocabulary:
@@ -46,6 +49,8 @@ class Vocabulary:
             found += [name for name in rest if word and word in name and name not in found]
         elif words[0] in self.verbs:
             found = self._look_up([*words, word])
+        elif _NUMBER.fullmatch(words[-1]):
+            found = []
         else:
             found = [name for name in self.names if word and name.startswith(word)]
         return [f"{head}{space}{choice}" for choice in found]

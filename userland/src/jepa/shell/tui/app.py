@@ -8,9 +8,9 @@ from typing import ClassVar, Final
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.geometry import Offset
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 
 from jepa.shell.processes import memory_mib
 from jepa.shell.tui import feed
@@ -161,25 +161,24 @@ class ShellApp(MainApp):
             if letter is not None:
                 ways[letter][1]()
 
-        self.push_screen(JumpScreen({letter: place for letter, (place, _) in ways.items()}), gone)
+        places = {letter: place for letter, (place, _) in ways.items()}
+        self.push_screen(JumpScreen(places, self._main), gone)
 
-    def _ways(self) -> dict[str, tuple[Offset, Callable[[], object]]]:
-        """By letter where something stands and what goes there."""
-        ways: dict[str, tuple[Offset, Callable[[], object]]] = {
-            "p": (self._prompt.region.offset, self._prompt.focus)
-        }
+    def _ways(self) -> dict[str, tuple[Widget, Callable[[], object]]]:
+        """By letter what it stands on and what goes there."""
+        ways: dict[str, tuple[Widget, Callable[[], object]]] = {"p": (self._prompt, self._prompt.focus)}
         if self._runs.display:
-            ways["r"] = (self._runs.region.offset, self.action_processes)
+            ways["r"] = (self._runs, self.action_processes)
         if self._tasks.display:
-            ways["t"] = (self._tasks.region.offset, self.action_history)
+            ways["t"] = (self._tasks, self.action_history)
         if self._live.display:
-            ways["s"] = (self._live.region.offset, self.action_channels)
-        ways["e"] = (self._transcript.region.offset, self.action_events)
+            ways["s"] = (self._live, self.action_channels)
+        ways["e"] = (self._transcript, self.action_events)
         letters = iter("123456789")
         for card in reversed(self._transcript.cards):
             letter = next(letters, None)
             if letter is not None and card.region.area:
-                ways[letter] = (card.region.offset, card.focus)
+                ways[letter] = (card, card.focus)
         return ways
 
     def _open(self, screen: Screen[str | None] | Screen[None]) -> None:

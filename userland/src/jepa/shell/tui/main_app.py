@@ -12,9 +12,10 @@ from typing import Any
 from textual import on
 from textual.app import App, ComposeResult
 from textual.containers import Container, Horizontal, Vertical
+from textual.events import DescendantFocus
 from textual.filter import LineFilter
 from textual.screen import Screen
-from textual.widgets import Footer, Label, Static
+from textual.widgets import Footer, Input, Label, Static
 
 from jepa.errors import JepaError
 from jepa.healing.mode import ModeFile
@@ -181,6 +182,12 @@ class MainApp(App[int]):
     def on_resize(self) -> None:
         """Lay everything out anew, afterwards: Textual takes the new size only once this has been called."""
         self.call_later(self._arrange)
+
+    @on(DescendantFocus)
+    def _keep_the_cursor_still(self, event: DescendantFocus) -> None:
+        """Here and on every screen over it, those of Textual, too: a blink is 150 bytes for nothing."""
+        if isinstance(event.widget, Input):
+            event.widget.cursor_blink = False
 
     # What the feed says
 

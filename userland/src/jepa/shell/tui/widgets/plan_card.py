@@ -96,6 +96,8 @@ class PlanCard(Vertical, can_focus=True):
         self._room = room
         self._state: model.State = "open"
         self._waited = False
+        self._written_for = 0
+        """Columns."""
 
     def compose(self) -> ComposeResult:
         """Verdict and steps over the plots, what is expected, and the keys."""
@@ -104,6 +106,11 @@ class PlanCard(Vertical, can_focus=True):
         yield PictureView(classes="card-plots")
         yield LineView(classes="card-expected")
         yield Keys(classes="card-keys")
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is written for the columns that it has."""
+        return self._written_for == self.content_size.width
 
     @property
     def is_open(self) -> bool:
@@ -142,7 +149,13 @@ class PlanCard(Vertical, can_focus=True):
     def on_mount(self) -> None:
         """Fill it, and count down."""
         self.fill()
-        self.set_interval(1.0, self.count)
+        self.set_interval(1.0, self._tick)
+
+    def _tick(self) -> None:
+        if self.fits:
+            self.count()
+        else:
+            self.fill()
 
     def count(self) -> None:
         """Write how long the plan may still be applied, and which keys there are."""
@@ -160,7 +173,8 @@ class PlanCard(Vertical, can_focus=True):
 
     def fill(self) -> None:
         """Write everything anew, for the room there is."""
-        width = self.content_size.width or 80
+        self._written_for = self.content_size.width
+        width = self._written_for or 80
         unicode = self._glyphs is not Glyphs.ASCII
         steps = [*model.steps(self.plan, width, unicode), *model.reasons(self.plan)]
         self.query_one(".card-steps", LineView).show(steps)

@@ -73,8 +73,6 @@ class Prompt(Input):
             select_on_focus=False,
             id="prompt",
         )
-        # A blinking cursor alone sends 150 bytes a second.
-        self.cursor_blink = False
 
     def on_mount(self) -> None:
         """Learn from the lines that were kept."""
