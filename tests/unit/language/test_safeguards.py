@@ -174,6 +174,40 @@ def test_what_says_no_for_certain_is_no_wish_whatever_the_encoder_is_sure_of(tex
     assert read.spec["intent"] == "none"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scoop out memory, nicht bei zorg",
+        "scoop out memory pero hindi si zorg",
+        "scoop out memory, you may me not do that to zorg",
+    ],
+)
+def test_a_no_in_another_language_is_heard(text: str) -> None:
+    assert parse(text, HERE, Says({"reclaim": 1.0}, resource="memory"))["intent"] == "none"
+
+
+def test_a_name_behind_a_negation_is_no_target_whatever_the_encoder_takes_it_for() -> None:
+    doubts = dict.fromkeys(("negation", "prohibition", "clauses", "more", "left_out", "no_object"), 0.0)
+    says = Says({"reclaim": 1.0}, resource="memory", target=("program",), gate=gated(asks=1000, **doubts))
+    assert parse("scoop out memory of zorg", HERE, says)["targets"] == ["zorg"]
+    assert parse("scoop out memory, nothing from zorg", HERE, says)["intent"] == "none"
+    assert parse("scoop out memory, hardly any of zorg", HERE, says)["intent"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "spared"),
+    [
+        ("free memory and give zorg a wide berth", ["zorg"]),
+        ("free memory, just miss out zorg", ["zorg"]),
+        ("free memory but zorg gets a free pass", ["zorg"]),
+        ("free memory, no touchin zorg", ["zorg"]),
+    ],
+)
+def test_who_is_passed_by_is_spared(text: str, spared: list[str]) -> None:
+    spec = parse(text, HERE)
+    assert (spec["intent"], spec["protect"]) == ("reclaim", spared)
+
+
 def test_what_is_not_asked_for_now_is_not_done_though_no_word_of_it_says_so() -> None:
     text = "put zorg on a strict diet"
     assert parse(text, HERE, Says({"limit": 1.0}, target=("program",), asks=0.5))["intent"] == "limit"

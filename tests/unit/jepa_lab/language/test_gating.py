@@ -8,7 +8,16 @@ import pytest
 from jepa.language.gate import probability
 from jepa.packs.language import Sign
 from jepa_lab.language.corpus import Sentence, meaning
-from jepa_lab.language.gating import HEARD, OPEN, Case, crossed, curve, fitted, probabilities
+from jepa_lab.language.gating import (
+    HEARD,
+    OPEN,
+    Case,
+    crossed,
+    curve,
+    fitted,
+    named_anew,
+    probabilities,
+)
 from jepa_lab.language.judging import Answer
 
 
@@ -75,3 +84,15 @@ def test_a_gate_goes_on_from_a_known_one_where_little_is_seen() -> None:
     gate = fitted(cases(2), 0.5, known)
     assert gate.weights["clauses"] == pytest.approx(-3, abs=0.05)
     assert fitted(cases(), 0.5, known).weights["negation"] < -0.5
+
+
+def test_a_sentence_named_anew_means_the_same_of_names_that_no_list_knows() -> None:
+    text = "Restart nginx, not redis or nginx-ingress"
+    right = meaning("service/restart t=nginx p=nginx-ingress,redis")
+    (given,) = named_anew([Sentence(text, text, "a", "protected", (right,))], seed=3)
+    (found,) = given.meanings
+    (target,) = found["targets"]
+    (other,) = set(found["protect"]) - {"nginx-ingress"}
+    assert "nginx-ingress" in found["protect"] and not {target, other} & {"nginx", "redis"}
+    assert given.text == f"Restart {target}, not {other} or nginx-ingress"
+    assert given.template == text

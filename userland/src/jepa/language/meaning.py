@@ -76,6 +76,8 @@ _EACH: Final = frozenset(
     ("every", "whole", "anything", "anybody", "background", "apps", "programs", "processes", "them", "other")
 )
 """Words for all that runs, where somebody of it is spared."""
+_NEGATING_VERBS: Final = ("refuse", "avoid", "refrain")
+"""Negations that may be what is wanted of a name: "refuse sdb1"."""
 _IN_ONE_LIST: Final = ("and", "or", "nor", "&", "of", "from", "for", "the", "my")
 """Tokens before a further name of what is spared."""
 _MOST_NAMES: Final = 8
@@ -259,7 +261,7 @@ class _Filling:
             return None
         if wish == "watch" and not (spec["targets"] or spec["resource"] or spec["condition"]):
             return None
-        if acts and self._spares_somebody(spec):
+        if acts and (self._spares_somebody(spec) or self._negates_a_target(spec, names)):
             return None
         if acts and (intent in _WHOLE or self._safeguards.says_not) and self._leaves_one_out(spec):
             return None
@@ -283,6 +285,20 @@ class _Filling:
             return True
         texts = {token.text for token in self._gist.tokens}
         return not (spec["protect"] or lexicon().groups["spared"].isdisjoint(texts))
+
+    def _negates_a_target(self, spec: Mapping[str, Any], names: Collection[Name]) -> bool:
+        """Whether a word right before a target says no to it: "find 3 GiB, just not out of caddy"."""
+        tokens, words = self._gist.tokens, lexicon()
+        between = (words.determiners | words.relating) - words.negations
+        for name in names:
+            at = name.start - 1
+            while at >= 0 and tokens[at].text in between:
+                at -= 1
+            if at < 0 or name.text not in spec["targets"] or tokens[at].text in _NEGATING_VERBS:
+                continue
+            if self._naming.negates(tokens[at]):
+                return True
+        return False
 
     def _leaves_one_out(self, spec: Mapping[str, Any]) -> bool:
         """Whether somebody is named who is neither meant nor spared: it may be who is spared.

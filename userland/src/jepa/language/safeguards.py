@@ -220,11 +220,12 @@ class Safeguards:
             return False
         words = lexicon()
         about = (words.resources, words.classes, words.roles)
+        tokens = self._gist.tokens
         return not self._gist.amounts and not any(
             self._naming.known(token)
-            or token.text in words.groups["everything"]
+            or (token.text in words.groups["everything"] and (before, token.text) != ("at", "all"))
             or any((token.text,) in of for of in about)
-            for token in self._gist.tokens
+            for before, token in zip(("", *(each.text for each in tokens)), tokens, strict=False)
         )
 
     def _spares_an_adverb(self) -> bool:

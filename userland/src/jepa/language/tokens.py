@@ -27,6 +27,7 @@ _SPELT: Final = {
     **{"dinnae": "don't", "dinna": "don't", "dinny": "don't", "disnae": "doesn't", "cannae": "can't"},
     **{"winnae": "won't", "willnae": "won't", "isnae": "isn't", "wisnae": "wasn't", "wasnae": "wasn't"},
     **{"nae": "no", "mair": "more", "gie": "give", "tae": "to", "doon": "down", "oot": "out", "fae": "from"},
+    **{"ae": "of"},
     **{
         "wi'": "with",
         "wi'out": "without",

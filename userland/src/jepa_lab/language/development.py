@@ -2,6 +2,7 @@
 """Finds thresholds and judges on persons left out of training; then trains on all."""
 
 import hashlib
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +31,7 @@ from jepa_lab.language.gating import (
     crossed,
     curve,
     fitted,
+    named_anew,
     probabilities,
 )
 from jepa_lab.language.judging import Answer, answers, measure
@@ -40,10 +42,12 @@ from jepa_lab.language.training import Recipe, Trained, judged, train
 
 HELD: Final = ("sixth", "seventh")
 """Writers whose persons are judged by an encoder trained on all others."""
-NEWEST: Final = ("tenth", "eleventh")
+NEWEST: Final = ("tenth", "eleventh", "twelfth")
 """Writers whose persons the pack that is here was not trained on."""
 HINTS: Final = "hints"
 """Sentences that were written to be trained on with them."""
+OLDER: Final = 0.4
+"""The share of the templates that a pack knows already which it is trained on with the newest ones."""
 LEAST: Final = 0.5
 """Of the probability that an act was asked for; chosen by the curve of intents against acts on them."""
 LEASTS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -146,12 +150,16 @@ def go_on(
     before = {name: torch.from_numpy(array) for name, array in read_trained(start).items()}
     every, writers = for_training(), writers_of()
     apart = [each for each in every if writers.get(each.person) in NEWEST]
-    again = [replace(each, person=f"{each.person} again") for each in every if _is_new(each, writers)]
+    new = [each for each in every if _is_new(each, writers)]
+    again = [replace(each, person=f"{each.person} again") for each in new]
+    older = _share([each for each in every if not _is_new(each, writers)], OLDER, recipe.seed)
     intents = manifest.heads.intents
-    file = None if kept is None else kept / f"{_fingerprint([*every, *again], intents, recipe)}.pt"
-    model = train(weights, [*every, *again], pieces, intents, recipe, tell, file, before)
+    given_to_it = [*older, *new, *again]
+    file = None if kept is None else kept / f"{_fingerprint(given_to_it, intents, recipe)}.pt"
+    model = train(weights, given_to_it, pieces, intents, recipe, tell, file, before)
     hears = PackedEncoder.load(start)
-    found = cases(_some(apart), Gated(hears, OPEN))
+    fillings = _some(apart)
+    found = cases([*fillings, *named_anew(fillings, recipe.seed)], Gated(hears, OPEN))
     gates = crossed(found, writers.__getitem__, manifest.gate)
     first = _some(apart, 1, 1)
     given = {
@@ -164,7 +172,7 @@ def go_on(
     through = answers(first, partial(parse, inventory=Nothing(), encoder=Gated(hears, OPEN), now=NOW))
     points = curve(through, probabilities(found, gates, writers), LEASTS)
     gate = fitted(found, LEAST, manifest.gate)
-    templates = len({(each.template, each.person) for each in every})
+    templates = len({(each.template, each.person) for each in (*older, *new)})
     persons = len({each.person for each in every})
     return Developed(
         {name: value.detach().numpy() for name, value in model.state_dict().items()},
@@ -175,6 +183,14 @@ def go_on(
         points,
         f"{templates} templates of {persons} files, and what follows from them; on from {manifest.version}",
     )
+
+
+def _share(of: Sequence[Sentence], share: float, seed: int) -> list[Sentence]:
+    """All fillings of so many of the templates, drawn."""
+    templates = sorted({(each.person, each.template) for each in of})
+    chance = random.Random(seed)
+    kept = set(chance.sample(templates, round(share * len(templates))))
+    return [each for each in of if (each.person, each.template) in kept]
 
 
 def _is_new(sentence: Sentence, writers: Mapping[str, str]) -> bool:

@@ -5,6 +5,8 @@ A logistic regression of whether the act that the encoder read was right. Every 
 fit may not change; where there are few examples of a rule, it counts what it would by itself.
 """
 
+import random
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +18,13 @@ import numpy.typing as npt
 from jepa.language.encoder import Encoder, Heard
 from jepa.language.gate import probability
 from jepa.language.inventory import Nothing
+from jepa.language.lexicon import lexicon
 from jepa.language.meaning import act
 from jepa.language.tokens import Unreadable, tokenise
 from jepa.packs.language import ActGate, Sign, Thresholds
 from jepa_lab.language.corpus import Sentence
 from jepa_lab.language.judging import Answer
+from jepa_lab.language.names import invented
 
 HEARD: Final[tuple[Sign, ...]] = ("asks", "wanted", "positive", "likely", "apart")
 """Signs that speak for an act; all others speak against it."""
@@ -79,6 +83,34 @@ class Case:
     signs: Mapping[Sign, float]
     right: bool
     weight: float
+
+
+def named_anew(of: Sequence[Sentence], seed: int) -> list[Sentence]:
+    """``of`` these with names that no list knows in place of those that are known everywhere.
+
+    A gate that has only seen names that are known takes any other for a reason to refuse.
+    """
+    chance = random.Random(seed)
+    return [_named_anew(each, chance) for each in of]
+
+
+def _named_anew(sentence: Sentence, chance: random.Random) -> Sentence:
+    text, now = sentence.text, dict[str, str]()
+    names = {name for each in sentence.meanings for name in (*each["targets"], *each["protect"])}
+    for name in sorted(names & lexicon().known):
+        now[name] = invented(chance)
+        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", now[name], text, flags=re.IGNORECASE)
+    meanings = tuple(
+        {
+            **each,
+            **{
+                field: tuple(sorted(now.get(name, name) for name in each[field]))
+                for field in ("targets", "protect")
+            },
+        }
+        for each in sentence.meanings
+    )
+    return replace(sentence, text=text, meanings=meanings)
 
 
 def cases(corpus: Sequence[Sentence], encoder: Encoder) -> list[Case]:
