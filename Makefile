@@ -136,6 +136,10 @@ lint: $(VENV)/.done ## formatting, types, style, shell scripts
 kernel-check: $(if $(KERNEL_CONFIG),$(VENV)/.done,$(IMAGE)) ## say what the image's kernel lacks (KERNEL_CONFIG=FILE or running: another)
 	@$(PY) -m tools.kernel_check $(KERNEL_CONFIG) $(FOR)
 
+.PHONY: kernel
+kernel: $(IMAGE) ## compile the slim kernel for virtual machines from Debian's source (half an hour the first time)
+	@$(PY) -m tools.build_kernel
+
 .PHONY: bench
 bench: bench-telemetry bench-world bench-store bench-actions bench-vision bench-boot ## measure all figures of build/bench/*.json
 

@@ -32,8 +32,9 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """Seconds from power on until jepad was ready, and until it gave its first forecast."""
+    """Seconds from power on until a root shell answered, jepad was ready, and gave its first forecast."""
 
+    shell_s: float
     ready_s: float
     forecast_s: float
 
@@ -62,13 +63,14 @@ def boot(machine: Machine) -> Boot:
     """Start ``machine`` and wait until jepad is ready and forecasts."""
     machine.start()
     machine.wait_for_shell()
+    shell = machine.elapsed
     machine.wait_for_unit("jepad.service", poll=0.2)
     ready = machine.elapsed
     machine.say("jepad is ready")
     machine.wait_until_succeeds("jepa forecast --json >/dev/null")
     forecast = machine.elapsed
     machine.say("jepad forecasts")
-    return Boot(ready, forecast)
+    return Boot(shell, ready, forecast)
 
 
 def memory_in_use(machine: Machine) -> float:
