@@ -10,6 +10,10 @@ trouble on purpose says so: ``@pytest.mark.allow("pattern", "reason")``. Everyth
 With ``--sources`` the shared machine runs the sources of this tree, not those that its image was built with;
 and so do those that are made from one boot.
 
+With ``--slim-kernel`` the shared machine and those with slots start by the kernel that `make kernel` made,
+but not in a test that says ``@pytest.mark.shipped_kernel``: one that needs a module, or what an initrd does.
+Tests about booting always take the image's own.
+
 With pytest-xdist each worker has a machine of its own, and only while a test uses it. A test that measures
 how well a machine keeps up with time says ``@pytest.mark.quiet``: the host prefers its machine to all
 others, or has no other where no priority may be raised. What needs nothing of ours but the actuator says
@@ -37,6 +41,7 @@ from tools.vm.image import BUILD, Image, built_image, kvm_works
 from tools.vm.machine import Machine, Say, Setup
 from tools.vm.qemu import Disk
 from tools.vm.ready import wait_until_ready
+from tools.vm.slim import Start, quickest_start
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 DIRECTORY = BUILD / "vm" / WORKER
@@ -64,6 +69,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="push this tree's sources into the shared machine",
     )
+    parser.addoption(
+        "--slim-kernel",
+        action="store_true",
+        help="start the image by the slim kernel, where a test does not need its own",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,6 +82,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "quiet: measures time, so that other machines must not hold it up")
     config.addinivalue_line("markers", f"actuator_only: {', '.join(OTHERS)} are stopped before the test")
+    config.addinivalue_line("markers", "shipped_kernel: needs a module, or what the image's initrd does")
+    config.addinivalue_line("markers", "slim_kernel: is about the slim kernel")
     config.addinivalue_line("markers", "looks: leaves the machine as it found it")
 
 
@@ -80,12 +92,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.stash[_NEXT] = nextitem
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the longest tests: a worker that got one last would be left alone with it."""
     rank = {name: place for place, name in enumerate(LONGEST)} | dict.fromkeys(SHORTEST, len(LONGEST) + 1)
     if all(item.path.parent == Path(__file__).parent for item in items):
         items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
     for item in items:
+        if item.get_closest_marker("slim_kernel") and not config.getoption("--slim-kernel"):
+            item.add_marker(pytest.mark.skip("about the slim kernel, which --slim-kernel starts"))
         if item.get_closest_marker("vm") and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(LIMIT_S))
 
@@ -142,11 +156,37 @@ def kvm() -> bool:
 
 
 @pytest.fixture(scope="session")
+def start(image: Image, pytestconfig: pytest.Config) -> Start:
+    """What starts the image where a test does not say."""
+    if not pytestconfig.getoption("--slim-kernel"):
+        return Start(image.kernel, image.initrd)
+    start = quickest_start(image)
+    if start.initrd is not None:
+        pytest.exit("There is no slim kernel that fits the image. Run: make kernel", returncode=1)
+    return start
+
+
+@pytest.fixture(scope="session")
 def station(
+    image: Image, start: Start, directory: Path, kvm: bool, say: Say, pytestconfig: pytest.Config
+) -> Iterator[Station]:
+    station = Station("shared", image, start, directory, kvm, pytestconfig.getoption("--sources"), say)
+    yield station
+    _tell_restores(station, say)
+
+
+@pytest.fixture(scope="session")
+def shipped_station(
     image: Image, directory: Path, kvm: bool, say: Say, pytestconfig: pytest.Config
 ) -> Iterator[Station]:
-    station = Station(image, directory, kvm, pytestconfig.getoption("--sources"), say)
+    """One whose machine starts by the image's own kernel and initrd, though there is a slim kernel."""
+    start = Start(image.kernel, image.initrd)
+    station = Station("shipped", image, start, directory, kvm, pytestconfig.getoption("--sources"), say)
     yield station
+    _tell_restores(station, say)
+
+
+def _tell_restores(station: Station, say: Say) -> None:
     if station.restores_s:
         mean = sum(station.restores_s) / len(station.restores_s)
         say(f"{len(station.restores_s)} restores, {mean:.1f} s each, worst {max(station.restores_s):.1f} s")
@@ -173,8 +213,10 @@ def alone(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def machine(alone: None, station: Station, request: pytest.FixtureRequest, say: Say) -> Iterator[Machine]:
+def machine(alone: None, start: Start, request: pytest.FixtureRequest, say: Say) -> Iterator[Machine]:
     """The shared machine, restored."""
+    shipped = _is(request.node, "shipped_kernel") and start.initrd is None
+    station: Station = request.getfixturevalue("shipped_station" if shipped else "station")
     begin = time.monotonic()
     machine = station.fresh(actuator_only=_is(request.node, "actuator_only"))
     if _is(request.node, "quiet") and priority.permitted():
@@ -201,7 +243,7 @@ def _goes_on(item: pytest.Item) -> bool:
         and not item.stash.get(_SPOILT, False)
         and _is(item, "looks")
         and _is(after, "looks")
-        and _is(item, "actuator_only") == _is(after, "actuator_only")
+        and all(_is(item, name) == _is(after, name) for name in ("actuator_only", "shipped_kernel"))
         and _allowed(item) <= _allowed(after)  # the journal keeps what was provoked
     )
 
@@ -254,12 +296,14 @@ def lasting_machine(directory: Path, kvm: bool, say: Say) -> Iterator[Callable[.
 
 
 @pytest.fixture
-def with_slots(new_machine: Callable[..., Machine], image: Image) -> Callable[[str, list[str]], Machine]:
+def with_slots(
+    new_machine: Callable[..., Machine], image: Image, start: Start
+) -> Callable[[str, list[str]], Machine]:
     """Boots a machine of a test's own with QEMU ``devices``, such as slots to plug something into."""
 
     def boot(name: str, devices: list[str]) -> Machine:
         disk = image.overlay(DIRECTORY / f"{name}.qcow2")
-        machine = new_machine(name, disk, kernel=image.kernel, initrd=image.initrd, devices=devices)
+        machine = new_machine(name, disk, kernel=start.kernel, initrd=start.initrd, devices=devices)
         machine.start()
         wait_until_ready(machine)
         return machine

@@ -7,6 +7,7 @@ from tools.vm.console import Allow, scan
 from tools.vm.image import Image
 from tools.vm.machine import Machine, MachineError, Say, Setup
 from tools.vm.ready import BAY, BOOTED, start_ready, wait_until_ready
+from tools.vm.slim import Start
 from tools.vm.sources import push
 
 ALWAYS_ALLOWED: tuple[Allow, ...] = ()
@@ -19,10 +20,13 @@ ACTUATOR_ONLY = "actuator-only"
 
 
 class Station:
-    """Boots the machine that tests share once, and brings it back as it then was."""
+    """Boots the machine called ``name`` that tests share once, and brings it back as it then was."""
 
-    def __init__(self, image: Image, directory: Path, kvm: bool, sources: bool, say: Say) -> None:
+    def __init__(
+        self, name: str, image: Image, start: Start, directory: Path, kvm: bool, sources: bool, say: Say
+    ) -> None:
         self._image, self._directory, self._kvm, self._say = image, directory, kvm, say
+        self._name, self._start = name, start
         self._sources = sources
         self._machine: Machine | None = None
         self._ready, self._stopped = BOOTED, False
@@ -55,10 +59,10 @@ class Station:
         self._stopped = True
 
     def _boot(self) -> Machine:
-        disk = self._image.overlay(self._directory / "shared.qcow2")
-        kernel, initrd = self._image.kernel, self._image.initrd
-        setup = Setup(disk, kernel=kernel, initrd=initrd, devices=BAY, kvm=self._kvm)
-        machine = Machine("shared", setup, self._directory, self._say)
+        disk = self._image.overlay(self._directory / f"{self._name}.qcow2")
+        start = self._start
+        setup = Setup(disk, kernel=start.kernel, initrd=start.initrd, devices=BAY, kvm=self._kvm)
+        machine = Machine(self._name, setup, self._directory, self._say)
         try:
             start_ready(machine)
             if self._sources:

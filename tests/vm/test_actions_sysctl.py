@@ -58,6 +58,7 @@ def test_new_connections_use_the_congestion_control_that_is_set(machine: Machine
 
 
 @pytest.mark.slow
+@pytest.mark.shipped_kernel
 def test_bbr_is_loaded_at_boot_since_the_actuator_may_load_no_module(machine: Machine) -> None:
     machine.succeed("systemctl restart systemd-modules-load")  # as at boot, where sources were pushed later
     write(machine, "/run/connect.py", CONNECT)

@@ -19,6 +19,7 @@ SYNC_S = 15 + 5
 
 
 @pytest.mark.slow
+@pytest.mark.shipped_kernel
 def test_power_cut_while_writing_loses_no_synced_history(machine: Machine) -> None:
     wait_for_status(machine, "frames", 30)
     machine.succeed(

@@ -122,6 +122,7 @@ def test_without_a_camera_it_does_not_run(machine: Machine) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.shipped_kernel
 def test_a_camera_is_watched_lost_and_found_in_one_timeline_with_the_machine(machine: Machine) -> None:
     watched(machine)
     machine.say(said(machine))
@@ -154,6 +155,7 @@ def test_a_camera_is_watched_lost_and_found_in_one_timeline_with_the_machine(mac
 
 
 @pytest.mark.slow
+@pytest.mark.shipped_kernel
 def test_ten_minutes_of_a_camera_leave_nothing_behind(machine: Machine) -> None:
     watched(machine)
     replug(machine)  # once, so that every part has worked

@@ -23,6 +23,9 @@ BOOTED = "booted"
 _KEPT_S = 86400
 """How long a boot is used: its clock stands still."""
 
+_KEPT = 2
+"""How many boots are kept: one by the image's own kernel, and one by the slim one."""
+
 
 def wait_until_ready(machine: Machine) -> None:
     """Wait until the boot is over, jepad runs and has made a forecast."""
@@ -42,8 +45,8 @@ def start_ready(machine: Machine, kept: Path = KEPT) -> None:
     """Start ``machine`` from its boot of an earlier session in ``kept``, or boot it and keep that.
 
     The disk is an overlay of the image. A boot fits for a day, as long as the image, the emulator and what
-    the machine is made of stay the same; others are removed when one is made. Of several that start at one
-    time the first boots and the others wait for that.
+    the machine is made of stay the same; the oldest are removed when one is made. Of several that start at
+    one time the first boots and the others wait for that.
     """
     disk = machine.setup.disk.path
     base = disk.with_suffix(".base")
@@ -56,7 +59,9 @@ def start_ready(machine: Machine, kept: Path = KEPT) -> None:
             wait_until_ready(machine)
             machine.snapshot(BOOTED)
             machine.crash()
-            for old in kept.glob("*.qcow2"):
+            there.unlink(missing_ok=True)
+            others = sorted(kept.glob("*.qcow2"), key=lambda path: path.stat().st_mtime)
+            for old in others[: 1 - _KEPT]:
                 old.unlink()
             _copy(disk, kept / "new")
             (kept / "new").rename(there)
@@ -82,7 +87,7 @@ def _fingerprint(machine: Machine, base: Path) -> str:
         image.st_mtime_ns,
         image.st_size,
         str(setup.emulator),
-        setup.kernel is None,
+        setup.kernel and (str(setup.kernel), setup.kernel.stat().st_mtime_ns),
         setup.memory_mib,
         setup.cpus,
     )
