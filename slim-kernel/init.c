@@ -67,10 +67,10 @@ int main(int count, char **arguments, char **environment)
 	// the name by which the shipped initrd mounts it; the directory is there with the device mapper's own node
 	must(symlink("../dm-0", USR), "name /usr's device");
 
-	must(mount(root, "/root", "ext4", MS_RELATIME, NULL), "mount the root");
-	must(mount(USR, "/root/usr", "erofs", MS_RDONLY, NULL), "mount /usr");
-	must(mount("/dev", "/root/dev", NULL, MS_MOVE, NULL), "move /dev");
-	must(chdir("/root"), "go to the root");
+	must(mount(root, "/sysroot", "ext4", MS_RELATIME, NULL), "mount the root");
+	must(mount(USR, "/sysroot/usr", "erofs", MS_RDONLY, NULL), "mount /usr");
+	must(mount("/dev", "/sysroot/dev", NULL, MS_MOVE, NULL), "move /dev");
+	must(chdir("/sysroot"), "go to the root");
 	must(mount(".", "/", NULL, MS_MOVE, NULL), "move the root");
 	must(chroot("."), "make it the root");
 
