@@ -49,5 +49,6 @@ def test_it_does_not_start_from_a_usr_that_was_altered(
     machine = new_machine("slim-refused", disk, kernel=start.kernel)
     machine.start()
     machine.wait_for_console_text("data block 0 is corrupted")
-    machine.wait_for_console_text("slim kernel: mount /usr: error")
+    # what the first program says may be cut in two by the kernel's own lines
+    machine.wait_for_console_text("Kernel panic - not syncing: Attempted to kill init")
     machine.wait_for_shutdown()
