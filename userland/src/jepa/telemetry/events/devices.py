@@ -2,7 +2,7 @@
 """Events of devices: added, removed or changed, as udev reports them once its rules have run."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyudev
@@ -15,6 +15,11 @@ _SUBSYSTEMS = frozenset(
     | {"thermal", "tty", "usb", "video4linux", "watchdog"}
 )
 """What a person would call a device; buses, queues and partitions of drivers are not."""
+_BLOCK_CHANGES = ("DISK_MEDIA_CHANGE", "DISK_EJECT_REQUEST", "DISK_RO", "RESIZE")
+"""Properties by which the kernel tells what changed of a block device.
+
+udev makes changes without any, whenever somebody who had such a device open for writing closes it.
+"""
 _BUFFER_BYTES = 1 << 20
 _AT_ONCE = 256
 
@@ -48,8 +53,7 @@ class Devices:
                 return [*events, lost]
             if device is None:
                 break
-            kind = _KINDS.get(device.action)
-            if kind is not None and device.subsystem in _SUBSYSTEMS:
+            if kind := kind_of(device.action, device.subsystem, device.properties):
                 events.append(self._event(kind, device))
         return events
 
@@ -61,6 +65,14 @@ class Devices:
         """Forget the monitor; the library closes its socket with it."""
         del self._monitor
         del self._context
+
+
+def kind_of(action: str, subsystem: str, properties: Mapping[str, str]) -> str | None:
+    """The kind of event that news of udev is; None where no person would call it news."""
+    if subsystem not in _SUBSYSTEMS:
+        return None
+    closed = subsystem == "block" and not any(name in properties for name in _BLOCK_CHANGES)
+    return None if action == "change" and closed else _KINDS.get(action)
 
 
 def describe(device: pyudev.Device) -> str:
