@@ -2,6 +2,7 @@
 """From one version to the next, back by hand, and back by itself when the next does not work."""
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -46,6 +47,7 @@ ETC_NOTED = (
     "for each in /var/lib/jepa-update/etc/*; do cmp $each /usr/share/factory/etc.list && echo $each; done"
 )
 """Of which version /etc is, as is noted."""
+STICK = 1 << 30
 UNREACHABLE = "http://10.0.2.2:9"
 
 
@@ -192,7 +194,7 @@ def alter_usr(channel: Channel) -> None:
     [
         pytest.param(mask_jepad, TRIES, "jepad", id="its-check-fails"),
         pytest.param(panic, TRIES, "did not get as far", id="its-kernel-panics"),
-        # the firmware goes on to its next boot option, without a start
+        # the loader takes half a file for no system, so that nothing of it is started and no try is used up
         pytest.param(cut_short, 0, "did not get as far", id="its-uki-is-cut-short"),
         pytest.param(alter_usr, TRIES, "did not get as far", id="its-usr-is-altered"),
     ],
@@ -227,8 +229,8 @@ def test_a_version_that_does_not_work_is_left_by_itself(
     found = told(machine)
     assert (found["other"], found["role"]) == (BROKEN, "failed")
     said = machine.succeed("jepa update")
-    assert re.search(rf"{BROKEN} was started and left again: .*{reason}", said), said
-    assert f"jepa-os_{BROKEN}+0-3.efi" in machine.succeed(UKIS)
+    assert re.search(rf"{BROKEN} was tried and left again: .*{reason}", said), said
+    assert f"jepa-os_{BROKEN}+{TRIES - starts}-{starts}.efi" in machine.succeed(UKIS)
     machine.wait_until_succeeds("ip route | grep default")
     with served(broken.place) as address:
         assert "Nothing at" in machine.succeed(f"jepa update apply --from {address}", 60), (
@@ -236,7 +238,7 @@ def test_a_version_that_does_not_work_is_left_by_itself(
         )
     assert machine.succeed("cat /etc/kept /var/kept").split() == ["kept", "kept"]
     machine.wait_for_unit("jepad.service", 120)
-    assert said.strip() in machine.succeed("jepa status")
+    assert said.splitlines()[0] in machine.succeed("jepa status")
     machine.shutdown()
 
 
@@ -319,7 +321,7 @@ def test_an_older_version_on_a_stick_is_put_in_place_only_when_it_is_asked_for(
     first = next(iter(_versions(old)))
     old.compress(".usr-verity.raw")
     old.sign()
-    carried = stick(directory / "stick.disk", 1 << 30, old.place)
+    carried = stick(directory / "stick.disk", STICK, old.place)
     machine = new_machine(
         "older", disk, firmware=firmware_of(directory, "older"), devices=beside(carried, 0)
     )
@@ -331,7 +333,9 @@ def test_an_older_version_on_a_stick_is_put_in_place_only_when_it_is_asked_for(
     assert f"{first} is older than {NEXT}" in said
     assert told(machine)["other"] is None
     machine.succeed(f"jepa update apply {first} --from /run/stick", 600)
-    carried.path.unlink()
+    machine.succeed("umount /run/stick")
+    for size in (0, STICK):  # it is in place without what the stick held
+        os.truncate(carried.path, size)
     assert (told(machine)["other"], told(machine)["role"]) == (first, "pending")
     reboot(machine)
     wait_until_ready(machine)

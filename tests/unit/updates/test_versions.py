@@ -62,11 +62,14 @@ def test_what_was_asked_for_in_this_boot_is_pending(tmp_path: Path, asked: str) 
 @pytest.mark.parametrize(
     ("failed", "reason"),
     [
-        ("", "3 times it did not get as far as to say why: its kernel or its /usr does not start here."),
+        (
+            "",
+            "it did not get as far as to say why: its image, its kernel or its /usr does not start here.",
+        ),
         ("1.3.0\tNo forecast.\n1.3.0\tjepad does not run.\n1.1.0\tOld.\n", "jepad does not run."),
         (
             "1.3.0",
-            "3 times it did not get as far as to say why: its kernel or its /usr does not start here.",
+            "it did not get as far as to say why: its image, its kernel or its /usr does not start here.",
         ),
     ],
 )
@@ -78,7 +81,7 @@ def test_a_newer_one_that_does_not_run_after_a_boot_has_failed(
     found = versions(root)
     assert found is not None
     assert found.role == "failed"
-    assert tell(found).endswith(f"1.3.0 was started and left again: {reason}")
+    assert tell(found).endswith(f"1.3.0 was tried and left again: {reason}")
 
 
 def test_what_an_update_left_half_done_is_incomplete(tmp_path: Path) -> None:

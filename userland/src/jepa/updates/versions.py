@@ -24,7 +24,7 @@ TRIES: Final = 3
 """How often the boot loader starts a new version that does not pass its check (20-uki.transfer)."""
 _LONGEST_REASON: Final = 500
 _SILENT: Final = (
-    f"{TRIES} times it did not get as far as to say why: its kernel or its /usr does not start here."
+    "it did not get as far as to say why: its image, its kernel or its /usr does not start here."
 )
 
 
@@ -100,7 +100,7 @@ def tell(found: Versions) -> str:
         case "pending":
             return f"{said}; {found.other} starts with the next boot."
         case "failed":
-            return f"{said}. {found.other} was started and left again: {found.reason or _SILENT}"
+            return f"{said}. {found.other} was tried and left again: {found.reason or _SILENT}"
         case "incomplete":
             return f"{said}. {found.other} was not put in place whole and is not started."
         case _:
