@@ -60,6 +60,7 @@ def test_a_stick_in_use_stays_and_one_that_is_pulled_out_is_told(machine: Machin
     assert "nothing was left to take back" in machine.succeed(f"jepa history {change['id']}")
 
 
+@pytest.mark.shipped_kernel  # by the slim one no device of this machine sleeps
 def test_a_device_that_is_idle_sleeps_unless_it_may_not(machine: Machine) -> None:
     asleep = machine.succeed("grep -l suspended /sys/bus/pci/devices/*/power/runtime_status").split()[0]
     change = act(machine, f"device.power {asleep.split('/')[5]} on")
