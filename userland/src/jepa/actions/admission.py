@@ -80,12 +80,13 @@ class Admission:
         """What the guard says of it now."""
         return self.guard.judge(proposal, self.journal.changes, self.clock.boottime_s())
 
-    def require(self, proposal: Proposal, consent: bool) -> None:
-        """JepaError (403) unless the guard allows it, or asks and there is ``consent``."""
+    def require(self, proposal: Proposal, consent: bool) -> Verdict:
+        """The verdict; JepaError (403) unless the guard allows it, or asks and there is ``consent``."""
         verdict = self.judge(proposal)
         if verdict.decision == "deny" or (verdict.decision == "ask" and not consent):
             what = "is refused" if verdict.decision == "deny" else "needs your consent"
             raise refused(f"{proposal.action.name} {what}", verdict)
+        return verdict
 
     @contextlib.contextmanager
     def one_at_a_time(self) -> Iterator[None]:

@@ -24,13 +24,13 @@ from jepa.actions.assessor import (
     parse_condition,
 )
 from jepa.actions.catalogue import ActionType, Catalogue, Value, catalogue
-from jepa.actions.change import Caller, Change, State, undone_by
+from jepa.actions.change import Caller, Change, Proposal, State, undone_by
 from jepa.actions.client import Progress
 from jepa.actions.clock import HostClock
 from jepa.actions.dead_man import DeadMan
 from jepa.actions.family import Family, Host, Resource
 from jepa.actions.journal import Journal
-from jepa.actions.messages import ActionRequest, Preview
+from jepa.actions.messages import ActionRequest, Preview, Verdict
 from jepa.actions.recovery import Recovered, Recovery
 from jepa.actions.registry import family_of
 from jepa.actions.resource_locks import IN_FLIGHT_S, ResourceLocks
@@ -79,8 +79,13 @@ class Executor:
         """What ``request`` would do and whether it is allowed; changes nothing. Raises as ``act`` does."""
         self._admission.verify(request, caller)
         proposal = self._admission.propose(request, caller)
-        verdict = self._admission.judge(proposal)
-        return Preview(proposal.action.name, proposal.resource.name, proposal.old, proposal.new, verdict)
+        return _preview(proposal, self._admission.judge(proposal))
+
+    def require(self, request: ActionRequest, caller: Caller, consent: bool) -> Preview:
+        """``check`` of what the guard allows; JepaError (403) where ``act`` would refuse it now."""
+        self._admission.verify(request, caller)
+        proposal = self._admission.propose(request, caller)
+        return _preview(proposal, self._admission.require(proposal, consent))
 
     def act(
         self, request: ActionRequest, caller: Caller, consent: bool = False, progress: Progress | None = None
@@ -311,6 +316,10 @@ class _Watched:
         self.cancelled = threading.Event()
         self.over = threading.Event()
         self.reason = ""
+
+
+def _preview(proposal: Proposal, verdict: Verdict) -> Preview:
+    return Preview(proposal.action.name, proposal.resource.name, proposal.old, proposal.new, verdict)
 
 
 def _refuse_another(resource: Resource, now: Resource) -> None:

@@ -117,11 +117,11 @@ class LocalActuator:
         """Do it and return what came of it."""
         request = self._whole(request)
         if self._permission is not None and not self._caller.autonomous:
-            # Only what the guard would allow is worth anybody's password; it judges again when it is done.
-            preview = self._engine.executor.check(request, self._caller)
-            if preview.verdict.decision == "allow" or (preview.verdict.decision == "ask" and consent):
-                action = catalogue().find(request.action)
-                self._permission(self._caller, TIERS[action.tier], _told(preview))
+            # Only what the guard allows is worth anybody's password. What it denies ends here: it judges
+            # again below, and a pause or a budget that ends in between would be a way past polkit.
+            preview = self._engine.executor.require(request, self._caller, consent)
+            action = catalogue().find(request.action)
+            self._permission(self._caller, TIERS[action.tier], _told(preview))
         return self._engine.executor.act(request, self._caller, consent, progress)
 
     def undo(self, change: str = "", task: str = "") -> Sequence[Change]:
