@@ -2,6 +2,7 @@
 """A Ray cluster, and work on it that is one task for each recording of a store, answered in order."""
 
 import contextlib
+import ctypes
 import logging
 import os
 import socket
@@ -26,6 +27,8 @@ RETRIES: Final = 3
 _KNOCK_S: Final = 10.0
 _IDLE_MS: Final = 60_000
 """A worker that loads waits so long for the next round; to start another takes seconds of a core."""
+_M_MMAP_THRESHOLD: Final = -3
+_MMAP_THRESHOLD: Final = 2**20
 _AHEAD: Final = 2
 """Tasks handed out per CPU: enough that none waits, and their answers are not all in memory at once."""
 
@@ -46,6 +49,7 @@ def use_part(
     address: str, host: str, part: StoredRecording, schema: Schema, use: Callable[[Recording], T]
 ) -> T | Problem | Away:
     """What ``use`` makes of one part; a Problem when it cannot be used, whoever tries."""
+    _give_memory_back()
     with tempfile.TemporaryDirectory(prefix="jepa-part-") as name:
         try:
             fetch(Store(address), host, part, Path(name))
@@ -54,6 +58,15 @@ def use_part(
             if is_away(error):
                 return Away(error.problem, error.remedy)
             return Problem(f"{host}/{part.name}", str(error))
+
+
+def _give_memory_back() -> None:
+    """Have malloc map what is large by itself, so that it goes back once it is freed (mallopt(3)).
+
+    glibc raises the size from which it does with each large block that is freed, to 32 MiB. From then on the
+    frames of a recording lie in its heap among small things that stay, and a worker grows with its tasks.
+    """
+    ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
 
 
 def each_part(
