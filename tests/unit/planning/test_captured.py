@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A state that was captured is reached where known effects lead there, and refused elsewhere."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -97,7 +98,9 @@ def test_an_effect_as_uncertain_as_it_is_large_leads_nowhere(schema: Schema, kno
     unsure = effects(1.5, WEIGHT, QUOTA, PAUSE)
     quieter = state(schema, {WAIT: 0.05, BUSY: 0.9})
     helps = {(WEIGHT, WAIT): -0.4}
-    assert planned(schema, knowing(unsure), quieter, helps).verdict.decision == "deny"
+    refused = planned(schema, knowing(unsure), quieter, helps).verdict
+    assert refused.decision == "deny"
+    assert re.search(r"would gain 0\.\d+ as expected, within its own uncertainty", refused.reasons[1])
     assert planned(schema, knowing(), quieter, helps).verdict.decision == "ask"
 
 

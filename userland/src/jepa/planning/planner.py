@@ -553,11 +553,16 @@ def _verdict(
         return CourseVerdict("allow", goal.reasons)
     if not goal.settings:
         return CourseVerdict("deny", goal.reasons or ("There is nothing that could be set for it.",))
-    hoped, course = courses.hoped
-    said = ["Nothing that may be set is surely better than doing nothing."]
-    if course.any() and hoped > 0:
-        said.append(f"The best course would gain {hoped:.3f} as expected, within its own uncertainty.")
+    said = ("Nothing that may be set is surely better than doing nothing.", *_hoped(courses))
     return CourseVerdict("allow", (*said, *goal.reasons))
+
+
+def _hoped(courses: _Courses) -> tuple[str, ...]:
+    """What the best course would gain if all went as expected, in words, where any would."""
+    hoped, course = courses.hoped
+    if not course.any() or hoped <= 0:
+        return ()
+    return (f"The best course would gain {hoped:.3f} as expected, within its own uncertainty.",)
 
 
 def _reaching(
@@ -573,7 +578,8 @@ def _reaching(
         why = "nothing that may be set, and whose effect is known, surely moves the machine there"
         apart = f"Its latent is {distance:.2f} away, where {wanted.spread:.2f} was usual."
         return CourseVerdict(
-            "deny", (f"{wanted.name} cannot be reached: {why}.", differs, apart, *goal.reasons)
+            "deny",
+            (f"{wanted.name} cannot be reached: {why}.", *_hoped(courses), differs, apart, *goal.reasons),
         )
     said = ["jepad only proposes: a person has to agree, and the guard has to allow it."]
     if gain.taken > usual:
