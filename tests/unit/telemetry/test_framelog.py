@@ -134,7 +134,9 @@ def test_torn_at_any_byte_only_the_torn_frame_is_lost(tmp_path: Path) -> None:
         torn.append(frame(99))
         assert times(torn) == [*range(1, whole + 1), 99], cut
         torn.close()
-        assert times(FrameLog(folder, THREE, MIB)) == [*range(1, whole + 1), 99], cut
+        again = FrameLog(folder, THREE, MIB)
+        assert times(again) == [*range(1, whole + 1), 99], cut
+        again.close()
         assert not list(folder.glob("set-aside-*"))
         shutil.rmtree(folder)
 
