@@ -2,6 +2,7 @@
 """A Ray cluster, and work on it that is one task for each recording of a store, answered in order."""
 
 import contextlib
+import copy
 import ctypes
 import logging
 import os
@@ -89,7 +90,8 @@ def each_part(
             waiting.append((next_one, remote.remote(address, *next_one, *references)))
         (host, part), reference = waiting.popleft()
         try:
-            answer = ray.get(reference)
+            # Arrays that Ray hands out lie in its store, which keeps them as long as anybody holds them.
+            answer = copy.deepcopy(ray.get(reference))
         except ray.exceptions.RayTaskError:
             raise  # a fault of ours, with the trace of the worker
         except ray.exceptions.RayError as error:

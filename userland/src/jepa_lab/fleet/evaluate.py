@@ -128,7 +128,8 @@ def sum_up(
         before = found.get(key)
         if before is not None:
             about |= {name: about[name] + before.about[name] for name in ("parts", "frames")}
-        found[key] = replace(answer if before is None else together([before, answer]), about=about)
+        whole = answer if before is None else together([before, answer])
+        found[key] = replace(whole, about=about, schema=pack.schema)  # each came with a copy of its own
     if not found:
         raise JepaError("There is no recording to judge.", "See `jepa-lab fleet ls`.")
     by_cohort: dict[str, Cohort] = {}
