@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An installed pack that is not fit any more does not leave the machine without forecasts."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,15 @@ from jepa.service import assembly
 from jepa.telemetry.schema import load_schema
 
 SOURCE = Path(__file__).parents[3] / "model-packs" / "machine"
+
+
+def test_what_takes_long_to_import_is_left_until_jepad_is_ready() -> None:
+    program = (
+        "import sys, jepa.service.assembly, jepa.service.http; "
+        "print({'pydantic', 'onnxruntime', 'asyncio', 'unittest'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 def test_the_systems_own_pack_is_used_where_the_chosen_one_is_not_there(

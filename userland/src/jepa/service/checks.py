@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Sequence
 
 from jepa.errors import JepaError
-from jepa.packs.language import LanguageManifest
-from jepa.packs.pack import first_of_kind, read_manifest
 from jepa.service.api import Budget, Part, PartState, SourceStatus
 from jepa.telemetry.clocks import ClockWatch, Instant, in_words
 from jepa.telemetry.frame_source import SourceState
@@ -54,6 +52,10 @@ def telemetry(frames: int, fault: JepaError | None, schema: Schema, sources: Seq
 
 def language() -> Part:
     """Whether sentences that no template fits are understood, too; the pack is not read for it."""
+    # Imported when first asked for: pydantic takes longer to import than all else that jepad needs to be ready.
+    from jepa.packs.language import LanguageManifest
+    from jepa.packs.pack import first_of_kind, read_manifest
+
     folder = first_of_kind("language")
     if folder is None:
         return Part(
