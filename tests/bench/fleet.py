@@ -207,13 +207,12 @@ def overview(folder: Path) -> list[dict[str, Any]]:
 def another(part: StoredRecording, number: int, hour: int) -> StoredRecording:
     """The same part as if another machine had sent it of another hour."""
     shift_ns = hour * HOUR * 10**9
-    return part.model_copy(
-        update={
-            "name": f"20261129T{hour:02}0000Z-{number:012x}",
-            "start_ns": START_NS + shift_ns,
-            "end_ns": START_NS + shift_ns + (HOUR - 1) * 10**9,
-            "content": f"{number * PARTS + hour:064x}",
-        }
+    return replace(
+        part,
+        name=f"20261129T{hour:02}0000Z-{number:012x}",
+        start_ns=START_NS + shift_ns,
+        end_ns=START_NS + shift_ns + (HOUR - 1) * 10**9,
+        content=f"{number * PARTS + hour:064x}",
     )
 
 

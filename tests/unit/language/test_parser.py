@@ -279,7 +279,9 @@ def passes_over_negation(text: str, negation: str, at: int) -> bool:
     place = len(" ".join(words[:at]) + " ") if at else 0
     spares = any(start <= place < end for start, end in spec["spans"].get("protect", ()))
     heard = spares or spec["protect"] != parse(text)["protect"]
-    heard = heard or "so that" in " ".join(words[:at])  # what is wanted by it, not whether
+    before = " ".join(words[:at])
+    heard = heard or "so that" in before or "so i can" in before  # what is wanted by it, not whether
+    heard = heard or spec["operation"] != parse(text)["operation"]  # what must not start at boot is disabled
     return not heard and {"takes", "plugged", "but", "except", "not", "nobody"}.isdisjoint(words)
 
 

@@ -58,7 +58,7 @@ def test_they_come_out_of_the_store(tmp_path: Path) -> None:
     recording = a_recording(seconds=500)
     address, owner = a_fleet(tmp_path, {"one": [recording]})
     (found,) = (slim(each) for each in hosts_of(address, owner))
-    assert found.parts[0].levels == {}
+    assert (found.levels, found.names) == ({}, {})
     (one,) = sample([found], 1, random.Random(3))
     (made,) = load(address, one, SCHEMA)
     (start,) = one.starts

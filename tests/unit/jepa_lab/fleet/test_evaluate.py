@@ -3,6 +3,7 @@
 
 import json
 import pickle
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,8 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.evaluation.evaluate import judge
-from jepa.evaluation.report import rounded_text
-from jepa.evaluation.session import judge_session, together
+from jepa.evaluation.report import Evaluation, rounded_text
+from jepa.evaluation.session import Session, judge_session, together
 from jepa.fleet.keys import OwnerKey
 from jepa.fleet.spool import Spool
 from jepa.packs.pack import Pack
@@ -90,8 +91,8 @@ class Hurried:
 def replace_sums(host: Host) -> "object":
     """The first part, as if its machine had signed other files."""
     part = host.parts[0]
-    files = {name: file.model_copy(update={"sha256": "0" * 64}) for name, file in part.files.items()}
-    return part.model_copy(update={"files": files})
+    files = {name: replace(file, sha256="0" * 64) for name, file in part.files.items()}
+    return replace(part, files=files)
 
 
 def compared(content: dict[str, object]) -> dict[str, object]:
@@ -118,6 +119,39 @@ def test_sums_by_machine_give_the_figures_of_single_recordings(
     # What is kept does not grow with the hours.
     one, four = (len(pickle.dumps(together(some))) for some in (sessions[:1], sessions))
     assert four < 1.01 * one
+
+
+def test_of_many_machines_no_more_is_held_than_groups_and_intervals_are_those_of_machines(
+    sent: tuple[str, tuple[Host, ...]],
+    recordings: list[Recording],
+    pack: Pack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = random.Random(1)
+    answers = [together([judge_session(each, pack)]) for each in recordings]
+    host = replace(sent[1][0], parts=sent[1][0].parts[:1])
+    fleet = [replace(host, host=f"h-{number:016x}") for number in range(64)]
+    given = [rng.choice(answers) for _ in fleet]
+    held: list[int] = []
+
+    def judged(groups: int) -> Evaluation:
+        monkeypatch.setattr("jepa_lab.fleet.evaluate.GROUPS", groups)
+        return sum_up(fleet, given, pack).evaluation
+
+    def counted(sessions: list[Session], *others: Any) -> Evaluation:
+        held.append(len(sessions))
+        return judge(sessions, *others)
+
+    monkeypatch.setattr("jepa_lab.fleet.evaluate.judge", counted)
+    grouped, alone = judged(16), judged(64)
+    assert held == [16, 16, 64, 64]  # of the one cohort, and of all
+    assert [each["machine"] for each in grouped.recordings] == [each.host for each in fleet]
+    ours, theirs = grouped.figures, alone.figures
+    assert ours.banded_accuracy is not None and theirs.banded_accuracy is not None
+    assert ours.banded_accuracy_lower is not None and theirs.banded_accuracy_lower is not None
+    assert ours.banded_accuracy == pytest.approx(theirs.banded_accuracy)
+    width = theirs.banded_accuracy - theirs.banded_accuracy_lower
+    assert ours.banded_accuracy - ours.banded_accuracy_lower == pytest.approx(width, rel=0.5)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from jepa.errors import JepaError
 from jepa.fleet.keys import OwnerKey
-from jepa.fleet.manifest import MOST_FRAMES, SentFile, StoredRecording
+from jepa.fleet.manifest import MOST_FRAMES, FileName, SentFile, StoredRecording
 from jepa.fleet.spool import Spool
 from jepa.fleet.store import Store
 from jepa.telemetry import parquet
@@ -56,7 +57,10 @@ def in_place_of(file: Path, part: StoredRecording, rows: int, columns: int) -> S
     )
     content = file.read_bytes()
     sums = SentFile(size=len(content), sha256=hashlib.sha256(content).hexdigest())
-    return part.model_copy(update={"files": {**part.files, file.name: sums}})
+    files: dict[FileName, SentFile] = {
+        name: sums if name == file.name else sent for name, sent in part.files.items()
+    }
+    return replace(part, files=files)
 
 
 @pytest.mark.parametrize(

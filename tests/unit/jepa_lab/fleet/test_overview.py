@@ -25,7 +25,7 @@ def part(hour: int, level: float = 20.0, cpus: int = 2, **fields: Any) -> Stored
 
 
 def host(number: int, *parts: StoredRecording) -> Host:
-    return Host(f"h-{number:016x}", parts)
+    return Host(f"h-{number:016x}", parts, levels=parts[-1].levels if parts else {})
 
 
 def test_a_gap_is_where_nothing_is() -> None:

@@ -6,6 +6,8 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import pytest
 
@@ -83,6 +85,11 @@ def fleet(sent: Fleet, tmp_path: Path) -> Fleet:
     return Fleet(tmp_path, sent.owner)
 
 
+def manifest(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_bytes().splitlines()[0])
+    return content
+
+
 def counts(found: Survey) -> list[int]:
     return sorted(len(host.parts) for host in found.hosts)
 
@@ -93,6 +100,17 @@ def test_all_is_well(fleet: Fleet) -> None:
     for host in found.hosts:
         assert "secret-project.service" in host.names.values()
         assert host.hours == pytest.approx(len(host.parts) * 2 / 3600)
+
+
+def test_the_level_of_a_machine_is_the_median_over_its_parts(fleet: Fleet) -> None:
+    sent = {each["host"]: each["parts"] for each in map(manifest, fleet.manifests)}
+    for host in fleet.look().hosts:
+        names = {name for part in sent[host.host] for name in part["levels"]}
+        assert names and host.levels == {
+            name: median(part["levels"][name] for part in sent[host.host] if name in part["levels"])
+            for name in names
+        }
+        assert not any(part.levels for part in host.parts)  # which would be most of what a fleet takes
 
 
 def test_a_tampered_manifest_costs_its_machine_that_day(fleet: Fleet) -> None:

@@ -2,6 +2,7 @@
 """A fleet is trained on by two raylets, and a worker that is killed changes nothing of what comes of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def trained(fleet: tuple[str, Split], state: Path, workers: int) -> FleetTrained
 def test_facts_of_a_part_of_another_length_than_was_signed_are_a_problem(fleet: tuple[str, Split]) -> None:
     address, divided = fleet
     host = divided.train[0]
-    part = host.parts[0].model_copy(update={"frames": 121})
+    part = replace(host.parts[0], frames=121)
     found = part_facts(address, host.host, part, SCHEMA, ModelConfig.of(SCHEMA))
     assert isinstance(found, Problem)
     assert "120 frames instead of 121" in found.what
@@ -77,7 +78,7 @@ def test_two_raylets_train_alike_also_when_a_worker_is_killed(
 def test_a_fleet_that_cannot_be_trained_on_is_said(fleet: tuple[str, Split], tmp_path: Path) -> None:
     address, divided = fleet
     short = tuple(
-        host.__class__(host.host, tuple(part.model_copy(update={"frames": 9}) for part in host.parts))
+        host.__class__(host.host, tuple(replace(part, frames=9) for part in host.parts))
         for host in divided.train
     )
     with cluster(None), pytest.raises(JepaError, match="no recording to train on"):

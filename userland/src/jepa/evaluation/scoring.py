@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores forecasts of windows against what came: bands, hard windows, errors, coverage."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -191,21 +191,20 @@ class Scores:
 
     def accuracy_lower(self, who: str) -> float | None:
         """The lower end of its 95 % interval, by a bootstrap over sessions and minutes."""
-        right, count = self._stack(lambda t: t.right[who]), self._stack(lambda t: t.count)
-        return self._lower(lambda d: self._accuracy(right[d].sum(0), count[d].sum(0), None))
+        right, count = self._drawn(lambda t: t.right[who]), self._drawn(lambda t: t.count)
+        return _lower(self._accuracy(*each, None) for each in zip(right, count, strict=True))
 
     def ahead_lower(self, baseline: str) -> float | None:
         """The lower end of the 95 % interval of the model's accuracy less that of ``baseline``."""
-        ours, theirs = self._stack(lambda t: t.right["model"]), self._stack(lambda t: t.right[baseline])
-        count = self._stack(lambda t: t.count)
+        ours, theirs = self._drawn(lambda t: t.right["model"]), self._drawn(lambda t: t.right[baseline])
 
-        def ahead(draw: npt.NDArray[np.int64]) -> float | None:
-            of = count[draw].sum(0)
-            model = self._accuracy(ours[draw].sum(0), of, None)
-            other = self._accuracy(theirs[draw].sum(0), of, None)
-            return None if model is None or other is None else model - other
+        def ahead(model: FloatArray, other: FloatArray, of: FloatArray) -> float | None:
+            found = self._accuracy(model, of, None), self._accuracy(other, of, None)
+            return None if found[0] is None or found[1] is None else found[0] - found[1]
 
-        return self._lower(ahead)
+        return _lower(
+            ahead(*each) for each in zip(ours, theirs, self._drawn(lambda t: t.count), strict=True)
+        )
 
     def recovery(self, who: str = "model") -> float | None:
         """Of the windows that window persistence missed, the share that ``who`` hit."""
@@ -213,8 +212,8 @@ class Scores:
 
     def recovery_lower(self) -> float | None:
         """The lower end of the model's 95 % interval."""
-        hit, hard = self._stack(lambda t: t.recovered["model"]), self._stack(lambda t: t.hard)
-        return self._lower(lambda d: self._recovery(hit[d].sum(0), hard[d].sum(0)))
+        hit, hard = self._drawn(lambda t: t.recovered["model"]), self._drawn(lambda t: t.hard)
+        return _lower(self._recovery(*each) for each in zip(hit, hard, strict=True))
 
     def known(self) -> float | None:
         """Of the windows that window persistence missed and the twin hit, the share that the model hit."""
@@ -222,34 +221,24 @@ class Scores:
 
     def known_lower(self) -> float | None:
         """The lower end of its 95 % interval."""
-        hit, hard = self._stack(lambda t: t.known), self._stack(lambda t: t.knowable)
-        return self._lower(lambda d: self._recovery(hit[d].sum(0), hard[d].sum(0)))
+        hit, hard = self._drawn(lambda t: t.known), self._drawn(lambda t: t.knowable)
+        return _lower(self._recovery(*each) for each in zip(hit, hard, strict=True))
 
     def gap_closed(self, baselines: Sequence[str]) -> float | None:
         """How far the model is on the way from the best of ``baselines`` to the twin: 0 there, 1 here."""
-        whole = np.arange(len(self._parts))
-        return self._gap_on(self._rights(baselines), baselines)(whole)
+        sums = {who: self._sum(lambda t: t.right[who]) for who in ("model", TWIN, *baselines)}  # noqa: B023
+        return self._gap(sums, self._sum(lambda t: t.count), baselines)
 
     def gap_closed_lower(self, baselines: Sequence[str]) -> float | None:
         """The lower end of its 95 % interval; None where there is no gap."""
         if self.gap_closed(baselines) is None:
             return None
-        return self._lower(self._gap_on(self._rights(baselines), baselines))
-
-    def _rights(self, baselines: Sequence[str]) -> dict[str, FloatArray]:
         names = ("model", TWIN, *baselines)
-        return {who: np.stack([tally.right[who] for tally in self._parts]) for who in names}
-
-    def _gap_on(
-        self, rights: Mapping[str, FloatArray], baselines: Sequence[str]
-    ) -> Callable[[npt.NDArray[np.int64]], float | None]:
-        count = self._stack(lambda t: t.count)
-
-        def gap(draw: npt.NDArray[np.int64]) -> float | None:
-            sums = {who: right[draw].sum(0) for who, right in rights.items()}
-            return self._gap(sums, count[draw].sum(0), baselines)
-
-        return gap
+        rights = [self._drawn(lambda t: t.right[who]) for who in names]  # noqa: B023
+        return _lower(
+            self._gap(dict(zip(names, right, strict=True)), count, baselines)
+            for *right, count in zip(*rights, self._drawn(lambda t: t.count), strict=True)
+        )
 
     def _gap(
         self, sums: Mapping[str, FloatArray], count: FloatArray, baselines: Sequence[str]
@@ -299,20 +288,29 @@ class Scores:
             np.stack([part(tally) for tally in self._parts]) if self._parts else np.zeros((0, 0), np.float32)
         )
 
-    def _lower(self, figure: Callable[[npt.NDArray[np.int64]], float | None]) -> float | None:
+    def _drawn(self, part: Part) -> FloatArray:
+        """(resamples, C, H, 2) the sums of each resample of the blocks."""
         if not self._parts:
-            return None
-        drawn = [value for draw in self._draws if (value := figure(draw)) is not None]
-        return float(np.percentile(drawn, _LOWER)) if drawn else None
+            return np.zeros((0, 0), np.float32)
+        blocks = self._stack(part)
+        return np.asarray((self._draws @ blocks.reshape(len(blocks), -1)).reshape(-1, *blocks.shape[1:]))
 
 
-def _draw(sessions: npt.NDArray[np.intp], rng: np.random.Generator) -> list[npt.NDArray[np.int64]]:
-    """Resamples of the blocks: first sessions, then as many blocks of each as it has, with replacement.
+def _lower(figures: Iterable[float | None]) -> float | None:
+    """The lower end of the 95 % interval of what resamples came to, where they came to anything."""
+    drawn = [value for value in figures if value is not None]
+    return float(np.percentile(drawn, _LOWER)) if drawn else None
 
-    Blocks of one session resemble each other, so drawing blocks alone would make intervals too narrow.
+
+def _draw(sessions: npt.NDArray[np.intp], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """(resamples, blocks) how often each is in one: first sessions, then as many blocks of each as it has.
+
+    Both are drawn with replacement. Blocks of one session resemble each other, so drawing blocks alone would
+    make intervals too narrow.
     """
     of = [np.flatnonzero(sessions == session) for session in np.unique(sessions)]
-    return [
-        np.concatenate([rng.choice(of[each], len(of[each])) for each in rng.integers(0, len(of), len(of))])
-        for _ in range(_RESAMPLES if of else 0)
-    ]
+    times = np.zeros((_RESAMPLES if of else 0, len(sessions)))
+    for row in times:
+        drawn = [rng.choice(of[each], len(of[each])) for each in rng.integers(0, len(of), len(of))]
+        row += np.bincount(np.concatenate(drawn), minlength=len(sessions))
+    return times

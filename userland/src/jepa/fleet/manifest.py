@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.dataclasses import dataclass
 
 from jepa.errors import JepaError
 from jepa.fleet.identity import Identity, host_of, is_signed
@@ -41,18 +42,21 @@ FILES: Final[tuple[FileName, ...]] = ("frames.parquet", "actions.parquet", "even
 """What a part consists of."""
 
 
-class _Checked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+_CHECKED: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+# Millions of these are held for a fleet: as models they would take five times the memory.
 
 
-class SentFile(_Checked):
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CHECKED)
+class SentFile:
     """One file of a part."""
 
     size: Annotated[int, Field(ge=1, le=LARGEST_FILE)]
     sha256: Hash
 
 
-class Shape(_Checked):
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CHECKED)
+class Shape:
     """What kind of machine it is."""
 
     cpus: Count | None
@@ -65,7 +69,8 @@ class Shape(_Checked):
         return f"{self.cpus or '?'} CPUs, {memory} GiB, {self.machine}, {self.kernel}"
 
 
-class StoredRecording(_Checked):
+@dataclass(frozen=True, slots=True, kw_only=True, config=_CHECKED)
+class StoredRecording:
     """One recording in the store."""
 
     name: PartName
@@ -93,8 +98,10 @@ class StoredRecording(_Checked):
         return f"{self.name[:4]}-{self.name[4:6]}-{self.name[6:8]}"
 
 
-class DayManifest(_Checked):
+class DayManifest(BaseModel):
     """What one machine sent of one day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     version: Literal[1] = VERSION
     host: Host

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from jepa.durable import PRIVATE, replace_file
 from jepa.errors import JepaError
@@ -27,6 +27,7 @@ from jepa.telemetry.recording import read_meta
 KEEP_DAYS: Final = 60
 """A part older than that comes too late: its day's manifest is not kept any longer."""
 _STATE: Final = ".fleet"
+_PARTS: Final = TypeAdapter(list[StoredRecording])
 
 
 @dataclass(slots=True)
@@ -130,7 +131,7 @@ class Spool:
         file = self.state / f"{day}.json"
         try:
             content = json.loads(file.read_text())
-            parts = [StoredRecording.model_validate_json(json.dumps(each)) for each in content["parts"]]
+            parts = _PARTS.validate_json(json.dumps(content["parts"]))
             return Sent({part.name: part for part in parts}, dict(content["table"]))
         except FileNotFoundError:
             return Sent()
@@ -143,7 +144,7 @@ class Spool:
     def keep(self, day: str, sent: Sent) -> None:
         """Remember what was sent of ``day``, and forget what is too old."""
         content = {
-            "parts": [part.model_dump(mode="json") for part in sent.parts.values()],
+            "parts": _PARTS.dump_python(list(sent.parts.values()), mode="json"),
             "table": sent.table,
         }
         self._write(f"{day}.json", json.dumps(content))

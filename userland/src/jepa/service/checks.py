@@ -52,7 +52,7 @@ def telemetry(frames: int, fault: JepaError | None, schema: Schema, sources: Seq
 
 def language() -> Part:
     """Whether sentences that no template fits are understood, too; the pack is not read for it."""
-    # Imported when first asked for: pydantic takes longer to import than all else that jepad needs to be ready.
+    # Imported when first asked for: pydantic takes longer to import than all else here.
     from jepa.packs.language import LanguageManifest
     from jepa.packs.pack import first_of_kind, read_manifest
 

@@ -34,9 +34,7 @@ class Drawn:
 
 def slim(host: Host) -> Host:
     """``host`` with what is needed to draw and to fetch its parts."""
-    return replace(
-        host, parts=tuple(part.model_copy(update={"levels": {}}) for part in host.parts), names={}
-    )
+    return replace(host, levels={}, names={})
 
 
 def draw(hosts: Sequence[Host], cuts: int, rng: random.Random) -> list[Drawn]:

@@ -2,8 +2,9 @@
 """Judges a pack on a fleet's recordings, on all machines of a Ray cluster: one task a recording.
 
 A task runs what `jepa evaluate` runs on one machine, and answers sums without their minutes. They are
-added up by machine, in the order of the recordings: figures do not depend on who was done first, or on how
-often a worker died, and what is in memory grows with the machines alone, not with the hours.
+added up by groups of machines, in the order of the recordings: figures do not depend on who was done first,
+or on how often a worker died, and what is in memory does not grow with the hours, nor with the machines of
+a cohort once they are more than the groups.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,12 @@ from jepa_lab.fleet.cluster import Away, Given, each_part, use_part
 from jepa_lab.fleet.splits import cohorts
 from jepa_lab.fleet.survey import Host, Problem
 
+GROUPS: Final = 32
+"""Machines of a cohort are added up in so many groups, which the bootstrap draws, however many there are.
+
+They are divided by their names, which are hashes: random groups, of which an interval can be had as of the
+machines (Wolter, Introduction to Variance Estimation, ch. 2).
+"""
 PRESENT: Final = "present"
 """The name under which the pack that is to be replaced is judged beside the new one."""
 
@@ -117,27 +124,35 @@ def sum_up(
     hosts: Sequence[Host], answers: Iterable[Session | Problem], pack: Pack, peers: Sequence[str] = ()
 ) -> Judged:
     """What ``answers``, one for each part of ``hosts`` in their order, come to."""
-    found: dict[tuple[str, str], Session] = {}
+    places = {
+        host.host: (name, number % GROUPS)
+        for name, group in cohorts(hosts).items()
+        for number, host in enumerate(group)
+    }
+    found: dict[tuple[str, int, str], Session] = {}
+    about: dict[tuple[str, str], dict[str, Any]] = {}
     problems: list[Problem] = []
     for (host, part), answer in zip(parts_of(hosts), answers, strict=True):
         if isinstance(answer, Problem):
             problems.append(answer)
             continue
-        about = {"machine": host, "shape": str(part.shape), "parts": 1, "frames": part.frames}
-        key = (host, answer.whole.kind)
+        kind = answer.whole.kind
+        told = about.setdefault(
+            (host, kind), {"machine": host, "shape": str(part.shape), "parts": 0, "frames": 0}
+        )
+        told["parts"] += 1
+        told["frames"] += part.frames
+        key = (*places[host], kind)
         before = found.get(key)
-        if before is not None:
-            about |= {name: about[name] + before.about[name] for name in ("parts", "frames")}
         whole = answer if before is None else together([before, answer])
-        found[key] = replace(whole, about=about, schema=pack.schema)  # each came with a copy of its own
+        found[key] = replace(whole, schema=pack.schema)  # each came with a copy of its own
     if not found:
         raise JepaError("There is no recording to judge.", "See `jepa-lab fleet ls`.")
     by_cohort: dict[str, Cohort] = {}
-    for name, group in cohorts(hosts).items():
-        members = {each.host for each in group}
-        some = [each for (host, _), each in found.items() if host in members]
+    for name in cohorts(hosts):
+        some = [each for (cohort, _, _), each in found.items() if cohort == name]
         if any(each.scored for each in some):
-            machines = len({each.about["machine"] for each in some})
-            by_cohort[name] = Cohort(machines, judge(some, pack, peers).figures)
-    judged = {host for host, _ in found}
-    return Judged(judge(list(found.values()), pack, peers), by_cohort, len(judged), tuple(problems))
+            machines = {host for host, _ in about if places[host][0] == name}
+            by_cohort[name] = Cohort(len(machines), judge(some, pack, peers).figures)
+    evaluation = replace(judge(list(found.values()), pack, peers), recordings=list(about.values()))
+    return Judged(evaluation, by_cohort, len({host for host, _ in about}), tuple(problems))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an owner wants to see of a fleet: hours, shapes, gaps, and which machines are unlike the rest."""
 
-import statistics
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -84,9 +83,7 @@ def unlike(hosts: Sequence[Host], schema: Schema) -> dict[str, list[str]]:
 def _levels(host: Host, schema: Schema) -> "np.ndarray[Any, np.dtype[np.float32]]":
     values = np.full(len(schema.names), np.nan, np.float32)
     for column, name in enumerate(schema.names):
-        known = [part.levels[name] for part in host.parts if name in part.levels]
-        if known:
-            values[column] = statistics.median(known)
+        values[column] = host.levels.get(name, np.nan)
     return np.asarray(Scale(schema).to_unit(values[None])[0], np.float32)
 
 

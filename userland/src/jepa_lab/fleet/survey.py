@@ -7,13 +7,15 @@ or the machine is named and left out, and the rest goes on.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Final
 
 from jepa.errors import JepaError
 from jepa.fleet.keys import OwnerKey
-from jepa.fleet.manifest import LARGEST, LARGEST_FILE, DayManifest, StoredRecording, checked
+from jepa.fleet.manifest import LARGEST, LARGEST_FILE, DayManifest, Shape, StoredRecording, checked
 from jepa.fleet.store import Store, is_away
 from jepa.fleet.upload import HOSTS, part_path
 from jepa.telemetry.schema import Schema
@@ -43,6 +45,8 @@ class Host:
     """Parts that it had to drop before they could be sent."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Pseudonym to name."""
+    levels: Mapping[str, float] = field(default_factory=dict)
+    """The median over its parts of the level of each channel; the parts have none any more."""
 
     @property
     def hours(self) -> float:
@@ -64,40 +68,46 @@ def survey(store: Store, owner: OwnerKey, schema: Schema, now_ns: int, *, check:
     JepaError when the store cannot be read at all.
     """
     problems: list[Problem] = []
+    twice: list[Problem] = []
     listed = store.find(HOSTS, lambda place, error: problems.append(Problem(place, str(error))))
     sizes = {found.path: found.size for found in listed}
-    hosts: dict[str, Host] = {}
+    hosts: list[Host] = []
     claimed: set[str] = set()
-    for path in [path for path in sizes if path.endswith(_MANIFEST)]:
-        try:
-            manifest = _manifest(store, path, owner)
-            names = _table(owner.unseal(manifest.sealed))
-        except JepaError as error:
-            if is_away(error):
-                raise
-            problems.append(Problem(path, str(error)))
-            continue
-        claimed |= {
-            part_path(manifest.host, part.name, file) for part in manifest.parts for file in part.files
-        }
-        wrong_clock = _clock(manifest, store.modified_ns(path))
-        if wrong_clock:
-            problems.append(Problem(path, wrong_clock))
-        good = []
-        for part in manifest.parts:
-            why = _wrong(part, manifest.host, sizes, schema, now_ns) or (
-                _altered(store, manifest.host, part) if check else None
-            )
-            if why is None:
-                good.append(part)
-            else:
-                problems.append(Problem(f"{HOSTS}/{manifest.host}/{part.name}", why))
-        before = hosts.get(manifest.host, Host(manifest.host, ()))
-        hosts[manifest.host] = Host(
-            manifest.host, (*before.parts, *good), max(before.lost, manifest.lost), {**before.names, **names}
-        )
-    kept, twice = _once(hosts.values())
-    return Survey(kept, (*problems, *twice, *_unclaimed(sizes, claimed)))
+    seen: dict[bytes, str] = {}
+    paths = sorted(path for path in sizes if path.endswith(_MANIFEST))
+    for _, days in groupby(paths, lambda path: path.rpartition("/")[0]):  # one machine's are held at a time
+        manifests = []
+        good: list[StoredRecording] = []
+        names: dict[str, str] = {}
+        for path in days:
+            try:
+                manifest = _manifest(store, path, owner)
+                names |= _table(owner.unseal(manifest.sealed))
+            except JepaError as error:
+                if is_away(error):
+                    raise
+                problems.append(Problem(path, str(error)))
+                continue
+            manifests.append(manifest)
+            claimed |= {
+                part_path(manifest.host, part.name, file) for part in manifest.parts for file in part.files
+            }
+            wrong_clock = _clock(manifest, store.modified_ns(path))
+            if wrong_clock:
+                problems.append(Problem(path, wrong_clock))
+            for part in manifest.parts:
+                why = _wrong(part, manifest.host, sizes, schema, now_ns) or (
+                    _altered(store, manifest.host, part) if check else None
+                )
+                if why is None:
+                    good.append(part)
+                else:
+                    problems.append(Problem(f"{HOSTS}/{manifest.host}/{part.name}", why))
+        if manifests:
+            host, lost = manifests[0].host, max(each.lost for each in manifests)
+            kept = _once(host, good, seen, twice)
+            hosts.append(Host(host, _slim(kept, schema), lost, names, _levels(kept)))
+    return Survey(tuple(hosts), (*problems, *twice, *_unclaimed(sizes, claimed)))
 
 
 def _manifest(store: Store, path: str, owner: OwnerKey) -> DayManifest:
@@ -155,24 +165,42 @@ def _altered(store: Store, host: str, part: StoredRecording) -> str | None:
     return None
 
 
-def _once(hosts: Iterable[Host]) -> tuple[tuple[Host, ...], list[Problem]]:
-    """The hosts with each recording once, and without those that overlap one before."""
-    seen: dict[str, str] = {}
-    problems: list[Problem] = []
-    kept: list[Host] = []
-    for host in sorted(hosts, key=lambda each: each.host):
-        good: list[StoredRecording] = []
-        for part in sorted(host.parts, key=lambda each: (each.start_ns, each.name)):
-            place = f"{HOSTS}/{host.host}/{part.name}"
-            if part.content in seen:
-                problems.append(Problem(place, f"It is the same recording as {seen[part.content]}."))
-            elif good and part.start_ns <= good[-1].end_ns:
-                problems.append(Problem(place, f"It is of a time that {good[-1].name} is of as well."))
-            else:
-                seen[part.content] = place
-                good.append(part)
-        kept.append(replace(host, parts=tuple(good)))
-    return tuple(kept), problems
+def _once(
+    host: str, parts: Iterable[StoredRecording], seen: dict[bytes, str], twice: list[Problem]
+) -> list[StoredRecording]:
+    """Each recording of ``host`` that is none of ``seen``, where it joins, or overlaps the one before."""
+    good: list[StoredRecording] = []
+    for part in sorted(parts, key=lambda each: (each.start_ns, each.name)):
+        place = f"{HOSTS}/{host}/{part.name}"
+        content = bytes.fromhex(part.content)
+        if content in seen:
+            twice.append(Problem(place, f"It is the same recording as {seen[content]}."))
+        elif good and part.start_ns <= good[-1].end_ns:
+            twice.append(Problem(place, f"It is of a time that {good[-1].name} is of as well."))
+        else:
+            seen[content] = place
+            good.append(part)
+    return good
+
+
+def _levels(parts: Sequence[StoredRecording]) -> dict[str, float]:
+    """The median over ``parts`` of each channel."""
+    known: dict[str, list[float]] = {}
+    for part in parts:
+        for name, level in part.levels.items():
+            known.setdefault(name, []).append(level)
+    return {name: statistics.median(levels) for name, levels in known.items()}
+
+
+def _slim(parts: Sequence[StoredRecording], schema: Schema) -> tuple[StoredRecording, ...]:
+    """``parts`` without their levels, and with one copy of what is the same in all of them."""
+    shapes: dict[Shape, Shape] = {}
+    return tuple(
+        replace(
+            part, levels={}, shape=shapes.setdefault(part.shape, part.shape), schema_digest=schema.digest
+        )
+        for part in parts
+    )
 
 
 def _unclaimed(sizes: Mapping[str, int], claimed: set[str]) -> Iterator[Problem]:
