@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jepa.evaluation import effect_errors
-from jepa.evaluation.effect_errors import LEAST_SPREAD, known_effects
+from jepa.evaluation.effect_errors import LEAST_SPREAD, foretold, known_effects
 from jepa.evaluation.effect_scoring import SettingChange, measure_effects
 from jepa.packs.effects import KnownEffects
 from jepa.packs.pack import Pack
@@ -109,8 +109,49 @@ def test_intervals_hold_as_many_effects_of_programs_left_out_as_they_say(
     known = known_effects([], [], pack, trials)
     assert known.windows == 80 * 4 * 3
     assert known.coverage_90 == pytest.approx(0.9, abs=0.03)
-    narrow = effect_errors._Beyond(("a", True), 0, 1.0, 0.1, 0.0)
+    narrow = effect_errors._Beyond(("a", True), 0, (0, 0), 1.0, 0.1, 0.0)
     assert abs(narrow.deviations(narrow.needed)) == pytest.approx(1.645, rel=1e-3)
     assert effect_errors._widened([narrow] * 40, ("a", True)) == pytest.approx(narrow.needed)
-    sure = effect_errors._Beyond(("a", True), 0, 0.01, 0.1, 0.0)
+    sure = effect_errors._Beyond(("a", True), 0, (0, 0), 0.01, 0.1, 0.0)
     assert effect_errors._widened([sure] * 40, ("a", True)) == 1, "no calibration makes it surer"
+
+
+def multiples(pack: Pack, seed: int, shared: bool) -> list[effect_errors.Trial]:
+    """Trials whose effects are some multiple of what is imagined: one of all channels, or one of each."""
+    chance = np.random.default_rng(seed)
+    shape = (len(pack.schema.names), 3)
+    imagined, nothing = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    imagined[:10] = 0.2
+    return [
+        effect_errors.Trial(
+            session,
+            "pause.background",
+            True,
+            imagined,
+            (imagined * (1 + 0.5 * chance.standard_normal((1, 1) if shared else shape))).astype(np.float32),
+            nothing,
+        )
+        for session in range(40)
+    ]
+
+
+@pytest.mark.parametrize(("shared", "together"), [(True, 1.0), (False, 0.0)])
+def test_whether_channels_are_wrong_at_once_is_seen(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch, shared: bool, together: float
+) -> None:
+    monkeypatch.setattr(effect_errors, "tried_ranges", lambda *_: {"pause.background": (1.0, 1.0)})
+    known = known_effects([], [], pack, multiples(pack, 1, shared))
+    assert known.together == pytest.approx(together, abs=0.06)
+    assert known_effects([], [], pack).together == 1, "where nothing is known the worst is"
+
+
+def test_a_change_is_foretold_by_other_sessions(pack: Pack) -> None:
+    trials = multiples(pack, 2, shared=True)
+    (first, *_) = found = foretold(trials, [0, 1, 20], effect_errors.HORIZONS[0])
+    assert [each.session for each in found] == list(range(40))
+    others = np.mean([trial.measured[0, 0] for trial in trials[1:]])
+    assert first.expected[0] == pytest.approx(others, rel=1e-4)
+    assert first.measured[0] == trials[0].measured[0, 0]
+    assert np.isnan(first.expected[2]), "nothing is imagined of it"
+    within = [abs(each.measured[0] - each.expected[0]) <= 1.645 * each.deviation[0] for each in found]
+    assert np.mean(within) >= 0.85

@@ -70,6 +70,12 @@ def test_within_the_interval_nothing_is_worse_than_the_worst(
     assert worst >= energy.expected(all_of_it) - 1e-4
 
 
+@pytest.mark.parametrize(("together", "lost"), [(1.0, 0.4), (0.0, 0.2 * 2**0.5), (0.25, 0.2 * 2.5**0.5)])
+def test_channels_that_are_not_wrong_at_once_lose_less_at_worst(together: float, lost: float) -> None:
+    energy, found = Energy((Near("a", 0.5), Near("b", 0.5))), outcome([0.3], 0.2)
+    np.testing.assert_allclose(energy.worst(found, 1.0, together), [0.4 + lost], rtol=1e-5)
+
+
 @given(value=share, deviation=share, least=share, most=share)
 def test_a_bound_holds_over_the_whole_interval(
     value: float, deviation: float, least: float, most: float

@@ -448,7 +448,7 @@ def test_order_of_settings_does_not_matter(schema: Schema, knowing: Knowing) -> 
     best = set()
     for order in itertools.permutations(goal.settings):
         space = CourseSpace(order, moment.controls, present, 6)
-        courses = _Courses(space, view, energy, surely=False)
+        courses = _Courses(space, view, energy, surely=False, together=1.0)
         found = ExhaustiveSolver().solve(courses, space.options, np.zeros((0, 3), np.intp))
         best.add(
             frozenset(

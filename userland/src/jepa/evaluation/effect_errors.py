@@ -8,6 +8,8 @@ What two runs of the same differ by is taken off, since no action did it.
 
 A spread of so few sessions says too little of programs that nobody tried. So it is widened until the effects
 of sessions left out of the fit lie within it (conformal calibration), for each setting and direction.
+
+A goal of many channels asks as well how far they are wrong at once, which the same sessions show.
 """
 
 import math
@@ -38,6 +40,7 @@ LEAST_SPREAD: Final = 0.3
 """Of the size: no handful of sessions can show that an effect is surer than that."""
 LEAST_JUDGED: Final = 30
 """Effects of sessions left out below which a spread is widened by what those of all settings say."""
+_FAR = 3.0
 _LEAST_IMAGINED = 0.03
 """Imagined effects below this on the unit scale say nothing of a multiple of them."""
 
@@ -90,6 +93,7 @@ def fitted(trials: Sequence[Trial], ranges: Mapping[str, tuple[float, float]], p
         lower_90=round(float((z >= -NORMAL_80).mean()), 4) if len(z) else None,
         coverage_90=round(float((np.abs(z) <= NORMAL_90).mean()), 4) if len(z) else None,
         windows=len(z),
+        together=round(_together(left_out), 3),
         settings=settings,
     )
 
@@ -197,6 +201,8 @@ class _Beyond:
 
     group: Group
     session: int
+    window: tuple[int, int]
+    """Which of the group's changes, and which horizon: of one, all channels are seen at once."""
     beyond: float
     """How far it lies from that, beside ``spread`` and ``noise``: positive where it is larger."""
     spread: float
@@ -223,13 +229,13 @@ def _left_out(trials: Sequence[Trial]) -> list[_Beyond]:
                 fit = _fit(others, channel, horizon)
                 if fit is None:
                     continue
-                for trial in of:
+                for number, trial in enumerate(of):
                     if trial.session == session:
-                        found += _beyond(group, trial, channel, horizon, fit)
+                        found += _beyond(group, number, trial, channel, horizon, fit)
     return found
 
 
-def _beyond(group: Group, trial: Trial, channel: int, horizon: int, fit: _Fit) -> list[_Beyond]:
+def _beyond(group: Group, number: int, trial: Trial, channel: int, horizon: int, fit: _Fit) -> list[_Beyond]:
     """One, or none where the effect is not known or next to nothing is imagined."""
     x, y, noise = (
         float(getattr(trial, name)[channel, horizon]) for name in ("imagined", "measured", "noise")
@@ -237,7 +243,7 @@ def _beyond(group: Group, trial: Trial, channel: int, horizon: int, fit: _Fit) -
     if not (np.isfinite(y) and np.isfinite(noise) and abs(x) >= _LEAST_IMAGINED):
         return []
     away = (y - fit.size * x) * float(np.sign(x))
-    return [_Beyond(group, trial.session, away, abs(fit.spread * x), noise)]
+    return [_Beyond(group, trial.session, (number, horizon), away, abs(fit.spread * x), noise)]
 
 
 def _widened(left_out: Sequence[_Beyond], group: Group) -> float:
@@ -251,6 +257,56 @@ def _widened(left_out: Sequence[_Beyond], group: Group) -> float:
         return 1.0
     needed = sorted(each.needed for each in of)
     return max(1.0, needed[min(len(of), math.ceil((len(of) + 1) * 0.9)) - 1])
+
+
+def _together(left_out: Sequence[_Beyond]) -> float:
+    """The correlation of two channels of one change and window: 0 to 1, which it is where none is seen.
+
+    Few are so far away that they would decide it alone: all count as no more than ``_FAR`` deviations.
+    """
+    windows: dict[tuple[Group, tuple[int, int]], list[float]] = {}
+    for each in left_out:
+        away = float(np.clip(each.deviations(1.0), -_FAR, _FAR))
+        windows.setdefault((each.group, each.window), []).append(away)
+    several = [np.array(window) for window in windows.values() if len(window) > 1]
+    pairs = sum(len(window) * (len(window) - 1) for window in several)
+    square = float(np.mean([float(each) ** 2 for window in several for each in window])) if several else 0.0
+    if not square:
+        return 1.0
+    product = sum(float(window.sum() ** 2 - (window**2).sum()) for window in several) / pairs
+    return min(1.0, max(0.0, product / square))
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """One change as the trials of other sessions let expect it, (C,) each on the unit scale.
+
+    NaN where nothing is known of an effect, or it was not measured.
+    """
+
+    session: int
+    setting: str
+    expected: FloatArray
+    deviation: FloatArray
+    measured: FloatArray
+
+
+def foretold(trials: Sequence[Trial], channels: Sequence[int], horizon_s: int) -> list[Foretold]:
+    """Each of ``trials`` by fits that leave its session out, their spreads widened as a pack's are."""
+    at, left_out = HORIZONS.index(horizon_s), _left_out(trials)
+    found = []
+    for group, of in _by_setting(trials).items():
+        widened = _widened(left_out, group)
+        for trial in of:
+            others = [each for each in of if each.session != trial.session]
+            fits = [_fit(others, channel, at) for channel in channels]
+            known = [(np.nan, np.nan) if fit is None else (fit.size, widened * fit.spread) for fit in fits]
+            size, spread = np.array(known, np.float32).T
+            imagined, measured = trial.imagined[channels, at], trial.measured[channels, at]
+            found.append(
+                Foretold(trial.session, trial.setting, size * imagined, spread * np.abs(imagined), measured)
+            )
+    return found
 
 
 def _as_shown(left_out: Sequence[_Beyond]) -> npt.NDArray[np.float64]:

@@ -67,4 +67,7 @@ class KnownEffects(Strict):
     """Share of them within their 90 % interval."""
     windows: int = Field(ge=0)
     """Effects that these shares are of."""
+    together: float = Field(default=1.0, ge=0, le=1)
+    """Correlation between channels of how far the effects of one change lie from what was expected; 1, at
+    which all are at their worse ends at once, where nothing is known of it."""
     settings: dict[str, SettingEffects]

@@ -142,13 +142,23 @@ class Energy:
         total = self._total(outcome.channels, outcome.middle)
         return total if self.latent is None else total + self.latent.energy(outcome.latents)
 
-    def worst(self, outcome: Outcome, deviations: float) -> FloatArray:
-        """(K,) with every channel at whichever end of its effect is worse for it."""
+    def worst(self, outcome: Outcome, deviations: float, together: float = 1.0) -> FloatArray:
+        """(K,) with every channel at whichever end of its effect is worse for it.
+
+        ``together`` is how far channels are there at once: what each loses by it adds up where that is 1,
+        and its square where it is 0, as deviations of a sum do.
+        """
         low, high = outcome.ends(deviations)
         total = np.zeros(len(outcome.middle), np.float32)
+        lost, squares = np.zeros_like(total), np.zeros_like(total)
         for term in self.terms:
             at = outcome.channels.index(term.channel)
-            total += np.maximum(term.energy(low[:, at]), term.energy(high[:, at]))
+            expected = term.energy(outcome.middle[:, at])
+            more = np.maximum(term.energy(low[:, at]), term.energy(high[:, at])) - expected
+            total += expected
+            lost += more
+            squares += more**2
+        total += np.sqrt(together * lost**2 + (1 - together) * squares)
         if self.latent is not None:
             missed = np.where(outcome.changed, self.latent.weight * self.latent.usual_error, 0)
             total += self.latent.energy(outcome.latents) + missed

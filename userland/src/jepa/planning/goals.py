@@ -4,7 +4,7 @@
 Only what the pack was seen to do in trials is offered; whatever else would serve is named as unknown.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -91,6 +91,11 @@ class Knowledge:
     """The states that were captured, by name."""
 
 
+def steered(channel: str, known: Iterable[Collection[str]]) -> bool:
+    """Whether a captured state is steered for by ``channel``: all settings have a ``known`` effect on it."""
+    return channel.startswith(_STEERED_BY) and all(channel in each for each in known)
+
+
 def compile_goal(spec: TaskSpec, known: Knowledge) -> Goal:
     """The goal of ``spec``; JepaError: 409 where none can be planned for, 404 for what is not found."""
     if spec.intent == "goal_capture":
@@ -171,9 +176,7 @@ class _Compiler:
             tuple(name for each in every.values() for name in each.channels)
         ]
         terms = tuple(
-            Near(name, mean)
-            for name, (mean, _) in captured.channels.items()
-            if name.startswith(_STEERED_BY) and all(name in each for each in shared)
+            Near(name, mean) for name, (mean, _) in captured.channels.items() if steered(name, shared)
         )
         reasons = tuple(dict.fromkeys(self._reasons))
         return Goal(Energy(terms), tuple(settings), self._unharmed, reasons, captured=captured)

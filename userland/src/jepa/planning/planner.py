@@ -103,7 +103,10 @@ class Planner:
             present[moment.controls.index(setting.control)] = setting.options[0].strength
         space = CourseSpace(goal.settings, moment.controls, present, moment.steps)
         # To set anything for a state that was captured has to come nearer to it, whatever it costs.
-        courses = _Courses(space, view, energy, surely=goal.captured is not None)
+        # Such a goal is of a dozen channels, which are not all at their worse ends at once.
+        captured = goal.captured is not None
+        together = known.effects.together if captured else 1.0
+        courses = _Courses(space, view, energy, surely=captured, together=together)
         best = np.zeros(len(goal.settings), np.intp)
         if goal.settings:
             key = spec.model_dump_json()
@@ -249,9 +252,12 @@ class _View:
 class _Courses:
     """A ``Costable``: what courses cost, as the model imagines them and as far as that can be trusted."""
 
-    def __init__(self, space: CourseSpace, view: _View, energy: Energy, *, surely: bool) -> None:
-        """``surely``: what conserves work is judged as all else."""
+    def __init__(
+        self, space: CourseSpace, view: _View, energy: Energy, *, surely: bool, together: float
+    ) -> None:
+        """``surely``: what conserves work is judged as all else; ``together``: see ``Energy.worst``."""
         self._surely = surely
+        self._together = together
         self._space = space
         self._view = view
         self._energy = energy
@@ -327,11 +333,11 @@ class _Courses:
         Of a setting that is given back the graph imagines little in a state that it has made calm. It is
         judged also by what imposing it does, the other way round, and by whichever of the two is worse.
         """
-        worst = self._energy.worst(outcome, NORMAL_80)
+        worst = self._energy.worst(outcome, NORMAL_80, self._together)
         if not self._backwards(candidates).any():
             return worst
         mirrored = self.outcome(candidates, outcome.channels, horizon_s, mirrored=True)
-        return np.maximum(worst, self._energy.worst(mirrored, NORMAL_80))
+        return np.maximum(worst, self._energy.worst(mirrored, NORMAL_80, self._together))
 
     def _backwards(self, candidates: IntArray) -> BoolArray:
         """(K,) which of them give anything back."""

@@ -2,23 +2,26 @@
 """Branches as trials of single settings: what the model imagined of each, and what it did."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from jepa.evaluation.courses import HORIZONS, CourseImaginer, CourseQuestion, PackImaginer, unit_means
 from jepa.evaluation.effect_errors import Trial
+from jepa.evaluation.effect_scoring import Experiment
 from jepa.packs.pack import Pack
 from jepa.planning.courses import PACK_SETTING, control, present_option
-from jepa.telemetry.recording import Meta, Recording
+from jepa.telemetry.recording import TWIN, UNTOUCHED, Meta, Recording, load_recording, load_twin
 from jepa.telemetry.roles import PLAYED, Role
-from jepa.telemetry.schema import Schema
+from jepa.telemetry.schema import Schema, load_schema
 from jepa.world.controls import CONTROL_NAMES, CONTROLS, HostSize
 from jepa.world.forecast import FloatArray
 from jepa.world.scale import Scale
 from jepa_lab.branches.effects import taken, window_means
 from jepa_lab.branches.schedule import NOTHING
-from jepa_lab.branches.store import Branch, RecordedMoment
+from jepa_lab.branches.store import Branch, RecordedMoment, load_moment, moments_in
+from jepa_lab.data import find_recordings
 
 _KEPT: Final = 0.8
 """Of a window's length, for which a setting must be kept if it is to be judged by it."""
@@ -78,6 +81,36 @@ def trials(
                 noise,
             )
         )
+    return found
+
+
+def experiments_in(folder: Path, pack: Pack) -> list[Experiment]:
+    """The recordings below ``folder`` of one action each, with what ran beside them and without it."""
+    found = []
+    for each in find_recordings(folder, "heldout"):
+        acted = load_recording(each, pack.schema)
+        endings = (TWIN, UNTOUCHED, UNTOUCHED + TWIN)
+        twin, without, again = (load_twin(each, pack.schema, ending) for ending in endings)
+        trial = acted.meta.labels.get("kind") == "trial"
+        if trial and twin is not None and without is not None and again is not None:
+            found.append(Experiment(acted, twin, without, again))
+    return found
+
+
+def trials_in(branches: Path, first: int, pack: Pack) -> list[Trial]:
+    """The trials of the moments below ``branches`` that are not for judging a fit, their sessions from
+    ``first`` on.
+
+    The pack was trained on none of them. Runs of the same programs are one session: who leaves it out must
+    not know them.
+    """
+    found: list[Trial] = []
+    schema, sessions = load_schema(), dict[tuple[str, ...], int]()
+    for folder in [*moments_in(branches, "train"), *moments_in(branches, "validation")]:
+        moment = load_moment(folder, schema)
+        programs = tuple(each["name"] for each in moment.facts["programs"])
+        session = sessions.setdefault(programs, first + len(sessions))
+        found += trials(moment, session, pack, schema)
     return found
 
 

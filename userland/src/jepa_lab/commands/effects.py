@@ -23,38 +23,18 @@ def run(arguments: argparse.Namespace) -> None:
     import json
 
     from jepa.evaluation.effect_errors import known_effects
-    from jepa.evaluation.effect_scoring import Experiment
     from jepa.packs.machine import EffectsFile
     from jepa.packs.pack import load_pack
-    from jepa.telemetry.recording import TWIN, UNTOUCHED, load_recording, load_twin
-    from jepa.telemetry.schema import load_schema
-    from jepa_lab.branches.store import load_moment, moments_in
-    from jepa_lab.branches.trials import trials
+    from jepa.telemetry.recording import load_recording
+    from jepa_lab.branches.trials import experiments_in, trials_in
     from jepa_lab.data import find_recordings
     from jepa_lab.files import write_manifest
 
     pack = load_pack(arguments.pack)
-    experiments = []
-    for folder in find_recordings(arguments.pack / "heldout", "heldout"):
-        acted = load_recording(folder, pack.schema)
-        endings = (TWIN, UNTOUCHED, UNTOUCHED + TWIN)
-        twin, without, again = (load_twin(folder, pack.schema, ending) for ending in endings)
-        trial = acted.meta.labels.get("kind") == "trial"
-        if trial and twin is not None and without is not None and again is not None:
-            experiments.append(Experiment(acted, twin, without, again))
-    schema = load_schema()
-    sessions: dict[tuple[str, ...], int] = {}
-    branches = []
-    # The pack was trained on none of them; what is held out is for judging the fit.
-    folders = [*moments_in(arguments.branches, "train"), *moments_in(arguments.branches, "validation")]
-    for folder in folders:
-        moment = load_moment(folder, schema)
-        # Runs of the same programs are one session: who leaves it out must not know them.
-        programs = tuple(each["name"] for each in moment.facts["programs"])
-        session = sessions.setdefault(programs, len(experiments) + len(sessions))
-        branches += trials(moment, session, pack, schema)
+    experiments = experiments_in(arguments.pack / "heldout", pack)
     trained = find_recordings(arguments.recorded, "train")
     tried = [recording for folder in trained if (recording := load_recording(folder, pack.schema)).actions]
+    branches = trials_in(arguments.branches, len(experiments), pack)
     effects = known_effects(experiments, tried, pack, branches)
     content = json.dumps(effects.model_dump(mode="json"), indent=1) + "\n"
     (arguments.pack / FILE).write_text(content, encoding="utf-8")
