@@ -281,7 +281,9 @@ def passes_over_negation(text: str, negation: str, at: int) -> bool:
     heard = spares or spec["protect"] != parse(text)["protect"]
     before = " ".join(words[:at])
     heard = heard or "so that" in before or "so i can" in before  # what is wanted by it, not whether
-    heard = heard or spec["operation"] != parse(text)["operation"]  # what must not start at boot is disabled
+    # what must not start at boot is disabled, "not on mains" is on battery, "not more than" a bound
+    heard = heard or any(spec[field] != parse(text)[field] for field in ("operation", "condition"))
+    heard = heard or "not more than" in said
     return not heard and {"takes", "plugged", "but", "except", "not", "nobody"}.isdisjoint(words)
 
 

@@ -15,7 +15,6 @@ from jepa_lab.language.gating import (
     crossed,
     curve,
     fitted,
-    named_anew,
     probabilities,
 )
 from jepa_lab.language.judging import Answer
@@ -77,22 +76,3 @@ def test_each_writer_is_weighed_by_a_gate_of_the_others_and_the_curve_falls() ->
 def test_an_open_gate_lets_every_act_through() -> None:
     worst: dict[Sign, float] = dict.fromkeys(get_args(Sign), 1.0)
     assert probability(OPEN, worst) >= OPEN.least
-
-
-def test_a_gate_goes_on_from_a_known_one_where_little_is_seen() -> None:
-    known = OPEN.model_copy(update={"weights": {**OPEN.weights, "clauses": -3.0}, "bias": 0.5})
-    gate = fitted(cases(2), 0.5, known)
-    assert gate.weights["clauses"] == pytest.approx(-3, abs=0.05)
-    assert fitted(cases(), 0.5, known).weights["negation"] < -0.5
-
-
-def test_a_sentence_named_anew_means_the_same_of_names_that_no_list_knows() -> None:
-    text = "Restart nginx, not redis or nginx-ingress"
-    right = meaning("service/restart t=nginx p=nginx-ingress,redis")
-    (given,) = named_anew([Sentence(text, text, "a", "protected", (right,))], seed=3)
-    (found,) = given.meanings
-    (target,) = found["targets"]
-    (other,) = set(found["protect"]) - {"nginx-ingress"}
-    assert "nginx-ingress" in found["protect"] and not {target, other} & {"nginx", "redis"}
-    assert given.text == f"Restart {target}, not {other} or nginx-ingress"
-    assert given.template == text

@@ -7,12 +7,13 @@ from typing import Final
 from jepa.language.grammar import grammar
 from jepa.language.inventory import Inventory, Nothing
 from jepa.language.lexicon import lexicon
-from jepa.language.reading import Reader, reading_of
+from jepa.language.reading import Reader, known_name, reading_of
 from jepa.language.tokens import Token
 
 _IF: Final = ("if", "when")
 _MY_WILL: Final = frozenset(("i'll", "we'll"))
 _MYSELF: Final = frozenset(("myself", "meself", "ourselves"))
+_NOT: Final = "not"
 _OVER: Final = ("complete", "completed")
 _TAKEN_BACK: Final = frozenset(("nah", "naw", "nvm", "nevermind", "psych", "sike", "syke", "jk", "jks"))
 _SOMEBODY: Final = frozenset(("i", "we", "you", "u", "one", "someone", "somebody", "they", "he", "she"))
@@ -25,8 +26,10 @@ def refuses(tokens: tuple[Token, ...], inventory: Inventory) -> bool:
     """
     if _marks_out(tokens) or _asks_what_if(tokens) or _is_over(tokens) or _is_taken_back(tokens):
         return True
+    if _quotes_a_refusal(tokens, inventory):
+        return True
     rest, *_ = Reader(inventory).without_modifiers(tokens, tokens, ("protect",))
-    return _says_no(rest)
+    return _says_no(rest) or _ends_with_not(rest)
 
 
 def _says_no(tokens: tuple[Token, ...]) -> bool:
@@ -37,6 +40,22 @@ def _says_no(tokens: tuple[Token, ...]) -> bool:
         for at in range(len(tokens))
         for match in template.at(reading, at)
     )
+
+
+def _quotes_a_refusal(tokens: tuple[Token, ...], inventory: Inventory) -> bool:
+    """Whether something in quotation marks is no name, but words that say no or spare: "not caddy"."""
+    words = lexicon()
+    against = words.negations | words.contrasts | words.sparing
+    quoted = [
+        token.text for token in tokens if token.kind == "quoted" and not known_name(token.text, inventory)
+    ]
+    return any(" " in text and not against.isdisjoint(text.casefold().split()) for text in quoted)
+
+
+def _ends_with_not(tokens: tuple[Token, ...]) -> bool:
+    """Whether the last word takes back all before it: "stop caddy not"."""
+    words = [token.text for token in tokens if token.kind != "pause"]
+    return len(words) > 1 and words[-1] == _NOT
 
 
 def _marks_out(tokens: tuple[Token, ...]) -> bool:

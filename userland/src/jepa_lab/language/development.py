@@ -31,7 +31,6 @@ from jepa_lab.language.gating import (
     crossed,
     curve,
     fitted,
-    named_anew,
     probabilities,
 )
 from jepa_lab.language.judging import Answer, answers, measure
@@ -141,8 +140,9 @@ def go_on(
 ) -> Developed:
     """Judge the pack in ``start`` on the newest persons, then train it on, with these twice an epoch.
 
-    What is judged, and what the gate is fitted on from that of ``start``, is the pack as it was: it knows
-    none of them. No writer is left who could judge what is trained.
+    What is judged is the pack as it was: it knows none of them. No writer is left who could judge what is
+    trained, and so none to fit a gate on: that of ``start`` stays. One fitted on what ``start`` hears here
+    takes for doubtful what is heard well afterwards.
     """
     weights, pieces = material()
     manifest = read_manifest(start)
@@ -158,27 +158,24 @@ def go_on(
     file = None if kept is None else kept / f"{_fingerprint(given_to_it, intents, recipe)}.pt"
     model = train(weights, given_to_it, pieces, intents, recipe, tell, file, before)
     hears = PackedEncoder.load(start)
-    fillings = _some(apart)
-    found = cases([*fillings, *named_anew(fillings, recipe.seed)], Gated(hears, OPEN))
-    gates = crossed(found, writers.__getitem__, manifest.gate)
     first = _some(apart, 1, 1)
     given = {
         "templates": answers(first, partial(parse, inventory=Nothing(), now=NOW)),
-        "encoder": _by_gates(first, hears, writers, gates),
+        "encoder": answers(first, partial(parse, inventory=Nothing(), encoder=hears, now=NOW)),
     }
     rows = [{**row, "name": f"{row['name']}_{name}"} for name, of in given.items() for row in measure(of)]
     for row in rows:
         tell(f"{row['name']}: {row['value']}")
     through = answers(first, partial(parse, inventory=Nothing(), encoder=Gated(hears, OPEN), now=NOW))
-    points = curve(through, probabilities(found, gates, writers), LEASTS)
-    gate = fitted(found, LEAST, manifest.gate)
+    gates = dict.fromkeys(NEWEST, manifest.gate)
+    points = curve(through, probabilities(cases(first, Gated(hears, OPEN)), gates, writers), LEASTS)
     templates = len({(each.template, each.person) for each in (*older, *new)})
     persons = len({each.person for each in every})
     return Developed(
         {name: value.detach().numpy() for name, value in model.state_dict().items()},
         intents,
         manifest.thresholds,
-        gate,
+        manifest.gate,
         rows,
         points,
         f"{templates} templates of {persons} files, and what follows from them; on from {manifest.version}",
@@ -225,13 +222,7 @@ def _fingerprint(given: Sequence[Sentence], intents: Sequence[str], recipe: Reci
 
 def _answers(apart: Sequence[Sentence], hears: Hears, writers: Mapping[str, str]) -> list[Answer]:
     """What comes of sentences, each by a gate that was fitted on those of other writers."""
-    return _by_gates(apart, hears, writers, crossed(cases(apart, Gated(hears, OPEN)), writers.__getitem__))
-
-
-def _by_gates(
-    apart: Sequence[Sentence], hears: Hears, writers: Mapping[str, str], gates: Mapping[str, ActGate]
-) -> list[Answer]:
-    """What comes of sentences, each by the gate of its writer."""
+    gates = crossed(cases(apart, Gated(hears, OPEN)), writers.__getitem__)
     return [
         answer
         for writer, gate in gates.items()

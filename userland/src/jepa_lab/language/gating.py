@@ -5,8 +5,6 @@ A logistic regression of whether the act that the encoder read was right. Every 
 fit may not change; where there are few examples of a rule, it counts what it would by itself.
 """
 
-import random
-import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +16,11 @@ import numpy.typing as npt
 from jepa.language.encoder import Encoder, Heard
 from jepa.language.gate import probability
 from jepa.language.inventory import Nothing
-from jepa.language.lexicon import lexicon
 from jepa.language.meaning import act
 from jepa.language.tokens import Unreadable, tokenise
 from jepa.packs.language import ActGate, Sign, Thresholds
 from jepa_lab.language.corpus import Sentence
 from jepa_lab.language.judging import Answer
-from jepa_lab.language.names import invented
 
 HEARD: Final[tuple[Sign, ...]] = ("asks", "wanted", "positive", "likely", "apart")
 """Signs that speak for an act; all others speak against it."""
@@ -40,8 +36,6 @@ _BY_ITSELF: Final = np.array([_OWN.get(name, 2.0) for name in _SIGNS])
 """What each counts of which nothing is known; a rule a logit of two."""
 _FIRM: Final = 10.0
 """How many examples that is worth."""
-_KNOWN: Final = 20.0
-"""The same of a gate that is gone on from."""
 _HEAVY: Final = 12.0
 """How much more an act counts that was negated, or not to touch what it touches."""
 _STEPS: Final = 3000
@@ -85,34 +79,6 @@ class Case:
     weight: float
 
 
-def named_anew(of: Sequence[Sentence], seed: int) -> list[Sentence]:
-    """``of`` these with names that no list knows in place of those that are known everywhere.
-
-    A gate that has only seen names that are known takes any other for a reason to refuse.
-    """
-    chance = random.Random(seed)
-    return [_named_anew(each, chance) for each in of]
-
-
-def _named_anew(sentence: Sentence, chance: random.Random) -> Sentence:
-    text, now = sentence.text, dict[str, str]()
-    names = {name for each in sentence.meanings for name in (*each["targets"], *each["protect"])}
-    for name in sorted(names & lexicon().known):
-        now[name] = invented(chance)
-        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", now[name], text, flags=re.IGNORECASE)
-    meanings = tuple(
-        {
-            **each,
-            **{
-                field: tuple(sorted(now.get(name, name) for name in each[field]))
-                for field in ("targets", "protect")
-            },
-        }
-        for each in sentence.meanings
-    )
-    return replace(sentence, text=text, meanings=meanings)
-
-
 def cases(corpus: Sequence[Sentence], encoder: Encoder) -> list[Case]:
     """Those of ``corpus`` that the encoder reads as acts."""
     found = []
@@ -135,24 +101,17 @@ def cases(corpus: Sequence[Sentence], encoder: Encoder) -> list[Case]:
     return found
 
 
-def fitted(of: Sequence[Case], least: float, known: ActGate | None = None) -> ActGate:
-    """The gate that is likeliest to tell the right ones ``of`` these.
-
-    It goes on from a ``known`` one, where there is one: each sign then counts what it does there, unless
-    these say otherwise.
-    """
+def fitted(of: Sequence[Case], least: float) -> ActGate:
+    """The gate that is likeliest to tell the right ones ``of`` these."""
     values = np.array([_values(each) for each in of])
     right = np.array([float(each.right) for each in of])
     weight = np.array([each.weight for each in of])
-    believed, bias = _BY_ITSELF, 0.0
-    if known is not None:
-        believed, bias = _SIDES * [known.weights[name] for name in _SIGNS], known.bias
-    counts, firm = believed.copy(), _FIRM if known is None else _KNOWN
+    counts, bias = _BY_ITSELF.copy(), 0.0
     first, second = np.zeros(len(counts) + 1), np.zeros(len(counts) + 1)
     for step in range(1, _STEPS + 1):
         share = 1 / (1 + np.exp(-np.clip(values @ counts + bias, -30, 30)))
         miss = weight * (share - right)
-        slope = np.append(values.T @ miss + firm * (counts - believed), miss.sum()) / len(of)
+        slope = np.append(values.T @ miss + _FIRM * (counts - _BY_ITSELF), miss.sum()) / len(of)
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         change = _RATE * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
         counts = np.maximum(counts - change[:-1], 0)
@@ -167,14 +126,11 @@ def _values(case: Case) -> FloatArray:
     return _SIDES * [case.signs.get(name, 0.0) for name in _SIGNS]
 
 
-def crossed(
-    of: Sequence[Case], writer: Callable[[str], str], known: ActGate | None = None
-) -> dict[str, ActGate]:
-    """For each writer a gate that was fitted on all others, and goes on from a ``known`` one."""
+def crossed(of: Sequence[Case], writer: Callable[[str], str]) -> dict[str, ActGate]:
+    """For each writer a gate that was fitted on all others."""
     writers = sorted({writer(each.sentence.person) for each in of})
     return {
-        name: fitted([each for each in of if writer(each.sentence.person) != name], 0.5, known)
-        for name in writers
+        name: fitted([each for each in of if writer(each.sentence.person) != name], 0.5) for name in writers
     }
 
 
