@@ -7,8 +7,8 @@ from jepa.errors import JepaError
 from jepa.service.api import Budget, Part, PartState
 from jepa.service.checks import Timing, budget, overall, source_parts, source_states, telemetry
 from jepa.telemetry.clocks import Instant
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.schema import load_schema
+from jepa.telemetry.source_state import SourceState
 
 SECOND = 1_000_000_000
 

@@ -20,9 +20,9 @@ from jepa.service.ring import RING_FRAMES
 from jepa.telemetry.clocks import Instant, read_clocks
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.schema import Schema, load_schema
+from jepa.telemetry.source_state import SourceState
 from jepa.world.forecast import Forecast, Tick
 
 SCHEMA = load_schema()

@@ -19,7 +19,6 @@ from jepa.errors import JepaError
 from jepa.telemetry import parquet
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.machine import open_machine
 from jepa.telemetry.recording import (
@@ -32,6 +31,7 @@ from jepa.telemetry.recording import (
     record,
 )
 from jepa.telemetry.schema import Schema, load_schema
+from jepa.telemetry.source_state import SourceState
 
 SCHEMA = load_schema()
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.sampler import Sampler
 from jepa.telemetry.schema import Schema, load_schema
+from jepa.telemetry.source_state import SourceState
 from tests.unit.telemetry.clock import Clock
 
 

@@ -19,10 +19,10 @@ from jepa.service.history import History
 from jepa.service.predictor import Loaded
 from jepa.sockets import listen
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.recording import Recording, load_recording
 from jepa.telemetry.schema import Schema, load_schema
+from jepa.telemetry.source_state import SourceState
 from jepa.world.controls import host_of
 from jepa.world.model import WorldModel
 

@@ -19,9 +19,9 @@ from jepa.telemetry.collector.daemon import Collector
 from jepa.telemetry.collector.feed import CollectorFeed
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.schema import Schema, load_schema
+from jepa.telemetry.source_state import SourceState
 
 SCHEMA = load_schema().select(["system.cpu.utilization", "system.memory.utilization"])
 PERIOD_S = 0.02

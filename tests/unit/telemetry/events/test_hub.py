@@ -14,7 +14,7 @@ from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.hub import EventHub, open_events
 from jepa.telemetry.events.reporting import EventReporter
 from jepa.telemetry.events.reports import Reports, WatchState
-from jepa.telemetry.frame_source import SourceState
+from jepa.telemetry.source_state import SourceState
 
 
 class Spoken:

@@ -13,7 +13,8 @@ from jepa.service.events import EventStore
 from jepa.service.history import History
 from jepa.service.predictor import Loaded
 from jepa.tasks.store import TaskStore
-from jepa.telemetry.collector.feed import CollectorFeed, collector_socket
+from jepa.telemetry.collector.feed import CollectorFeed
+from jepa.telemetry.collector.socket_path import collector_socket
 from jepa.telemetry.machine import open_machine
 from jepa.telemetry.schema import Schema, load_schema
 

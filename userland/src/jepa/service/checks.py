@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from jepa.errors import JepaError
 from jepa.service.api import Budget, Part, PartState, SourceStatus
 from jepa.telemetry.clocks import ClockWatch, Instant, in_words
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.schema import Schema
+from jepa.telemetry.source_state import SourceState
 
 RSS_LIMIT_MIB = 150.0
 """The memory the world model is allowed, by design."""

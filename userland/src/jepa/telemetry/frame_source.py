@@ -1,29 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever gives frames, and how its parts say how they do."""
+"""Whatever gives frames."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from jepa.telemetry.frame import Frame
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.schema import Schema
-
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """How one source did at the last reading."""
-
-    name: str
-    ok: bool
-    """False when it gave no channel and knows why."""
-    channels: int
-    """Channels observed in the last frame."""
-    of: int
-    """Channels it can give on some machine."""
-    reason: str
-    """Why channels are missing, or empty."""
-    note: str = ""
-    """What a person should know of the channels that are there, or empty."""
+from jepa.telemetry.source_state import SourceState
 
 
 class FrameSource(Protocol):

@@ -10,10 +10,10 @@ import numpy as np
 
 from jepa.telemetry.clocks import Clock, SystemClock
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.roles import Roles
 from jepa.telemetry.schema import Schema, load_schema
+from jepa.telemetry.source_state import SourceState
 from jepa.telemetry.sources.base import CountingSource, Reading, Source
 from jepa.telemetry.sources.cgroup import CgroupSource
 from jepa.telemetry.sources.cpu import CpuSource

@@ -19,13 +19,14 @@ from jepa.long_turns import take_long_turns
 from jepa.notify import Notifier
 from jepa.sockets import listen
 from jepa.telemetry.clocks import ClockWatch, Instant, in_words, read_clocks
-from jepa.telemetry.collector.feed import SOCKET
 from jepa.telemetry.collector.messages import EventMessage, Hello, Observed, Sources, encode
 from jepa.telemetry.collector.privileges import drop_capabilities
 from jepa.telemetry.collector.publisher import Publisher
+from jepa.telemetry.collector.socket_path import SOCKET
 from jepa.telemetry.events.event import Event
-from jepa.telemetry.frame_source import FrameSource, SourceState
+from jepa.telemetry.frame_source import FrameSource
 from jepa.telemetry.sampler import Grid
+from jepa.telemetry.source_state import SourceState
 
 KEPT_EVENTS = 256
 """Newest events that a new reader is sent."""

@@ -1,27 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A source of frames that listens to jepa-telemetry, and reads the files itself while that is away."""
 
-import os
 import select
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from jepa.telemetry.collector.messages import LARGEST, EventMessage, Hello, Observed, Sources, decode
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.frame_source import FrameSource, SourceState
+from jepa.telemetry.frame_source import FrameSource
 from jepa.telemetry.histogram import Histogram
 from jepa.telemetry.schema import Schema
-
-SOCKET = Path("/run/jepa-telemetry/telemetry.sock")
-
-
-def collector_socket(environ: Mapping[str, str] = os.environ) -> Path:
-    """$JEPA_TELEMETRY_SOCKET, or the system's."""
-    return Path(environ.get("JEPA_TELEMETRY_SOCKET") or SOCKET)
-
+from jepa.telemetry.source_state import SourceState
 
 _PATIENCE_PERIODS = 3.0
 """Periods without a packet after which the collector counts as away."""

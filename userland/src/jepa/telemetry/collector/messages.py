@@ -14,8 +14,8 @@ import numpy as np
 
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.frame import Frame
-from jepa.telemetry.frame_source import SourceState
 from jepa.telemetry.histogram import Histogram
+from jepa.telemetry.source_state import SourceState
 
 LARGEST = 1 << 18
 """Bytes of the largest packet a reader takes."""

@@ -13,7 +13,7 @@ from jepa.passed import passed_file
 from jepa.telemetry.events.conditions import Conditions
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import NAME, Reports
-from jepa.telemetry.frame_source import SourceState
+from jepa.telemetry.source_state import SourceState
 
 _RETRY_S = (5.0, 300.0)
 """First wait before a source is tried again, and the longest; each is twice the one before."""

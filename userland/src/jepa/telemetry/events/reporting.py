@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from pathlib import Path
 
-from jepa.telemetry.collector.feed import collector_socket
+from jepa.telemetry.collector.socket_path import collector_socket
 from jepa.telemetry.events.event import Event
 from jepa.telemetry.events.reports import SOCKET_NAME, WatchState, encode
 

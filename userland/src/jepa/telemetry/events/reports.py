@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from jepa.sockets import listen
 from jepa.telemetry.events.event import Event, Severity
-from jepa.telemetry.frame_source import SourceState
+from jepa.telemetry.source_state import SourceState
 
 NAME = "vision"
 KINDS = {
