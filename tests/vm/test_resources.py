@@ -24,6 +24,12 @@ def test_swap_is_compressed_memory(machine: Machine) -> None:
 
 
 @pytest.mark.looks
+def test_a_small_machine_keeps_no_reserve_for_huge_pages(machine: Machine) -> None:
+    machine.wait_until_succeeds("systemctl is-active jepa-memory-reserve.service")
+    assert machine.succeed("sysctl -n vm.min_free_kbytes").strip() == "8192"
+
+
+@pytest.mark.looks
 def test_polkit_answers_and_can_ask_for_a_password(machine: Machine) -> None:
     machine.succeed("pkcheck --action-id org.freedesktop.systemd1.manage-units --process $$")
     nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
