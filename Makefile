@@ -110,10 +110,10 @@ test-unit: $(VENV)/.done $(LANGUAGE) ## unit tests alone; the linters are among 
 	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/unit -m 'not vm and not slow' -n auto --dist worksteal
 
 .PHONY: test-vm
-test-vm: $(IMAGE) $(if $(SLIM),kernel) ## boot the image in QEMU and test it from inside and outside (SLIM=1: by the slim kernel, where no test needs the image's)
+test-vm: $(IMAGE) ## boot the image in QEMU and test it from inside and outside (by the slim kernel where `make kernel` has made one)
 	@$(PYTHON) -m tools.host run release
 	@# One by one in their order, the longest first.
-	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 2 --dist load --maxschedchunk 1 $(if $(SLIM),--slim-kernel)
+	@$(PY) -m pytest tests/vm -m 'vm and not slow' -v -n 2 --dist load --maxschedchunk 1
 
 .PHONY: test-all
 test-all: test ## also the tests that take many minutes, and the image for arm64, emulated

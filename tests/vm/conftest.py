@@ -10,9 +10,9 @@ trouble on purpose says so: ``@pytest.mark.allow("pattern", "reason")``. Everyth
 With ``--sources`` the shared machine runs the sources of this tree, not those that its image was built with;
 and so do those that are made from one boot.
 
-With ``--slim-kernel`` the shared machine and those with slots start by the kernel that `make kernel` made,
-but not in a test that says ``@pytest.mark.shipped_kernel``: one that needs a module, or what an initrd does.
-Tests about booting always take the image's own.
+Where `make kernel` has made a slim kernel that fits the image, the shared machine and those with slots start
+by it, but not in a test that says ``@pytest.mark.shipped_kernel``: one that needs a module, or what an
+initrd does. Tests about booting always take the image's own, and with ``--image-kernel`` all do.
 
 With pytest-xdist each worker has a machine of its own, and only while a test uses it. A test that measures
 how well a machine keeps up with time says ``@pytest.mark.quiet``: the host prefers its machine to all
@@ -70,9 +70,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="push this tree's sources into the shared machine",
     )
     parser.addoption(
-        "--slim-kernel",
+        "--image-kernel",
         action="store_true",
-        help="start the image by the slim kernel, where a test does not need its own",
+        help="start the image by its own kernel, though there is a slim one",
     )
 
 
@@ -83,7 +83,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "quiet: measures time, so that other machines must not hold it up")
     config.addinivalue_line("markers", f"actuator_only: {', '.join(OTHERS)} are stopped before the test")
     config.addinivalue_line("markers", "shipped_kernel: needs a module, or what the image's initrd does")
-    config.addinivalue_line("markers", "slim_kernel: is about the slim kernel")
     config.addinivalue_line("markers", "looks: leaves the machine as it found it")
 
 
@@ -98,8 +97,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if all(item.path.parent == Path(__file__).parent for item in items):
         items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
     for item in items:
-        if item.get_closest_marker("slim_kernel") and not config.getoption("--slim-kernel"):
-            item.add_marker(pytest.mark.skip("about the slim kernel, which --slim-kernel starts"))
         if item.get_closest_marker("vm") and not item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(LIMIT_S))
 
@@ -158,12 +155,9 @@ def kvm() -> bool:
 @pytest.fixture(scope="session")
 def start(image: Image, pytestconfig: pytest.Config) -> Start:
     """What starts the image where a test does not say."""
-    if not pytestconfig.getoption("--slim-kernel"):
+    if pytestconfig.getoption("--image-kernel"):
         return Start(image.kernel, image.initrd)
-    start = quickest_start(image)
-    if start.initrd is not None:
-        pytest.exit("There is no slim kernel that fits the image. Run: make kernel", returncode=1)
-    return start
+    return quickest_start(image)
 
 
 @pytest.fixture(scope="session")
