@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jepa.service.share import IDLE, LEAST, LOST, USUAL, Share
+from jepa.service.share import IDLE, LEAST, LOST, START, USUAL, Share
 
 
 @pytest.fixture
@@ -20,14 +20,16 @@ def share(written: list[int]) -> Share:
     return Share(written.append)
 
 
-def test_it_begins_with_the_usual_weight(share: Share, written: list[int]) -> None:
-    assert written == [USUAL]
+def test_it_begins_with_much_and_goes_on_from_the_usual(share: Share, written: list[int]) -> None:
+    assert written == [START]
+    share.waited(0.3, 1.0)
+    assert written == [START, USUAL]
 
 
 def test_frames_that_come_quickly_lower_it_to_the_least(share: Share, written: list[int]) -> None:
     for _ in range(20):
         share.waited(0.01, 1.0)
-    assert written == [100, 50, 25, 12, 6, LEAST]
+    assert written == [START, 50, 25, 12, 6, LEAST]
 
 
 def test_frames_that_wait_long_raise_it_to_the_usual(share: Share, written: list[int]) -> None:
@@ -79,7 +81,7 @@ def test_it_is_idle_only_while_it_gives_way_wholly(share: Share, written: list[i
     share.give_way(wholly=True)
     for _ in range(10):
         share.waited(0.01, 1.0)
-    assert written == [100, 50, 25, 12, 6, LEAST, IDLE], "step by step, as far as frames come in time"
+    assert written == [START, 50, 25, 12, 6, LEAST, IDLE], "step by step, as far as frames come in time"
     share.waited(0.3, 1.0)
     assert written[-1] == IDLE
     share.waited(0.5, 1.0)
@@ -106,7 +108,7 @@ def test_it_leaves_the_group_as_it_was(share: Share, written: list[int]) -> None
     share.waited(0.0, 1.0)
     share.close()
     share.waited(0.0, 1.0)
-    assert written == [USUAL, 50, USUAL]
+    assert written == [START, 50, USUAL]
 
 
 PASSED = """\
@@ -141,6 +143,12 @@ def test_it_writes_to_the_files_that_the_service_manager_opened(file: Path) -> N
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout == "3 0\n3 1\n0\n", "an idle group takes no weight"
     assert file.read_text().startswith("100"), "no frame came for long"
+
+
+def test_what_a_jepad_that_was_killed_in_its_start_has_left_is_no_wish(file: Path) -> None:
+    file.write_text(str(START))
+    subprocess.run([sys.executable, "-c", PASSED.format(file=str(file))], check=True)
+    assert file.read_text().startswith("100")
 
 
 def test_what_a_person_has_given_the_slice_is_the_most(file: Path) -> None:

@@ -12,6 +12,7 @@ from jepa.service.engine import Engine
 from jepa.service.events import EventStore
 from jepa.service.history import History
 from jepa.service.predictor import Loaded
+from jepa.service.share import Share
 from jepa.tasks.store import TaskStore
 from jepa.telemetry.collector.feed import CollectorFeed
 from jepa.telemetry.collector.socket_path import collector_socket
@@ -19,7 +20,9 @@ from jepa.telemetry.machine import open_machine
 from jepa.telemetry.schema import Schema, load_schema
 
 
-def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> Engine:
+def machine_engine(
+    state: Path | None, *, mode: Literal["daemon", "local"], share: Share | None = None
+) -> Engine:
     """An engine over this machine, not yet started; without ``state`` it keeps frames in memory only.
 
     JepaError (409) when another process writes the history in ``state``.
@@ -39,6 +42,7 @@ def machine_engine(state: Path | None, *, mode: Literal["daemon", "local"]) -> E
         alerts_file=None if state is None else state / "alerts.json",
         tasks=TaskStore(None if state is None or mode == "local" else state / "tasks.jsonl"),
         load_named=None if mode == "local" else lambda name: _load(named_pack(name), schema),
+        share=share,
     )
     source.listen(engine.add_event)
     return engine

@@ -15,6 +15,7 @@ from jepa.errors import JepaError
 from jepa.long_turns import take_long_turns
 from jepa.notify import Notifier
 from jepa.service.paths import socket_path, state_dir
+from jepa.service.share import own_share
 from jepa.sockets import listen
 
 if TYPE_CHECKING:
@@ -60,12 +61,14 @@ def serve(path: Path | None = None, state: Path | None = None) -> None:
     notifier = Notifier()
     notifier.send(STATUS="Starting.")
     listener = listen(path, socket.SOCK_STREAM, "jepad")
+    share = own_share()  # before the imports, which are most of a start
     try:
         # Imported after the socket is there, so that clients wait for it instead of failing.
         from jepa.service.assembly import machine_engine
 
-        engine = machine_engine(state, mode="daemon")
+        engine = machine_engine(state, mode="daemon", share=share)
     except JepaError:
+        share.close()
         listener.close()
         path.unlink(missing_ok=True)
         raise

@@ -39,7 +39,7 @@ from jepa.service.plans import Plans
 from jepa.service.predictor import Loaded, Predictor
 from jepa.service.ring import Entry
 from jepa.service.running_figures import PackFigures
-from jepa.service.share import own_share
+from jepa.service.share import Share
 from jepa.service.standing_tasks import StandingTasks
 from jepa.service.task_ends import TaskPlanning
 from jepa.service.usage import Usage
@@ -79,8 +79,12 @@ class Engine:
         goals_file: Path | None = None,
         learning_file: Path | None = None,
         load_named: Callable[[str], Loaded] | None = None,
+        share: Share | None = None,
     ) -> None:
-        """``load`` gives the model to begin with, ``load_named`` that of another pack on this machine."""
+        """``load`` gives the model to begin with, ``load_named`` that of another pack on this machine.
+
+        ``share``: the weight of the group that this process runs in; None when it is somebody else's.
+        """
         self._load_named = load_named
         self.actuator = actuator or ActuatorView()
         self.schema = source.schema
@@ -91,7 +95,7 @@ class Engine:
         self.predictor = Predictor(load)
         self.alerting = Alerting(self.schema, alerts_file)
         self._events = events or EventStore(None)
-        self._share = own_share()
+        self._share = share or Share(lambda _: None)
         self._loop = FrameLoop(
             source, history, self.predictor, self.alerting, self._events, period_s, clocks, self._share
         )

@@ -138,7 +138,7 @@ class FrameLoop:
             sequence += 1
             self.ring.append(entry)
             self.broadcast.publish(entry)
-            if tick is not None:  # until then it loads, as fast as it can
+            if tick is not None or self.predictor.settled.is_set():  # until then it loads, as fast as it can
                 took_s = time.monotonic() - begin_s
                 self._share.waited(took_s - (time.thread_time() - used_s), self._period_s)
             if self.ring.taken == 1:

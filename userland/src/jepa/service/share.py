@@ -8,6 +8,8 @@ follows what is seen: a frame for which jepad waited long doubles it, one that c
 none comes at all, since somebody with a thousand times the weight has begun to work, a thread of its own
 that needs next to no CPU takes the usual weight at once.
 
+While jepad starts, which at boot is when everything else does, it has ten times that until it forecasts.
+
 While a task has changes in force, somebody's operations matter more than the next frame. Then its group may
 become idle, as those that the task has made give way.
 """
@@ -24,6 +26,8 @@ from jepa.passed import passed_file
 
 USUAL: Final = 100
 """The weight of a group that nobody has set."""
+START: Final = 999
+"""While jepad starts. Nobody else sets just this: where it is found, a jepad that was killed has left it."""
 LEAST: Final = 3
 """An operation that meets a forecast takes at most three hundredths longer, in turns of a millisecond."""
 IDLE: Final = 0
@@ -56,7 +60,7 @@ class Share:
         self._weight, self._written = usual, -1
         self._least = LEAST
         self._hasty = 0
-        self._put(self._usual)  # one that was killed may have left another
+        self._put(max(self._usual, START))
 
     def waited(self, seconds: float, period_s: float) -> None:
         """Learn for how long a frame of every ``period_s`` waited for the CPU."""
@@ -133,8 +137,8 @@ def own_share() -> Share:
         found = int(os.pread(fd, 16, 0))
     except (OSError, ValueError):
         found = 0
-    # More, where a person has given the slice more. Less is what one that was killed has left.
-    share = Share(write, max(USUAL, found))
+    # More, where a person has given the slice more. Less is what one that was killed has left, as START is.
+    share = Share(write, USUAL if found == START else max(USUAL, found))
     threading.Thread(target=_watch, args=(share,), name="share", daemon=True).start()
     return share
 
