@@ -493,6 +493,26 @@ def test_after_a_hold_out_window_the_same_is_in_force_again_without_a_plan(held_
     assert stage.measured == [{WAIT: (12.0, 30.0)}], "what was seen of it is not forgotten"
 
 
+def test_what_was_renewed_is_in_force_again_after_a_hold_out_window(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "action_type", lambda name: action_type(name)._replace(conserving=True))
+    monkeypatch.setattr(standing, "HOLD_OUT", 0.0)
+    stage.energy = 0.0
+    stage.wanted.append([(ONE, 20)])
+    while stage.standing.task.changes < 2:
+        stage.tick()
+    monkeypatch.setattr(standing, "HOLD_OUT", 1.0)
+    for _ in range(1000):
+        if stage.standing.hold_out_since_s is None:
+            stage.tick()
+    assert stage.files.value(ONE) == 60
+    plans = stage.standing.task.plans
+    stage.run(standing.HOLD_OUT_S + 3)
+    assert (stage.files.value(ONE), stage.standing.task.plans) == (20, plans)
+    assert "was not set again" not in stage.says()
+
+
 def test_what_somebody_set_in_a_hold_out_window_stays(held_out: Stage) -> None:
     stage = held_out
     plans = stage.standing.task.plans

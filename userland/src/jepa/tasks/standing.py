@@ -555,8 +555,15 @@ class Standing:
         return True
 
     def _add(self, changes: Sequence[Change]) -> None:
-        """Changes that are in force; what they lie upon is no longer needed below them."""
-        own = self._own = [*(self._own or ()), *changes]
+        """Changes that are in force; what they lie upon is no longer needed below them.
+
+        The uppermost then takes back to where the lowest began, as the actuator has it too.
+        """
+        own = [*(self._own or ()), *changes]
+        began: dict[tuple[str, str], Value] = {}
+        for each in own:
+            began.setdefault(_key(each), each.inverse)
+        own = self._own = [replace(each, inverse=began[_key(each)]) for each in own]
         upper = {_key(each): each.id for each in own}
         self._take_back([each for each in own if upper[_key(each)] != each.id])
 
